@@ -1,0 +1,1 @@
+"""Board descriptions as data."""

@@ -1,0 +1,1 @@
+"""Portable: runs on CPython and MicroPython (docs/architecture.md, section 1)."""

@@ -1,0 +1,1 @@
+"""CPython on Linux only."""

@@ -1,0 +1,1 @@
+"""Host tools: what an operator runs on a laptop, never on the device."""
