@@ -16,28 +16,57 @@ IDLE_MS = 75000  # keep-alive without a request: closed
 HEAD_MS = 10000  # from the first byte of a head to its end: 408
 BODY_MS = 30000  # without any byte of an announced body: 408
 READ_CHUNK = 4096  # bytes asked of the socket at a time
+BODY_RATE = 16  # bytes per second a body must keep up on average (BODY_MS of slack); slower: 408
+LINGER_MS = 1000  # after an error: the unread rest of the request is discarded this long, so that the answer arrives
+LINGER_BYTES = 65536  # ... and at most this much of it
+REFUSALS = 32  # connections over the limit that are told so (503) at a time; more are just closed
 
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
 JSON_NUMBER = 128  # characters of one number
+JSON_EXPONENT = 999999999  # power of ten a number may be written with
 CBOR_DEPTH = 32
 CBOR_ITEMS = 65536  # items in one document
+CBOR_BIGNUM = 64  # bytes of one bignum, about the 128 digits of JSON_NUMBER
 SCHEMA_ERRORS = 16  # violations reported for one document
 SCHEMA_NODES = 4096  # subschemas; over it: refused at load
+SCHEMA_STEPS = 500000  # subschemas applied to the values of one document; over it: the document is invalid
 PATTERN_STATES = 1000  # automaton states of one pattern; over it: refused at load
+PATTERN_DEPTH = 16  # nested groups of one pattern; over it: refused at load
 
 # Tokens (core/jwt.py). Longer: 401.
 TOKEN = 4096  # bytes
+TOKEN_SUBJECT = 64  # characters of `sub`
+TOKEN_SCOPES = 32  # entries of `scope`
+TOKEN_SCOPE = 128  # characters of one of them
+TOKEN_TIME = 253402300799  # Unix seconds; the end of year 9999: a later exp, nbf or iat is refused
 
-# Rate limiter (core/limiter.py). A full table evicts the least recently used bucket.
+# Clock trust (core/clock.py, linux/ntp.py).
+CLOCK_FLOOR_S = 1767225600  # Unix seconds (2026-01-01): older than any release of Headgate, so a true clock never shows less
+CLOCK_SLACK_S = 300  # a synchronised clock may be this far behind the floor; further: not believed
+CLOCK_SAVE_S = 86400  # the last known good time is written at most this often while running: wear of the flash
+
+# Monotonic time (core/limiter.py, core/store.py). Outside 0..TIME_MS: ValueError.
+TIME_MS = 9007199254740992  # ms; 2**53, 285,000 years
+
+# Rate limiter (core/limiter.py). A full table evicts the least recently used bucket; an argument out of range: ValueError.
 LIMITER_CLIENTS = 4096
+LIMITER_CLIENTS_MAX = 1048576  # the most that may be configured
+LIMITER_KEY = 512  # bytes of one client's key
+LIMITER_RATE = 1000000000  # tokens per 1000 s (milli-tokens per second)
+LIMITER_BURST = 1000000  # tokens
 
 # Cache (core/store.py). A value that cannot fit: 413; a full budget evicts (SIEVE).
 CACHE_BYTES = 8388608
 CACHE_VALUE = 65536  # bytes of one value
 CACHE_KEY = 256  # bytes of one key
+CACHE_META = 4096  # bytes of one entry's meta (content type)
 CACHE_ENTRIES = 65536
+CACHE_TTL_MS = 2147483648000  # ms; 2**31 s, the longest RFC 9111 section 1.2.2 asks for; longer: ValueError
 ENTRY_OVERHEAD = 64  # bytes charged for each entry beside key, value and meta
+CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30 and 2**24)
+CACHE_VALUE_MAX = 1073741824
+CACHE_ENTRIES_MAX = 16777216
 
 # Streamed bodies (core/records.py, tasks/streams.py).
 RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then reading the body pauses
@@ -46,11 +75,31 @@ RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then
 OUTBOX_BUFFER_RECORDS = 4096  # accepted in memory, not committed yet
 OUTBOX_BUFFER_BYTES = 4194304
 BATCH_RECORDS = 500  # one group commit
+BATCH_RECORDS_MAX = 10000  # the most that may be configured; a batch with more is refused by whoever reads it
 BATCH_BYTES = 262144
 BATCH_LINGER_MS = 10  # age at which a batch closes
+BATCH_DECODED = 33554432  # bytes a batch may decompress to; more is refused unread
+MEMORY_LINGER_MS = 1000  # age at which a batch closes that nobody waits for: fewer writes to flash
+DELIVERED_LINGER_MS = 100  # deletions of delivered batches wait this long for a commit to ride on
+OUTBOX_RETRY_MS = 1000  # after a failed commit: new messages get 503 at once for this long, doubling up to...
+OUTBOX_RETRY_MAX_MS = 5000
+OUTBOX_RESERVE_BYTES = 524288  # disk space kept for deleting on a full disk
+OUTBOX_CACHE_KIB = 256  # SQLite's page cache
+OUTBOX_WAL_PAGES = 128  # pages of 4096 bytes after which the write-ahead log is written back
+OUTBOX_QUARANTINE = 4  # damaged database files kept; the oldest goes first
+OUTBOX_CHECK_BYTES = 16777216  # a database up to this size is checked at every start
 IDEMPOTENCY_KEY = 128  # characters; longer: 400
 IDEMPOTENCY_KEYS = 100000  # rows kept; the oldest go first
 IDEMPOTENCY_HOURS = 24
+MEMORY_KEYS = 64  # idempotency keys the sink without a disk remembers; the oldest go first
 
 # Uplink (linux/uplink.py).
 UPLINK_INFLIGHT = 64  # MQTT messages published and not acknowledged
+UPLINK_BATCHES = 4  # batches decoded and not acknowledged in full
+UPLINK_ACK_MS = 30000  # without the acknowledgement of a message: the connection is given up
+UPLINK_CONNECT_MS = 15000
+UPLINK_BACKOFF_MS = 1000  # first wait after a failure, doubling up to...
+UPLINK_BACKOFF_MAX_MS = 60000
+UPLINK_STABLE_MS = 30000  # a connection that lasted so long resets the backoff
+UPLINK_REFUSED_MS = 5000  # first wait before refused messages are offered again, doubling up to...
+UPLINK_REFUSED_MAX_MS = 300000

@@ -1,0 +1,43 @@
+"""Chooses between a native block and its pure twin; nothing else in Headgate does.
+
+HEADGATE_BACKEND: `auto` (or unset; on CPython that is native), `native`, or `pure`. On CPython a missing native core
+is an ImportError that says what to do, never a silent slow path. On MicroPython, which has no such environment, it is
+`pure`.
+
+BACKEND is "native" or "pure"; FEATURES names the blocks that run natively. The types are those of the pure twins.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+
+
+def _choose() -> str:
+    if sys.implementation.name != "cpython":
+        return "pure"
+    import os  # noqa: PLC0415  (there is no os.environ on MicroPython)
+
+    wanted = os.environ.get("HEADGATE_BACKEND") or "auto"
+    if wanted not in ("auto", "native", "pure"):
+        raise ImportError(f"HEADGATE_BACKEND is {wanted!r}; it must be auto, native or pure")
+    return "pure" if wanted == "pure" else "native"
+
+
+BACKEND = _choose()
+
+if TYPE_CHECKING or BACKEND == "pure":
+    from headgate.core.limiter import Limiter
+    from headgate.core.store import Store
+
+    FEATURES: "tuple[str, ...]" = ()
+else:
+    try:
+        from headgate_native._native import Limiter, Store
+    except ImportError as error:
+        raise ImportError(
+            f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
+            " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
+        ) from error
+    FEATURES = ("limiter", "store")
+
+__all__ = ["BACKEND", "FEATURES", "Limiter", "Store"]

@@ -1,0 +1,117 @@
+"""The `headgate` command: finds the verb, imports only that verb, turns failures into one line and an exit code.
+
+Verb modules have the same four names: HELP (one line), EPILOG (teaching text), add_arguments(parser), main(args) -> int.
+Device verbs live in headgate.linux, host verbs in headgate_host; a device never imports a host tool.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+
+from headgate import __version__, errors
+
+# verb -> (module, one line). The line stands here so that `headgate --help` imports nothing.
+DEVICE_VERBS = {
+    "run": ("headgate.linux.verb_run", "start the appliance"),
+    "check": ("headgate.linux.verb_check", "check a configuration and report every error at once"),
+    "token": ("headgate.linux.verb_token", "mint a device token, or explain why one is refused"),
+    "keys": ("headgate.linux.verb_keys", "create and list keys"),
+    "outbox": ("headgate.linux.verb_outbox", "show the ledger and what waits in the outbox"),
+    "doctor": ("headgate.linux.verb_doctor", "examine this machine and say what to do"),
+}
+HOST_VERBS = {
+    "receive": ("headgate_host.receive", "subscribe to a broker; open, decompress, deduplicate, print or store"),
+}
+
+
+def top_level_help() -> str:
+    def listing(verbs: dict[str, tuple[str, str]]) -> str:
+        return "\n".join(f"  {name:<9} {line}" for name, (_, line) in verbs.items())
+
+    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in errors.EXIT_CODES.items())
+    return f"""usage: headgate VERB [options]      headgate VERB --help      headgate --version
+
+Headgate lets in only what is authentic, within its rate and valid; keeps what it
+accepted through power cuts and broker outages; and forwards it over MQTT.
+
+on the device
+{listing(DEVICE_VERBS)}
+
+on your machine
+{listing(HOST_VERBS)}
+
+first steps
+  headgate run --demo                       real weather records, real broker, one terminal
+  headgate run                              the appliance on its embedded defaults
+  headgate token --sub sensor-1 --scope publish:weather
+  headgate check --config headgate.toml
+
+Every verb takes --json for machines. Exit codes:
+{codes}
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; returns its exit code (docs/exit-codes.md) and never raises."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(top_level_help())
+        return errors.OK if arguments else errors.USAGE
+    if arguments[0] in ("-V", "--version"):
+        sys.stdout.write(f"headgate {__version__}\n")
+        return errors.OK
+    name, rest = arguments[0], arguments[1:]
+    verb = DEVICE_VERBS.get(name) or HOST_VERBS.get(name)
+    if verb is None:
+        import difflib  # only for this message
+
+        close = difflib.get_close_matches(name, [*DEVICE_VERBS, *HOST_VERBS], n=1)
+        hint = f"Did you mean 'headgate {close[0]}'?" if close else "'headgate --help' lists the verbs."
+        return _fail(errors.CommandError(errors.USAGE, f"there is no verb '{name}'", hint), "--json" in rest)
+    return _run(name, verb[0], rest)
+
+
+def _run(name: str, module_name: str, rest: list[str]) -> int:
+    as_json = "--json" in rest
+    try:
+        module = importlib.import_module(module_name)
+        parser = argparse.ArgumentParser(
+            prog=f"headgate {name}",
+            description=module.HELP,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(parser)
+        return int(module.main(parser.parse_args(rest)))
+    except errors.CommandError as problem:
+        return _fail(problem, as_json)
+    except SystemExit as stop:  # argparse: 0 after --help, 2 for a wrong command line
+        return stop.code if isinstance(stop.code, int) else errors.USAGE
+    except KeyboardInterrupt:
+        return errors.INTERRUPTED
+    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.OK
+    except Exception as bug:
+        if os.environ.get("HEADGATE_TRACEBACK"):
+            traceback.print_exc()
+        cause = f"unexpected {type(bug).__name__}: {bug}"
+        return _fail(
+            errors.CommandError(errors.BUG, cause, "Run again with HEADGATE_TRACEBACK=1 and report it"), as_json
+        )
+
+
+def _fail(problem: errors.CommandError, as_json: bool) -> int:
+    if as_json:
+        document = {"error": {"code": problem.code, "cause": problem.cause, "next_step": problem.next_step}}
+        sys.stderr.write(json.dumps(document) + "\n")
+    else:
+        sys.stderr.write(f"headgate: {problem.line()}\n")
+    return problem.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

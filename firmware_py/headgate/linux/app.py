@@ -1,0 +1,229 @@
+"""The appliance on Linux: every part made, joined, started, reloaded and stopped in the right order.
+
+Order of start: state (outbox) before the network (gateway), so that nothing is accepted that cannot be kept; the uplink
+last, for it may take as long as it likes. Order of stop: gateway (answer what was accepted), outbox, uplink.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from headgate import __version__, _accel, errors
+from headgate.core.clock import Clock
+from headgate.linux import config_plan, ntp, tls
+from headgate.linux.config_rules import Config
+from headgate.linux.outbox import Outbox, OutboxConfig
+from headgate.linux.supervisor import Supervisor, Watchdog
+from headgate.linux.systemd import Notifier
+from headgate.linux.uplink import Uplink
+from headgate.tasks import plan as plans
+from headgate.tasks.gateway import Gateway
+
+log = logging.getLogger("headgate")
+
+Loader = Callable[[], Config]  # reads the configuration anew; raises CommandError
+
+
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+class App:
+    """One appliance. `load` reads the configuration again for a reload."""
+
+    def __init__(self, config: Config, load: Loader) -> None:
+        self.config = config
+        self._load = load
+        self._notifier = Notifier()
+        self._clock = ntp.TrustedClock(config.state_dir)
+        self.stopping = asyncio.Event()
+        self.urls: list[str] = []
+
+    async def start(self) -> None:
+        """Raises CommandError: configuration, state directory or address unusable. Nothing keeps running then."""
+        async with contextlib.AsyncExitStack() as undo:
+            watchdog = self.config.watchdog
+            device = Watchdog(watchdog.device, watchdog.timeout_s) if watchdog.device else None
+            self.supervisor = Supervisor(self._notifier, device, watchdog.timeout_s)
+            undo.push_async_callback(self.supervisor.stop)
+            self.outbox = await Outbox.open(
+                self.config.state_dir,
+                outbox_config(self.config),
+                appliance=self.config.appliance_id,
+                clock=self._clock.read,
+            )
+            undo.push_async_callback(self.outbox.close)
+            # The outbox knows who we are when the configuration does not say.
+            self.config = replace(self.config, appliance_id=self.outbox.identity.appliance)
+            plan = build_plan(self.config)
+            self.gateway = Gateway(
+                plan,
+                store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+                limiter=_accel.Limiter(),
+                sink=self.outbox,
+                clock=self._clock.read,
+                now_ms=monotonic_ms,
+                info=self.info,
+                boot=self.outbox.identity.boot,
+            )
+            await self._listen()
+            undo.push_async_callback(self.gateway.drain, 0)
+            self.supervisor.probe("outbox", lambda: self.outbox.stalled(watchdog.stall_s))
+            self._start_uplink()
+            self.supervisor.start()
+            undo.pop_all()
+        self._notifier.ready(f"listening on {', '.join(self.urls)}")
+
+    async def _listen(self) -> None:
+        listen = self.config.listen
+        context = tls.server_context(listen.tls_cert, listen.tls_key) if listen.https else None
+        addresses = [("http", address, None) for address in listen.http]
+        addresses += [("https", address, context) for address in listen.https]
+        for scheme, address, ssl in addresses:
+            try:
+                port = await self.gateway.start(address.host, address.port, ssl)
+            except OSError as error:
+                await self.gateway.drain(0)
+                reason = error.strerror or str(error)
+                raise errors.CommandError(
+                    errors.NETWORK,
+                    f"cannot listen on {address}: {reason}",
+                    "Stop the program that uses it, or change [listen] (or --listen)",
+                ) from None
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
+            self.urls.append(f"{scheme}://{type(address)(host, port)}")
+
+    def _start_uplink(self) -> None:
+        self.uplink = Uplink(self.outbox, self.config) if self.config.uplink.url is not None else None
+        if self.uplink is not None:
+            self.supervisor.run("uplink", self.uplink.run, essential=False)
+
+    def info(self) -> dict[str, object]:
+        """What /readyz, /metrics and the index show of the parts the gateway does not know."""
+        outbox = self.outbox.stats()
+        reasons = self.supervisor.stalled()
+        if outbox["state"] != "ok":
+            reasons.append(f"outbox: {outbox['state']}")
+        return {
+            "version": __version__,
+            "backend": _accel.BACKEND,
+            "appliance": self.config.appliance_id,
+            "boot": self.outbox.identity.boot,
+            "clock": self._clock.state,
+            "not_ready": reasons,
+            "outbox": outbox,
+            "uplink": self.uplink.stats() if self.uplink is not None else None,
+            "restarts": dict(self.supervisor.restarts),
+        }
+
+    async def reload(self) -> bool:
+        """Read the configuration again. A bad one is refused, and the old one goes on; False then."""
+        self._notifier.reloading()
+        try:
+            config = replace(self._load(), appliance_id=self.config.appliance_id)
+            plan = build_plan(config)
+        except errors.CommandError as problem:
+            log.error("reload refused, the old configuration goes on: %s", problem.line())
+            self._notifier.ready("reload refused, the old configuration goes on")
+            return False
+        for section in ("listen", "outbox", "cache", "watchdog", "state_dir", "idempotency"):
+            if getattr(config, section) != getattr(self.config, section):
+                log.warning("[%s] has changed: takes effect with the next start", section)
+                config = replace(config, **{section: getattr(self.config, section)})
+        uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
+        self.config, self.gateway.plan = config, plan
+        if uplink_changed:
+            await self.supervisor.end("uplink")
+            self._start_uplink()
+        log.info("reloaded")
+        self._notifier.ready("reloaded")
+        return True
+
+    async def stop(self) -> None:
+        """Stop accepting, answer what was accepted, commit, disconnect."""
+        self._notifier.stopping()
+        await self.gateway.drain(self.config.listen.drain_ms)
+        await self.supervisor.stop()
+        await self.outbox.close()
+        self._clock.save()
+
+    async def run(self) -> None:
+        """Started already: serve until `stopping` is set or an essential task fails; then stop."""
+        reloading = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, reloading.set)
+        waits: dict[asyncio.Task[bool], str] = {}
+        try:
+            while not self.stopping.is_set() and not self.supervisor.failed.done():
+                stop, again = asyncio.create_task(self.stopping.wait()), asyncio.create_task(reloading.wait())
+                waits = {stop: "stop", again: "reload"}
+                await asyncio.wait([*waits, self.supervisor.failed], return_when=asyncio.FIRST_COMPLETED)
+                for task in waits:
+                    task.cancel()
+                if reloading.is_set():
+                    reloading.clear()
+                    await self.reload()
+        finally:
+            await self.stop()
+        if self.supervisor.failed.done():
+            self.supervisor.failed.result()
+
+
+def build_plan(config: Config) -> plans.Plan:
+    """Raises CommandError when keys are missing or the plan is refused."""
+    keys = config_plan.load_keys(config)
+    verify = None
+    if any(key.alg == "EdDSA" for found in keys.values() for key in found):
+        from headgate.linux import ed25519
+
+        verify = ed25519.verifier()
+    try:
+        return plans.build(config_plan.plan_document(config, keys), verify)
+    except plans.PlanError as error:
+        raise errors.CommandError(errors.CONFIG, f"{config.file or 'defaults'}: {error}") from None
+
+
+def topics(config: Config) -> Mapping[str, str]:
+    return {name: stream.topic for name, stream in config.streams.items()}
+
+
+def outbox_config(config: Config) -> OutboxConfig:
+    return OutboxConfig(
+        max_bytes=config.outbox.bytes,
+        max_hours=config.outbox.hours,
+        when_full=config.outbox.when_full,
+        batch_records=config.outbox.batch_records,
+        batch_bytes=config.outbox.batch_bytes,
+        linger_ms=config.outbox.batch_linger_ms,
+        key_hours=config.idempotency.hours,
+        keys=config.idempotency.keys,
+    )
+
+
+def run(config: Config, load: Loader, *, as_json: bool) -> int:
+    """Run one appliance to its end; returns the exit code."""
+    asyncio.run(_run(config, load, as_json))
+    return errors.OK
+
+
+async def _run(config: Config, load: Loader, as_json: bool) -> None:
+    app = App(config, load)
+    await app.start()
+    announce(app, as_json=as_json)
+    release_start_up_memory()
+    await app.run()
+
+
+def announce(app: App, *, as_json: bool) -> None:
+    """One line on standard output: ready, and where."""
+    if as_json:
+        print(json.dumps({"event": "ready", "urls": app.urls, "appliance": app.config.appliance_id}), flush=True)
+    else:
+        print(f"headgate {__version__} ({_accel.BACKEND}) listening on {', '.join(app.urls)}", flush=True)

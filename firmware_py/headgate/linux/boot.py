@@ -1,0 +1,110 @@
+"""Who this appliance is and how often it started: the two numbers that make message ids unique for ever.
+
+They live in a file of their own, beside the database and not in it only, because a lost database must not make the
+counter start again: ids that come twice are taken for replays by `headgate receive`, and real messages would vanish.
+"""
+
+import os
+import secrets
+import time
+from binascii import crc32
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = "boot"
+_MAGIC = "headgate-boot 1"
+_RANDOM_BITS = 12
+_BUILD_FLOOR_MS = 1_764_000_000_000  # Unix ms; no clock of a running appliance is rightly before this
+_LINES = 4
+_APPLIANCE_MAX = 64  # characters
+_APPLIANCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+class Identity(NamedTuple):
+    """`note`: something the operator should read once, or empty."""
+
+    appliance: str
+    boot: int
+    note: str
+
+
+def valid_appliance(name: str) -> bool:
+    """Letters, digits, `-`, `_`, `.`; at most 64: safe in a topic, a file name and a message id."""
+    return 0 < len(name) <= _APPLIANCE_MAX and set(name) <= _APPLIANCE_CHARACTERS
+
+
+def read(state_dir: Path) -> tuple[str, int] | None:
+    """-> (appliance, boot) of the last start, or None when the file is missing, damaged or not ours."""
+    try:
+        text = (state_dir / FILE).read_bytes().decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    lines = text.splitlines()
+    if len(lines) != _LINES or lines[0] != _MAGIC:
+        return None
+    names = [line.partition(" ")[0] for line in lines[1:]]
+    appliance, boot, check = (line.partition(" ")[2] for line in lines[1:])
+    if names != ["appliance", "boot", "crc32"] or check != _check(lines[1], lines[2]):
+        return None
+    if not valid_appliance(appliance) or not boot.isdigit() or int(boot) == 0:
+        return None
+    return appliance, int(boot)
+
+
+def write(state_dir: Path, appliance: str, boot: int) -> None:
+    """Replaces the file in one step; on disk when it returns. Raises OSError, the old file is intact then."""
+    lines = [f"appliance {appliance}", f"boot {boot}"]
+    text = "\n".join([_MAGIC, *lines, f"crc32 {_check(*lines)}"]) + "\n"
+    temporary = state_dir / (FILE + ".new")
+    with temporary.open("wb") as file:
+        file.write(text.encode("ascii"))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(state_dir / FILE)
+    sync_directory(state_dir)
+
+
+def sync_directory(path: Path) -> None:
+    """A new or renamed name is on disk only after its directory is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def start(state_dir: Path, configured: str, database: tuple[str, int] | None, *, first_run: bool) -> Identity:
+    """The identity of the start that begins now; not yet written.
+
+    `configured`: the appliance id of the configuration, or empty; `database`: what the outbox remembers;
+    `first_run`: nothing in the state directory speaks of an earlier start.
+    """
+    known = [memory for memory in (read(state_dir), database) if memory is not None]
+    if known:
+        appliance = configured or max(known, key=lambda memory: memory[1])[0]
+        return Identity(appliance, max(boot for _, boot in known) + 1, "")
+    if first_run and not configured:
+        return Identity(random_appliance(), 1, "")
+    # The id may have been used before (a configured one, or a state directory that lost its memory), with any count.
+    boot = _unused_count(time.time_ns() // 1_000_000)
+    appliance = configured or random_appliance()
+    if first_run:
+        return Identity(appliance, boot, "")
+    return Identity(appliance, boot, f"boot counter lost; starts now count from {boot}, message ids stay unique")
+
+
+def _unused_count(now_ms: int) -> int:
+    """Above every honest count of starts and, with a clock that works, above every number made here before; random
+    bits keep two numbers apart that are made at the same time or by a clock that is wrong. Below 2**53: exact in JSON.
+    """
+    if now_ms < _BUILD_FLOOR_MS:
+        now_ms = _BUILD_FLOOR_MS // 2 + secrets.randbelow(_BUILD_FLOOR_MS // 2)
+    return (now_ms << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
+
+
+def random_appliance() -> str:
+    return "hg" + secrets.token_hex(8)
+
+
+def _check(*lines: str) -> str:
+    return format(crc32("\n".join(lines).encode("ascii")), "08x")

@@ -1,0 +1,103 @@
+"""Config -> the plan document of tasks/plan.py, and what MicroPython could not do with it."""
+
+from collections.abc import Mapping, Sequence
+
+from headgate.core import base64url
+from headgate.core.jwt import Key
+from headgate.linux import keys
+from headgate.linux.config_rules import Config, Issuer, burst_of
+from headgate.linux.toml_lines import Path as KeyPath
+from headgate.tasks.plan import VERSION
+
+
+def issuer_keys(issuer: Issuer) -> list[Key]:
+    """The keys of one issuer from its files. Raises CommandError for a file that is missing or not a key."""
+    found: list[Key] = []
+    if issuer.secret_file is not None:
+        found.append(keys.load_hs256(issuer.secret_file))
+    for file in issuer.public_keys or ():
+        found.append(keys.load_eddsa_public(file))
+    if issuer.jwks_file is not None:
+        found.extend(keys.load_jwks(issuer.jwks_file))
+    return found
+
+
+def load_keys(config: Config) -> dict[str, list[Key]]:
+    """Issuer name -> its keys. Raises CommandError as `issuer_keys` does."""
+    return {issuer.name: issuer_keys(issuer) for issuer in config.issuers}
+
+
+def plan_document(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> dict[str, object]:
+    """The document that `headgate.tasks.plan.build` takes. `issuers_keys`: issuer name -> keys, as from
+    `load_keys`.
+
+    The result holds secrets. An issuer without keys is left out: its tokens get 401, as any unknown issuer's.
+    """
+    return {
+        "v": VERSION,
+        "appliance": config.appliance_id,
+        "issuers": [
+            _issuer(issuer, issuers_keys[issuer.name]) for issuer in config.issuers if issuers_keys.get(issuer.name)
+        ],
+        "streams": {name: _stream(config, name) for name in config.streams},
+        "cache": {
+            "bytes": config.cache.bytes,
+            "value_limit": config.cache.value_limit,
+            "entries": config.cache.entries,
+            "rate_milli": config.cache.rate_milli,
+            "burst": burst_of(config.cache),
+        },
+        "limits": {
+            "connections": config.listen.connections,
+            "idle_ms": config.listen.idle_ms,
+            "head_ms": config.listen.head_ms,
+            "body_ms": config.listen.body_ms,
+        },
+        "metrics": config.listen.metrics,
+    }
+
+
+def _issuer(issuer: Issuer, found: Sequence[Key]) -> dict[str, object]:
+    return {
+        "name": issuer.name,
+        "audience": issuer.audience,
+        "clock_policy": issuer.clock_policy,
+        "leeway_s": issuer.leeway_s,
+        "max_ttl_s": issuer.max_ttl_s,
+        "keys": [{"kid": key.kid, "alg": key.alg, "k": base64url.encode(key.secret).decode()} for key in found],
+    }
+
+
+def _stream(config: Config, name: str) -> dict[str, object]:
+    stream = config.streams[name]
+    return {
+        "schema": config.schemas.get(name),
+        "rate_milli": stream.rate_milli,
+        "burst": burst_of(stream),
+        "body_limit": stream.body_limit,
+        "durability": stream.durability,
+        "cache_key": stream.cache_key or "",
+        "topic": stream.topic,
+        "last_ttl_ms": stream.last_ttl_ms,
+    }
+
+
+def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> list[tuple[KeyPath, str]]:
+    """(path of the key, reason) for everything in a configuration that MicroPython cannot do."""
+    problems: list[tuple[KeyPath, str]] = []
+    for number, issuer in enumerate(config.issuers):
+        if issuer.public_keys or any(key.alg != "HS256" for key in issuers_keys.get(issuer.name, ())):
+            source = "public_keys" if issuer.public_keys else "jwks_file"
+            reason = "EdDSA is not available on MicroPython; use HS256 (secret_file)"
+            problems.append((("issuer", number, source), reason))
+    for name, stream in config.streams.items():
+        if stream.durability != "memory":
+            reason = 'there is no outbox on MicroPython; set durability = "memory" (only the last value is kept)'
+            problems.append((("streams", name, "durability"), reason))
+    if config.listen.https:
+        problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
+    if config.uplink.url is not None:
+        problems.append((("uplink", "url"), "there is no uplink on MicroPython; leave it out"))
+    if config.uplink.mode == "sealed":
+        problems.append((("uplink", "mode"), "sealed batches are not available on MicroPython; leave it out"))
+    return problems

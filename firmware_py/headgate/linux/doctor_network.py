@@ -1,0 +1,145 @@
+"""Doctor's look at the network: are the addresses free (or ours), does the broker answer and let us in?"""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from headgate.linux.config_rules import Config, Uplink
+from headgate.linux.config_values import Address, BrokerURL
+from headgate.linux.doctor_machine import FAIL, OK, WARN, Check
+
+TIMEOUT_S = 5.0
+ANSWER_MAX = 16384  # bytes read of whatever answers on our port
+
+
+def network_checks(config: Config) -> Iterator[Check]:
+    """The listen addresses and the broker."""
+    for address in config.listen.http:
+        yield listening(address, tls=False)
+    for address in config.listen.https:
+        yield listening(address, tls=True)
+    uplink = config.uplink
+    if uplink.url is None:
+        yield Check("broker", WARN, "no uplink.url", "messages are kept until they expire and forwarded nowhere")
+        return
+    check = reachable(uplink.url)
+    yield check
+    if check.status == OK:
+        yield asyncio.run(login(config))
+
+
+def listening(address: Address, *, tls: bool) -> Check:
+    """Free, or taken by an appliance of ours, or by somebody else."""
+    name = f"port {address.port}"
+    wrong = "'headgate run' will not start"
+    try:
+        _try_to_listen(address)
+    except PermissionError:
+        step = "Choose a port from 1024, or grant CAP_NET_BIND_SERVICE"
+        return Check(name, FAIL, f"{address} may not be used by this user", wrong, step)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _taken(name, address, tls)
+        return Check(name, FAIL, f"{address}: {_reason(error)}", wrong, "Correct [listen]")
+    return Check(name, OK, f"{address} is free")
+
+
+def _try_to_listen(address: Address) -> None:
+    """As asyncio would; raises OSError."""
+    family, kind, proto, _, place = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, proto) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(place)
+        probe.listen(1)
+
+
+def _taken(name: str, address: Address, tls: bool) -> Check:
+    if tls:
+        return Check(name, WARN, f"{address} is in use", "by us, if an appliance runs here; TLS is not asked")
+    if _answers_as_headgate(address):
+        return Check(name, OK, f"{address} is served by a running Headgate")
+    step = f"Find it with: ss -ltnp 'sport = :{address.port}'; or choose another port"
+    return Check(name, FAIL, f"{address} is in use by another program", "'headgate run' will not start", step)
+
+
+def _answers_as_headgate(address: Address) -> bool:
+    """Ask /v1/ for something that does not exist: only Headgate answers with its kind of problem (RFC 9457)."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - compared, not bound
+    request = f"GET /v1/doctor HTTP/1.1\r\nHost: {Address(host, address.port)}\r\nConnection: close\r\n\r\n"
+    answer = b""
+    with suppress(OSError), socket.create_connection((host, address.port), TIMEOUT_S) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.sendall(request.encode())
+        while len(answer) < ANSWER_MAX and (part := connection.recv(4096)):
+            answer += part
+    return b"urn:headgate:problem:" in answer
+
+
+def reachable(url: BrokerURL) -> Check:
+    """Can the broker's port be reached over TCP?"""
+    try:
+        with socket.create_connection((url.host, url.port), TIMEOUT_S):
+            pass
+    except OSError as error:
+        meaning = "messages stay in the outbox until it answers"
+        step = (
+            "Is the name right? Try: getent hosts" if isinstance(error, socket.gaierror) else "Is the broker running?"
+        )
+        return Check("broker", FAIL, f"{url}: {_reason(error)}", meaning, step)
+    return Check("broker", OK, f"{url} accepts connections")
+
+
+async def login(config: Config) -> Check:
+    """MQTT 5 CONNECT and DISCONNECT, as a guest of its own: our client id would throw out a running appliance."""
+    name = "broker login"
+    try:
+        import aiomqtt
+    except ImportError:
+        return Check(name, WARN, "not tried: aiomqtt is not installed", "", "Type: pip install aiomqtt")
+    meaning = "messages stay in the outbox until the broker lets us in"
+    try:
+        arguments = connect_arguments(config.uplink)
+    except OSError as error:
+        return Check(name, FAIL, _reason(error), meaning, "Correct the files of [uplink]")
+    try:
+        async with aiomqtt.Client(
+            identifier=f"headgate-doctor-{os.getpid()}",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            timeout=TIMEOUT_S,
+            **arguments,
+        ):
+            pass
+    except (aiomqtt.MqttError, OSError) as error:
+        return Check(name, FAIL, _reason(error), meaning, "Check uplink.username, password_file and the TLS files")
+    return Check(name, OK, "MQTT 5 CONNECT accepted")
+
+
+def connect_arguments(uplink: Uplink) -> dict[str, Any]:
+    """Keyword arguments of aiomqtt.Client for where and as whom to connect. Raises OSError for unusable files."""
+    if uplink.url is None:
+        raise ValueError("no uplink.url")
+    arguments: dict[str, Any] = {"hostname": uplink.url.host, "port": uplink.url.port, "username": uplink.username}
+    if uplink.password_file is not None:
+        arguments["password"] = uplink.password_file.read_text().rstrip("\r\n")
+    if uplink.url.tls:
+        import ssl
+
+        context = ssl.create_default_context(cafile=str(uplink.ca_file) if uplink.ca_file else None)
+        if uplink.cert_file is not None and uplink.key_file is not None:
+            context.load_cert_chain(uplink.cert_file, uplink.key_file)
+        arguments["tls_context"] = context
+    return arguments
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,447 @@
+"""The outbox: accepted messages are on disk before anybody hears that they are, and leave it when the broker has them.
+
+Group commit: messages gather while a commit is under way or until the batch is large or old enough; then one
+transaction makes them durable, and all their tickets resolve. Deletions of delivered batches ride on the same
+transactions. With nothing to do there is no timer and no wake-up.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from headgate import limits
+from headgate.core.problem import Problem
+from headgate.linux.batch import Batch
+from headgate.linux.outbox_db import (
+    DROP_OLDEST,
+    Committed,
+    Database,
+    Fetched,
+    Ledger,
+    OutboxConfig,
+    StoredBatch,
+    Work,
+)
+from headgate.linux.outbox_schema import StorageFailed
+from headgate.linux.worker import Worker
+from headgate.tasks.sink import Receipt, Record, Ticket
+
+__all__ = ["Outbox", "OutboxConfig", "StoredBatch"]
+
+TRUSTED = "trusted"  # of core.clock.Clock.state
+_OVERHEAD = 64  # bytes of a message beside body and names, for the buffer's budget
+_STATE_OK, _STATE_FULL, _STATE_FAILING = "ok", "full", "failing"
+
+
+class Entry:
+    """One accepted message until its commit. `promised`: its receipt was given out, so it may not fail any more."""
+
+    __slots__ = ("at", "durable", "promised", "record", "seq", "size", "ticket")
+
+    def __init__(self, seq: int, record: Record, durable: bool, ticket: Ticket, at: float) -> None:
+        self.seq = seq
+        self.record = record
+        self.durable = durable
+        self.ticket = ticket
+        self.promised = ticket.receipt is not None
+        self.at = at  # loop.time()
+        self.size = len(record.body) + len(record.stream) + len(record.client) + _OVERHEAD
+
+
+def _unset_clock() -> tuple[int, str]:
+    return int(time.time()), "unset"
+
+
+def _no_log(level: str, text: str) -> None:
+    """The default log: nobody listens."""
+
+
+class Outbox:
+    """The sink of tasks/sink.py with a disk. One event loop, one consumer of `next_batch`. Made by `Outbox.open`."""
+
+    durable = True
+
+    def __init__(
+        self, config: OutboxConfig, clock: Callable[[], tuple[int, str]], log: Callable[[str, str], None]
+    ) -> None:
+        self.appliance = ""
+        self.boot = 0
+        self._config = config
+        self._clock = clock
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._sequence = 0
+        self._pending: deque[Entry] = deque()
+        self._pending_bytes = 0  # of _pending and of the batch being committed
+        self._delivered: dict[int, asyncio.Future[None]] = {}
+        self._shrunk: dict[int, tuple[Batch, asyncio.Future[None]]] = {}
+        self._deletion_at: float | None = None
+        self._busy: set[int] = set()  # handed out by next_batch and not given back
+        self._cursor = 0  # next_batch looks above this id
+        self._replay_up_to = 0
+        self._arrival = asyncio.Event()
+        self._sweep = False  # a commit without messages, to expire what is too old
+        self._closing = False
+        self._wake: asyncio.Future[None] | None = None
+        self._wake_at: float | None = None
+        self._hold_until = 0.0  # loop.time(); commits fail: no new attempt before
+        self._failures = 0
+        self._last_error = ""
+        self._commits = 0
+        self._ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
+        self._oldest_s: int | None = None
+        self._worker = Worker("outbox")
+        self._database: Database
+        self._committer: asyncio.Task[None]
+
+    @classmethod
+    async def open(
+        cls,
+        state_dir: Path,
+        config: OutboxConfig | None = None,
+        *,
+        appliance: str = "",
+        clock: Callable[[], tuple[int, str]] = _unset_clock,
+        log: Callable[[str, str], None] = _no_log,
+    ) -> "Outbox":
+        """Begin a start of the appliance: counts the boot, opens or makes the database.
+
+        `appliance`: the configured id, or empty for the one made at the first run; `clock`: -> (Unix s, state of
+        core.clock.Clock); `log`: called with ("warning" | "error", text), also from the worker thread.
+        Raises CommandError(STATE) when the directory cannot be used; never because of what is in the database file.
+        """
+        outbox = cls(config or OutboxConfig(), clock, log)
+        database = Database(state_dir, outbox._config, log)
+        try:
+            identity = await outbox._worker.call(database.open, appliance)
+        except BaseException:
+            await outbox._worker.call(database.close)
+            outbox._worker.stop()
+            raise
+        if identity.note:
+            log("warning", identity.note)
+        outbox.appliance, outbox.boot = identity.appliance, identity.boot
+        outbox._database = database
+        outbox._ledger = database.ledger
+        outbox._committer = outbox._loop.create_task(outbox._run(), name="outbox")
+        return outbox
+
+    async def close(self) -> None:
+        """Commit what waits and close the database. Nothing may be submitted any more."""
+        self._closing = True
+        self._notify()
+        await self._committer
+        for entry in self._pending:
+            self._fail(entry, "the appliance is shutting down and its disk does not take the message")
+        lost = sum(entry.promised for entry in self._pending)
+        if lost:
+            self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
+        await self._worker.call(self._database.close)
+        self._worker.stop()
+        for future in [*self._delivered.values(), *(future for _, future in self._shrunk.values())]:
+            future.cancel()
+
+    # -- accepting
+
+    def submit(self, record: Record, durable: bool) -> Ticket:
+        """The ticket resolves after the commit; without `durable` it carries its receipt at once, except for records
+        with a key: whether they are replays is known after the commit only.
+
+        Raises Problem 503 `outbox_full` | `storage_failed` with Retry-After. The ticket may fail with 503
+        `storage_failed` or 422 `idempotency_key_reused`.
+        """
+        if self._closing:
+            raise _unavailable("draining", "shutting down", 5)
+        now = self._loop.time()
+        promised = not durable and record.key is None
+        if self._failures and not promised and now < self._hold_until:
+            raise self._storage_failed()
+        self._sequence += 1
+        seq = f"{self.boot}.{self._sequence}"
+        ticket = Ticket(Receipt(seq, False, "memory") if promised else None)
+        entry = Entry(self._sequence, record, durable, ticket, now)
+        self._check_room(entry.size)
+        self._pending.append(entry)
+        self._pending_bytes += entry.size
+        self._notify()
+        return ticket
+
+    def _check_room(self, size: int) -> None:
+        config = self._config
+        if len(self._pending) >= config.buffer_records or self._pending_bytes + size > config.buffer_bytes:
+            raise _unavailable("outbox_full", "too many messages wait for the disk", 1)
+        if config.when_full == DROP_OLDEST:
+            return
+        if self._ledger.stored_bytes + self._pending_bytes + size > config.max_bytes:
+            self._sweep_if_due()
+            raise _unavailable("outbox_full", "the budget for undelivered messages is used up", 30)
+
+    def _sweep_if_due(self) -> None:
+        """New messages are refused, so no commit would come by to expire the old ones."""
+        now_s, state = self._clock()
+        if state == TRUSTED and self._config.max_hours:
+            age_s = None if self._oldest_s is None else now_s - self._oldest_s
+            if age_s is None or age_s >= self._config.max_hours * 3600:
+                self._sweep = True
+                self._notify()
+
+    # -- the commit
+
+    def _deadline(self) -> float | None:
+        """loop.time() of the next commit; None when there is nothing to commit."""
+        if not (self._pending or self._delivered or self._shrunk or self._sweep):
+            return None
+        if self._closing:
+            return 0.0
+        config = self._config
+        due = 0.0
+        full = len(self._pending) >= config.batch_records or self._pending_bytes >= config.batch_bytes
+        if not (full or self._sweep):
+            due = self._first_due()
+        return max(due, self._hold_until)
+
+    def _first_due(self) -> float:
+        config, due = self._config, []
+        if self._deletion_at is not None:
+            due.append(self._deletion_at + limits.DELIVERED_LINGER_MS / 1000)
+        if self._pending:
+            due.append(self._pending[0].at + config.memory_linger_ms / 1000)
+            waiting = next((entry.at for entry in self._pending if not entry.promised), None)
+            if waiting is not None:
+                due.append(waiting + config.linger_ms / 1000)
+        return min(due, default=0.0)
+
+    def _notify(self) -> None:
+        """Something new to commit: wake the committer if it sleeps longer than it now may."""
+        if self._wake is None or self._wake.done():
+            return
+        deadline = self._deadline()
+        if self._closing or (deadline is not None and (self._wake_at is None or deadline < self._wake_at)):
+            self._wake.set_result(None)
+
+    async def _run(self) -> None:
+        while True:
+            await self._until_due()
+            if self._deadline() is None and self._closing:
+                return
+            await self._commit()
+            if self._closing and self._failures:
+                return  # the disk will not have it: do not hang at the end
+
+    async def _until_due(self) -> None:
+        while True:
+            deadline = self._deadline()
+            now = self._loop.time()
+            if (deadline is not None and deadline <= now) or (deadline is None and self._closing):
+                return
+            self._wake = wake = self._loop.create_future()
+            self._wake_at = deadline
+            timer = None if deadline is None else self._loop.call_at(deadline, _ring, wake)
+            try:
+                await wake
+            finally:
+                self._wake = None
+                if timer is not None:
+                    timer.cancel()
+
+    def _take(self) -> list[Entry]:
+        config, size = self._config, 0
+        taken: list[Entry] = []
+        while self._pending and len(taken) < config.batch_records:
+            size += self._pending[0].size
+            if taken and size > config.batch_bytes:
+                break
+            taken.append(self._pending.popleft())
+        return taken
+
+    async def _commit(self) -> None:
+        entries = self._take()
+        delivered, self._delivered = self._delivered, {}
+        shrunk, self._shrunk = self._shrunk, {}
+        self._deletion_at = None
+        self._sweep = False
+        now_s, state = self._clock()
+        # What is being deleted stays busy until it is: next_batch must not hand it out again.
+        rest = [(identity, batch) for identity, (batch, _) in shrunk.items()]
+        work = Work(entries, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
+        try:
+            committed = await self._worker.call(self._database.commit, work)
+        except Exception as error:
+            self._delivered.update(delivered)
+            self._shrunk.update(shrunk)
+            if delivered or shrunk:
+                self._deletion_at = self._loop.time()
+            self._failed(entries, error)
+            return
+        self._pending_bytes -= sum(entry.size for entry in entries)
+        self._succeeded(committed)
+        for entry, outcome in zip(entries, committed.outcomes, strict=True):
+            self._resolve(entry, outcome)
+        for identity, future in [*delivered.items(), *((identity, future) for identity, (_, future) in shrunk.items())]:
+            self._busy.discard(identity)
+            if not future.done():
+                future.set_result(None)
+        if None in committed.outcomes:
+            self._arrival.set()
+
+    def _succeeded(self, committed: Committed | Fetched) -> None:
+        if isinstance(committed, Committed):
+            self._commits += 1
+            if self._failures:
+                self._log("warning", f"the outbox works again after {self._failures} failed attempts")
+            self._failures = 0
+            self._hold_until = 0.0
+        self._ledger = committed.ledger
+        self._oldest_s = committed.oldest_s
+
+    def _resolve(self, entry: Entry, outcome: str | bool | None) -> None:
+        if entry.promised:
+            return
+        durability = "fsync" if entry.durable else "memory"
+        if outcome is None:
+            entry.ticket.resolve(Receipt(f"{self.boot}.{entry.seq}", False, durability))
+        elif isinstance(outcome, str):
+            entry.ticket.resolve(Receipt(outcome, True, durability))
+        else:
+            detail = "this Idempotency-Key came before with another body"
+            entry.ticket.fail(Problem(422, "idempotency_key_reused", detail))
+
+    def _failed(self, entries: list[Entry], error: Exception) -> None:
+        """Nothing of this commit is stored: whoever waits hears it; what was promised goes back into the buffer."""
+        self._failures += 1
+        delay_ms = min(limits.OUTBOX_RETRY_MS << min(self._failures - 1, 10), limits.OUTBOX_RETRY_MAX_MS)
+        self._hold_until = self._loop.time() + delay_ms / 1000
+        known = isinstance(error, StorageFailed)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        if text != self._last_error or self._failures == 1:
+            self._log("error", f"storing failed, messages are refused with 503 until it works again: {text}")
+        self._last_error = text
+        for entry in reversed(entries):
+            if entry.promised:
+                self._pending.appendleft(entry)
+            else:
+                self._pending_bytes -= entry.size
+                entry.ticket.fail(self._storage_failed())
+        # Those that arrived meanwhile would wait for the next attempt: tell them now.
+        keep: deque[Entry] = deque()
+        for entry in self._pending:
+            if entry.promised:
+                keep.append(entry)
+            else:
+                self._pending_bytes -= entry.size
+                entry.ticket.fail(self._storage_failed())
+        self._pending = keep
+
+    def _fail(self, entry: Entry, detail: str) -> None:
+        if not entry.promised:
+            entry.ticket.fail(_unavailable("storage_failed", detail, 5))
+
+    def _storage_failed(self) -> Problem:
+        wait_s = max(1, int(self._hold_until - self._loop.time() + 0.999))
+        return _unavailable("storage_failed", "the disk is full or failing; the message was not stored", wait_s)
+
+    # -- forwarding
+
+    async def next_batch(self) -> StoredBatch:
+        """The oldest batch that is not handed out; waits for one. `replay`: it may have been sent before."""
+        while True:
+            self._arrival.clear()
+            now_s, state = self._clock()
+            try:
+                fetched = await self._worker.call(
+                    self._database.fetch, self._cursor, frozenset(self._busy), now_s, state == TRUSTED
+                )
+            except StorageFailed as error:
+                self._log("error", f"reading the outbox failed: {error}")
+                await asyncio.sleep(limits.OUTBOX_RETRY_MAX_MS / 1000)
+                continue
+            self._succeeded(fetched)
+            batch = fetched.batch
+            if batch is None:
+                await self._arrival.wait()
+            elif batch.id not in self._busy:
+                self._busy.add(batch.id)
+                self._cursor = max(self._cursor, batch.id)
+                return batch._replace(replay=True) if batch.id <= self._replay_up_to else batch
+
+    async def delivered(self, batch: StoredBatch) -> None:
+        """The broker has it: delete it and count it as delivered. Returns when that is on disk, however long the disk
+        refuses; the batch is not offered again meanwhile."""
+        future = self._delivered.setdefault(batch.id, self._loop.create_future())
+        await self._deletion(future)
+
+    async def delivered_part(self, batch: StoredBatch, rest: Batch) -> None:
+        """The broker has it all but `rest` (rows of the same batch): only they stay stored. Like `delivered`, and the
+        batch counts as deferred."""
+        _, future = self._shrunk.setdefault(batch.id, (rest, self._loop.create_future()))
+        self._replay_up_to = max(self._replay_up_to, batch.id)
+        await self._deletion(future)
+
+    async def _deletion(self, future: "asyncio.Future[None]") -> None:
+        if self._deletion_at is None:
+            self._deletion_at = self._loop.time()
+        self._notify()
+        await asyncio.shield(future)
+
+    def give_back(self, batch: StoredBatch) -> None:
+        """Not delivered: it is offered again, next and marked as a replay."""
+        self._cursor = min(self._cursor, batch.id - 1)
+        self.defer(batch)
+        self._arrival.set()
+
+    def defer(self, batch: StoredBatch) -> None:
+        """Not delivered, and not to be offered before `offer_deferred`."""
+        self._replay_up_to = max(self._replay_up_to, batch.id)
+        self._busy.discard(batch.id)
+
+    def offer_deferred(self) -> None:
+        self._cursor = 0
+        self._arrival.set()
+
+    # -- looking
+
+    def stats(self) -> "dict[str, int | str | None]":
+        """Messages: accepted = delivered + stored + expired + dropped, as of the last commit; `pending`: accepted into
+        memory, not committed. `bytes`: stored, compressed; `oldest_s`: age in s, None when unknown; `corrupt`: files
+        and batches put aside; `state`: "ok" | "full" | "failing"."""
+        ledger = self._ledger
+        now_s, state = self._clock()
+        known = self._oldest_s is not None and state == TRUSTED
+        return {
+            "accepted": ledger.accepted,
+            "delivered": ledger.delivered,
+            "stored": ledger.stored,
+            "expired": ledger.expired,
+            "dropped": ledger.dropped,
+            "pending": len(self._pending),
+            "in_flight": len(self._busy),
+            "bytes": ledger.stored_bytes,
+            "budget_bytes": self._config.max_bytes,
+            "oldest_s": max(now_s - (self._oldest_s or 0), 0) if known else None,
+            "state": self._state(),
+            "failures": self._failures,
+            "last_error": self._last_error,
+            "corrupt": ledger.quarantined,
+            "commits": self._commits,
+            "payload_bytes": ledger.payload_bytes,
+            "written_bytes": ledger.written_bytes,
+        }
+
+    def _state(self) -> str:
+        if self._failures:
+            return _STATE_FAILING
+        full = self._config.when_full != DROP_OLDEST and (
+            self._ledger.stored_bytes + self._pending_bytes >= self._config.max_bytes
+        )
+        return _STATE_FULL if full else _STATE_OK
+
+
+def _ring(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _unavailable(code: str, detail: str, retry_after_s: int) -> Problem:
+    return Problem(503, code, detail, headers=[(b"retry-after", str(retry_after_s).encode())])

@@ -1,0 +1,635 @@
+"""The disk side of the outbox: transactions, budget, ledger. Everything here runs in the outbox's one worker thread.
+
+Power cuts are SQLite's business (WAL, synchronous=FULL: the log is on disk before a commit returns); what this module
+adds is that each promise and its bookkeeping are one transaction, and that no state of the disk stops the service:
+a full or failing disk makes a transaction fail as a whole (StorageFailed), a damaged file makes way (outbox_rescue.py).
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from headgate import limits
+from headgate.errors import STATE, CommandError
+from headgate.linux import boot, outbox_keys, outbox_rescue
+from headgate.linux import outbox_schema as schema
+from headgate.linux.batch import Batch, Row, checksum, encode
+from headgate.linux.outbox_schema import Damaged, StorageFailed
+from headgate.tasks.sink import Record
+
+RESERVE = "outbox.reserve"
+LOCK = "outbox.lock"
+REJECT, DROP_OLDEST = "reject", "drop-oldest"
+_WEAR_EVERY = 64  # transactions between two looks at /proc
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxConfig:
+    """Budget and batching. `max_hours` 0: messages never expire; `when_full`: "reject" | "drop-oldest"."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_hours: int = 168
+    when_full: str = REJECT
+    batch_records: int = limits.BATCH_RECORDS
+    batch_bytes: int = limits.BATCH_BYTES
+    linger_ms: int = limits.BATCH_LINGER_MS
+    memory_linger_ms: int = limits.MEMORY_LINGER_MS
+    buffer_records: int = limits.OUTBOX_BUFFER_RECORDS
+    buffer_bytes: int = limits.OUTBOX_BUFFER_BYTES
+    key_hours: int = limits.IDEMPOTENCY_HOURS
+    keys: int = limits.IDEMPOTENCY_KEYS
+    reserve_bytes: int = limits.OUTBOX_RESERVE_BYTES
+
+
+class Entry(Protocol):
+    """One accepted message on its way to disk."""
+
+    seq: int
+    record: Record
+
+
+class StoredBatch(NamedTuple):
+    """`blob`: the stored form, which is the wire form; `replay`: it may have reached the broker before."""
+
+    id: int
+    records: int
+    codec: int
+    blob: bytes
+    replay: bool
+
+
+class Ledger(NamedTuple):
+    """Messages since the state directory was made; bytes where the name says so (see outbox_schema.py)."""
+
+    accepted: int
+    delivered: int
+    expired: int
+    dropped: int
+    stored_bytes: int
+    payload_bytes: int
+    written_bytes: int
+    quarantined: int
+
+    @property
+    def stored(self) -> int:
+        return self.accepted - self.delivered - self.expired - self.dropped
+
+
+LEDGER_SQL = ", ".join(Ledger._fields)
+_LEDGER_SET = ", ".join(f"{name} = ?" for name in Ledger._fields)
+
+
+class Work(NamedTuple):
+    """One transaction. `shrunk`: batches of which only this rest stays; `busy`: ids that are being sent right now."""
+
+    entries: Sequence[Entry]
+    delivered: Collection[int]
+    shrunk: Sequence[tuple[int, Batch]]
+    busy: Collection[int]
+    now_s: int
+    trusted: bool
+
+
+class Committed(NamedTuple):
+    """`outcomes`, one per entry: None stored, str replayed with that seq, False key reused for another body.
+    `oldest_s`: Unix s at which the oldest stored batch was stored, None when there is none or it is not known."""
+
+    outcomes: list[str | bool | None]
+    ledger: Ledger
+    oldest_s: int | None
+
+
+class Fetched(NamedTuple):
+    batch: StoredBatch | None
+    ledger: Ledger
+    oldest_s: int | None
+
+
+def _no_log(level: str, text: str) -> None:
+    """The default log: nobody listens."""
+
+
+class Database:
+    """Single-threaded. Every method raises StorageFailed when the disk will not have it, and changes nothing then."""
+
+    def __init__(self, state_dir: Path, config: OutboxConfig, log: Callable[[str, str], None] = _no_log) -> None:
+        self.directory = state_dir
+        self.path = state_dir / schema.FILE
+        self.identity = boot.Identity("", 0, "")
+        self.ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
+        self._config = config
+        self._log = log
+        self._database: sqlite3.Connection | None = None
+        self._inode = (0, 0)
+        self._keys = outbox_keys.Keys(config.key_hours, config.keys)
+        self._next_id = 1
+        self._replay_up_to: int | None = None
+        self._unstamped = False
+        self._lock: int | None = None
+        self._wear = Wear()
+
+    # -- opening and closing
+
+    def open(self, appliance: str) -> boot.Identity:
+        """Raises CommandError(STATE) when the directory cannot be used or another appliance uses it; every other
+        trouble is survived: a damaged file is replaced, on a full disk the database is opened later."""
+        self._claim_directory()
+        first_run = not any(self.directory.glob("outbox.db*")) and not (self.directory / boot.FILE).exists()
+        try:
+            self._guard(lambda: None)
+            memory = self._remembered()
+        except StorageFailed as failure:
+            self._log("error", f"outbox not open yet: {failure}")
+            memory = None
+        self.identity = boot.start(self.directory, appliance, memory, first_run=first_run)
+        self._write_boot()
+        if self._database is not None:
+            with contextlib.suppress(StorageFailed):
+                self._guard(self._remember)
+        return self.identity
+
+    def _claim_directory(self) -> None:
+        import fcntl
+
+        hint = "Give a directory that this user can write, with --state or appliance.state_dir"
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CommandError(STATE, f"cannot write in {self.directory}: {error.strerror}", hint) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            self._lock = None
+            cause = f"another headgate is using {self.directory}"
+            raise CommandError(STATE, cause, "Stop it, or give this one its own directory with --state") from None
+
+    def _write_boot(self) -> None:
+        for attempt in range(2):
+            try:
+                boot.write(self.directory, self.identity.appliance, self.identity.boot)
+                return
+            except OSError as error:
+                if attempt == 0 and self._release_reserve():
+                    continue
+                cause = f"cannot write {self.directory / boot.FILE}: {error.strerror}"
+                raise CommandError(STATE, cause, "Free some space: without it message ids could come twice") from error
+
+    def _remembered(self) -> tuple[str, int] | None:
+        appliance, count = self._connection.execute("SELECT appliance, boot FROM ledger").fetchone()
+        return (appliance, count) if count > 0 and boot.valid_appliance(appliance) else None
+
+    def _remember(self) -> None:
+        with self._transaction() as database:
+            database.execute("UPDATE ledger SET appliance = ?, boot = ?", (self.identity.appliance, self.identity.boot))
+
+    def close(self) -> None:
+        if self._database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._save_wear()
+            self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StorageFailed("the database is not open")
+        return self._database
+
+    def _connect(self) -> None:
+        outbox_rescue.finish_replacement(self.path)
+        new = not self.path.exists()
+        try:
+            database = schema.connect(self.path)
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and schema.is_damage(error):
+                raise
+            if not self._release_reserve():  # a full disk: SQLite needs some room even to open
+                raise
+            database = schema.connect(self.path)
+        self._database = database
+        if new:
+            boot.sync_directory(self.directory)
+        found = self.path.stat()
+        self._inode = (found.st_dev, found.st_ino)
+        self._load()
+        self._reconcile()
+        last = self._last_id()
+        self._next_id = max(self._next_id, last + 1)  # an id given in this life never means another batch
+        if self._replay_up_to is None:
+            self._replay_up_to = last  # from an earlier life: may have been on its way when that ended
+        if self.identity.boot:
+            self._remember()
+        self._fill_reserve()
+
+    def _load(self) -> None:
+        database = self._connection
+        row = database.execute(f"SELECT {LEDGER_SQL} FROM ledger").fetchone()  # noqa: S608  # constant
+        if row is None or not all(isinstance(value, int) and value >= 0 for value in row):
+            raise Damaged("the ledger is missing or senseless")
+        self.ledger = Ledger(*row)
+        self._keys.load(database)
+        query = "SELECT EXISTS(SELECT 1 FROM batch WHERE stored_s IS NULL)"
+        self._unstamped = bool(database.execute(query).fetchone()[0])
+
+    def _reconcile(self) -> None:
+        """A ledger that contradicts the batches (a repaired or edited file) is put right, and said."""
+        if self.path.stat().st_size > limits.OUTBOX_CHECK_BYTES:
+            return
+        messages, size = self._connection.execute("SELECT messages, bytes FROM conservation").fetchone()
+        if messages == 0 and size == 0:
+            return
+        ledger = self.ledger._replace(
+            accepted=self.ledger.accepted + max(-messages, 0),
+            dropped=self.ledger.dropped + max(messages, 0),
+            stored_bytes=self.ledger.stored_bytes - size,
+        )
+        with self._transaction() as database:
+            self._save(database, ledger)
+        self.ledger = ledger
+        self._log("error", f"the ledger was off by {messages} messages and {size} bytes; put right")
+
+    def _last_id(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()[0])
+
+    def _disconnect(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                database.close()
+
+    # -- what goes wrong
+
+    def _guard(self, operation: Callable[[], _T]) -> _T:
+        """Run it; a damaged file is replaced and the operation tried once more."""
+        try:
+            return self._try(operation)
+        except Damaged as damage:
+            reason = str(damage)
+        try:
+            self._replace(reason)
+            return self._try(operation)
+        except Damaged as damage:
+            raise StorageFailed(f"damaged again: {damage}") from damage
+
+    def _try(self, operation: Callable[[], _T]) -> _T:
+        try:
+            if self._database is None:
+                self._connect()
+            elif self._file_is_gone():
+                raise Damaged("the database file was removed or replaced")
+            return operation()
+        except sqlite3.Error as error:
+            self._roll_back()
+            if schema.is_damage(error):
+                raise Damaged(str(error)) from error
+            raise StorageFailed(str(error)) from error
+        except OSError as error:
+            self._roll_back()
+            raise StorageFailed(str(error)) from error
+
+    def _roll_back(self) -> None:
+        """To the state of the last commit, in the file and in memory; else reconnect before the next try."""
+        if self._database is None:
+            return
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._load()
+        except (sqlite3.Error, Damaged):
+            self._disconnect()
+
+    def _file_is_gone(self) -> bool:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != self._inode
+
+    def _replace(self, reason: str) -> None:
+        number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
+        try:
+            if self._database is not None and self._file_is_gone():
+                outbox_rescue.copy_out(self._database, self.path)
+                self._disconnect()
+                rescued = "all messages were still in reach and are kept"
+            else:
+                self._disconnect()
+                known = self.ledger if self.identity.boot else None
+                rescued = outbox_rescue.rebuild(self.path, known, number)
+            outbox_rescue.put_aside(self.path, number)
+            self._connect()
+            with self._transaction() as database:
+                ledger = self.ledger._replace(quarantined=number)
+                self._save(database, ledger)
+            self.ledger = ledger
+        except (sqlite3.Error, OSError) as error:
+            self._roll_back()
+            raise StorageFailed(f"cannot replace the damaged outbox: {error}") from error
+        self._log("error", f"outbox was damaged ({reason}); now {schema.FILE}.corrupt-{number}; {rescued}")
+
+    # -- room for deleting on a full disk
+
+    def _release_reserve(self) -> bool:
+        try:
+            (self.directory / RESERVE).unlink()
+        except OSError:
+            return False
+        self._log("warning", "disk full: the reserve is in use")
+        return True
+
+    def _fill_reserve(self) -> bool:
+        """Whether the reserve is there (again). Not taken from a disk that has less than twice as much left."""
+        size, path = self._config.reserve_bytes, self.directory / RESERVE
+        if size == 0:
+            return True
+        try:
+            if path.exists():
+                return True
+            space = os.statvfs(self.directory)
+            if space.f_bavail * space.f_frsize < 2 * size:
+                return False
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return False
+        return True
+
+    def _room_inside(self) -> int:
+        database = self._connection
+        return int(database.execute("PRAGMA freelist_count").fetchone()[0]) * schema.PAGE
+
+    # -- transactions
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        database = self._connection
+        database.execute("BEGIN IMMEDIATE")
+        yield database  # an exception passes: _roll_back is the caller's
+        database.execute("COMMIT")
+
+    def commit(self, work: Work) -> Committed:
+        """All of it or nothing. On a full disk deletions go through alone, with the help of the reserve."""
+        try:
+            return self._guard(lambda: self._commit(work))
+        except StorageFailed:
+            if not (work.delivered or work.shrunk):
+                raise
+            self._guard(lambda: self._delete_only(work))
+            if work.entries:
+                raise
+            return Committed([], self.ledger, self._guard(self._oldest))
+
+    def _delete_only(self, work: Work) -> None:
+        self._release_reserve()
+        # Write the log back first: then the deletions start it anew, in space it has already.
+        self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        self._commit(work._replace(entries=()))
+
+    def _commit(self, work: Work) -> Committed:
+        # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
+        if work.entries and not self._fill_reserve() and self._room_inside() < 2 * self._config.batch_bytes:
+            raise StorageFailed("disk full, and the reserve for deleting is in use")
+        with self._transaction() as database:
+            ledger = self.ledger
+            if work.trusted and self._unstamped:
+                database.execute("UPDATE batch SET stored_s = ? WHERE stored_s IS NULL", (work.now_s,))
+            for identity in work.delivered:
+                records, size = self._delete(database, identity)
+                ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
+            for identity, rest in work.shrunk:
+                ledger = self._shrink(database, identity, rest, ledger)
+            outcomes, ledger = self._append(database, work, ledger)
+            if work.trusted:
+                ledger = self._expire(database, work, ledger)
+            if self._config.when_full == DROP_OLDEST:
+                ledger = self._drop(database, work.busy, ledger)
+            ledger = self._wear.update(ledger)
+            if ledger != self.ledger:
+                self._save(database, ledger)
+            oldest = self._oldest()
+        self.ledger = ledger
+        if work.trusted:
+            self._unstamped = False
+        elif work.entries:
+            self._unstamped = True
+        return Committed(outcomes, ledger, oldest)
+
+    def _append(
+        self, database: sqlite3.Connection, work: Work, ledger: Ledger
+    ) -> tuple[list[str | bool | None], Ledger]:
+        now_ms = time.monotonic_ns() // 1_000_000
+        outcomes: list[str | bool | None] = []
+        rows: list[Row] = []
+        streams: dict[str, int] = {}
+        payload = 0
+        for entry in work.entries:
+            record = entry.record
+            outcome = None if record.key is None else self._known(database, entry, now_ms)
+            outcomes.append(outcome)
+            if outcome is not None:
+                continue
+            rows.append(
+                Row(
+                    entry.seq,
+                    record.stream,
+                    record.client,
+                    record.ts_ms,
+                    record.content_type,
+                    record.body,
+                    record.trace,
+                )
+            )
+            streams[record.stream] = streams.get(record.stream, 0) + 1
+            payload += len(record.body)
+        if not rows:
+            return outcomes, ledger
+        codec, blob = encode(Batch(self.identity.appliance, self.identity.boot, rows))
+        database.execute(
+            "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._next_id,
+                len(rows),
+                work.now_s if work.trusted else None,
+                codec,
+                checksum(blob),
+                json.dumps(streams, separators=(",", ":")),
+                blob,
+            ),
+        )
+        self._next_id += 1
+        return outcomes, ledger._replace(
+            accepted=ledger.accepted + len(rows),
+            stored_bytes=ledger.stored_bytes + len(blob),
+            payload_bytes=ledger.payload_bytes + payload,
+        )
+
+    def _known(self, database: sqlite3.Connection, entry: Entry, now_ms: int) -> str | bool | None:
+        record = entry.record
+        scope = outbox_keys.scope_of(record.client, record.stream, record.key or "")
+        body = outbox_keys.digest(record.body)
+        seen = self._keys.seen(database, scope)
+        if seen is None:
+            self._keys.add(database, scope, body, f"{self.identity.boot}.{entry.seq}", now_ms)
+            return None
+        return seen[0] if seen[1] == body else False
+
+    def _shrink(self, database: sqlite3.Connection, identity: int, rest: Batch, ledger: Ledger) -> Ledger:
+        found = database.execute("SELECT records, length(blob) FROM batch WHERE id = ?", (identity,)).fetchone()
+        if found is None:
+            return ledger
+        codec, blob = encode(rest)
+        streams: dict[str, int] = {}
+        for row in rest.rows:
+            streams[row.stream] = streams.get(row.stream, 0) + 1
+        database.execute(
+            "UPDATE batch SET records = ?, codec = ?, crc = ?, streams = ?, blob = ? WHERE id = ?",
+            (len(rest.rows), codec, checksum(blob), json.dumps(streams, separators=(",", ":")), blob, identity),
+        )
+        return ledger._replace(
+            delivered=ledger.delivered + found[0] - len(rest.rows),
+            stored_bytes=ledger.stored_bytes + len(blob) - found[1],
+        )
+
+    def _delete(self, database: sqlite3.Connection, identity: int) -> tuple[int, int]:
+        found = database.execute("SELECT records, length(blob) FROM batch WHERE id = ?", (identity,)).fetchone()
+        if found is None:  # expired or dropped while it was on its way: counted then
+            return 0, 0
+        database.execute("DELETE FROM batch WHERE id = ?", (identity,))
+        return found[0], found[1]
+
+    def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> Ledger:
+        if self._config.max_hours == 0:
+            return ledger
+        limit_s = work.now_s - self._config.max_hours * 3600
+        after = 0
+        while True:
+            row = database.execute(
+                "SELECT id, stored_s FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
+            ).fetchone()
+            if row is None or row[1] is None or row[1] > limit_s:
+                return ledger
+            after = row[0]
+            if after in work.busy:
+                continue
+            records, size = self._delete(database, after)
+            ledger = ledger._replace(expired=ledger.expired + records, stored_bytes=ledger.stored_bytes - size)
+
+    def _drop(self, database: sqlite3.Connection, busy: Collection[int], ledger: Ledger) -> Ledger:
+        """The oldest first, those on their way last: they may arrive after all."""
+        for spare_busy in (True, False):
+            after = 0
+            while ledger.stored_bytes > self._config.max_bytes:
+                row = database.execute("SELECT min(id) FROM batch WHERE id > ?", (after,)).fetchone()
+                if row[0] is None:
+                    break
+                after = row[0]
+                if spare_busy and after in busy:
+                    continue
+                records, size = self._delete(database, after)
+                ledger = ledger._replace(dropped=ledger.dropped + records, stored_bytes=ledger.stored_bytes - size)
+        return ledger
+
+    def _save(self, database: sqlite3.Connection, ledger: Ledger) -> None:
+        database.execute(f"UPDATE ledger SET {_LEDGER_SET}", ledger)  # noqa: S608  # constant
+
+    def _save_wear(self) -> None:
+        ledger = self._wear.update(self.ledger, now=True)
+        if ledger != self.ledger:
+            with self._transaction() as database:
+                self._save(database, ledger)
+            self.ledger = ledger
+
+    def _oldest(self) -> int | None:
+        row = self._connection.execute("SELECT stored_s FROM batch ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else row[0]
+
+    # -- reading
+
+    def fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
+        """The oldest batch with an id above `after` that is not `busy`, its checksum verified. One that is too old is
+        expired first; a damaged one is put aside and counted."""
+        return self._guard(lambda: self._fetch(after, busy, now_s, trusted))
+
+    def _fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
+        if trusted and self._config.max_hours and self.ledger.stored:
+            self._commit(Work((), (), (), busy, now_s, trusted))  # writes nothing when nothing is due
+        while True:
+            row = self._connection.execute(
+                "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
+            ).fetchone()
+            if row is None:
+                return Fetched(None, self.ledger, self._oldest())
+            identity, records, codec, crc, blob = row
+            if identity in busy:
+                after = identity
+            elif isinstance(blob, bytes) and checksum(blob) == crc:
+                batch = StoredBatch(identity, records, codec, blob, identity <= (self._replay_up_to or 0))
+                return Fetched(batch, self.ledger, self._oldest())
+            else:
+                self._put_batch_aside(identity, blob)
+
+    def _put_batch_aside(self, identity: int, blob: object) -> None:
+        """A flipped bit in one batch is no reason to give up the file."""
+        number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
+        target = self.directory / f"{schema.FILE}.corrupt-{number}-batch"
+        with target.open("wb") as file:
+            file.write(blob if isinstance(blob, bytes) else repr(blob).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        with self._transaction() as database:
+            records, size = self._delete(database, identity)
+            ledger = self.ledger._replace(
+                dropped=self.ledger.dropped + records,
+                stored_bytes=self.ledger.stored_bytes - size,
+                quarantined=number,
+            )
+            self._save(database, ledger)
+        self.ledger = ledger
+        outbox_rescue.prune(self.directory)
+        self._log("error", f"a stored batch was damaged; {records} messages put aside as {target.name}")
+
+
+class Wear:
+    """Bytes the worker thread wrote, from /proc: nothing but SQLite writes there. Unknown without that file."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._transactions = 0
+
+    def update(self, ledger: Ledger, *, now: bool = False) -> Ledger:
+        """Add what was written since the last look, every few transactions or `now`."""
+        self._transactions += 1
+        if not now and self._transactions % _WEAR_EVERY:
+            return ledger
+        written = self._read()
+        fresh, self._last = max(written - self._last, 0), max(written, self._last)
+        return ledger._replace(written_bytes=ledger.written_bytes + fresh)
+
+    @staticmethod
+    def _read() -> int:
+        try:
+            text = Path(f"/proc/self/task/{threading.get_native_id()}/io").read_text()
+        except OSError:
+            return 0
+        for line in text.splitlines():
+            name, _, value = line.partition(":")
+            if name == "wchar":
+                return int(value)
+        return 0

@@ -1,0 +1,219 @@
+"""When the database file is damaged: keep it for whoever wants to look, save what can be read, go on with a fresh one.
+
+The fresh file is filled under another name while the damaged one is still in its place; then the damaged one is
+renamed, then the fresh one takes its name. A power cut at any point leaves a state the next start completes or repeats.
+"""
+
+import contextlib
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from headgate import limits
+from headgate.linux import boot
+from headgate.linux import outbox_schema as schema
+from headgate.linux.batch import BatchError, checksum, decode
+
+NEW = schema.FILE + ".new"
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+_NUMBERED = re.compile(re.escape(schema.FILE) + r"\.corrupt-(\d+)(-batch)?\Z")
+_COUNTERS = ("accepted", "delivered", "expired", "dropped", "payload_bytes", "written_bytes")
+_CHUNK = 64  # batches per transaction
+
+
+def quarantined(directory: Path) -> list[Path]:
+    """The files put aside, oldest first."""
+    found = [(int(match[1]), path) for path in directory.iterdir() if (match := _NUMBERED.match(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def next_number(directory: Path, known: int) -> int:
+    found = [int(match[1]) for path in directory.iterdir() if (match := _NUMBERED.match(path.name))]
+    return max([known, *found]) + 1
+
+
+def prune(directory: Path) -> None:
+    """Keep the newest few: a failing disk must not fill itself with copies."""
+    for path in quarantined(directory)[: -limits.OUTBOX_QUARANTINE]:
+        _remove(path)
+
+
+def put_aside(path: Path, number: int) -> None:
+    """Rename the file and what belongs to it; a file that is not there is fine. Raises OSError."""
+    for suffix in ("", *_SIDE_FILES):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{path}.corrupt-{number}{suffix}")
+    boot.sync_directory(path.parent)
+    prune(path.parent)
+
+
+def finish_replacement(path: Path) -> None:
+    """Give the fresh file its name; what was left half made is removed. Raises OSError."""
+    new = path.with_name(NEW)
+    if new.exists() and not path.exists():
+        new.rename(path)
+        boot.sync_directory(path.parent)
+    else:
+        _remove(new)
+
+
+def copy_out(database: sqlite3.Connection, path: Path) -> None:
+    """The file of an open database lost its name: write all of it to a fresh file. Raises sqlite3.Error, OSError."""
+    new = path.with_name(NEW)
+    _remove(new)
+    database.execute("VACUUM INTO ?", (str(new),))
+    descriptor = os.open(new, os.O_RDONLY)  # VACUUM INTO does not sync
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
+    """Make the fresh file from what can be read of the damaged one; -> one line for the log.
+
+    `known`: the ledger in memory (outbox_db.Ledger), or None when this is the start and the file's own has to do.
+    What the ledger says was stored and cannot be read is counted as dropped. Raises sqlite3.Error, OSError.
+    """
+    new = path.with_name(NEW)
+    _remove(new)
+    with contextlib.ExitStack() as stack:
+        source: sqlite3.Connection | None = None
+        with contextlib.suppress(sqlite3.Error):
+            source = stack.enter_context(contextlib.closing(schema.connect_read_only(path)))
+            source.execute("PRAGMA cell_size_check=ON")
+        ledger, identity = _old_ledger(source)
+        if known is not None:
+            ledger = dict(zip((*_COUNTERS[:4], "stored_bytes", *_COUNTERS[4:]), known, strict=False))
+        try:
+            saved = _fill(new, source, ledger, identity, number)
+        except (sqlite3.Error, OSError, schema.Damaged) as error:
+            _remove(new)
+            _fill(new, None, ledger, identity, number)
+            return f"nothing could be saved from it ({error}); the file is kept"
+    lost = max(_stored(ledger) - saved, 0)
+    return f"{saved} waiting messages saved from it, {lost} could not be read"
+
+
+def _stored(ledger: dict[str, int]) -> int:
+    return ledger["accepted"] - ledger["delivered"] - ledger["expired"] - ledger["dropped"]
+
+
+def _old_ledger(source: sqlite3.Connection | None) -> tuple[dict[str, int], tuple[str, int]]:
+    """Counters and (appliance, boot) of the damaged file; zeros when they make no sense."""
+    nothing = dict.fromkeys(_COUNTERS, 0), ("", 0)
+    if source is None:
+        return nothing
+    try:
+        row = source.execute(f"SELECT appliance, boot, {', '.join(_COUNTERS)} FROM ledger").fetchone()  # noqa: S608
+    except sqlite3.Error:
+        return nothing
+    if (
+        row is None
+        or not isinstance(row[0], str)
+        or not all(isinstance(value, int) and value >= 0 for value in row[1:])
+    ):
+        return nothing
+    ledger = dict(zip(_COUNTERS, row[2:], strict=True))
+    return (ledger if _stored(ledger) >= 0 else nothing[0]), (row[0], row[1])
+
+
+def _fill(
+    new: Path, source: sqlite3.Connection | None, ledger: dict[str, int], identity: tuple[str, int], number: int
+) -> int:
+    """-> messages saved. The ledger balances at every commit, so also after a power cut."""
+    saved = 0
+    with contextlib.closing(schema.connect(new)) as target:
+        target.execute(
+            "UPDATE ledger SET appliance = ?, boot = ?, delivered = ?, expired = ?, dropped = ?, accepted = ?, "
+            "payload_bytes = ?, written_bytes = ?, quarantined = ?",
+            (
+                *identity,
+                ledger["delivered"],
+                ledger["expired"],
+                ledger["dropped"],
+                ledger["delivered"] + ledger["expired"] + ledger["dropped"],
+                ledger["payload_bytes"],
+                ledger["written_bytes"],
+                number,
+            ),
+        )
+        chunk: list[tuple[Any, ...]] = []
+        for row in _batches(source):
+            chunk.append(row)
+            if len(chunk) == _CHUNK:
+                saved += _write(target, chunk)
+                chunk.clear()
+        saved += _write(target, chunk)
+        target.execute("BEGIN IMMEDIATE")
+        for key in _rows(source, "SELECT gen, scope, body, seq FROM idempotency"):
+            target.execute("INSERT OR IGNORE INTO idempotency VALUES(?, ?, ?, ?)", key)
+        lost = _stored(ledger) - saved
+        if lost > 0:
+            target.execute("UPDATE ledger SET accepted = accepted + ?, dropped = dropped + ?", (lost, lost))
+        target.execute("COMMIT")
+    if Path(f"{new}-wal").exists():  # closing writes the log back; when it could not, the file alone is not all
+        raise OSError("the fresh file could not be completed")
+    return saved
+
+
+def _write(target: sqlite3.Connection, chunk: list[tuple[Any, ...]]) -> int:
+    saved = 0
+    target.execute("BEGIN IMMEDIATE")
+    for row in chunk:
+        target.execute("INSERT OR IGNORE INTO batch VALUES(?, ?, ?, ?, ?, ?, ?)", row)
+        if target.execute("SELECT changes()").fetchone()[0]:
+            saved += row[1]
+            target.execute(
+                "UPDATE ledger SET accepted = accepted + ?, stored_bytes = stored_bytes + ?", (row[1], len(row[6]))
+            )
+    target.execute("COMMIT")
+    return saved
+
+
+def _batches(source: sqlite3.Connection | None) -> Iterator[tuple[Any, ...]]:
+    """Every batch that can be read and is whole: from the front up to the damage, then from the end back to it."""
+    columns = "SELECT id, stored_s, codec, crc, blob FROM batch"
+    last = 0
+    for row in _rows(source, columns + " ORDER BY id"):
+        if isinstance(row[0], int):
+            last = row[0]
+        yield from _whole(row)
+    for row in _rows(source, columns + " WHERE id > ? ORDER BY id DESC", last):
+        yield from _whole(row)
+
+
+def _rows(source: sqlite3.Connection | None, query: str, *arguments: object) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query until it is through or meets the damage."""
+    if source is None:
+        return
+    try:
+        cursor = source.execute(query, arguments)
+        while (row := cursor.fetchone()) is not None:
+            yield row
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError):
+        return
+
+
+def _whole(row: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    identity, stored_s, codec, crc, blob = row
+    if not (isinstance(identity, int) and identity > 0 and isinstance(blob, bytes) and checksum(blob) == crc):
+        return
+    try:
+        batch = decode(blob)
+    except BatchError:
+        return
+    streams: dict[str, int] = {}
+    for message in batch.rows:
+        streams[message.stream] = streams.get(message.stream, 0) + 1
+    when = stored_s if isinstance(stored_s, int) else None
+    yield identity, len(batch.rows), when, codec, crc, json.dumps(streams, separators=(",", ":")), blob
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", *_SIDE_FILES):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,155 @@
+"""`headgate check`: every error of a configuration at once; with --micro, the compiled plan for MicroPython."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from headgate.core import json as core_json
+from headgate.errors import CONFIG, MISSING, OK, CommandError
+from headgate.linux import config as configuration
+from headgate.linux.config import Config, ConfigErrors, Finding
+from headgate.linux.config_checks import Report
+from headgate.linux.config_plan import load_keys, micro_problems, plan_document
+from headgate.linux.config_values import data_directory, show_size
+from headgate.linux.toml_lines import Path as KeyPath
+from headgate.linux.toml_lines import locate
+from headgate.tasks.plan import PlanError, build
+
+HELP = "check a configuration and report every error at once"
+
+EPILOG = """\
+Reads headgate.toml as 'headgate run' would (--config, $HEADGATE_CONFIG, ./headgate.toml,
+/etc/headgate/headgate.toml, else the embedded defaults) with the schemas and keys it names,
+and reports every error with file, line and a suggestion. Nothing is changed.
+
+examples
+  headgate check                                   the configuration that 'headgate run' would use
+  headgate check --config new.toml && kill -HUP $(pidof headgate)
+  headgate check --json | jq '.findings[].key'
+  headgate check --config pico.toml --micro plan.json
+                                                   the compiled plan for a MicroPython board
+
+A plan for MicroPython holds the secrets of its issuers; the file gets mode 0600.
+
+exit codes: 0 usable (perhaps with warnings) · 3 refused · 4 a file is missing or unreadable
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration to check")
+    parser.add_argument("--micro", metavar="OUT.json", type=Path, help="write the compiled plan for MicroPython")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Exit code 0 or 3; raises CommandError(MISSING) when the configuration cannot be read."""
+    config: Config | None = None
+    try:
+        config = configuration.load(args.config)
+        findings = list(config.warnings)
+    except ConfigErrors as error:
+        findings = error.findings
+    plan = None
+    if config is not None and args.micro is not None:
+        keys = load_keys(config)
+        refused = _micro_findings(config, micro_problems(config, keys))
+        if refused:
+            findings = refused + findings
+        else:
+            plan = plan_document(config, keys)
+            _write_private(args.micro, _serialise(plan))
+    code = CONFIG if any(f.severity == "error" for f in findings) else OK
+    if args.json:
+        document = {
+            "ok": code == OK,
+            "config": _name(config, findings),
+            "findings": [finding.document() for finding in findings],
+            "micro": str(args.micro) if plan is not None else None,
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return code
+    for finding in findings:
+        stream = sys.stderr if finding.severity == "error" else sys.stdout
+        stream.write(_line(finding) + "\n")
+    sys.stdout.write(_summary(config, findings, code) + "\n")
+    if plan is not None and config is not None:
+        sys.stdout.write(f"plan for MicroPython: {args.micro} (holds secrets; mode 0600)\n")
+        sys.stdout.write(
+            f"note: the cache may take {show_size(config.cache.bytes)}; a Pico W has about 100 KiB to give\n"
+        )
+    return code
+
+
+def _line(finding: Finding) -> str:
+    return finding.text() if finding.severity == "error" else f"warning: {finding.text()}"
+
+
+def _name(config: Config | None, findings: list[Finding]) -> str:
+    if config is None:
+        return findings[0].file if findings else ""
+    return str(config.file) if config.file else configuration.EMBEDDED
+
+
+def _summary(config: Config | None, findings: list[Finding], code: int) -> str:
+    errors = sum(f.severity == "error" for f in findings)
+    warnings = len(findings) - errors
+    counted = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    if code != OK or config is None:
+        return f"refused: {counted}"
+    streams = ", ".join(config.streams) or "none"
+    listen = [f"http {a}" for a in config.listen.http] + [f"https {a}" for a in config.listen.https]
+    outbox = config.outbox
+    uplink = f"{config.uplink.url} ({config.uplink.mode})" if config.uplink.url else "none"
+    return "\n".join(
+        [
+            f"usable: {counted}",
+            f"  config   {_name(config, findings)}",
+            f"  state    {config.state_dir}",
+            f"  id       {config.appliance_id}",
+            f"  listen   {', '.join(listen)}",
+            f"  issuers  {', '.join(i.name for i in config.issuers) or 'none'}",
+            f"  streams  {streams}",
+            f"  outbox   {show_size(outbox.bytes)}, {outbox.hours} h, when full: {outbox.when_full}",
+            f"  uplink   {uplink}",
+        ]
+    )
+
+
+def _micro_findings(config: Config, problems: list[tuple[KeyPath, str]]) -> list[Finding]:
+    text = configuration.read(config.file or data_directory() / "default.toml").decode()
+    report = Report(str(config.file) if config.file else configuration.EMBEDDED, locate(text))
+    for path, reason in problems:
+        report.error(path, reason)
+    return report.sorted()
+
+
+def _serialise(plan: dict[str, object]) -> bytes:
+    """The plan as MicroPython will read it, after proof that it can be built there."""
+    data = core_json.dumps(plan)
+    try:
+        build(core_json.loads(data), None, fsync=False)
+    except PlanError as error:
+        raise CommandError(CONFIG, f"MicroPython would refuse the plan: {error}", "Change that key") from None
+    return data + b"\n"
+
+
+def _write_private(file: Path, data: bytes) -> None:
+    """Write `file` with mode 0600 in one step: readers see the old content or the new one."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CommandError(
+            MISSING, f"cannot write {file}: {error.strerror}", "Name another file with --micro"
+        ) from None

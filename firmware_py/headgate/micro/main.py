@@ -1,0 +1,47 @@
+"""Starts the appliance on MicroPython. On a board, /main.py is
+
+    from headgate.micro import main
+    main.run("headgate.json")
+
+and on the unix port:    micropython -m headgate.micro.main headgate.json
+
+What this interpreter cannot do is refused at load with one line: EdDSA keys, fsync durability, uplink, HTTP/2.
+"""
+
+import gc
+import sys
+
+from headgate.errors import INTERRUPTED, OK, USAGE, CommandError
+from headgate.micro import sizes
+
+GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
+
+
+def run(path: str) -> int:
+    """Serve the plan in the file at `path` until interrupted; returns an exit code of headgate.errors."""
+    gc.collect()
+    gc.threshold(GC_THRESHOLD)
+    sizes.apply()
+    from headgate.micro import appliance  # noqa: PLC0415 - after the sizes are set
+
+    try:
+        appliance.serve(path)
+    except CommandError as error:
+        print("headgate:", error.line())
+        return error.code
+    except KeyboardInterrupt:
+        gc.collect()
+        print(f"headgate: stopped, {gc.mem_alloc()} bytes live")
+        return INTERRUPTED
+    return OK
+
+
+def main(arguments: "list[str]") -> int:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: micropython -m headgate.micro.main headgate.json")
+        return USAGE
+    return run(arguments[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""Bounds of a small board where they differ from headgate.limits: what exists once per connection, above all.
+
+The packer (headgate_host.micro_pack) writes these numbers into the code; from source, `apply` sets them. Call it before
+the modules that read them are imported.
+"""
+
+import sys
+
+from headgate import limits
+
+READ_CHUNK = 512
+HTTP_HEAD = 2048
+HTTP_LINE = 1536
+HTTP_HEADERS = 32
+TOKEN = 1024
+
+
+def apply() -> None:
+    limits.READ_CHUNK = READ_CHUNK
+    limits.HTTP_HEAD = HTTP_HEAD
+    limits.HTTP_LINE = HTTP_LINE
+    limits.HTTP_HEADERS = HTTP_HEADERS
+    limits.TOKEN = TOKEN
+    # What an entry takes beside its bytes, measured: so a cache of 32 KB takes 32 KB of the heap.
+    limits.ENTRY_OVERHEAD = 96 if sys.maxsize < 1 << 32 else 208

@@ -1,0 +1,107 @@
+"""What every handler asks of a request before it serves it: token, scope, rate, media type, preconditions."""
+
+from headgate.core.jwt import TokenError, scope_allows
+from headgate.core.problem import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from headgate.core.jwt import Claims
+    from headgate.tasks.exchange import Exchange
+    from headgate.tasks.gateway import Gateway
+
+_SCHEME = b"bearer "
+
+
+def authenticate(x: "Exchange") -> "Claims":
+    """The bearer token's claims. Raises Problem 401 as RFC 6750 section 3 wants it, naming the claim."""
+    value = x.request.header(b"authorization")
+    if value is None:
+        raise Problem(401, "missing_token", headers=[(b"WWW-Authenticate", b"Bearer")])
+    if value[: len(_SCHEME)].lower() != _SCHEME:
+        raise Problem(401, "missing_token", "the scheme is Bearer", headers=[(b"WWW-Authenticate", b"Bearer")])
+    try:
+        claims: Claims = x.plan.verifier.verify(value[len(_SCHEME) :].strip(b" "), *x.gateway.clock())
+    except TokenError as error:
+        detail = error.detail or error.code
+        if error.claim:
+            detail = error.claim + ": " + detail
+        challenge = b'Bearer error="invalid_token", error_description="%s"' % detail.encode()
+        raise Problem(401, "invalid_token", detail, headers=[(b"WWW-Authenticate", challenge)]) from None
+    return claims
+
+
+def require(claims: "Claims", action: str, name: str) -> None:
+    """Raises Problem 403 unless the token has the scope action:name or action:*."""
+    if not scope_allows(claims.scopes, action, name):
+        raise insufficient(action + ":" + name)
+
+
+def insufficient(scope: str) -> Problem:
+    challenge = b'Bearer error="insufficient_scope", scope="%s"' % scope.encode()
+    return Problem(403, "insufficient_scope", "needs " + scope, headers=[(b"WWW-Authenticate", challenge)])
+
+
+def rate_limit(gateway: "Gateway", name: str, client: str, rate_milli: int, burst: int) -> None:
+    """Take one token of `client`'s bucket `name`. Raises Problem 429 with Retry-After (RFC 9110 section 10.2.3) and the
+    fields of draft-ietf-httpapi-ratelimit-headers: the policy, what is left of it, and when there will be more."""
+    wait_ms, left = gateway.limiter.take(f"{name}\0{client}".encode(), rate_milli, burst, gateway.now_ms())
+    if wait_ms:
+        retry_s = b"%d" % ((wait_ms + 999) // 1000)
+        policy = b'"%s";q=%d;w=%d' % (name.encode(), burst, (burst * 1000 + rate_milli - 1) // rate_milli)
+        raise Problem(
+            429,
+            "rate_limited",
+            f"wait {wait_ms} ms",
+            headers=[
+                (b"Retry-After", retry_s),
+                (b"RateLimit-Policy", policy),
+                (b"RateLimit", b'"%s";r=%d;t=%s' % (name.encode(), left, retry_s)),
+            ],
+        )
+
+
+def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
+    """The request's media type, without parameters. Raises Problem 415, or 411 when no body was announced at all."""
+    request = x.request
+    if request.length == 0 and request.header(b"content-length") is None:
+        raise Problem(411, "length_required", "send Content-Length, or Transfer-Encoding: chunked")
+    coding = request.header(b"content-encoding")
+    if coding is not None and coding.lower() != b"identity":
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            "content codings are not supported",
+            headers=[(b"Accept-Encoding", b"identity")],  # RFC 9110 section 12.5.3
+        )
+    value = request.header(b"content-type")
+    kind = b"" if value is None else value.partition(b";")[0].rstrip(b" \t").lower()
+    if kind not in accepted:
+        types = b", ".join(accepted)
+        raise Problem(415, "unsupported_media_type", "send " + types.decode(), headers=[(b"Accept-Post", types)])
+    return kind
+
+
+def matches(field: bytes, etag: "bytes | None", weak: bool) -> bool:
+    """RFC 9110 section 13.1: does If-Match (strong comparison) or If-None-Match (`weak`) name this ETag? None: there
+    is no representation, which nothing matches, "*" neither."""
+    if etag is None:
+        return False
+    for item in field.split(b","):
+        tag = item.strip(b" \t")
+        if tag in (b"*", etag) or (weak and tag == b"W/" + etag):
+            return True
+    return False
+
+
+def check_preconditions(x: "Exchange", etag: "bytes | None") -> bool:
+    """RFC 9110 section 13.2.2. Raises Problem 412; True: the answer is 304 (reads only)."""
+    tag_field = [(b"ETag", etag)] if etag is not None else None
+    value = x.request.header(b"if-match")
+    if value is not None and not matches(value, etag, False):
+        raise Problem(412, "precondition_failed", "If-Match", headers=tag_field)
+    value = x.request.header(b"if-none-match")
+    if value is not None and matches(value, etag, True):
+        if x.request.method in (b"GET", b"HEAD"):
+            return True
+        raise Problem(412, "precondition_failed", "If-None-Match", headers=tag_field)
+    return False

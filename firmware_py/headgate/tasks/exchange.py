@@ -1,0 +1,122 @@
+"""One request and its answer, as the handlers in api.py see them: no parser, no socket."""
+
+from headgate import limits
+from headgate.core.http1 import CONTINUE, END, LAST_CHUNK, NEED_DATA, Request, chunk, response_head
+from headgate.core.problem import CONTENT_TYPE, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from headgate.tasks.connection import Connection
+    from headgate.tasks.gateway import Gateway
+    from headgate.tasks.plan import Plan
+
+JSON = b"application/json"
+
+
+class Response:
+    """A complete answer. `headers` without Content-Length, Connection and Date, which the connection adds."""
+
+    __slots__ = ("body", "code", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: bytes = b"",
+        headers: "list[tuple[bytes, bytes]] | None" = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = [(b"Content-Type", content_type)] if content_type else []
+        if headers:
+            self.headers.extend(headers)
+        self.code = ""  # of the problem, for the counters
+
+
+def problem_response(problem: Problem, path: str) -> Response:
+    response = Response(problem.status, problem.body(path), CONTENT_TYPE, problem.headers)
+    response.code = problem.code
+    return response
+
+
+class Exchange:
+    """`plan`: the one this request finishes on, whatever a reload does meanwhile; `complete`: the body is read."""
+
+    __slots__ = ("_connection", "_continued", "_head", "broken", "complete", "gateway", "plan", "request", "started")
+
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self._connection = connection
+        self._continued = not request.expect_continue
+        self._head = b""
+        self.gateway: Gateway = connection.gateway
+        self.plan: Plan = connection.gateway.plan
+        self.request = request
+        self.complete = False
+        self.started = False  # a streamed answer has begun
+        self.broken = False  # the streamed answer told of an error: the connection ends with it
+        if request.length == 0:
+            self.complete = connection.parser.next() is END
+
+    async def read(self) -> "bytes | None":
+        """The next part of the body, None at its end. The first call answers Expect: 100-continue."""
+        if self.complete:
+            return None
+        while True:
+            event = self._connection.parser.next()
+            if event is END:
+                self.complete = True
+                return None
+            if isinstance(event, bytes):
+                return event
+            if not self._continued:
+                await self._connection.write(CONTINUE)
+            self._continued = True
+            await self._connection.receive_body()
+
+    async def read_all(self, limit: int) -> bytes:
+        """The body. Raises Problem 413 over `limit` bytes (before anything is read, if the length was announced)."""
+        problem = Problem(413, "body_too_large", f"this resource takes {limit} bytes")
+        if self.request.length > limit:
+            raise problem
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            part = await self.read()
+            if part is None:
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            size += len(part)
+            if size > limit:
+                raise problem
+            parts.append(part)
+
+    def skip_received(self) -> None:
+        """Drop what is already here of a body nobody wants. Raises Problem when it is malformed."""
+        while not self.complete:
+            event = self._connection.parser.next()
+            if event is NEED_DATA:
+                return
+            self.complete = event is END
+
+    def can_skip(self) -> bool:
+        """True when the rest of the body is certain to come and short enough to be read over."""
+        return self.complete or (self._continued and 0 <= self.request.length <= limits.LINGER_BYTES)
+
+    def begin(self, status: int, content_type: bytes) -> None:
+        """Start an answer of unknown length; it goes out with the first `send`."""
+        self.started = True
+        gateway = self.gateway
+        keep_alive = self.request.keep_alive and not gateway.draining
+        headers = gateway.with_date([(b"Content-Type", content_type)])
+        self._head = response_head(status, headers, None, keep_alive, self.request.http10)
+
+    async def send(self, data: bytes) -> None:
+        """A piece of the streamed answer, as one write; `data` is not empty."""
+        head = self._head
+        self._head = b""
+        await self._connection.write(head + (data if self.request.http10 else chunk(data)))
+
+    async def finish(self) -> None:
+        """The end of the streamed answer."""
+        last = b"" if self.request.http10 else LAST_CHUNK
+        if self._head or last:
+            await self._connection.write(self._head + last)

@@ -1,0 +1,156 @@
+"""Counters of the gateway, and their text for Prometheus (exposition format 0.0.4).
+
+Labels are bounded: HTTP status codes, problem codes and names from `info()`; never anything a client sent.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 1000)  # upper bounds of the latency histogram; one more for the rest
+_LEDGER = ("accepted", "delivered", "expired", "dropped")  # grow only; `stored` is the difference
+
+
+class Counters:
+    """Plain integers, for /metrics and the live line of the demo.
+
+    `accepted`, `replayed`: messages answered 202, replays apart; `rejected`: messages by problem code (records of a
+    batch one by one); `requests`: by HTTP status; `problems`: requests by problem code; `validated`: messages judged
+    by /v1/validate; `connections`: open now; `opened`, `refused`: since the start; `latency`: requests per bucket,
+    `latency_ms`: their sum, from the end of the head to the end of the answer.
+    """
+
+    __slots__ = (
+        "accepted",
+        "connections",
+        "latency",
+        "latency_ms",
+        "opened",
+        "problems",
+        "refused",
+        "rejected",
+        "replayed",
+        "requests",
+        "validated",
+    )
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.replayed = 0
+        self.validated = 0
+        self.rejected: dict[str, int] = {}
+        self.requests: dict[int, int] = {}
+        self.problems: dict[str, int] = {}
+        self.connections = 0
+        self.opened = 0
+        self.refused = 0
+        self.latency = [0] * (len(BUCKETS_MS) + 1)
+        self.latency_ms = 0
+
+    def reject(self, code: str) -> None:
+        self.rejected[code] = self.rejected.get(code, 0) + 1
+
+    def finish(self, status: int, code: str, elapsed_ms: int) -> None:
+        """One request answered with `status`; `code` is the problem's, or ""."""
+        self.requests[status] = self.requests.get(status, 0) + 1
+        if code:
+            self.problems[code] = self.problems.get(code, 0) + 1
+        self.latency_ms += elapsed_ms
+        index = 0
+        while index < len(BUCKETS_MS) and elapsed_ms > BUCKETS_MS[index]:
+            index += 1
+        self.latency[index] += 1
+
+
+class _Text:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def family(self, name: str, kind: str, text: str) -> None:
+        self.lines.append(f"# HELP headgate_{name} {text}\n# TYPE headgate_{name} {kind}")
+
+    def value(self, name: str, value: int, label: str = "", content: object = "") -> None:
+        labels = f'{{{label}="{content}"}}' if label else ""
+        self.lines.append(f"headgate_{name}{labels} {value}")
+
+    def by(self, name: str, text: str, label: str, values: "Mapping[Any, int]") -> None:
+        self.family(name, "counter", text)
+        for key in values:
+            self.value(name, values[key], label, key)
+
+    def one(self, name: str, kind: str, text: str, value: int) -> None:
+        self.family(name, kind, text)
+        self.value(name, value)
+
+
+def _requests(text: _Text, counters: Counters) -> None:
+    text.by("requests_total", "Requests answered, by HTTP status.", "status", counters.requests)
+    text.by("problems_total", "Requests refused, by reason.", "code", counters.problems)
+    text.one("messages_accepted_total", "counter", "Messages acknowledged, replays apart.", counters.accepted)
+    text.one("messages_replayed_total", "counter", "Messages acknowledged again.", counters.replayed)
+    text.one("messages_validated_total", "counter", "Messages judged and not stored.", counters.validated)
+    text.by("messages_rejected_total", "Messages refused, by reason.", "code", counters.rejected)
+    text.family("request_duration_seconds", "histogram", "End of the head to end of the answer.")
+    total = 0
+    for index, count in enumerate(counters.latency):
+        total += count
+        last = index == len(BUCKETS_MS)
+        bound = "+Inf" if last else f"{BUCKETS_MS[index] // 1000}.{BUCKETS_MS[index] % 1000:03d}"
+        text.value("request_duration_seconds_bucket", total, "le", bound)
+    seconds = counters.latency_ms
+    text.lines.append(f"headgate_request_duration_seconds_sum {seconds // 1000}.{seconds % 1000:03d}")
+    text.value("request_duration_seconds_count", total)
+    text.one("connections", "gauge", "Connections open now.", counters.connections)
+    text.one("connections_opened_total", "counter", "Connections accepted.", counters.opened)
+    text.one("connections_refused_total", "counter", "Connections over the limit.", counters.refused)
+
+
+def _store(text: _Text, stats: "Mapping[str, int]") -> None:
+    for key in ("entries", "bytes"):
+        text.one("cache_" + key, "gauge", f"Cache {key} in use.", stats[key])
+    for key in ("hits", "misses", "evictions", "expirations"):
+        text.one(f"cache_{key}_total", "counter", f"Cache {key}.", stats[key])
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
+    """A section of info(): integers become metrics, the ledger's among them counters; texts are left to /readyz."""
+    for key in values:
+        value = values[key]
+        if isinstance(value, int):  # booleans too
+            if name == "outbox" and key in _LEDGER:
+                text.one(f"outbox_{key}_total", "counter", f"Messages {key} since the outbox exists.", int(value))
+            else:
+                text.one(f"{name}_{key}", "gauge", f"{name}: {key}.", int(value))
+
+
+def render(
+    counters: Counters,
+    store: "Mapping[str, int]",
+    limiter: "tuple[int, int]",
+    info: "Mapping[str, object]",
+    version: str,
+) -> bytes:
+    """`limiter`: (buckets in use, buckets evicted); `info`: what Gateway's `info` gave, see tasks/gateway.py."""
+    text = _Text()
+    text.family("info", "gauge", "Version and what info() says of itself.")
+    labels = [f'version="{version}"']
+    for key in info:
+        value = info[key]
+        if isinstance(value, str):
+            labels.append(f'{key}="{_escape(value)}"')
+    text.lines.append("headgate_info{" + ",".join(labels) + "} 1")
+    _requests(text, counters)
+    _store(text, store)
+    text.one("limiter_clients", "gauge", "Token buckets in use.", limiter[0])
+    text.one("limiter_evicted_total", "counter", "Token buckets evicted.", limiter[1])
+    for key in info:
+        section = info[key]
+        if isinstance(section, dict):
+            _section(text, key, section)
+    return ("\n".join(text.lines) + "\n").encode()

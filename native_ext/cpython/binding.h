@@ -1,0 +1,37 @@
+/* What the type files of the extension share. The limited API of CPython 3.11: one binary for every later 3.x. */
+#ifndef HEADGATE_BINDING_H
+#define HEADGATE_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/alloc.h"
+#include "core/siphash.h"
+#include "core/status.h"
+
+#if !defined(Py_LIMITED_API)
+#error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
+#endif
+
+extern PyType_Spec hg_limiter_spec;
+extern PyType_Spec hg_store_spec;
+
+extern const struct hg_alloc hg_malloc;
+
+/* Every function below returns false with an exception set. */
+
+/* Bind positional and keyword arguments to `count` names, of which the first `required` must be given; the borrowed
+ * values go to `values`, NULL where nothing was given. */
+bool hg_bind(const char *function, const char *const *names, int count, int required, PyObject *const *args,
+             Py_ssize_t positional, PyObject *keywords, PyObject **values);
+/* Any Python int; one that 64 bits cannot hold becomes the largest or smallest, which every range check refuses. */
+bool hg_int(PyObject *object, int64_t *value);
+bool hg_bytes(PyObject *object, const char *name, const uint8_t **data, size_t *length);
+/* NULL or b"": from os.urandom. */
+bool hg_seed(PyObject *object, uint8_t seed[HG_SEED]);
+/* Raises what the status stands for; true for HG_OK. */
+bool hg_check(enum hg_status status);
+
+#endif

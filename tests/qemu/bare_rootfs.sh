@@ -1,0 +1,169 @@
+#!/bin/sh
+# Proof that two commands do everything: makes a minimal Debian root filesystem with nothing but git and python3 added,
+# clones this repository at HEAD into it (only what is committed counts), and types `./dev run` and `./dev test` there.
+#
+#   tests/qemu/bare_rootfs.sh [--suite bookworm|trixie|…] [--only setup|run|test] [--keep] [--work DIR]
+#
+# Needs root, mmdebstrap and git. Packages come from the mirror that this machine's apt uses, or HEADGATE_DEBIAN_MIRROR.
+# The machine's CA bundle, resolv.conf, pip configuration, PIP_* and proxy variables go along, because the network may
+# need them. Everything runs in mount and process namespaces of its own: nothing is left mounted or running.
+# The last line is `PASS` or `FAIL`; the exit code is 0 or 1.
+set -eu
+
+die() {
+    printf 'bare_rootfs: %s\n' "$*" >&2
+    exit 1
+}
+
+# --- second part: inside the namespaces, as process 1 -----------------------------------------------------------------
+
+if [ "${1:-}" = --inside ]; then
+    root=$2
+    shift 2
+    mount --make-rprivate /
+    mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || true
+    mount -t tmpfs -o mode=755 dev "$root/dev"
+    for node in null zero full random urandom tty; do
+        : >"$root/dev/$node"
+        mount --bind "/dev/$node" "$root/dev/$node"
+    done
+    mkdir "$root/dev/pts" "$root/dev/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
+    mount -t tmpfs shm "$root/dev/shm"
+    mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+    for place in ${PIP_FIND_LINKS:-}; do
+        [ -d "$place" ] || continue
+        mkdir -p "$root$place"
+        mount --bind -o ro "$place" "$root$place"
+    done
+    exec chroot "$root" "$@"
+fi
+
+# --- first part -------------------------------------------------------------------------------------------------------
+
+suite=bookworm only='' keep=no work=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --suite) suite=$2 && shift ;;
+        --only) only=$2 && shift ;;
+        --work) work=$2 && shift ;;
+        --keep) keep=yes ;;
+        -h | --help) sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0" && exit 0 ;;
+        *) die "there is no option $1; --help shows them" ;;
+    esac
+    shift
+done
+[ "$(id -u)" = 0 ] || die 'needs root'
+for program in mmdebstrap git unshare chroot; do
+    command -v "$program" >/dev/null || die "needs $program (apt-get install mmdebstrap git util-linux coreutils)"
+done
+
+repository=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+self=$repository/tests/qemu/bare_rootfs.sh
+[ -n "$work" ] || work=$(mktemp -d "${TMPDIR:-/var/tmp}/headgate-bare.XXXXXX")
+mkdir -p "$work"
+root=$work/root
+[ ! -e "$root" ] || die "$root exists; name another --work"
+
+cleanup() {
+    [ "$keep" = no ] || { printf 'kept: %s\n' "$work" && return; }
+    # Mounts live in the namespaces that are gone by now; should one not be, its contents are not ours to delete.
+    if grep -q " $root/" /proc/self/mounts; then
+        printf 'not deleted, something is still mounted there: %s\n' "$root" >&2
+    else
+        rm -rf --one-file-system "$work"
+    fi
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+mirror() {
+    if [ -n "${HEADGATE_DEBIAN_MIRROR:-}" ]; then
+        printf '%s\n' "$HEADGATE_DEBIAN_MIRROR"
+        return
+    fi
+    # The URI of this suite's own main archive; else of any Debian main archive.
+    # shellcheck disable=SC2016 # apt's variables, not the shell's
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(ORIGIN)/$(LABEL)' 'Created-By: Packages' 'Component: main' |
+        awk -v suite="$suite" '
+            $2 == suite && !exact { exact = $1 }
+            $3 == "Debian/Debian" && !debian { debian = $1 }
+            END { print exact ? exact : debian }'
+}
+
+results=''
+# timed NAME COMMAND...: runs it with its output shown and kept, and notes seconds and outcome.
+timed() {
+    name=$1
+    shift
+    printf '\n##### %s\n' "$name"
+    began=$(date +%s)
+    status=0
+    { "$@" 2>&1 || echo $? >"$work/status"; } | tee "$work/output"
+    if [ -e "$work/status" ]; then
+        status=$(cat "$work/status")
+        rm "$work/status"
+    fi
+    outcome=passed
+    [ "$status" = 0 ] || outcome="FAILED (exit $status)"
+    results="$results$(printf '%6d s  %-28s %s' $(($(date +%s) - began)) "$name" "$outcome")
+"
+    [ "$status" = 0 ] || finish FAIL
+}
+
+finish() {
+    printf '\n%s, %s\n%s%s\n' "$suite" "$(git -C "$repository" rev-parse --short HEAD)" "$results" "$1"
+    [ "$1" = PASS ] && exit 0
+    exit 1
+}
+
+# inside COMMAND...: in the root filesystem, with a clean environment plus what the network needs.
+inside() {
+    # shellcheck disable=SC2046 # names and values are checked below to have no blanks
+    unshare --mount --pid --fork --kill-child sh "$self" --inside "$root" /usr/bin/env -i \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+        $(env | grep -iE '^(PIP_[A-Z_]+|https?_proxy|no_proxy|all_proxy)=[^[:space:]]+$' || true) \
+        sh -c 'cd /root/headgate && exec "$@"' sh "$@" </dev/null
+}
+
+make_root() {
+    uri=$(mirror)
+    [ -n "$uri" ] || die 'no Debian mirror in the apt sources; name one in HEADGATE_DEBIAN_MIRROR'
+    mmdebstrap --variant=apt --include=git,python3 --quiet "$suite" "$root" "deb $uri $suite main"
+    [ ! -e /etc/ssl/certs/ca-certificates.crt ] || install -D -m 644 /etc/ssl/certs/ca-certificates.crt \
+        "$root/etc/ssl/certs/ca-certificates.crt"
+    for file in /etc/resolv.conf /etc/pip.conf; do
+        if [ -e "$file" ]; then
+            rm -f "$root$file"
+            cp -L "$file" "$root$file"
+        fi
+    done
+    git clone --quiet --no-local "$repository" "$root/root/headgate"
+    # Whoever owns the checkout outside, inside it is root's.
+    chown -R 0:0 "$root/root/headgate"
+}
+
+quick() { # the set-up of the second time
+    inside ./dev setup "$1"
+}
+
+timed "make the $suite root" make_root
+if [ "$only" = setup ]; then
+    timed './dev setup run' inside ./dev setup run
+    timed '... the second time' quick run
+    finish PASS
+fi
+if [ "$only" != test ]; then
+    timed './dev run (20 s of demo)' inside ./dev run --demo-seconds 20
+    grep -q 'Everything adds up' "$work/output" || { results="$results  the summary does not add up
+" && finish FAIL; }
+    timed '... its set-up, 2nd time' quick run
+fi
+if [ "$only" != run ]; then
+    timed './dev test' inside ./dev test
+    timed '... its set-up, 2nd time' quick test
+fi
+finish PASS

@@ -1,0 +1,79 @@
+"""What the outbox tests share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from headgate.linux.batch import Row, decode
+from headgate.linux.outbox import Outbox, OutboxConfig
+from headgate.tasks.sink import Receipt, Record
+
+BOUND_S = 20  # of any single wait: reached only when something is broken
+
+
+def record(number: int = 1, *, key: str | None = None, stream: str = "weather", client: str = "c1", pad: int = 0) -> Record:
+    body = b'{"n":%d%s}' % (number, b',"pad":"%s"' % (b"x" * pad) if pad else b"")
+    return Record(stream, client, body, "application/json", 1_764_000_000_000 + number, key)
+
+
+class Clock:
+    """Settable stand-in for core.clock: -> (Unix s, state)."""
+
+    def __init__(self, now_s: int = 1_764_000_000, state: str = "trusted") -> None:
+        self.now_s = now_s
+        self.state = state
+
+    def __call__(self) -> tuple[int, str]:
+        return self.now_s, self.state
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, **options: Any) -> AsyncIterator[Outbox]:
+    """`options`: fields of OutboxConfig, and clock, appliance, log of Outbox.open."""
+    own = {name: options.pop(name) for name in ("clock", "appliance", "log") if name in options}
+    own.setdefault("clock", Clock())
+    outbox = await Outbox.open(folder, OutboxConfig(**options), **own)
+    try:
+        yield outbox
+    finally:
+        await asyncio.wait_for(outbox.close(), BOUND_S)
+
+
+async def store(outbox: Outbox, *records: Record) -> list[Receipt]:
+    """Durable, in one go."""
+    tickets = [outbox.submit(item, True) for item in records]
+    return [await asyncio.wait_for(ticket.wait(), BOUND_S) for ticket in tickets]
+
+
+async def drain(outbox: Outbox) -> list[tuple[str, Row, bool]]:
+    """Deliver all there is: (message id, row, replay)."""
+    out: list[tuple[str, Row, bool]] = []
+    while outbox.stats()["stored"]:
+        stored = await asyncio.wait_for(outbox.next_batch(), BOUND_S)
+        batch = decode(stored.blob)
+        out.extend((batch.message_id(row), row, stored.replay) for row in batch.rows)
+        await asyncio.wait_for(outbox.delivered(stored), BOUND_S)
+    return out
+
+
+def on_disk(folder: Path) -> dict[str, int]:
+    """The ledger as a SELECT sees it; the view says by how many messages and bytes it is off."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'outbox.db'}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        ledger = dict(database.execute("SELECT * FROM ledger").fetchone())
+        ledger["stored"] = database.execute("SELECT coalesce(sum(records), 0) FROM batch").fetchone()[0]
+        off = database.execute("SELECT messages, bytes FROM conservation").fetchone()
+        assert tuple(off) == (0, 0)
+        return ledger
+
+
+def stored_ids(folder: Path) -> set[str]:
+    """Ids of all messages in the database file, read from outside."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'outbox.db'}?mode=ro", uri=True)) as database:
+        batches = [decode(blob) for (blob,) in database.execute("SELECT blob FROM batch")]
+    return {batch.message_id(row) for batch in batches for row in batch.rows}

@@ -1,0 +1,89 @@
+"""The boot counter: goes up at every start, whatever is lost, and never gives a number twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from headgate.linux import boot
+
+LARGE = 1 << 50
+
+
+def test_the_first_run_makes_an_id_and_counts_from_one(tmp_path: Path) -> None:
+    identity = boot.start(tmp_path, "", None, first_run=True)
+    assert identity.boot == 1
+    assert boot.valid_appliance(identity.appliance)
+    assert identity.note == ""
+    assert boot.start(tmp_path, "", None, first_run=True).appliance != identity.appliance
+
+
+def test_it_goes_on_from_the_larger_of_the_two_memories(tmp_path: Path) -> None:
+    boot.write(tmp_path, "a1", 5)
+    assert boot.start(tmp_path, "", ("a1", 9), first_run=False) == ("a1", 10, "")
+    assert boot.start(tmp_path, "", ("a1", 3), first_run=False) == ("a1", 6, "")
+    assert boot.start(tmp_path, "", None, first_run=False) == ("a1", 6, "")
+    (tmp_path / "boot").unlink()
+    assert boot.start(tmp_path, "", ("a1", 9), first_run=False) == ("a1", 10, "")
+
+
+def test_a_configured_id_keeps_the_count(tmp_path: Path) -> None:
+    boot.write(tmp_path, "a1", 5)
+    assert boot.start(tmp_path, "mill-7", None, first_run=False) == ("mill-7", 6, "")
+
+
+def test_when_both_are_lost_the_numbers_are_new_and_it_says_so(tmp_path: Path) -> None:
+    first = boot.start(tmp_path, "", None, first_run=False)
+    second = boot.start(tmp_path, "mill-7", None, first_run=False)
+    assert LARGE < first.boot < 2**53
+    assert first.boot != second.boot
+    assert str(first.boot) in first.note
+    assert "unique" in first.note
+
+
+def test_a_configured_id_without_a_memory_never_starts_at_one(tmp_path: Path) -> None:
+    """The card may have been written anew under an id that has sent messages before."""
+    identity = boot.start(tmp_path, "mill-7", None, first_run=True)
+    assert identity.boot > LARGE
+    assert identity.note == ""
+
+
+def test_with_a_dead_clock_the_numbers_differ_and_stay_below_those_of_a_good_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("headgate.linux.boot.time.time_ns", lambda: 0)
+    dead = {boot.start(tmp_path, "a", None, first_run=False).boot for _ in range(50)}
+    monkeypatch.setattr("headgate.linux.boot.time.time_ns", lambda: 1_800_000_000 * 10**9)
+    good = boot.start(tmp_path, "a", None, first_run=False).boot
+    assert len(dead) == 50
+    assert LARGE < min(dead) <= max(dead) < good < 2**53
+
+
+def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    boot.write(tmp_path, "a1", 5)
+    boot.write(tmp_path, "a1", 6)
+    assert boot.read(tmp_path) == ("a1", 6)
+    assert [path.name for path in tmp_path.iterdir()] == ["boot"]
+
+
+def test_damage_is_noticed_at_every_byte(tmp_path: Path) -> None:
+    boot.write(tmp_path, "a1", 12345)
+    good = (tmp_path / "boot").read_bytes()
+    for position in range(len(good) * 8):
+        damaged = bytearray(good)
+        damaged[position // 8] ^= 1 << position % 8
+        (tmp_path / "boot").write_bytes(damaged)
+        assert boot.read(tmp_path) in (None, ("a1", 12345)), bytes(damaged)
+    for end in range(len(good) - 1):
+        (tmp_path / "boot").write_bytes(good[:end])
+        assert boot.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(("name", "valid"), [("a", True), ("", False), ("a/b", False), ("a+", False), ("é", False)])
+def test_appliance_names(name: str, valid: bool) -> None:
+    assert boot.valid_appliance(name) is valid
+
+
+def test_a_name_of_65_characters_is_too_long() -> None:
+    assert boot.valid_appliance("a" * 64)
+    assert not boot.valid_appliance("a" * 65)
