@@ -23,13 +23,14 @@ REFUSALS = 32  # connections over the limit that are told so (503) at a time; mo
 
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
-JSON_NUMBER = 128  # characters of one number
+JSON_NUMBER = 128  # digits of one number, without its exponent
 JSON_EXPONENT = 999999999  # power of ten a number may be written with
 CBOR_DEPTH = 32
 CBOR_ITEMS = 65536  # items in one document
-CBOR_BIGNUM = 64  # bytes of one bignum, about the 128 digits of JSON_NUMBER
+CBOR_BIGNUM = 128  # bytes of one bignum; any int of core.number.make out of a JSON number fits (256 digits)
 SCHEMA_ERRORS = 16  # violations reported for one document
 SCHEMA_NODES = 4096  # subschemas; over it: refused at load
+SCHEMA_CHAIN = 32  # subschemas in a chain ($ref, allOf, anyOf, ...) for one value; over it: refused at load
 SCHEMA_STEPS = 500000  # subschemas applied to the values of one document; over it: the document is invalid
 PATTERN_STATES = 1000  # automaton states of one pattern; over it: refused at load
 PATTERN_DEPTH = 16  # nested groups of one pattern; over it: refused at load
@@ -83,7 +84,7 @@ MEMORY_LINGER_MS = 1000  # age at which a batch closes that nobody waits for: fe
 DELIVERED_LINGER_MS = 100  # deletions of delivered batches wait this long for a commit to ride on
 OUTBOX_RETRY_MS = 1000  # after a failed commit: new messages get 503 at once for this long, doubling up to...
 OUTBOX_RETRY_MAX_MS = 5000
-OUTBOX_RESERVE_BYTES = 524288  # disk space kept for deleting on a full disk
+OUTBOX_RESERVE_BYTES = 1572864  # disk space kept for deleting on a full disk: the largest transaction and more
 OUTBOX_CACHE_KIB = 256  # SQLite's page cache
 OUTBOX_WAL_PAGES = 128  # pages of 4096 bytes after which the write-ahead log is written back
 OUTBOX_QUARANTINE = 4  # damaged database files kept; the oldest goes first

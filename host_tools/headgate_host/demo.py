@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from headgate import errors
 from headgate.core import jwt
+from headgate.linux.app import App, announce
 from headgate.linux.config_plan import load_keys
 from headgate.linux.config_values import BrokerURL
 
@@ -145,8 +146,9 @@ class Demo:
             return
         arrived = await self.receiver.wait_count(self.tally.accepted - self.tally.replayed, QUIET_S)
         deadline = time.monotonic() + QUIET_S
-        while arrived and ledger()["stored"] and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)  # the broker's acknowledgement is on its way back
+        # The broker's acknowledgements are on their way back.
+        while arrived and ledger()["stored"] and time.monotonic() < deadline:  # noqa: ASYNC110 - a ledger has no event
+            await asyncio.sleep(0.02)
 
     def _introduce(self, base_url: str, mint: Mint) -> None:
         token = mint("visitor")
@@ -156,10 +158,11 @@ class Demo:
             self._write_json({"event": "demo", "url": base_url, "token": token, "broker": broker})
             return
         self._say(
-            f"url     {base_url}\nbroker  {broker}\ntoken   {token}\n"
-            f"try     curl -i {base_url}/v1/streams/{STREAM} -H 'Authorization: Bearer {token}' "
+            f"url     {base_url}\nbroker  {broker}\n\n"
+            f"Try in another terminal:\n\nTOKEN={token}\n"
+            f'curl -i {base_url}/v1/streams/{STREAM} -H "Authorization: Bearer $TOKEN" '
             f"-H 'Content-Type: application/json' -d '{body}'\n"
-            f"        curl -s {base_url}/metrics\n"
+            f"curl {base_url}/metrics\n\n"
             "Ctrl-C ends the demo with a summary.\n"
         )
 
@@ -263,8 +266,6 @@ def run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
 
 
 async def _run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
-    from headgate.linux.app import App, announce
-
     demo = Demo(args, as_json=args.json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

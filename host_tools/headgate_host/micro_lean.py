@@ -1,7 +1,7 @@
 """Takes out of a portable module what costs a board's heap and does nothing there, before it is compiled.
 
 MicroPython keeps every module-level name in a dictionary and every identifier in its string pool, in RAM. So, for the
-packed appliance only: bounds (`limits.NAME`) and private integer constants (`_NAME = 5`) become literals where they
+packed appliance only: bounds (`limits.NAME`) and integer constants become literals where they
 are used; `if TYPE_CHECKING:` blocks, annotations and `__slots__` (ignored there) are left out. Nothing else changes:
 the unit tests run on the packed modules as well (tests/upy).
 """
@@ -9,6 +9,20 @@ the unit tests run on the packed modules as well (tests/upy).
 from __future__ import annotations
 
 import ast
+from typing import NamedTuple
+
+# Imported on first use: for CBOR, for batches, for the explanation of a refusal; and, only while a plan is built, the
+# compilers of schemas and patterns (headgate.micro.appliance unloads those again).
+LAZY = frozenset(
+    (
+        "headgate.core.cbor",
+        "headgate.core.formats",
+        "headgate.core.pattern",
+        "headgate.core.records",
+        "headgate.core.schema_compile",
+        "headgate.core.schema_explain",
+    )
+)
 
 
 def integer(node: ast.expr, known: dict[str, int]) -> int | None:
@@ -69,25 +83,92 @@ def _elements(value: ast.expr, count: int) -> list[ast.expr]:
     return []
 
 
-class _Lean(ast.NodeTransformer):
-    def __init__(self, private: dict[str, int], bounds: dict[str, int]) -> None:
-        self.private = private
-        self.bounds = bounds
+def _lazily(module: str, name: str) -> ast.expr:
+    """`name` of `module`, imported now; the module itself for an empty name."""
+    text = f"__import__({module!r}, None, None, ('*',))"
+    return ast.parse(f"{text}.{name}" if name else text, mode="eval").body
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+
+Exports = dict[tuple[str, str], tuple[str, str]]
+
+
+def reexports(sources: dict[str, str]) -> Exports:
+    """(module, name) -> (lazy module, name) for names that a module of `sources` takes from a lazy one and others take
+    from it. Keys of `sources` are dotted names."""
+    found: Exports = {}
+    for module, source in sources.items():
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ImportFrom) and node.module in LAZY:
+                for alias in node.names:
+                    found[(module, alias.asname or alias.name)] = (node.module, alias.name)
+    return found
+
+
+class Names(NamedTuple):
+    """What is known of all modules together; dotted module names."""
+
+    integers: dict[str, dict[str, int]]  # module -> its constants: NAME or _name -> value
+    exports: Exports
+
+
+def survey(sources: dict[str, str], bounds: dict[str, int]) -> Names:
+    """`bounds`: value of each limits.NAME on a board."""
+    integers = {}
+    for module, source in sources.items():
+        found = constants(ast.parse(source))
+        integers[module] = {name: value for name, value in found.items() if name.isupper() or name.startswith("_")}
+        if module.endswith(".limits"):
+            integers[module] = bounds
+    return Names(integers, reexports(sources))
+
+
+class _Lean(ast.NodeTransformer):
+    def __init__(self, module: str, names: Names) -> None:
+        self.known = names
+        self.private = dict(names.integers[module])
+        self.aliases: dict[str, str] = {}  # name here -> module
+        self.lazy: dict[str, tuple[str, str]] = {}  # name here -> (lazy module, name there or "")
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        stay = []
+        for alias in node.names:
+            here, module = alias.asname or alias.name, node.module or ""
+            if alias.name in self.known.integers.get(module, {}):
+                self.private[here] = self.known.integers[module][alias.name]
+            elif module in LAZY:
+                self.lazy[here] = (module, alias.name)
+            elif f"{module}.{alias.name}" in LAZY:
+                self.lazy[here] = (f"{module}.{alias.name}", "")
+            elif (module, alias.name) in self.known.exports:
+                self.lazy[here] = self.known.exports[(module, alias.name)]
+            else:
+                if f"{module}.{alias.name}" in self.known.integers:
+                    self.aliases[here] = f"{module}.{alias.name}"
+                stay.append(alias)
+        node.names = stay
+        return node if stay else None
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return [self.visit(statement) for statement in node.orelse]
         return self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
         target = node.targets[0]
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "limits":
-            return None if target.attr in self.bounds else self.generic_visit(node)
+        if isinstance(target, ast.Attribute) and self._integer(target) is not None:
+            return None  # a bound that is set where it has been written in everywhere
         names = target.elts if isinstance(target, ast.Tuple) else [target]
         dropped = (*self.private, "TYPE_CHECKING", "__slots__", "__all__")
         if all(isinstance(name, ast.Name) and name.id in dropped for name in names):
             return None
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        return node
+
+    def _integer(self, node: ast.Attribute) -> int | None:
+        """The value of module.NAME."""
+        if not isinstance(node.value, ast.Name):
+            return None
+        return self.known.integers.get(self.aliases.get(node.value.id, ""), {}).get(node.attr)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
@@ -117,43 +198,29 @@ class _Lean(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.private:
             return ast.Constant(self.private[node.id])
+        if isinstance(node.ctx, ast.Load) and node.id in self.lazy:
+            return _lazily(*self.lazy[node.id])
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "limits" and isinstance(node.ctx, ast.Load):
-            value = self.bounds.get(node.attr)
-            if value is not None:
-                return ast.Constant(value)
+        value = self._integer(node)
+        if value is not None and isinstance(node.ctx, ast.Load):
+            return ast.Constant(value)
         return self.generic_visit(node)
 
 
-def _imports_limits(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.ImportFrom)
-        and statement.module == "headgate"
-        and [alias.name for alias in statement.names] == ["limits"]
-    )
-
-
-def imported_names(sources: list[str]) -> set[str]:
-    """Every name that some module takes from another: those must stay where they are."""
-    names: set[str] = set()
-    for source in sources:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ImportFrom):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.Attribute):
-                names.add(node.attr)
-    return names
-
-
-def lean(source: str, bounds: dict[str, int], kept: set[str]) -> str:
-    """`source` without what a board does not need. `bounds`: value of each limits.NAME; `kept`: names that other
-    modules use, and that therefore stay."""
+def lean(module: str, source: str, names: Names) -> ast.Module:
+    """The tree of `source` without what a board does not need. Raises KeyError for a module that `names` lacks."""
+    transformer = _Lean(module, names)
     tree = ast.parse(source)
-    private = {name: value for name, value in constants(tree).items() if name not in kept}
-    tree = _Lean(private, bounds).visit(tree)
+    transformer.visit(tree)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if "limits" not in used:
-        tree.body = [statement for statement in tree.body if not _imports_limits(statement)]
-    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+    for statement in list(tree.body):
+        if isinstance(statement, ast.ImportFrom):
+            # Its constants are written in: the module itself may not be needed any more.
+            statement.names = [
+                a for a in statement.names if (a.asname or a.name) not in transformer.aliases.keys() - used
+            ]
+            if not statement.names:
+                tree.body.remove(statement)
+    return ast.fix_missing_locations(tree)

@@ -18,8 +18,7 @@ from pathlib import Path
 import headgate
 from headgate import errors
 from headgate.errors import CommandError
-
-from headgate_host import micro_lean
+from headgate_host import micro_lean, micro_names
 
 # What an appliance on MicroPython consists of, relative to the package folder `headgate`.
 PARTS = ("__init__.py", "limits.py", "errors.py", "_accel.py", "core", "tasks", "micro")
@@ -42,6 +41,12 @@ def modules(package: Path) -> list[Path]:
         elif path.is_file():
             found.append(path)
     return [path.relative_to(package) for path in found]
+
+
+def dotted(path: Path) -> str:
+    """core/json.py -> headgate.core.json; core/__init__.py -> headgate.core"""
+    parts = ["headgate", *path.with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def compiler() -> str:
@@ -75,20 +80,27 @@ def bounds(package: Path) -> dict[str, int]:
     return values
 
 
+def lean_sources(package: Path) -> dict[Path, str]:
+    """The appliance's modules, relative to `package`, as they are compiled for a board: see micro_lean, micro_names."""
+    names = {path: dotted(path) for path in modules(package)}
+    sources = {name: (package / path).read_text(encoding="utf-8") for path, name in names.items()}
+    known = micro_lean.survey(sources, bounds(package))
+    trees = {name: micro_lean.lean(name, source, known) for name, source in sources.items()}
+    micro_names.shorten(trees)
+    return {path: ast.unparse(trees[name]) + "\n" for path, name in names.items()}
+
+
 def compile_tree(package: Path, target: Path, optimise: int = 3) -> int:
     """Compile the appliance in `package` to `target`/headgate/**.mpy; returns the bytes of all .mpy files."""
     program = compiler()
-    sources = {path: (package / path).read_text(encoding="utf-8") for path in modules(package)}
-    kept = micro_lean.imported_names(list(sources.values()))
-    values = bounds(package)
     size = 0
     with tempfile.TemporaryDirectory() as name:
         lean = Path(name) / "module.py"
-        for relative, source in sources.items():
-            inlined = set(values) if relative.name == "limits.py" else set()
-            lean.write_text(micro_lean.lean(source, values, kept - inlined), encoding="utf-8")
+        for relative, source in lean_sources(package).items():
+            lean.write_text(source, encoding="utf-8")
             output = target / package.name / relative.with_suffix(".mpy")
-            compile_file(program, lean, output, f"{package.name}/{relative}", optimise)
+            # The name in tracebacks: the module's, a string that is in memory anyway.
+            compile_file(program, lean, output, dotted(relative), optimise)
             size += output.stat().st_size
     return size
 

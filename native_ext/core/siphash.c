@@ -40,7 +40,8 @@ static inline void compress(struct sip *s, uint64_t word, unsigned count) {
 }
 
 /* SipHash-c-d. The rounds are arguments so that the paper's test vector, which is for 2-4, checks this very code. */
-static inline uint64_t siphash(const uint8_t seed[HG_SEED], const uint8_t *data, size_t length, unsigned c, unsigned d) {
+static inline uint64_t siphash(const uint8_t seed[HG_SEED], const uint8_t *data, size_t length, unsigned c,
+                               unsigned d) {
     const uint64_t k0 = load_le64(seed), k1 = load_le64(seed + 8);
     struct sip s = {
         k0 ^ UINT64_C(0x736f6d6570736575),

@@ -1,5 +1,5 @@
-/* SipHash-1-3, a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, "SipHash: a fast short-input
- * PRF", 2012). Without the seed nobody can prepare keys that fall into one bucket. */
+/* SipHash-1-3, a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, "SipHash: a fast
+ * short-input PRF", 2012). Without the seed nobody can prepare keys that fall into one bucket. */
 #ifndef HEADGATE_SIPHASH_H
 #define HEADGATE_SIPHASH_H
 

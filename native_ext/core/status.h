@@ -1,4 +1,4 @@
-/* What a function of the core can refuse, and the words for it (the pure twins raise ValueError with the same words). */
+/* What a function of the core can refuse, and the words for it: those of the pure twins' ValueError. */
 #ifndef HEADGATE_STATUS_H
 #define HEADGATE_STATUS_H
 

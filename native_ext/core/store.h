@@ -1,5 +1,6 @@
-/* Key-value cache with a byte budget, time to live and SIEVE eviction. Twin of firmware_py/headgate/core/store.py, which
- * explains the algorithm; the two give the same answers to the same calls. Pointers are never NULL, whatever the length. */
+/* Key-value cache with a byte budget, time to live and SIEVE eviction. Twin of firmware_py/headgate/core/store.py,
+ * which explains the algorithm; the two give the same answers to the same calls. Pointers are never NULL, whatever the
+ * length. */
 #ifndef HEADGATE_STORE_H
 #define HEADGATE_STORE_H
 
@@ -41,8 +42,8 @@ enum hg_status hg_store_init(struct hg_store *store, const struct hg_alloc *allo
 /* Frees everything; the store is empty and usable afterwards. */
 void hg_store_clear(struct hg_store *store);
 
-/* *version is the new version, or 0 when it does not fit. On anything but HG_OK what was stored stays as it was. While a
- * value is being stored memory for one entry more than the budget is in use. */
+/* *version is the new version, or 0 when it does not fit. On anything but HG_OK what was stored stays as it was. While
+ * a value is being stored, memory for one entry more than the budget is in use. */
 enum hg_status hg_store_put(struct hg_store *store, const uint8_t *key, size_t key_length, const uint8_t *value,
                             size_t value_length, const uint8_t *meta, size_t meta_length, int64_t ttl_ms,
                             int64_t now_ms, uint64_t *version);

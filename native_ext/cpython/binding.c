@@ -117,3 +117,19 @@ bool hg_check(enum hg_status status) {
     }
     return false;
 }
+
+PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items) {
+    bool complete = true;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        complete = complete && items[i] != NULL;
+    }
+    PyObject *tuple = complete ? PyTuple_New(count) : NULL;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (tuple == NULL) {
+            Py_XDECREF(items[i]);
+        } else {
+            (void)PyTuple_SetItem(tuple, i, items[i]); /* cannot fail: the tuple is new and i is inside it */
+        }
+    }
+    return tuple;
+}

@@ -34,4 +34,7 @@ bool hg_seed(PyObject *object, uint8_t seed[HG_SEED]);
 /* Raises what the status stands for; true for HG_OK. */
 bool hg_check(enum hg_status status);
 
+/* A tuple of the items, whose references it takes even when it fails; NULL with an exception set when one is NULL. */
+PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items);
+
 #endif

@@ -53,7 +53,7 @@ static void limiter_dealloc(PyObject *object) {
 static PyObject *limiter_take(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
     static const char *const names[] = {"key", "rate_milli", "burst", "now_ms", "cost"};
     struct limiter_object *self = (struct limiter_object *)object;
-    PyObject *values[5];
+    PyObject *values[5], *items[2];
     const uint8_t *key;
     size_t key_length;
     int64_t rate_milli, burst, now_ms, cost = 1, wait_ms, left;
@@ -64,7 +64,9 @@ static PyObject *limiter_take(PyObject *object, PyObject *const *args, Py_ssize_
         !hg_check(hg_limiter_take(&self->limiter, key, key_length, rate_milli, burst, now_ms, cost, &wait_ms, &left))) {
         return NULL;
     }
-    return Py_BuildValue("LL", (long long)wait_ms, (long long)left);
+    items[0] = PyLong_FromLongLong(wait_ms);
+    items[1] = items[0] == NULL ? NULL : PyLong_FromLongLong(left);
+    return hg_tuple(2, items);
 }
 
 static Py_ssize_t limiter_length(PyObject *object) {

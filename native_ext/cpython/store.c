@@ -74,7 +74,7 @@ static PyObject *store_put(PyObject *object, PyObject *const *args, Py_ssize_t p
 static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
     static const char *const names[] = {"key", "now_ms"};
     struct store_object *self = (struct store_object *)object;
-    PyObject *values[2], *value = NULL, *meta = NULL, *result = NULL;
+    PyObject *values[2], *items[4] = {NULL, NULL, NULL, NULL};
     const uint8_t *key;
     size_t key_length;
     int64_t now_ms;
@@ -83,23 +83,19 @@ static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t p
     if (!hg_bind("get", names, 2, 2, args, positional, keywords, values) ||
         !hg_bytes(values[0], "key", &key, &key_length) || !hg_int(values[1], &now_ms) ||
         !hg_check(hg_store_get(&self->store, key, key_length, now_ms, &hit, &found))) {
-        goto finally;
+        return NULL;
     }
     if (!hit) {
-        result = Py_NewRef(Py_None);
-        goto finally;
+        return Py_NewRef(Py_None);
     }
-    /* Both copies come before the tuple: making a tuple may collect garbage, a finaliser may use this very store, and
-     * then found.value and found.meta would point at freed memory. Making bytes never does. */
-    value = PyBytes_FromStringAndSize((const char *)found.value, (Py_ssize_t)found.value_length);
-    meta = PyBytes_FromStringAndSize((const char *)found.meta, (Py_ssize_t)found.meta_length);
-    if (value != NULL && meta != NULL) {
-        result = Py_BuildValue("OOKL", value, meta, (unsigned long long)found.version, (long long)found.ttl_ms);
+    /* All four come before the tuple: making a tuple may collect garbage, a finaliser may use this very store, and then
+     * found.value and found.meta would point at freed memory. Making bytes and ints never does. */
+    if ((items[0] = PyBytes_FromStringAndSize((const char *)found.value, (Py_ssize_t)found.value_length)) != NULL &&
+        (items[1] = PyBytes_FromStringAndSize((const char *)found.meta, (Py_ssize_t)found.meta_length)) != NULL &&
+        (items[2] = PyLong_FromUnsignedLongLong(found.version)) != NULL) {
+        items[3] = PyLong_FromLongLong(found.ttl_ms);
     }
-finally:
-    Py_XDECREF(value);
-    Py_XDECREF(meta);
-    return result;
+    return hg_tuple(4, items);
 }
 
 static PyObject *store_delete(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {

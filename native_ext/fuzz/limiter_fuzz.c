@@ -1,4 +1,4 @@
-/* Invariant: for any calls, with any allocation failing, every answer is the one of 128-bit arithmetic over a plain array,
+/* Invariant: for any calls, with any allocation failing, every answer is that of 128-bit arithmetic over a plain array,
  * refused calls change nothing, the structure stays consistent, and all memory comes back. */
 #include "../../tests/c/check.h"
 #include "input.h"
@@ -15,14 +15,15 @@ struct model {
     uint32_t count;
 };
 
-static void model_take(struct model *model, uint32_t capacity, unsigned client, int64_t rate, int64_t burst, int64_t now,
-                       int64_t cost, int64_t *wait_ms, int64_t *left) {
+static void model_take(struct model *model, uint32_t capacity, unsigned client, int64_t rate, int64_t burst,
+                       int64_t now, int64_t cost, int64_t *wait_ms, int64_t *left) {
     const __int128 full = (__int128)burst * 1000000, price = (__int128)cost * 1000000;
     if (model->slots[client].used == 0) {
         if (model->count == capacity) {
             unsigned oldest = CLIENTS;
             for (unsigned i = 0; i < CLIENTS; i++) {
-                if (model->slots[i].used != 0 && (oldest == CLIENTS || model->slots[i].used < model->slots[oldest].used)) {
+                const uint64_t used = model->slots[i].used;
+                if (used != 0 && (oldest == CLIENTS || used < model->slots[oldest].used)) {
                     oldest = i;
                 }
             }

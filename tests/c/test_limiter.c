@@ -85,8 +85,8 @@ static void test_growing_may_fail(void) {
 }
 
 static void test_extreme_arguments(void) {
-    static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, 2, INT32_MAX, HG_LIMITER_RATE, HG_LIMITER_BURST,
-                                       HG_TIME_MS, HG_TIME_MS + 1, INT64_MAX - 1, INT64_MAX};
+    static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, 2, INT32_MAX, HG_LIMITER_RATE,
+                                       HG_LIMITER_BURST, HG_TIME_MS, HG_TIME_MS + 1, INT64_MAX - 1, INT64_MAX};
     enum { COUNT = sizeof extremes / sizeof extremes[0] };
     struct heap heap = {0, -1};
     struct hg_alloc alloc = heap_of(&heap);
@@ -95,8 +95,8 @@ static void test_extreme_arguments(void) {
     for (unsigned i = 0; i < COUNT * COUNT * COUNT * COUNT; i++) {
         const int64_t rate = extremes[i % COUNT], burst = extremes[i / COUNT % COUNT],
                       now = extremes[i / COUNT / COUNT % COUNT], cost = extremes[i / COUNT / COUNT / COUNT];
-        const bool valid = rate >= 1 && rate <= HG_LIMITER_RATE && burst >= 1 && burst <= HG_LIMITER_BURST && now >= 0 &&
-                           now <= HG_TIME_MS && cost >= 0 && cost <= burst;
+        const bool valid = rate >= 1 && rate <= HG_LIMITER_RATE && burst >= 1 && burst <= HG_LIMITER_BURST &&
+                           now >= 0 && now <= HG_TIME_MS && cost >= 0 && cost <= burst;
         CHECK((take(&limiter, i % 3, rate, burst, now, cost) == HG_OK) == valid);
         CHECK(!valid || (wait_ms >= 0 && left >= 0 && left <= burst));
     }

@@ -64,7 +64,7 @@ static void test_equal_size_needs_no_memory(void) {
     CHECK(heap.live == 0);
 }
 
-/* Fails each allocation in turn while entries come in, grow, shrink and are evicted; the shadow says what must be kept. */
+/* Fails each allocation in turn while entries come in, grow, shrink and are evicted. */
 static void test_every_failing_allocation_leaves_it_consistent(void) {
     for (long fail_at = 1; fail_at < 400; fail_at++) {
         struct heap heap = {0, fail_at};
@@ -104,6 +104,29 @@ static void test_no_memory_may_still_drop_what_expired(void) {
     CHECK(heap.live == 0);
 }
 
+/* The hand rests on the entry that is replaced, deleted, or next to go; the walk in check_store looks at it each time. */
+static void test_the_hand_is_never_left_behind(void) {
+    struct heap heap = {0, -1};
+    struct hg_alloc alloc = heap_of(&heap);
+    struct hg_store store;
+    bool deleted;
+    CHECK(hg_store_init(&store, &alloc, SEED, 100000, 1000, 3) == HG_OK);
+    for (unsigned key = 0; key < 3; key++) {
+        CHECK(put(&store, key, 'a', 1, 0, 0) == HG_OK);
+    }
+    CHECK(get(&store, 0, 0) && get(&store, 1, 0) && !get(&store, 9, 0));
+    CHECK(put(&store, 3, 'a', 1, 7, 0) == HG_OK); /* 0 and 1 lose their marks, 2 goes, the hand rests at 3 */
+    CHECK(get(&store, 0, 0) && get(&store, 1, 0) && !get(&store, 2, 0) && store.evictions == 1);
+    CHECK(put(&store, 3, 'b', 2, 7, 0) == HG_OK && holds(&store, 3, 'b', 2)); /* another block, under the hand */
+    CHECK(put(&store, 4, 'a', 1, 0, 7) == HG_OK && store.expirations == 1 && store.evictions == 1);
+    CHECK(hg_store_delete(&store, (const uint8_t *)"\4\0", 2, 7, &deleted) == HG_OK && deleted);
+    check_store(&store);
+    CHECK(hg_store_delete(&store, (const uint8_t *)"\4\0", 2, 7, &deleted) == HG_OK && !deleted);
+    CHECK(store.table.count == 2 && store.hits == 5 && store.misses == 2);
+    hg_store_clear(&store);
+    CHECK(heap.live == 0);
+}
+
 static void test_extreme_arguments(void) {
     struct heap heap = {0, -1};
     struct hg_alloc alloc = heap_of(&heap);
@@ -117,7 +140,8 @@ static void test_extreme_arguments(void) {
     CHECK(hg_store_init(&store, &alloc, SEED, 1, 1, INT64_MIN) == HG_BAD_MAX_ENTRIES);
     CHECK(hg_store_init(&store, &alloc, SEED, HG_CACHE_BYTES_MAX, HG_CACHE_VALUE_MAX, HG_CACHE_ENTRIES_MAX) == HG_OK);
     /* Lengths that would wrap if they were added up before they are checked; the data is never looked at. */
-    CHECK(hg_store_put(&store, byte, SIZE_MAX, byte, SIZE_MAX, byte, SIZE_MAX, 0, 0, &version) == HG_OK && version == 0);
+    const size_t most = SIZE_MAX;
+    CHECK(hg_store_put(&store, byte, most, byte, most, byte, most, 0, 0, &version) == HG_OK && version == 0);
     CHECK(hg_store_put(&store, byte, 1, byte, SIZE_MAX - 64, byte, 1, 0, 0, &version) == HG_OK && version == 0);
     CHECK(hg_store_put(&store, byte, 1, byte, 1, byte, SIZE_MAX, 0, 0, &version) == HG_OK && version == 0);
     CHECK(hg_store_put(&store, byte, SIZE_MAX, byte, 1, byte, 1, 0, 0, &version) == HG_OK && version == 0);
@@ -141,6 +165,7 @@ int main(void) {
     test_equal_size_needs_no_memory();
     test_every_failing_allocation_leaves_it_consistent();
     test_no_memory_may_still_drop_what_expired();
+    test_the_hand_is_never_left_behind();
     test_extreme_arguments();
     return 0;
 }

@@ -24,6 +24,11 @@ from typing import Any
 
 from headgate_host.stations import Message
 
+ISSUER = '''
+[[issuer]]
+name = "headgate"
+secret_file = "{state}/keys/device.key"
+'''
 START_S = 30  # generous: the machine may be busy; every wait ends as soon as the thing is there
 RETRY_S = 0.05
 
@@ -62,7 +67,7 @@ class Appliance:
         self.config = folder / "headgate.toml"
         self.log = folder / "appliance.log"
         self.process: subprocess.Popen[bytes] | None = None
-        text = f'[listen]\nhttp = "127.0.0.1:{self.port}"\n{config}'
+        text = f'[listen]\nhttp = "127.0.0.1:{self.port}"\n{ISSUER}{config}'
         if uplink_port:
             text += f'\n[uplink]\nurl = "mqtt://127.0.0.1:{uplink_port}"\nack_timeout = "2 s"\nbackoff_max = "1 s"\n'
         self.config.write_text(text)

@@ -8,6 +8,8 @@
 # The machine's CA bundle, resolv.conf, pip configuration, PIP_* and proxy variables go along, because the network may
 # need them. Everything runs in mount and process namespaces of its own: nothing is left mounted or running.
 # The last line is `PASS` or `FAIL`; the exit code is 0 or 1.
+
+# shellcheck disable=SC2317 # functions that timed and the traps call
 set -eu
 
 die() {
@@ -51,7 +53,7 @@ while [ $# -gt 0 ]; do
         --only) only=$2 && shift ;;
         --work) work=$2 && shift ;;
         --keep) keep=yes ;;
-        -h | --help) sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0" && exit 0 ;;
+        -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" && exit 0 ;;
         *) die "there is no option $1; --help shows them" ;;
     esac
     shift
@@ -133,8 +135,11 @@ make_root() {
     uri=$(mirror)
     [ -n "$uri" ] || die 'no Debian mirror in the apt sources; name one in HEADGATE_DEBIAN_MIRROR'
     mmdebstrap --variant=apt --include=git,python3 --quiet "$suite" "$root" "deb $uri $suite main"
-    [ ! -e /etc/ssl/certs/ca-certificates.crt ] || install -D -m 644 /etc/ssl/certs/ca-certificates.crt \
-        "$root/etc/ssl/certs/ca-certificates.crt"
+    bundle=/etc/ssl/certs/ca-certificates.crt
+    if [ -e "$bundle" ]; then # a second time where the package ca-certificates, which ./dev may bring, collects from
+        install -D -m 644 "$bundle" "$root$bundle"
+        install -D -m 644 "$bundle" "$root/usr/local/share/ca-certificates/host.crt"
+    fi
     for file in /etc/resolv.conf /etc/pip.conf; do
         if [ -e "$file" ]; then
             rm -f "$root$file"

@@ -19,7 +19,9 @@ class TestNativeLimiter(TestPureLimiter):
     Limiter = _native.Limiter
 
 
-@pytest.mark.parametrize(("mine", "other"), [(pure.Limiter, _native.Limiter), (pure.Limiter.take, _native.Limiter.take)])
+@pytest.mark.parametrize(
+    ("mine", "other"), [(pure.Limiter, _native.Limiter), (pure.Limiter.take, _native.Limiter.take)]
+)
 def test_the_signatures_are_the_same(mine, other) -> None:
     mine, other = ([(p.name, p.default) for p in inspect.signature(f).parameters.values()] for f in (mine, other))
     assert mine == other

@@ -28,7 +28,8 @@ SAME = (
     ("\"\\", "62225c"), ("\u00fc", "62c3bc"), ("\u6c34", "63e6b0b4"), ("\U00010151", "64f0908591"),
     ([], "80"), ([1, 2, 3], "83010203"), ([1, [2, 3], [4, 5]], "8301820203820405"),
     (list(range(1, 26)), "98190102030405060708090a0b0c0d0e0f101112131415161718181819"), ({}, "a0"),
-    ({1: 2, 3: 4}, "a201020304"), ({"a": 1, "b": [2, 3]}, "a26161016162820203"), (["a", {"b": "c"}], "826161a161626163"),
+    ({1: 2, 3: 4}, "a201020304"), ({"a": 1, "b": [2, 3]}, "a26161016162820203"),
+    (["a", {"b": "c"}], "826161a161626163"),
     ({"a": "A", "b": "B", "c": "C", "d": "D", "e": "E"}, "a56161614161626142616361436164614461656145"),
 )  # fmt: skip
 DECODED = (
@@ -53,10 +54,12 @@ MALFORMED = (
     "7b7fffffffffffffff010203", "81", "818181818181818181", "8200", "a1", "a20102", "a100", "a2000000", "c0",
     "5f4100", "7f6100", "9f", "9f0102", "bf", "bf01020102", "819f", "9f8000", "9f9f9f9f9fffffffff",
     "9f819f819f9fffffff", "1c", "1d", "1e", "3c", "3d", "3e", "5c", "5d", "5e", "7c", "7d", "7e", "9c", "9d", "9e",
-    "bc", "bd", "be", "dc", "dd", "de", "fc", "fd", "fe", "f800", "f801", "f818", "f81f", "5f00ff", "5f21ff", "5f6100ff",
+    "bc", "bd", "be", "dc", "dd", "de", "fc", "fd", "fe", "f800", "f801", "f818", "f81f", "5f00ff", "5f21ff",
+    "5f6100ff",
     "5f80ff", "5fa0ff", "5fc000ff", "5fe0ff", "7f4100ff", "5f5f4100ffff", "7f7f6100ffff", "ff", "81ff", "8200ff",
     "a1ff", "a1ff00", "a100ff", "a20000ff", "9f81ff", "9f829f819f9fffffffff", "bf00ff", "bf000000ff", "1f", "3f", "df",
-    "c0ff", "d8ff", "9fc0ff", "bf00c0ff", "9bffffffffffffffff", "bbffffffffffffffff00", "9a7fffffff00", "ba7fffffff0000",
+    "c0ff", "d8ff", "9fc0ff", "bf00c0ff", "9bffffffffffffffff", "bbffffffffffffffff00", "9a7fffffff00",
+    "ba7fffffff0000",
 )  # fmt: skip
 REFUSED = (
     ("0000", "bytes after the item"), ("8000", "bytes after the item"), ("00ff", "bytes after the item"),
@@ -64,12 +67,14 @@ REFUSED = (
     ("64f4908080", "invalid UTF-8"), ("63e08080", "invalid UTF-8"), ("64f08080 80", "invalid UTF-8"),
     ("62c328", "invalid UTF-8"), ("6180", "invalid UTF-8"), ("7f61c361bcff", "invalid UTF-8"),
     ("a200010002", "duplicate map key"), ("a2616101616102", "duplicate map key"), ("bf00010002ff", "duplicate map key"),
-    ("a20001180002", "duplicate map key"), ("a200 01f9000002", "duplicate map key"), ("a201010 1f5", "duplicate map key"),
+    ("a20001180002", "duplicate map key"), ("a200 01f9000002", "duplicate map key"),
+    ("a201010 1f5", "duplicate map key"),
     ("a1800 0", "unsupported type of map key"), ("a1a000", "unsupported type of map key"),
     ("a1c10000", "unsupported type of map key"), ("a1f97e0000", "unsupported type of map key"),
     ("a1c249010000000000000000 00", "unsupported type of map key"), ("a1c48221196ab300", "unsupported type of map key"),
     ("c200", "bignum is not a byte string"), ("c36161", "bignum is not a byte string"),
-    ("c400", "decimal fraction is not an array of two integers"), ("c48100", "decimal fraction is not an array of two integers"),
+    ("c400", "decimal fraction is not an array of two integers"),
+    ("c48100", "decimal fraction is not an array of two integers"),
     ("c48261610 0", "decimal fraction is not an array of two integers"),
     ("c482f500", "decimal fraction is not an array of two integers"),
     ("c4821a3b9aca0001", "decimal exponent out of range"), ("c4823a3b9ac9ff01", "decimal exponent out of range"),
@@ -95,7 +100,7 @@ class TestDecode(unittest.TestCase):
     def test_not_a_number(self):
         for text in ("f97e00", "fa7fc00000", "fb7ff8000000000000", "f97c01", "f9fe01"):
             value = cbor.loads(unhex(text))
-            self.assertFalse(value == value)  # noqa: PLR0124 - NaN
+            self.assertFalse(value == value)
 
     def test_negative_zero(self):
         for text in ("f98000", "fa80000000", "fb8000000000000000"):
@@ -140,7 +145,7 @@ class TestDecode(unittest.TestCase):
     def test_depth(self):
         deepest = limits.CBOR_DEPTH
         self.assertEqual(cbor.dumps(cbor.loads(nested(deepest))), nested(deepest))
-        for data in (nested(deepest + 1), b"\xc1" * (deepest + 1) + b"\x00", b"\x9f" * 200000, b"\xc1" * 200000):
+        for data in (nested(deepest + 1), b"\xc1" * (deepest + 1) + b"\x00", b"\x9f" * 20000, b"\xc1" * 20000):
             with self.assertRaises(cbor.CBORError) as caught:
                 cbor.loads(data)
             self.assertEqual(caught.exception.reason, "nested too deeply")
@@ -171,7 +176,7 @@ class TestDecode(unittest.TestCase):
     def test_every_half(self):
         for bits in range(0, 65536, 7):
             exponent = bits >> 10 & 31
-            if exponent == 31:  # noqa: PLR2004 - infinities and NaN
+            if exponent == 31:
                 continue
             fraction = bits & 1023
             value = fraction / 16777216 if exponent == 0 else (1024 + fraction) / 16777216 * (1 << exponent - 1)
@@ -192,7 +197,8 @@ class TestEncode(unittest.TestCase):
 
     def test_shortest_float(self):
         for text in (
-            "f90001", "f903ff", "f90400", "f97bff", "fa47800000", "fa33000000", "fa387fe000", "fa38800001", "fa00000001",
+            "f90001", "f903ff", "f90400", "f97bff", "fa47800000", "fa33000000", "fa387fe000", "fa38800001",
+            "fa00000001",
             "fa7f7fffff", "fb47efffffe0000001", "fb7fefffffffffffff", "fb0000000000000001", "fb36a0000000000001",
             "fa33800001", "fa38fff000", "f98001", "fac77fe001",
         ):  # fmt: skip

@@ -75,7 +75,9 @@ GOOD = (
     ),
     (b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 00\r\n\r\n", [(b"POST", "/", "", 0, True), b""]),
     (
-        b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\nA;x=\"y\"\r\n0123456789\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\n"
+        + H
+        + b'Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\nA;x="y"\r\n0123456789\r\n0\r\n\r\n',
         [(b"POST", "/", "", -1, True), b"hello0123456789"],
     ),
     (
@@ -223,7 +225,7 @@ class Vectors(unittest.TestCase):
     def check(self, data, expected, **options):
         for size in (0, 1, 3):
             seen = events(data, size, **options)
-            self.assertEqual(seen, expected, "%r in pieces of %d" % (data[:80], size))
+            self.assertEqual(seen, expected, f"{data[:80]!r} in pieces of {size}")
 
     def test_good(self):
         for data, expected in GOOD:
@@ -349,7 +351,8 @@ class Writing(unittest.TestCase):
         )
         self.assertEqual(response_head(200, [], None, True, True), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         self.assertEqual(
-            response_head(200, [], 0, True, True), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
+            response_head(200, [], 0, True, True),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
         )
         for status in (100, 204, 304):
             self.assertFalse(b"Content-Length" in response_head(status, [], 0, True))

@@ -234,6 +234,8 @@ REFUSED = [
     (b"[inf]", "expected a value", 1),
     (b"[1e1000000000]", "exponent too large", 1),
     (b"[1e-99999999999999999999]", "exponent too large", 1),
+    (b"[10e999999999]", "exponent too large", 1),
+    (b"[0.1e-999999999]", "exponent too large", 1),
     (b"[" + b"9" * 129 + b"]", "number too long", 1),
     # objects
     (b"{", "unexpected end", 1),
@@ -399,7 +401,10 @@ class LoadsTest(unittest.TestCase):
 
     def test_number_limits(self) -> None:
         self.assertEqual(loads(b"9" * limits.JSON_NUMBER), 10**limits.JSON_NUMBER - 1)
-        self.assertEqual(refusal(b"-" + b"9" * limits.JSON_NUMBER).reason, "number too long")
+        self.assertEqual(loads(b"-" + b"9" * limits.JSON_NUMBER), 1 - 10**limits.JSON_NUMBER)
+        self.assertEqual(refusal(b"9" * (limits.JSON_NUMBER + 1)).reason, "number too long")
+        self.assertEqual(refusal(b"0." + b"9" * limits.JSON_NUMBER).reason, "number too long")
+        self.assertEqual(refusal(b"0." + b"0" * limits.JSON_NUMBER + b"e5").reason, "number too long")
         # The same number has the same form however it is written.
         self.assertEqual(loads(b"1" + b"0" * 127), loads(b"1e127"))
         self.assertEqual(loads(b"10e128"), loads(b"1e129"))
@@ -487,6 +492,17 @@ class DumpsTest(unittest.TestCase):
     def test_there_and_back(self) -> None:
         for _, value in ACCEPTED:
             self.assertEqual(loads(dumps(value)), value)
+        # What was accepted once must be accepted again, whatever form it had.
+        for nines in (1, 30, 60, 127):
+            for exponent in ("", "e128", "e-128", "e9", "e-9", "e-126", "e0000000000000000000000000000000000003"):
+                for point in (1, nines // 2 + 1, nines):
+                    text = "9" * nines + exponent
+                    if point < nines:
+                        text = text[:point] + "." + text[point:]
+                    value = loads(text.encode())
+                    self.assertEqual(loads(dumps(value)), value)
+                    value = loads(b"-0.0" + text[:1].encode() + exponent.encode())
+                    self.assertEqual(loads(dumps(value)), value)
 
     def test_quoted(self) -> None:
         self.assertEqual(quoted("a"), b'"a"')

@@ -13,7 +13,11 @@ SECRET = b"a secret of 32 bytes at the least"
 OTHER = b"another secret, also long enough!"
 # RFC 8032 section 7.1 test 1
 PUBLIC = binascii.unhexlify("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
-PEM = b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n"
+PEM = (
+    b"-----BEGIN PUBLIC KEY-----\n"
+    b"MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+    b"-----END PUBLIC KEY-----\n"
+)
 DER = binascii.unhexlify("302a300506032b6570032100") + PUBLIC
 HEADER = b'{"alg":"HS256","typ":"JWT"}'
 VALID = {"iss": "plant", "aud": "headgate", "sub": "station-1", "exp": NOW + 600, "scope": "publish:weather"}
@@ -49,8 +53,8 @@ def claims(**changes):
     found = {}
     found.update(VALID)
     found.update(changes)
-    for name in changes:
-        if changes[name] is None:
+    for name, value in changes.items():
+        if value is None:
             del found[name]
     return json.dumps(found)
 
@@ -362,7 +366,11 @@ class TestClockPolicy(unittest.TestCase):
             self.assertEqual(self.outcome(good, "accept", NOW, clock), "accepted")
             self.assertEqual(self.outcome(early, "accept", NOW, clock), "accepted")
             self.assertEqual(self.outcome(old, "accept", NOW, clock), "token_expired")
-        for policy in ("accept", "refuse"):
+            self.assertEqual(self.outcome(old, "estimate", NOW, clock), "token_expired")
+        for data in (good, early):
+            self.assertEqual(self.outcome(data, "estimate", NOW, "unset"), "clock_untrusted")
+            self.assertEqual(self.outcome(data, "estimate", NOW, "estimated"), "accepted")
+        for policy in ("accept", "refuse", "estimate"):
             self.assertEqual(self.outcome(good, policy, NOW, "trusted"), "accepted")
             self.assertEqual(self.outcome(early, policy, NOW, "trusted"), "token_not_yet_valid")
             self.assertEqual(self.outcome(old, policy, NOW, "trusted"), "token_expired")
@@ -373,6 +381,11 @@ class TestClockPolicy(unittest.TestCase):
         self.assertEqual(self.outcome(good, "accept", NOW + 9999, "estimated", NOW + 630), "token_expired")
         self.assertEqual(self.outcome(good, "accept", NOW + 9999, "estimated", NOW + 629), "accepted")
         self.assertEqual(self.outcome(good, "accept", NOW + 9999, "trusted", NOW), "token_expired")
+
+    def test_an_estimated_clock_expires_tokens(self):
+        good = token(claims())
+        self.assertEqual(self.outcome(good, "estimate", NOW + 9999, "estimated", NOW), "token_expired")
+        self.assertEqual(self.outcome(good, "estimate", NOW, "estimated", NOW + 9999), "accepted")
 
     def test_a_bad_signature_is_reported_first(self):
         self.assertEqual(self.outcome(token(claims(), HEADER, OTHER), "refuse", NOW, "unset"), "signature_invalid")

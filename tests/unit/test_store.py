@@ -21,8 +21,8 @@ class TestStore(unittest.TestCase):
 
     def check(self, table, **expected):
         stats = table.stats()
-        for name in expected:
-            self.assertEqual((name, stats[name]), (name, expected[name]))
+        for name, value in expected.items():
+            self.assertEqual((name, stats[name]), (name, value))
 
     def test_put_get_delete(self):
         table = self.Store(10000)
@@ -128,7 +128,7 @@ class TestStore(unittest.TestCase):
         self.assertEqual(self.kept(table, "abcde"), "cde")
 
     def test_sieve_keeps_what_was_used(self):
-        # The sequence of the paper's figure: a used entry stays where it is, and the hand goes on from where it stopped.
+        # As in the paper's figure: a used entry stays where it is, and the hand goes on from where it stopped.
         table = self.small(4)
         for key in "abcd":
             table.put(key.encode(), b"v", b"", 0, 0)

@@ -10,7 +10,7 @@ import sys
 MODULES = (
     "headgate.limits headgate.errors asyncio headgate.core.problem headgate.core.number headgate.core.json "
     "headgate.core.jwt headgate.core.clock headgate.core.limiter headgate.core.store headgate.core.pattern "
-    "headgate.core.formats headgate.core.schema headgate.core.cbor headgate.core.http1 headgate.core.router "
+    "headgate.core.formats headgate.core.schema_check headgate.core.schema_compile headgate.core.schema_explain headgate.core.schema headgate.core.cbor headgate.core.http1 headgate.core.router "
     "headgate.core.records headgate.tasks.plan headgate.tasks.sink headgate.tasks.metrics headgate.tasks.cache "
     "headgate.tasks.streams headgate.tasks.api headgate.tasks.gateway headgate.micro.main"
 )

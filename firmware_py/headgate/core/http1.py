@@ -444,6 +444,9 @@ class RequestParser:
         self._used = 0
         self._blank = False
         self._state = _START if request is not None and request.keep_alive else _CLOSED
+        if self._at == len(self._buffer):  # an idle connection holds no buffer
+            self._buffer = b""
+            self._at = 0
         return END
 
     def _closed(self) -> object:

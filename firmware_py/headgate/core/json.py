@@ -255,10 +255,10 @@ def _literal(data: bytes, i: int, c: int) -> "tuple[object, int]":
 
 def _number(token: bytes, offset: int) -> "int | Dec":  # noqa: PLR0912 (a grammar, in its order)
     """The number written as `token` (RFC 8259 section 6)."""
-    if len(token) > limits.JSON_NUMBER:
-        raise JSONError("number too long", offset)
     digits = token[1:] if token[0] == _MINUS else token
     if digits.isdigit():
+        if len(digits) > limits.JSON_NUMBER:
+            raise JSONError("number too long", offset)
         if digits[:1] == b"0" and len(digits) > 1:
             raise JSONError("leading zero", offset)
         return int(token)
@@ -292,7 +292,12 @@ def _number(token: bytes, offset: int) -> "int | Dec":  # noqa: PLR0912 (a gramm
         raise JSONError("malformed number", offset)
     if digits[:1] == b"0" and len(digits) > 1:
         raise JSONError("leading zero", offset)
-    return make(int(token + fraction), exponent - len(fraction))
+    if len(digits) + len(fraction) > limits.JSON_NUMBER:
+        raise JSONError("number too long", offset)
+    number = make(int(token + fraction), exponent - len(fraction))
+    if isinstance(number, Dec) and abs(number.exponent) > limits.JSON_EXPONENT:
+        raise JSONError("exponent too large", offset)
+    return number
 
 
 def _string(data: bytes, i: int) -> "tuple[str, int]":  # noqa: PLR0912 (a grammar, in its order)
@@ -400,7 +405,7 @@ class _Frame:
         self.index = 0
 
 
-def _scalar(value: object) -> bytes:
+def _scalar(value: object) -> bytes:  # noqa: PLR0911 (a table, row by row)
     if value is None:
         return b"null"
     if value is True:
@@ -409,8 +414,12 @@ def _scalar(value: object) -> bytes:
         return b"false"
     if isinstance(value, str):
         return quoted(value)
-    if isinstance(value, (int, Dec)):
+    if isinstance(value, Dec):
         return str(value).encode()
+    if isinstance(value, int):
+        text = str(value)
+        digits = text.rstrip("0") if len(text) > limits.JSON_NUMBER else text
+        return (text if text == digits else f"{digits}e{len(text) - len(digits)}").encode()
     if isinstance(value, float) and value - value == 0:
         return repr(value).encode()
     raise ValueError("JSON has no such value")

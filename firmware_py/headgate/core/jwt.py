@@ -13,7 +13,7 @@ What a token can be refused for is TokenError.code:
     claim_invalid        wrong type, out of range, or characters that are not allowed
     audience_wrong       made for somebody else
     token_expired, token_not_yet_valid, ttl_too_long
-    clock_untrusted      the issuer's policy is to refuse while the clock is not trusted
+    clock_untrusted      the issuer's policy is to refuse while the clock is not good enough
 
 Of the headers, x5t, x5t#S256, cty and unknown ones are ignored: nothing here reads them, so they cannot do harm, and
 real issuers send them. jwk, jku, x5u and x5c could be ignored as well (keys come from the configuration only); they
@@ -36,6 +36,7 @@ _ED25519_KEY = 32  # bytes
 _ED25519_SIGNATURE = 64
 _BLOCK = 64  # bytes, of SHA-256
 _PARTS = 3
+CLOCK_POLICIES = ("estimate", "refuse", "accept")
 
 _NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 _BRINGS_KEY = ("jwk", "jku", "x5u", "x5c")
@@ -107,24 +108,28 @@ class Key:
 class Issuer:
     """Who may issue tokens: `name` is their `iss`, `audience` must be (in) their `aud`.
 
-    leeway_s: tolerated difference of clocks, seconds. clock_policy: "refuse" or "accept" tokens that cannot be judged
-    because the clock is not trusted. max_ttl_s: longest exp - iat, 0 = any.
+    leeway_s: tolerated difference of clocks, seconds. max_ttl_s: longest exp - iat, 0 = any. clock_policy: what to do
+    while the clock is not trusted (core/clock.py); in no case is a token accepted that expired before the floor:
+
+        "estimate"  judge exp by an estimated clock; refuse while it is unset
+        "refuse"    refuse until it is trusted
+        "accept"    only the floor expires tokens: a board without a clock serves from the first second
     """
 
     __slots__ = ("audience", "clock_policy", "keys", "leeway_s", "max_ttl_s", "name")
 
-    def __init__(  # noqa: PLR0913 - all but the first three are named
+    def __init__(
         self,
         name: str,
         audience: str,
         keys: "list[Key]",
         *,
         leeway_s: int = 30,
-        clock_policy: str = "refuse",
+        clock_policy: str = "estimate",
         max_ttl_s: int = 0,
     ) -> None:
-        if clock_policy not in ("refuse", "accept"):
-            raise ValueError('clock_policy must be "refuse" or "accept"')
+        if clock_policy not in CLOCK_POLICIES:
+            raise ValueError("clock_policy must be one of " + ", ".join(CLOCK_POLICIES))
         self.name = name
         self.audience = audience
         self.keys = keys
@@ -148,14 +153,16 @@ class Issuer:
             raise TokenError("key_unknown", "kid", reason)
         return fit[0]
 
-    def check_times(self, claims: "dict[str, object]", now_s: int, floor_s: int, trusted: bool) -> int:
+    def check_times(self, claims: "dict[str, object]", now_s: int, floor_s: int, clock: str) -> int:
         """Judge exp, nbf and iat; returns exp. `floor_s` is a moment that has passed for certain."""
+        trusted = clock == "trusted"
+        judged = trusted or (clock == "estimated" and self.clock_policy == "estimate")
         exp = _time(claims, "exp")
         if exp is None:
             raise TokenError("claim_missing", "exp", "exp is required")
         nbf = _time(claims, "nbf")
         iat = _time(claims, "iat")
-        if exp + self.leeway_s <= (now_s if trusted else floor_s):
+        if exp + self.leeway_s <= (now_s if judged else floor_s):
             raise TokenError("token_expired", "exp", "the token has expired")
         if nbf is not None and nbf >= exp:
             raise TokenError("claim_invalid", "nbf", "the token is never valid: nbf is not before exp")
@@ -166,13 +173,13 @@ class Issuer:
                 )
             if exp - iat > self.max_ttl_s:
                 raise TokenError("ttl_too_long", "exp", "exp - iat is longer than allowed")
-        if trusted:
+        if trusted:  # a clock that runs behind is no reason to refuse what was issued by a right one
             latest = now_s + self.leeway_s
             if nbf is not None and nbf > latest:
                 raise TokenError("token_not_yet_valid", "nbf", "the token is not valid yet")
             if iat is not None and iat > latest:
                 raise TokenError("token_not_yet_valid", "iat", "the token was issued in the future")
-        elif self.clock_policy != "accept":
+        elif not judged and self.clock_policy != "accept":
             raise TokenError("clock_untrusted", "exp", "the appliance does not know the time yet and cannot judge exp")
         return exp
 
@@ -202,7 +209,7 @@ class Verifier:
         """The claims of an authentic, current token for us; TokenError for every other.
 
         now_s: Unix seconds; clock: "unset" | "estimated" | "trusted" (core/clock.py). floor_s: a moment known to have
-        passed; used while the clock is not trusted, instead of now_s.
+        passed; what expires tokens while now_s is no good, by the issuer's clock_policy.
         """
         if len(token) > limits.TOKEN:
             raise TokenError("token_too_large", "", "the token is too long")
@@ -224,7 +231,7 @@ class Verifier:
         _check_audience(claims, issuer.audience)
         if floor_s is None:
             floor_s = now_s
-        exp = issuer.check_times(claims, now_s, floor_s, clock == "trusted")
+        exp = issuer.check_times(claims, now_s, floor_s, clock)
         subject = _text(claims, "sub")
         if not is_subject(subject):
             raise TokenError("claim_invalid", "sub", "sub must be 1 to 64 letters, digits or . _ ~ -")
@@ -241,7 +248,7 @@ class Verifier:
 def same_bytes(a: bytes, b: bytes) -> bool:
     """Equality in a time that depends on the lengths only (never on where the first difference is)."""
     difference = len(a) ^ len(b)
-    for x, y in zip(a, b):  # noqa: B905 - the lengths are compared above; MicroPython's zip has no keywords
+    for x, y in zip(a, b):
         difference |= x ^ y
     return difference == 0
 
@@ -251,7 +258,7 @@ def is_subject(text: str) -> bool:
     (RFC 3986 unreserved characters); "." and ".." mean something else in a path."""
     if not 0 < len(text) <= limits.TOKEN_SUBJECT or text in (".", ".."):
         return False
-    for character in text:  # noqa: SIM110 - all() over a generator costs a frame object on small boards
+    for character in text:
         if character not in _NAME:
             return False
     return True

@@ -12,6 +12,7 @@ from headgate import limits
 # An integral value is an `int` up to this power of ten and a `Dec` above it. Not less than the longest literal the
 # JSON parser takes, so that equal numbers of a document always have the same form and can be compared field by field.
 _INT_EXPONENT = limits.JSON_NUMBER
+_ZEROS = 6  # more of them in front of a fraction are longer than an exponent
 _STEP = 10**_INT_EXPONENT
 
 
@@ -34,11 +35,15 @@ class Dec:
         return hash((self.mantissa, self.exponent))
 
     def __str__(self) -> str:
-        """The number as JSON text: plain notation for short fractions, an exponent otherwise."""
+        """The number as JSON text: plain notation for short fractions, an exponent otherwise.
+
+        It never has more digits than the longest literal that the number can have been read from.
+        """
         digits = str(abs(self.mantissa))
         sign = "-" if self.mantissa < 0 else ""
         point = len(digits) + self.exponent
-        if self.exponent > 0 or point < -5:  # noqa: PLR2004 (from there on zeros are longer than an exponent)
+        zeros = max(1 - point, 0)  # before the first other digit, the one left of the point included
+        if self.exponent > 0 or zeros > _ZEROS or zeros + len(digits) > limits.JSON_NUMBER:
             return f"{sign}{digits}e{self.exponent}"
         if point <= 0:
             return sign + "0." + "0" * -point + digits

@@ -9,43 +9,27 @@ The syntax is that of Unicode mode (ECMA-262 section 22.2.1), characters are cod
 lookaround and backreferences, is refused when the pattern is compiled. Portable.
 """
 
-from headgate import limits
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     Node = tuple[Any, ...]
 
-_LAST = 0x10FFFF
-_DIGIT = (0x30, 0x39)
-_WORD = (0x30, 0x39, 0x41, 0x5A, 0x5F, 0x5F, 0x61, 0x7A)
-# WhiteSpace and LineTerminator of ECMA-262 sections 12.2 and 12.3
-# fmt: off
-_SPACE = (9, 13, 32, 32, 0xA0, 0xA0, 0x1680, 0x1680, 0x2000, 0x200A, 0x2028, 0x2029, 0x202F, 0x202F, 0x205F, 0x205F,
-          0x3000, 0x3000, 0xFEFF, 0xFEFF)
-# fmt: on
-_LINE_END = (10, 10, 13, 13, 0x2028, 0x2029)
-
+WORD = (0x30, 0x39, 0x41, 0x5A, 0x5F, 0x5F, 0x61, 0x7A)  # pairs of bounds: digits, letters and the low line
 _TURNS = 0xFFFFFFF  # fits the small integers of a 32-bit MicroPython, which need no heap
-_SYNTAX = "^$\\.*+?()[]{}|/"
-_CONTROL = "fnrtv"
-_CONTROL_CODES = (12, 10, 13, 9, 11)
-_HEX = "0123456789abcdefABCDEF"
-_DECIMAL = "0123456789"
 
 # The syntax tree: tuples that begin with one of these, and the instructions of the automaton.
-_CHAR = 0  # (_CHAR, code point)
-_CLASS = 1  # (_CLASS, ranges): sorted bounds (low, high, low, high, ...)
-_BEGIN = 2  # (_BEGIN,) the start of the text; the three below likewise
-_END = 3
-_EDGE = 4  # \b
-_NO_EDGE = 5  # \B
-_SEQUENCE = 6  # tree: (_SEQUENCE, nodes)
-_EITHER = 7  # tree: (_EITHER, nodes); instruction: (_EITHER, target, target)
-_REPEAT = 8  # tree: (_REPEAT, node, least, most or -1)
-_JUMP = 9  # instruction: (_JUMP, target)
-_MATCH = 10  # instruction: (_MATCH,)
+CHAR = 0  # (CHAR, code point)
+CLASS = 1  # (CLASS, ranges): sorted bounds (low, high, low, high, ...)
+BEGIN = 2  # (BEGIN,) the start of the text; the three below likewise
+END = 3
+EDGE = 4  # \b
+NO_EDGE = 5  # \B
+SEQUENCE = 6  # tree: (SEQUENCE, nodes)
+EITHER = 7  # tree: (EITHER, nodes); instruction: (EITHER, target, target)
+REPEAT = 8  # tree: (REPEAT, node, least, most or -1)
+JUMP = 9  # instruction: (JUMP, target)
+MATCH = 10  # instruction: (MATCH,)
 
 
 class PatternError(ValueError):
@@ -65,29 +49,26 @@ class Pattern:
     def __init__(self, source: str) -> None:
         self.source = source
         self.steps = 0
-        tree = _Parser(source).parse()
-        # A plain text, with or without anchors, needs no automaton.
-        self._literal, self._where = _plain(tree)
-        self._code: list[Node] = []
-        self._marks: list[int] = []  # for each state the turn in which it was last entered
+        # Here, for only compiling needs it: a board may forget that module once its plan stands.
+        from headgate.core.pattern_parse import compile_pattern  # noqa: PLC0415
+
+        self._literal, self._where, self._code = compile_pattern(source)
+        self._marks = [-1] * len(self._code)  # for each state the turn in which it was last entered
         self._turn = 0
-        if self._literal is None:
-            self._code = _Emitter(len(source)).emit_all(tree)
-            self._marks = [-1] * len(self._code)
 
     def search(self, text: str) -> bool:  # noqa: PLR0911 (each answer where it is known)
         """True if the pattern matches anywhere in `text` (anchors are the pattern's own business)."""
         if self._literal is not None:
             if self._where == 0:
                 return self._literal in text
-            if self._where == _BEGIN:
+            if self._where == BEGIN:
                 return text.startswith(self._literal)
-            if self._where == _END:
+            if self._where == END:
                 return text.endswith(self._literal)
             return text == self._literal
         code = self._code
         self.steps = 0
-        anchored = code[0][0] == _BEGIN
+        anchored = code[0][0] == BEGIN
         previous = -1
         entered = [0]
         for char in text:
@@ -98,7 +79,7 @@ class Pattern:
             entered = []
             for at in live:
                 op = code[at]
-                if op[1] == c if op[0] == _CHAR else _within(op[1], c):
+                if op[1] == c if op[0] == CHAR else _within(op[1], c):
                     entered.append(at + 1)
             if not anchored:
                 entered.append(0)
@@ -127,14 +108,14 @@ class Pattern:
             self.steps += 1
             op = code[at]
             kind = op[0]
-            if kind <= _CLASS:
+            if kind <= CLASS:
                 live.append(at)
-            elif kind == _EITHER:
+            elif kind == EITHER:
                 todo.append(op[1])
                 todo.append(op[2])
-            elif kind == _JUMP:
+            elif kind == JUMP:
                 todo.append(op[1])
-            elif kind == _MATCH:
+            elif kind == MATCH:
                 return None
             elif _holds(kind, previous, following):
                 todo.append(at + 1)
@@ -143,11 +124,11 @@ class Pattern:
 
 def _holds(kind: int, previous: int, following: int) -> bool:
     """Whether an assertion is true between two characters."""
-    if kind == _BEGIN:
+    if kind == BEGIN:
         return previous < 0
-    if kind == _END:
+    if kind == END:
         return following < 0
-    return (_within(_WORD, previous) != _within(_WORD, following)) == (kind == _EDGE)
+    return (_within(WORD, previous) != _within(WORD, following)) == (kind == EDGE)
 
 
 def _within(ranges: "tuple[int, ...]", c: int) -> bool:
@@ -155,326 +136,3 @@ def _within(ranges: "tuple[int, ...]", c: int) -> bool:
         if c <= ranges[i + 1]:
             return c >= ranges[i]
     return False
-
-
-def _complement(ranges: "tuple[int, ...]") -> "tuple[int, ...]":
-    """The code points outside sorted, merged ranges."""
-    out = []
-    low = 0
-    for i in range(0, len(ranges), 2):
-        if low < ranges[i]:
-            out += [low, ranges[i] - 1]
-        low = ranges[i + 1] + 1
-    if low <= _LAST:
-        out += [low, _LAST]
-    return tuple(out)
-
-
-def _merge(bounds: "list[tuple[int, int]]") -> "tuple[int, ...]":
-    """Sorted, disjoint ranges out of any."""
-    out: list[int] = []
-    for low, high in sorted(bounds):
-        if out and low <= out[-1] + 1:
-            out[-1] = max(out[-1], high)
-        else:
-            out += [low, high]
-    return tuple(out)
-
-
-def _plain(tree: "Node") -> "tuple[str | None, int]":
-    """(text, where) of a tree that is nothing but a text: where is 0, _BEGIN, _END or their sum. Else (None, 0)."""
-    nodes = tree[1] if tree[0] == _SEQUENCE else [tree]
-    where = 0
-    if nodes and nodes[0][0] == _BEGIN:
-        where = _BEGIN
-        nodes = nodes[1:]
-    if nodes and nodes[-1][0] == _END:
-        where += _END
-        nodes = nodes[:-1]
-    for node in nodes:
-        if node[0] != _CHAR or 0xD800 <= node[1] <= 0xDFFF:  # noqa: PLR2004 (no str may hold a surrogate)
-            return None, 0
-    return "".join([chr(node[1]) for node in nodes]), where
-
-
-class _Parser:
-    """Source text to syntax tree, by recursive descent: one call deep for each open group."""
-
-    __slots__ = ("_at", "_source")
-
-    def __init__(self, source: str) -> None:
-        # A list: indexing a str that is not ASCII walks it from the start on MicroPython.
-        self._source = list(source)
-        self._at = 0
-
-    def parse(self) -> "Node":
-        tree = self._disjunction(0)
-        if self._at < len(self._source):
-            raise self._error("unmatched ')'")
-        return tree
-
-    def _error(self, reason: str) -> PatternError:
-        return PatternError(reason, self._at)
-
-    def _peek(self) -> str:
-        return self._source[self._at] if self._at < len(self._source) else ""
-
-    def _take(self, expected: str) -> bool:
-        if self._peek() != expected:
-            return False
-        self._at += 1
-        return True
-
-    def _disjunction(self, depth: int) -> "Node":
-        if depth > limits.PATTERN_DEPTH:
-            raise self._error(f"more than {limits.PATTERN_DEPTH} nested groups")
-        branches = []
-        nodes: list[Node] = []
-        while True:
-            char = self._peek()
-            if char in ("", ")", "|"):
-                branches.append(nodes[0] if len(nodes) == 1 else (_SEQUENCE, nodes))
-                nodes = []
-                if char != "|":
-                    return branches[0] if len(branches) == 1 else (_EITHER, branches)
-                self._at += 1
-            else:
-                nodes.append(self._term(char, depth))
-
-    def _term(self, char: str, depth: int) -> "Node":  # noqa: PLR0912 (a grammar, in its order)
-        if char in "*+?":
-            raise self._error("nothing to repeat")
-        if char in "{}]":
-            raise self._error(f"'{char}' must be escaped")
-        self._at += 1
-        if char == "^":
-            return self._assertion(_BEGIN)
-        if char == "$":
-            return self._assertion(_END)
-        node: Node
-        if char == "(":
-            if self._take("?") and not self._take(":"):
-                raise self._error("of the groups with '?' only '(?:' is supported, no lookaround and no names")
-            node = self._disjunction(depth + 1)
-            if not self._take(")"):
-                raise self._error("unmatched '('")
-        elif char == "[":
-            node = (_CLASS, self._class())
-        elif char == ".":
-            node = (_CLASS, _complement(_LINE_END))
-        elif char == "\\":
-            if self._take("b"):
-                return self._assertion(_EDGE)
-            if self._take("B"):
-                return self._assertion(_NO_EDGE)
-            ranges = self._escape(False)
-            node = (_CHAR, ranges[0]) if len(ranges) == 1 else (_CLASS, ranges)
-        else:
-            node = (_CHAR, ord(char))
-        return self._quantified(node)
-
-    def _assertion(self, kind: int) -> "tuple[int]":
-        if self._peek() in ("*", "+", "?", "{"):
-            raise self._error("an assertion cannot be repeated")
-        return (kind,)
-
-    def _quantified(self, node: "Node") -> "Node":
-        char = self._peek()
-        if char == "" or char not in "*+?{":
-            return node
-        self._at += 1
-        least = 1 if char == "+" else 0
-        most = 1 if char == "?" else -1
-        if char == "{":
-            least = self._count()
-            most = least
-            if self._take(","):
-                most = -1 if self._peek() == "}" else self._count()
-            if not self._take("}"):
-                raise self._error("malformed repetition")
-            if 0 <= most < least:
-                raise self._error("the bounds of a repetition are reversed")
-        self._take("?")
-        return (_REPEAT, node, least, most)
-
-    def _count(self) -> int:
-        value = 0
-        start = self._at
-        while self._peek() != "" and self._peek() in _DECIMAL:
-            value = value * 10 + ord(self._peek()) - ord("0")
-            if value > limits.PATTERN_STATES:
-                raise self._error("a repetition too large")
-            self._at += 1
-        if self._at == start:
-            raise self._error("malformed repetition")
-        return value
-
-    def _class(self) -> "tuple[int, ...]":
-        """The ranges of a class, from behind its '[' to behind its ']'."""
-        negated = self._take("^")
-        bounds = []
-        while not self._take("]"):
-            low = self._class_atom()
-            if self._peek() == "-" and self._source[self._at + 1 : self._at + 2] != ["]"]:
-                self._at += 1
-                high = self._class_atom()
-                if len(low) != 1 or len(high) != 1:
-                    raise self._error("a range needs single characters at its ends")
-                if low[0] > high[0]:
-                    raise self._error("the ends of a range are reversed")
-                bounds.append((low[0], high[0]))
-            elif len(low) == 1:
-                bounds.append((low[0], low[0]))
-            else:
-                for i in range(0, len(low), 2):
-                    bounds.append((low[i], low[i + 1]))
-        ranges = _merge(bounds)
-        return _complement(ranges) if negated else ranges
-
-    def _class_atom(self) -> "tuple[int, ...]":
-        char = self._peek()
-        if char == "":
-            raise self._error("unmatched '['")
-        self._at += 1
-        return self._escape(True) if char == "\\" else (ord(char),)
-
-    def _escape(self, in_class: bool) -> "tuple[int, ...]":
-        r"""What the escape behind a '\' stands for: (code point,) or the ranges of a class."""
-        char = self._peek()
-        if char == "":
-            raise self._error("a lone '\\' at the end")
-        if char in "dDwWsS":
-            self._at += 1
-            ranges = _DIGIT if char in "dD" else _WORD if char in "wW" else _SPACE
-            return ranges if char in "dws" else _complement(ranges)
-        if char in "pP":
-            raise self._error("property escapes are not supported")
-        if char == "k" or char in "123456789":
-            raise self._error("backreferences are not supported")
-        code = self._code_point(char, in_class)
-        if code < 0:
-            raise self._error(f"unknown escape '\\{char}'")
-        return (code,)
-
-    def _code_point(self, char: str, in_class: bool) -> int:  # noqa: PLR0911 (a grammar, in its order)
-        """The code point of an escape, -1 if there is no such escape."""
-        self._at += 1
-        if char in _SYNTAX or (in_class and char == "-"):
-            return ord(char)
-        if char in _CONTROL:
-            return _CONTROL_CODES[_CONTROL.find(char)]
-        if in_class and char == "b":
-            return 8
-        if char == "0" and (self._peek() == "" or self._peek() not in _DECIMAL):
-            return 0
-        if char == "x":
-            return self._hex(2)
-        if char == "u":
-            return self._unicode()
-        if char == "c":
-            letter = self._peek().upper()
-            if len(letter) == 1 and "A" <= letter <= "Z":
-                self._at += 1
-                return ord(letter) & 31
-        self._at -= 1
-        return -1
-
-    def _unicode(self) -> int:
-        if self._take("{"):
-            code = 0
-            start = self._at
-            while self._peek() != "}" or self._at == start:
-                code = code * 16 + self._hex(1)
-                if code > _LAST:
-                    raise self._error("a code point too large")
-            self._at += 1
-            return code
-        code = self._hex(4)
-        if 0xD800 <= code <= 0xDBFF and self._source[self._at : self._at + 2] == ["\\", "u"]:  # noqa: PLR2004
-            start = self._at
-            self._at += 2
-            low = self._hex(4) if self._peek() != "{" else 0
-            if 0xDC00 <= low <= 0xDFFF:  # noqa: PLR2004 (a surrogate pair is one character)
-                return 0x10000 + ((code - 0xD800) << 10) + low - 0xDC00
-            self._at = start
-        return code
-
-    def _hex(self, count: int) -> int:
-        value = 0
-        for _ in range(count):
-            char = self._peek()
-            if char == "" or char not in _HEX:
-                raise self._error("expected a hexadecimal digit")
-            value = value * 16 + int(char, 16)
-            self._at += 1
-        return value
-
-
-class _Emitter:
-    """Syntax tree to instructions (Thompson's construction)."""
-
-    __slots__ = ("_code", "_length", "_visits")
-
-    def __init__(self, length: int) -> None:
-        self._code: list[Node] = []
-        self._length = length  # of the source, where errors are reported
-        self._visits = 0
-
-    def emit_all(self, tree: "Node") -> "list[Node]":
-        self._emit(tree)
-        self._add((_MATCH,))
-        return self._code
-
-    def _add(self, op: "Node") -> int:
-        if len(self._code) >= limits.PATTERN_STATES:
-            raise PatternError(f"the pattern needs more than {limits.PATTERN_STATES} states", self._length)
-        self._code.append(op)
-        return len(self._code) - 1
-
-    def _emit(self, node: "Node") -> None:
-        # Repetitions of nothing make no states; they count here, or ((){1000}){1000} would never end.
-        self._visits += 1
-        if self._visits > 4 * limits.PATTERN_STATES:
-            raise PatternError("the pattern repeats too much", self._length)
-        kind = node[0]
-        if kind == _SEQUENCE:
-            for part in node[1]:
-                self._emit(part)
-        elif kind == _EITHER:
-            self._either(node[1])
-        elif kind == _REPEAT:
-            self._repeat(node[1], node[2], node[3])
-        else:
-            self._add(node)
-
-    def _either(self, branches: "list[Node]") -> None:
-        jumps = []
-        for branch in branches[:-1]:
-            split = self._add((_EITHER, 0, 0))
-            self._emit(branch)
-            jumps.append(self._add((_JUMP, 0)))
-            self._code[split] = (_EITHER, split + 1, len(self._code))
-        self._emit(branches[-1])
-        for jump in jumps:
-            self._code[jump] = (_JUMP, len(self._code))
-
-    def _repeat(self, node: "Node", least: int, most: int) -> None:
-        start = len(self._code)
-        for _ in range(least):
-            start = len(self._code)
-            self._emit(node)
-        if most < 0:
-            if least:  # the last copy is the loop
-                self._add((_EITHER, start, len(self._code) + 1))
-            else:
-                split = self._add((_EITHER, 0, 0))
-                self._emit(node)
-                self._add((_JUMP, split))
-                self._code[split] = (_EITHER, split + 1, len(self._code))
-            return
-        splits = []
-        for _ in range(most - least):
-            splits.append(self._add((_EITHER, 0, 0)))
-            self._emit(node)
-        for split in splits:
-            self._code[split] = (_EITHER, split + 1, len(self._code))

@@ -3,7 +3,6 @@
 CPython's decoder is strict. MicroPython's only looks at the shape of lead and continuation bytes, so there the text
 is checked here as well; pure ASCII, the usual case, costs nothing extra.
 """
-# ruff: noqa: PLR2004 - the numbers are those of Unicode table 3-7
 
 
 def _decoder_is_strict() -> bool:
@@ -16,7 +15,7 @@ def _decoder_is_strict() -> bool:
 _STRICT = _decoder_is_strict()
 
 
-def check(data: bytes) -> None:  # noqa: PLR0912 - the rows of the table
+def check(data: bytes) -> None:
     """ValueError unless `data` is well-formed UTF-8 (Unicode 15 table 3-7)."""
     pos = 0
     size = len(data)

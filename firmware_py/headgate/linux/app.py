@@ -6,6 +6,7 @@ last, for it may take as long as it likes. Order of stop: gateway (answer what w
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -33,6 +34,15 @@ def monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
+def log_outbox(level: str, text: str) -> None:
+    logging.getLogger("headgate.outbox").log(logging.ERROR if level == "error" else logging.WARNING, "%s", text)
+
+
+def report(error: Exception) -> None:
+    """An exception nobody foresaw while answering a request (the client got 500)."""
+    log.error("a request failed", exc_info=error)
+
+
 class App:
     """One appliance. `load` reads the configuration again for a reload."""
 
@@ -56,24 +66,25 @@ class App:
                 outbox_config(self.config),
                 appliance=self.config.appliance_id,
                 clock=self._clock.read,
+                log=log_outbox,
             )
             undo.push_async_callback(self.outbox.close)
             # The outbox knows who we are when the configuration does not say.
-            self.config = replace(self.config, appliance_id=self.outbox.identity.appliance)
+            self.config = replace(self.config, appliance_id=self.outbox.appliance)
             plan = build_plan(self.config)
             self.gateway = Gateway(
                 plan,
                 store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
                 limiter=_accel.Limiter(),
                 sink=self.outbox,
-                clock=self._clock.read,
+                clock=self._clock.reading,
                 now_ms=monotonic_ms,
                 info=self.info,
-                boot=self.outbox.identity.boot,
+                report=report,
             )
             await self._listen()
             undo.push_async_callback(self.gateway.drain, 0)
-            self.supervisor.probe("outbox", lambda: self.outbox.stalled(watchdog.stall_s))
+            self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
             self._start_uplink()
             self.supervisor.start()
             undo.pop_all()
@@ -86,7 +97,7 @@ class App:
         addresses += [("https", address, context) for address in listen.https]
         for scheme, address, ssl in addresses:
             try:
-                port = await self.gateway.start(address.host, address.port, ssl)
+                server = await self.gateway.start(address.host, address.port, ssl)
             except OSError as error:
                 await self.gateway.drain(0)
                 reason = error.strerror or str(error)
@@ -95,6 +106,7 @@ class App:
                     f"cannot listen on {address}: {reason}",
                     "Stop the program that uses it, or change [listen] (or --listen)",
                 ) from None
+            port = server.sockets[0].getsockname()[1]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
             self.urls.append(f"{scheme}://{type(address)(host, port)}")
 
@@ -113,12 +125,12 @@ class App:
             "version": __version__,
             "backend": _accel.BACKEND,
             "appliance": self.config.appliance_id,
-            "boot": self.outbox.identity.boot,
+            "boot": self.outbox.boot,
             "clock": self._clock.state,
-            "not_ready": reasons,
+            "unready": reasons,
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
-            "restarts": dict(self.supervisor.restarts),
+            "task_restarts": dict(self.supervisor.restarts),
         }
 
     async def reload(self) -> bool:
@@ -217,7 +229,8 @@ async def _run(config: Config, load: Loader, as_json: bool) -> None:
     app = App(config, load)
     await app.start()
     announce(app, as_json=as_json)
-    release_start_up_memory()
+    gc.collect()
+    gc.freeze()  # what start-up made stays: later collections need not look at it
     await app.run()
 
 

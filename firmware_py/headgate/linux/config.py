@@ -68,11 +68,6 @@ def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home) / ".local/state/headgate"
 
 
-def host_name() -> str:
-    """The host's name in the characters an appliance may have."""
-    return clean_name(os.uname().nodename) or "headgate"
-
-
 def load(
     path: "Path | str | None" = None,
     *,
@@ -84,6 +79,7 @@ def load(
     Raises ConfigErrors with every finding, or CommandError(MISSING) when a file that was asked for cannot be read.
     """
     file = find(path, environ)
+    state_dir = None if state_dir is None else state_dir.absolute()
     return parse(read(file or data_directory() / "default.toml"), file, state_dir=state_dir, environ=environ)
 
 
@@ -156,7 +152,7 @@ class _Reader:
         streams = self.named("streams")
         config = Config(
             file=file,
-            appliance_id=built.pop("appliance").id or host_name(),
+            appliance_id=built.pop("appliance").id or "",
             state_dir=state_dir,
             issuers=tuple(self.array("issuer")),
             streams=streams,

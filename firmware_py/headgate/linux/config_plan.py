@@ -85,6 +85,8 @@ def _stream(config: Config, name: str) -> dict[str, object]:
 def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> list[tuple[KeyPath, str]]:
     """(path of the key, reason) for everything in a configuration that MicroPython cannot do."""
     problems: list[tuple[KeyPath, str]] = []
+    if not config.appliance_id:
+        problems.append((("appliance", "id"), "is needed: a MicroPython board has no name of its own"))
     for number, issuer in enumerate(config.issuers):
         if issuer.public_keys or any(key.alg != "HS256" for key in issuers_keys.get(issuer.name, ())):
             source = "public_keys" if issuer.public_keys else "jwks_file"

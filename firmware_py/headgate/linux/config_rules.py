@@ -57,7 +57,8 @@ class Appliance:
         "id",
         v.name(),
         None,
-        "Name of this appliance: part of every message id and topic. Keep it for life. Default: the host name.",
+        "Name of this appliance: part of every message id and topic. Keep it for life. Default: a random one, made at "
+        "the first start and kept in the state directory.",
     )
     state_dir: Path | None = key(
         "state_dir",
@@ -141,17 +142,20 @@ class Issuer:
         "One of `secret_file`, `public_keys`, `jwks_file` is needed.",
     )
     public_keys: tuple[Path, ...] | None = key(
-        "public_keys", v.paths(), None, "EdDSA: files with one Ed25519 public key each, as `headgate keys` makes them. Not on MicroPython."
+        "public_keys",
+        v.paths(),
+        None,
+        "EdDSA: files with one Ed25519 public key each, as `headgate keys` makes them. Not on MicroPython.",
     )
     jwks_file: Path | None = key(
         "jwks_file", v.path(), None, "A JSON Web Key Set (RFC 7517) with HS256 (`oct`) or EdDSA (`OKP`) keys."
     )
     clock_policy: str = key(
         "clock_policy",
-        v.choice("refuse", "accept"),
-        "refuse",
-        "Tokens while the clock is not trusted (no RTC, no NTP yet): refuse all, or accept those not expired at the "
-        "last known good time.",
+        v.choice("estimate", "refuse", "accept"),
+        "estimate",
+        "Tokens while the clock is not trusted (no NTP yet): judge them by an estimated clock and refuse them while it "
+        "shows a time long past, refuse all, or accept those not expired at the last known good time.",
         "401 with the reason.",
     )
     leeway_s: int = key(
@@ -355,6 +359,19 @@ class Uplink:
         "MQTT messages published and not acknowledged yet.",
         "Publishing waits; messages stay in the outbox.",
     )
+    ack_timeout_ms: int = key(
+        "ack_timeout",
+        v.duration(SECOND, HOUR),
+        v.show_duration(limits.UPLINK_ACK_MS),
+        "How long the broker may leave everything published unacknowledged.",
+        "The connection is given up for a new one; unacknowledged messages are sent again, marked as replays.",
+    )
+    backoff_max_ms: int = key(
+        "backoff_max",
+        v.duration(SECOND, DAY),
+        v.show_duration(limits.UPLINK_BACKOFF_MAX_MS),
+        "The longest pause between two attempts to connect; pauses double up to it, with jitter.",
+    )
     session_expiry_s: int = key(
         "session_expiry",
         v.duration(0, 49710 * DAY, unit_ms=1000),
@@ -421,7 +438,7 @@ class Config:
     """A whole configuration. `file` is None for the embedded defaults; `schemas` holds the parsed schema documents."""
 
     file: Path | None
-    appliance_id: str
+    appliance_id: str  # empty: not configured; the outbox then knows
     state_dir: Path
     listen: Listen
     issuers: tuple[Issuer, ...]

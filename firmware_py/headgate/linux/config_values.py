@@ -259,16 +259,18 @@ def name() -> Kind:
 
 
 def resolve_path(words: str, context: Context) -> Path:
-    """`{state}/x` starts in the state directory, `x` beside the configuration file, `~/x` at home."""
+    """`{state}/x` starts in the state directory, `x` beside the configuration file."""
     if words.startswith("{state}"):
         return context.state / words[len("{state}") :].lstrip("/")
-    return context.base / Path(words).expanduser()
+    return context.base / words
 
 
 def _read_path(value: object, context: Context) -> Path:
     words = _string(value, '"keys/device.key"')
     if not words or "\0" in words:
         raise ValueOf("must be the name of a file")
+    if words.startswith("~"):  # whose home? a service has none
+        raise ValueOf("~ is not expanded; write the whole path")
     return resolve_path(words, context)
 
 
@@ -348,8 +350,8 @@ def _read_broker(value: object, _: Context) -> BrokerURL:
     if scheme not in ("mqtt", "mqtts"):
         guess = "mqtts" if scheme in ("ssl", "tls", "https") else "mqtt"
         raise ValueOf(f'"{scheme}" is not mqtt or mqtts', f'"{guess}://{rest}"')
-    _, at, place = rest.rpartition("@")
-    if at:
+    credentials, at, place = rest.rpartition("@")
+    if credentials or at:
         hint = f'"{scheme}://{place}"'
         raise ValueOf("no credentials in the URL: use uplink.username and uplink.password_file", hint)
     tls = scheme == "mqtts"

@@ -1,6 +1,5 @@
 """Doctor's look at the machine: interpreter, native core, libraries, clock, watchdog. Nothing here changes anything."""
 
-import ctypes
 import importlib.util
 import os
 import platform
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from headgate.linux import ntp
 from headgate.linux.config_rules import Config
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -46,7 +46,7 @@ def machine_checks(config: Config | None) -> Iterator[Check]:
     yield from libraries(config)
     yield word_size()
     yield page_size()
-    yield clock(clock_synchronised(), config)
+    yield clock(ntp.synchronised(), config)
     yield uptime(Path("/proc/uptime"))
     yield watchdog(config)
 
@@ -99,7 +99,7 @@ def library(name: str, module: str, needed: bool, lost: str, package: str) -> Ch
 def word_size() -> Check:
     bits = struct.calcsize("P") * 8
     found = f"{bits}-bit Python on {platform.machine()}"
-    if bits < 64:  # noqa: PLR2004
+    if bits < 64:  # noqa: PLR2004 - says what it is
         return Check("word size", OK, found, "32 bits: PyNaCl and zstandard come from Debian, not from PyPI")
     return Check("word size", OK, found)
 
@@ -112,29 +112,16 @@ def page_size() -> Check:
     return Check("page size", OK, f"{size} bytes")
 
 
-def clock_synchronised() -> bool | None:
-    """The kernel's word on whether something (NTP, PTP) steers the clock (adjtimex(2)); None when it will not say."""
-    sta_unsync, status_word = 0x0040, 5  # timex.h; `status` is the fifth word after `modes`, in units of a long
-    word = struct.calcsize("l")
-    # struct timex: unsigned modes; long offset, freq, maxerror, esterror; int status; … 256 bytes hold it everywhere.
-    buffer = ctypes.create_string_buffer(256)
-    try:
-        result = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    except (AttributeError, OSError):
-        return None
-    if result < 0:
-        return None
-    status = struct.unpack_from("i", buffer, status_word * word)[0]
-    return not status & sta_unsync
-
-
-def clock(synchronised: bool | None, config: Config | None) -> Check:
-    if synchronised is None:
-        return Check("clock", WARN, "unknown", "the kernel does not tell whether the clock is synchronised")
+def clock(synchronised: bool, config: Config | None) -> Check:
     if synchronised:
         return Check("clock", OK, "synchronised")
     policies = {issuer.clock_policy for issuer in config.issuers} if config else set()
-    meaning = "tokens are refused until it is" if "refuse" in policies else "only tokens surely expired are refused"
+    if "refuse" in policies:
+        meaning = "tokens are refused until it is"
+    elif "estimate" in policies:
+        meaning = "tokens are judged by what it shows"
+    else:
+        meaning = "only tokens surely expired are refused"
     return Check("clock", WARN, "not synchronised", meaning, "Type: timedatectl set-ntp true, or install chrony")
 
 

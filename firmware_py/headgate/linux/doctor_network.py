@@ -6,9 +6,9 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
-from headgate.linux.config_rules import Config, Uplink
+from headgate.linux.config_rules import Config
 from headgate.linux.config_values import Address, BrokerURL
 from headgate.linux.doctor_machine import FAIL, OK, WARN, Check
 
@@ -101,42 +101,19 @@ async def login(config: Config) -> Check:
     """MQTT 5 CONNECT and DISCONNECT, as a guest of its own: our client id would throw out a running appliance."""
     name = "broker login"
     try:
-        import aiomqtt
-    except ImportError:
-        return Check(name, WARN, "not tried: aiomqtt is not installed", "", "Type: pip install aiomqtt")
-    meaning = "messages stay in the outbox until the broker lets us in"
+        from headgate.linux.mqtt import BrokerError, Link
+        from headgate.linux.uplink import uplink_config
+    except ImportError as error:
+        return Check(name, WARN, f"not tried: {error}", "", "Type: pip install aiomqtt")
+    broker = replace(uplink_config(config).broker, session_expiry_s=0, connect_timeout_s=TIMEOUT_S)
     try:
-        arguments = connect_arguments(config.uplink)
-    except OSError as error:
-        return Check(name, FAIL, _reason(error), meaning, "Correct the files of [uplink]")
-    try:
-        async with aiomqtt.Client(
-            identifier=f"headgate-doctor-{os.getpid()}",
-            protocol=aiomqtt.ProtocolVersion.V5,
-            timeout=TIMEOUT_S,
-            **arguments,
-        ):
-            pass
-    except (aiomqtt.MqttError, OSError) as error:
-        return Check(name, FAIL, _reason(error), meaning, "Check uplink.username, password_file and the TLS files")
+        link = Link(broker, f"headgate-doctor-{os.getpid()}")
+        await link.open()
+    except BrokerError as error:
+        meaning = "messages stay in the outbox until the broker lets us in"
+        return Check(name, FAIL, str(error), meaning, "Check uplink.username, password_file and the TLS files")
+    await link.close()
     return Check(name, OK, "MQTT 5 CONNECT accepted")
-
-
-def connect_arguments(uplink: Uplink) -> dict[str, Any]:
-    """Keyword arguments of aiomqtt.Client for where and as whom to connect. Raises OSError for unusable files."""
-    if uplink.url is None:
-        raise ValueError("no uplink.url")
-    arguments: dict[str, Any] = {"hostname": uplink.url.host, "port": uplink.url.port, "username": uplink.username}
-    if uplink.password_file is not None:
-        arguments["password"] = uplink.password_file.read_text().rstrip("\r\n")
-    if uplink.url.tls:
-        import ssl
-
-        context = ssl.create_default_context(cafile=str(uplink.ca_file) if uplink.ca_file else None)
-        if uplink.cert_file is not None and uplink.key_file is not None:
-            context.load_cert_chain(uplink.cert_file, uplink.key_file)
-        arguments["tls_context"] = context
-    return arguments
 
 
 def _reason(error: BaseException) -> str:

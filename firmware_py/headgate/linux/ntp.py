@@ -85,15 +85,16 @@ class TrustedClock:
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        source: Callable[[], bool] = synchronised,
+        source: Callable[[], bool] | None = None,
     ) -> None:
         self._path = state_dir / FILE
         self._wall = wall
         self._monotonic = monotonic
-        self._source = source
+        self._source = source or synchronised
         self._clock = Clock(load_floor(self._path))
         self._next_look: float | None = None
         self._next_save = 0.0
+        self._writer: threading.Thread | None = None
 
     @property
     def state(self) -> str:
@@ -125,10 +126,20 @@ class TrustedClock:
         if clock.state == TRUSTED and (changed or monotonic >= self._next_save):
             self._next_save = monotonic + limits.CLOCK_SAVE_S
             # fsync on a memory card can take a second: not in the event loop.
-            threading.Thread(target=save_floor, args=(self._path, clock.floor_s), name="clock", daemon=True).start()
+            self._wait_for_writer()
+            self._writer = threading.Thread(
+                target=save_floor, args=(self._path, clock.floor_s), name="clock", daemon=True
+            )
+            self._writer.start()
+
+    def _wait_for_writer(self) -> None:
+        if self._writer is not None:  # finished long ago but for a stop right after the start
+            self._writer.join()
+            self._writer = None
 
     def save(self) -> None:
         """At a clean stop: keep the time if it can be trusted."""
+        self._wait_for_writer()
         if self._clock.state == TRUSTED:
             self._clock.observe(int(self._wall()), self._source())
             save_floor(self._path, self._clock.floor_s)

@@ -90,6 +90,7 @@ class Outbox:
         self._failures = 0
         self._last_error = ""
         self._commits = 0
+        self._commit_since: float | None = None
         self._ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
         self._oldest_s: int | None = None
         self._worker = Worker("outbox")
@@ -266,6 +267,7 @@ class Outbox:
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
         rest = [(identity, batch) for identity, (batch, _) in shrunk.items()]
         work = Work(entries, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
+        self._commit_since = self._loop.time()
         try:
             committed = await self._worker.call(self._database.commit, work)
         except Exception as error:
@@ -275,6 +277,8 @@ class Outbox:
                 self._deletion_at = self._loop.time()
             self._failed(entries, error)
             return
+        finally:
+            self._commit_since = None
         self._pending_bytes -= sum(entry.size for entry in entries)
         self._succeeded(committed)
         for entry, outcome in zip(entries, committed.outcomes, strict=True):
@@ -369,21 +373,30 @@ class Outbox:
     async def delivered(self, batch: StoredBatch) -> None:
         """The broker has it: delete it and count it as delivered. Returns when that is on disk, however long the disk
         refuses; the batch is not offered again meanwhile."""
-        future = self._delivered.setdefault(batch.id, self._loop.create_future())
-        await self._deletion(future)
+        await asyncio.shield(self.delivered_soon(batch))
 
     async def delivered_part(self, batch: StoredBatch, rest: Batch) -> None:
         """The broker has it all but `rest` (rows of the same batch): only they stay stored. Like `delivered`, and the
         batch counts as deferred."""
+        await asyncio.shield(self.delivered_part_soon(batch, rest))
+
+    def delivered_soon(self, batch: StoredBatch) -> "asyncio.Future[None]":
+        """`delivered` for who need not wait."""
+        future = self._delivered.setdefault(batch.id, self._loop.create_future())
+        self._deletion_due()
+        return future
+
+    def delivered_part_soon(self, batch: StoredBatch, rest: Batch) -> "asyncio.Future[None]":
+        """`delivered_part` for who need not wait."""
         _, future = self._shrunk.setdefault(batch.id, (rest, self._loop.create_future()))
         self._replay_up_to = max(self._replay_up_to, batch.id)
-        await self._deletion(future)
+        self._deletion_due()
+        return future
 
-    async def _deletion(self, future: "asyncio.Future[None]") -> None:
+    def _deletion_due(self) -> None:
         if self._deletion_at is None:
             self._deletion_at = self._loop.time()
         self._notify()
-        await asyncio.shield(future)
 
     def give_back(self, batch: StoredBatch) -> None:
         """Not delivered: it is offered again, next and marked as a replay."""
@@ -428,6 +441,12 @@ class Outbox:
             "payload_bytes": ledger.payload_bytes,
             "written_bytes": ledger.written_bytes,
         }
+
+    def stalled(self, limit_s: float) -> str | None:
+        """For the watchdog: a reason when one commit takes longer than that. A disk that refuses is no stall."""
+        if self._commit_since is None or self._loop.time() - self._commit_since < limit_s:
+            return None
+        return f"a commit takes {int(self._loop.time() - self._commit_since)} s"
 
     def _state(self) -> str:
         if self._failures:

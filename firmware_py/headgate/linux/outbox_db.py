@@ -223,6 +223,9 @@ class Database:
             boot.sync_directory(self.directory)
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
+        # The reserve has to cover the log that is not written back yet; see _delete_only.
+        pages = min(limits.OUTBOX_WAL_PAGES, self._reserve_size()[0] // schema.PAGE // 2)
+        database.execute(f"PRAGMA wal_autocheckpoint={max(pages, 8)}")
         self._load()
         self._reconcile()
         last = self._last_id()
@@ -298,6 +301,8 @@ class Database:
         except OSError as error:
             self._roll_back()
             raise StorageFailed(str(error)) from error
+        except UnicodeDecodeError as error:  # SQLite's own error text quotes the damage
+            raise Damaged("text in it is not UTF-8") from error
 
     def _roll_back(self) -> None:
         """To the state of the last commit, in the file and in memory; else reconnect before the next try."""
@@ -349,16 +354,22 @@ class Database:
         self._log("warning", "disk full: the reserve is in use")
         return True
 
+    def _reserve_size(self) -> tuple[int, int]:
+        """-> (bytes of the reserve, bytes free on its file system). A small file system gives an eighth at most."""
+        space = os.statvfs(self.directory)
+        size = min(self._config.reserve_bytes, space.f_blocks * space.f_frsize // 8)
+        return size, space.f_bavail * space.f_frsize
+
     def _fill_reserve(self) -> bool:
         """Whether the reserve is there (again). Not taken from a disk that has less than twice as much left."""
-        size, path = self._config.reserve_bytes, self.directory / RESERVE
-        if size == 0:
-            return True
+        path = self.directory / RESERVE
         try:
             if path.exists():
                 return True
-            space = os.statvfs(self.directory)
-            if space.f_bavail * space.f_frsize < 2 * size:
+            size, free = self._reserve_size()
+            if size == 0:
+                return True
+            if free < 2 * size:
                 return False
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -370,6 +381,14 @@ class Database:
                 path.unlink()
             return False
         return True
+
+    def _settle_when_low(self) -> None:
+        """On a disk that is nearly full, write the log back after each commit: the file then grows while it can, and
+        what the reserve has to cover is one transaction."""
+        size, free = self._reserve_size()
+        if free < 4 * size:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _room_inside(self) -> int:
         database = self._connection
@@ -399,7 +418,8 @@ class Database:
     def _delete_only(self, work: Work) -> None:
         self._release_reserve()
         # Write the log back first: then the deletions start it anew, in space it has already.
-        self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         self._commit(work._replace(entries=()))
 
     def _commit(self, work: Work) -> Committed:
@@ -425,6 +445,8 @@ class Database:
                 self._save(database, ledger)
             oldest = self._oldest()
         self.ledger = ledger
+        if work.entries:
+            self._settle_when_low()
         if work.trusted:
             self._unstamped = False
         elif work.entries:
@@ -512,7 +534,7 @@ class Database:
         if found is None:  # expired or dropped while it was on its way: counted then
             return 0, 0
         database.execute("DELETE FROM batch WHERE id = ?", (identity,))
-        return found[0], found[1]
+        return _number(found[0]), _number(found[1])
 
     def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> Ledger:
         if self._config.max_hours == 0:
@@ -523,7 +545,7 @@ class Database:
             row = database.execute(
                 "SELECT id, stored_s FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
             ).fetchone()
-            if row is None or row[1] is None or row[1] > limit_s:
+            if row is None or row[1] is None or _number(row[1]) > limit_s:
                 return ledger
             after = row[0]
             if after in work.busy:
@@ -558,7 +580,7 @@ class Database:
 
     def _oldest(self) -> int | None:
         row = self._connection.execute("SELECT stored_s FROM batch ORDER BY id LIMIT 1").fetchone()
-        return None if row is None else row[0]
+        return None if row is None or row[0] is None else _number(row[0])
 
     # -- reading
 
@@ -577,6 +599,7 @@ class Database:
             if row is None:
                 return Fetched(None, self.ledger, self._oldest())
             identity, records, codec, crc, blob = row
+            _number(records)
             if identity in busy:
                 after = identity
             elif isinstance(blob, bytes) and checksum(blob) == crc:
@@ -604,6 +627,13 @@ class Database:
         self.ledger = ledger
         outbox_rescue.prune(self.directory)
         self._log("error", f"a stored batch was damaged; {records} messages put aside as {target.name}")
+
+
+def _number(value: object) -> int:
+    """A column that was written as an integer. SQLite returns what it finds."""
+    if not isinstance(value, int):
+        raise Damaged("a number is not a number")
+    return value
 
 
 class Wear:

@@ -83,7 +83,7 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
     _remove(new)
     with contextlib.ExitStack() as stack:
         source: sqlite3.Connection | None = None
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
             source = stack.enter_context(contextlib.closing(schema.connect_read_only(path)))
             source.execute("PRAGMA cell_size_check=ON")
         ledger, identity = _old_ledger(source)
@@ -110,7 +110,7 @@ def _old_ledger(source: sqlite3.Connection | None) -> tuple[dict[str, int], tupl
         return nothing
     try:
         row = source.execute(f"SELECT appliance, boot, {', '.join(_COUNTERS)} FROM ledger").fetchone()  # noqa: S608
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # error texts quote the damage
         return nothing
     if (
         row is None

@@ -106,7 +106,6 @@ def _configure(database: sqlite3.Connection) -> None:
     execute("PRAGMA cell_size_check=ON")
     execute("PRAGMA journal_mode=WAL").fetchone()  # where shared memory is missing it stays a rollback journal: as safe
     execute("PRAGMA synchronous=FULL")  # in WAL mode: fsync of the log in every commit
-    execute(f"PRAGMA wal_autocheckpoint={limits.OUTBOX_WAL_PAGES}")
     execute(f"PRAGMA journal_size_limit={limits.OUTBOX_WAL_PAGES * PAGE * 2}")
 
 

@@ -39,6 +39,7 @@ exit codes: 0 usable (perhaps with warnings) · 3 refused · 4 a file is missing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration to check")
+    parser.add_argument("--state", metavar="DIR", type=Path, help="state directory, instead of the configuration's")
     parser.add_argument("--micro", metavar="OUT.json", type=Path, help="write the compiled plan for MicroPython")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
 
@@ -47,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     """Exit code 0 or 3; raises CommandError(MISSING) when the configuration cannot be read."""
     config: Config | None = None
     try:
-        config = configuration.load(args.config)
+        config = configuration.load(args.config, state_dir=args.state)
         findings = list(config.warnings)
     except ConfigErrors as error:
         findings = error.findings
@@ -107,7 +108,7 @@ def _summary(config: Config | None, findings: list[Finding], code: int) -> str:
             f"usable: {counted}",
             f"  config   {_name(config, findings)}",
             f"  state    {config.state_dir}",
-            f"  id       {config.appliance_id}",
+            f"  id       {config.appliance_id or 'made at the first start'}",
             f"  listen   {', '.join(listen)}",
             f"  issuers  {', '.join(i.name for i in config.issuers) or 'none'}",
             f"  streams  {streams}",

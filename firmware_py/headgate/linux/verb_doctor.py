@@ -33,6 +33,7 @@ exit codes: 0 nothing failed (there may be warnings) · 7 something failed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration to examine with")
+    parser.add_argument("--state", metavar="DIR", type=Path, help="state directory, instead of the configuration's")
     parser.add_argument("--offline", action="store_true", help="leave out the ports and the broker")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Exit code 0, or 7 when a check failed. Text is written as the checks go: some take a moment."""
     checks = []
-    for check in examine(args.config, offline=args.offline):
+    for check in examine(args.config, args.state, offline=args.offline):
         checks.append(check)
         if not args.json:
             sys.stdout.write(_line(check))
@@ -55,11 +56,11 @@ def main(args: argparse.Namespace) -> int:
     return FINDING if failed else OK
 
 
-def examine(path: Path | None, *, offline: bool = False) -> Iterator[Check]:
+def examine(path: Path | None, state_dir: Path | None = None, *, offline: bool = False) -> Iterator[Check]:
     """All checks, one by one. A configuration that is refused is a finding; the machine is examined all the same."""
     config: Config | None = None
     try:
-        config = configuration.load(path)
+        config = configuration.load(path, state_dir=state_dir)
         yield _configuration(config)
     except ConfigErrors as error:
         for finding in error.findings:

@@ -45,13 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="listen here instead (port 0: any free one)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line for events and errors")
     parser.add_argument("--verbose", action="store_true", help="log more")
-    # Declared here and not by the demo module: a device has no host tools.
     demo = parser.add_argument_group("demo", "real weather records of simulated stations, 3 in 100 spoiled on purpose")
     demo.add_argument("--demo", action="store_true", help="play the demo against a throw-away appliance")
-    if "--demo" in sys.argv:
-        from headgate_host import demo as demo_module
+    if any(word.startswith("--demo") or word in ("-h", "--help") for word in sys.argv):
+        # Only now: a device that runs for years has no host tools, and does not pay for importing them.
+        from headgate_host import demo as host
 
-        demo_module.add_options(demo)
+        host.add_options(demo)
 
 
 class JSONLines(logging.Formatter):
@@ -81,9 +81,11 @@ def main(args: argparse.Namespace) -> int:
             return overridden(configuration.load(args.config, state_dir=state), args.listen)
 
         config = load()
-        for warning in config.warnings:
-            logging.getLogger("headgate.config").warning("%s", warning.text())
-        ensure_keys(config)
+        if ensure_keys(config):
+            config = load()  # without the warning that there is no key
+        if not args.demo:
+            for warning in config.warnings:
+                logging.getLogger("headgate.config").warning("%s", warning.text())
         if not args.demo and not config.needs_tls():
             from headgate.linux import lean
 
@@ -110,14 +112,17 @@ def overridden(config: "Config", listen: str | None) -> "Config":
     return replace(config, listen=replace(config.listen, http=(address,)))
 
 
-def ensure_keys(config: "Config") -> None:
-    """Create the HS256 secrets that are missing (0600), and say how to mint a token with them."""
+def ensure_keys(config: "Config") -> bool:
+    """Create the HS256 secrets that are missing (0600), and say how to mint a token with them; True if it did."""
+    created = False
     for issuer in config.issuers:
         if issuer.secret_file is not None and keys.ensure_hs256(issuer.secret_file):
             logging.getLogger("headgate.keys").info(
                 "created the key %s (0600); mint a device token with: headgate token --sub NAME --scope publish:STREAM",
                 issuer.secret_file,
             )
+            created = True
+    return created
 
 
 @contextlib.contextmanager

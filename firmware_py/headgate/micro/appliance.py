@@ -5,22 +5,20 @@ Import it after `headgate.micro.main` has set the sizes of a small board.
 
 import asyncio
 import gc
+import sys
 
-from headgate.core import json
+from headgate import errors
 from headgate.core.clock import Clock
 from headgate.core.limiter import Limiter
 from headgate.core.store import Store
-from headgate.errors import CONFIG, MISSING, NETWORK, CommandError
-from headgate.micro import settings as board
 from headgate.micro.ticks import Ticks, wall_s
-from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
 from headgate.tasks.sink import MemorySink
 
 try:
     import machine
 except ImportError:
-    machine = None
+    machine = None  # the unix port of some distributions
 try:
     import ntptime
 except ImportError:
@@ -29,76 +27,21 @@ except ImportError:
 NTP_RETRY_S = 60  # while the clock is unset
 NTP_REFRESH_S = 21600
 TICK_S = 1
+LIMITER_CLIENTS = 32  # token buckets
+HEAP_RESERVE = 8192  # bytes that must be free beside a full cache: requests under way
 
-
-def read(path: str) -> bytes:
-    """Raises CommandError when the file cannot be read."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
-            return file.read()
-    except OSError as error:
-        raise CommandError(MISSING, f"cannot read {path} (error {error.args[0]})") from None
-
-
-def load(path: str) -> "tuple[board.Settings, plans.Plan]":
-    """The settings and the plan of the file at `path`. Raises CommandError: what is wrong, and where."""
-    try:
-        document = json.loads(read(path))
-        settings = board.take(document)
-        plan = plans.build(document, None, False)
-    except json.JSONError as error:
-        raise CommandError(CONFIG, f"{path} is not JSON: {error.reason} at byte {error.offset}") from None
-    except plans.PlanError as error:
-        raise CommandError(CONFIG, f"{path}: {error}") from None
-    gc.collect()
-    free = gc.mem_free()
-    if plan.cache_bytes + board.HEAP_RESERVE > free:
-        raise CommandError(
-            CONFIG,
-            f"{path}: cache.bytes: {plan.cache_bytes} does not fit, {free} bytes of memory are free",
-            f"Give it {max(0, free - board.HEAP_RESERVE)} or less",
-        )
-    return settings, plan
-
-
-def next_boot(path: str) -> int:
-    """Count this start in the file at `path`: message ids are boot.sequence. 0 when it cannot be written."""
-    boot = 0
-    try:
-        with open(path) as file:  # noqa: PTH123
-            boot = int(file.read())
-    except (OSError, ValueError):
-        boot = 0
-    try:
-        with open(path, "w") as file:  # noqa: PTH123
-            file.write(str(boot + 1))
-    except OSError:
-        print("headgate: cannot write", path, "- message ids start again with each boot")
-        return 0
-    return boot + 1
-
-
-def tls_context(settings: "board.Settings") -> object:
-    """A server context of the module `tls`, None without a certificate. Raises CommandError."""
-    if not settings.cert:
-        return None
-    try:
-        import tls  # noqa: PLC0415 - costs memory, and not every board has it
-    except ImportError:
-        raise CommandError(CONFIG, "this MicroPython has no tls module", "Leave tls out") from None
-    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(read(settings.cert), read(settings.key))
-    except (OSError, ValueError) as error:
-        raise CommandError(CONFIG, f"certificate or key refused: {error}") from None
-    return context
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from headgate.micro.load import Settings
+    from headgate.tasks.plan import Plan
 
 
 class Appliance:
-    """Everything that runs, wired. `settings`, `plan`: from `load`."""
+    """Everything that runs, wired. `settings`, `plan`, `context` (TLS or None): from headgate.micro.load."""
 
-    def __init__(self, settings: "board.Settings", plan: "plans.Plan", boot: int) -> None:
+    def __init__(self, settings: "Settings", plan: "Plan", context: object, boot: int) -> None:
         self.settings = settings
+        self.context = context
         self.now_ms = Ticks()
         self.clock = Clock(settings.floor_s)
         # Where an operating system keeps the clock (no RTC of ours) it is believed once it passes the floor.
@@ -107,7 +50,7 @@ class Appliance:
         self.gateway = Gateway(
             plan,
             store=Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
-            limiter=Limiter(board.LIMITER_CLIENTS),
+            limiter=Limiter(LIMITER_CLIENTS),
             sink=MemorySink(boot),
             clock=self.time,
             now_ms=self.now_ms,
@@ -153,16 +96,43 @@ class Appliance:
         """Until cancelled. Raises CommandError when the address cannot be had."""
         host, port = self.settings.host, self.settings.port
         try:
-            await self.gateway.start(host, port, ssl=tls_context(self.settings))
+            await self.gateway.start(host, port, ssl=self.context)
         except OSError as error:
-            raise CommandError(NETWORK, f"cannot listen on {host}:{port} (error {error.args[0]})") from None
+            cause = f"cannot listen on {host}:{port} (error {error.args[0]})"
+            raise errors.CommandError(errors.NETWORK, cause) from None
         gc.collect()
         print(f"headgate: listening on {host}:{port}, {gc.mem_alloc()} bytes live, {gc.mem_free()} free")
         await self.supervise()
 
 
+def unload(*names: str) -> None:
+    """Forget modules that are not needed after the start: what they define and nobody holds becomes free memory."""
+    for name in names:
+        module = sys.modules.pop(name, None)
+        package, _, last = name.rpartition(".")
+        if module is not None and hasattr(sys.modules[package], last):
+            delattr(sys.modules[package], last)
+
+
+def start(path: str) -> Appliance:
+    """The appliance of the plan in the file at `path`, ready to serve. Raises CommandError."""
+    from headgate.micro import load  # noqa: PLC0415 - last, so that what it frees is in one piece
+
+    settings, plan = load.load(path)
+    context = load.tls_context(settings)
+    boot = load.next_boot(path.rpartition(".")[0] + ".boot")
+    del load
+    unload("headgate.micro.load", "headgate.micro.settings", "headgate.tasks.plan")
+    unload("headgate.core.schema_compile", "headgate.core.pattern_parse", "headgate.core.formats")
+    appliance = Appliance(settings, plan, context, boot)
+    gc.collect()
+    most = gc.mem_free() - HEAP_RESERVE
+    if plan.cache_bytes > most:
+        cause = f"{path}: cache.bytes: {plan.cache_bytes} does not fit into the memory that is free"
+        raise errors.CommandError(errors.CONFIG, cause, f"Give it {max(0, most)} or less")
+    return appliance
+
+
 def serve(path: str) -> None:
     """Serve the plan in the file at `path` until interrupted. Raises CommandError."""
-    settings, plan = load(path)
-    appliance = Appliance(settings, plan, next_boot(path.rpartition(".")[0] + ".boot"))
-    asyncio.run(appliance.serve())
+    asyncio.run(start(path).serve())

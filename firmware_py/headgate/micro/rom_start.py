@@ -13,37 +13,29 @@ import ffi
 import uctypes
 import vfs
 
-_PROT_READ = 1
-_MAP_PRIVATE = 2
-_O_RDONLY = 0
 
-
-def mount(path: str, where: str) -> None:
+def mount(path, where):  # type: ignore[no-untyped-def]  # no annotations: this file is not packed, they would take memory
     """Map the image file `path` and mount it at `where`. Raises OSError."""
-    libc = ffi.open("libc.so.6")
-    size = os.stat(path)[6]  # noqa: PTH116 - no pathlib here
-    descriptor = libc.func("i", "open", "si")(path, _O_RDONLY)
-    if descriptor < 0:
+    c = ffi.open("libc.so.6")
+    n = os.stat(path)[6]  # noqa: PTH116 - no pathlib here
+    fd = c.func("i", "open", "si")(path, 0)  # O_RDONLY
+    if fd < 0:
         raise OSError(2, path)
-    # off_t is a long on every Linux that the unix port runs on, as long as the offset is 0.
-    address = libc.func("P", "mmap", "PLiiil")(0, size, _PROT_READ, _MAP_PRIVATE, descriptor, 0)
-    libc.func("i", "close", "i")(descriptor)
-    address &= 2 * sys.maxsize + 1  # ffi gives pointers as signed numbers
-    if address == 2 * sys.maxsize + 1:  # MAP_FAILED
+    # PROT_READ, MAP_PRIVATE; off_t is a long on every Linux that the unix port runs on, as long as the offset is 0.
+    p = c.func("P", "mmap", "PLiiil")(0, n, 1, 2, fd, 0)
+    c.func("i", "close", "i")(fd)
+    p &= 2 * sys.maxsize + 1  # ffi gives pointers as signed numbers
+    if p == 2 * sys.maxsize + 1:  # MAP_FAILED
         raise OSError(12, path)
-    vfs.mount(vfs.VfsRom(uctypes.bytearray_at(address, size)), where)
-
-
-def main(arguments: "list[str]") -> int:
-    if len(arguments) < 2:
-        print("usage: rom_start.py IMAGE headgate.json")
-        return 2
-    mount(arguments[0], "/rom")
-    sys.path[:] = ["/rom", ".frozen"]
-    from headgate.micro import main as appliance  # noqa: PLC0415 - it is in the image mounted above
-
-    return appliance.main(arguments[1:])
+    vfs.mount(vfs.VfsRom(uctypes.bytearray_at(p, n)), where)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if len(sys.argv) != 3:  # noqa: PLR2004 - itself and its two arguments
+        print("usage: rom_start.py IMAGE headgate.json")
+        sys.exit(2)
+    mount(sys.argv[1], "/rom")
+    sys.path[:] = ["/rom", ".frozen"]
+    from headgate.micro import main  # it is in the image mounted above
+
+    sys.exit(main.main(sys.argv[2:]))

@@ -30,8 +30,6 @@ DEFAULTS = (
     ("limits", "connections", 8),
 )
 STREAM_BODY = 2048  # bytes of one message
-LIMITER_CLIENTS = 32
-HEAP_RESERVE = 6144  # bytes that must be free beside a full cache: requests under way
 
 
 class Settings:

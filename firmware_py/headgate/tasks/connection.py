@@ -216,26 +216,22 @@ class Connection:
     async def _answer(self, exchange: Exchange, response: Response, close: bool, start_ms: int) -> bool:
         request = exchange.request
         gateway = self.gateway
-        if not close and not exchange.complete:
-            try:
-                exchange.skip_received()
-            except Problem:
-                close = True
         keep_alive = not close and request.keep_alive and not gateway.draining and exchange.can_skip()
         body = response.body
         headers = gateway.with_date(response.headers)
         head = response_head(response.status, headers, len(body), keep_alive, request.http10)
         await self.write(head if request.method == b"HEAD" else head + body)
         gateway.counters.finish(response.status, response.code, gateway.now_ms() - start_ms)
-        if keep_alive and not exchange.complete:
+        if exchange.complete:
+            return keep_alive
+        if keep_alive:
             try:
-                while await exchange.read() is not None:
-                    pass
+                if await exchange.skip():
+                    return True
             except Problem:
-                return False
-        elif not exchange.complete:
-            await self._linger()
-        return keep_alive
+                pass
+        await self._linger()
+        return False
 
     async def _answer_problem(self, problem: Problem) -> None:
         """For input that is no request, or a client that is not let in: the answer, then the end."""

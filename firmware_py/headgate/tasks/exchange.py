@@ -1,7 +1,7 @@
 """One request and its answer, as the handlers in api.py see them: no parser, no socket."""
 
 from headgate import limits
-from headgate.core.http1 import CONTINUE, END, LAST_CHUNK, NEED_DATA, Request, chunk, response_head
+from headgate.core.http1 import CONTINUE, END, LAST_CHUNK, Request, chunk, response_head
 from headgate.core.problem import CONTENT_TYPE, Problem
 
 TYPE_CHECKING = False
@@ -89,17 +89,19 @@ class Exchange:
                 raise problem
             parts.append(part)
 
-    def skip_received(self) -> None:
-        """Drop what is already here of a body nobody wants. Raises Problem when it is malformed."""
-        while not self.complete:
-            event = self._connection.parser.next()
-            if event is NEED_DATA:
-                return
-            self.complete = event is END
-
     def can_skip(self) -> bool:
-        """True when the rest of the body is certain to come and short enough to be read over."""
-        return self.complete or (self._continued and 0 <= self.request.length <= limits.LINGER_BYTES)
+        """True when the rest of the body is certain to come and, as far as is known, short enough to be read over."""
+        return self.complete or (self._continued and self.request.length <= limits.LINGER_BYTES)
+
+    async def skip(self) -> bool:
+        """Read over what is left of the body; False when it is longer than that is worth. Raises Problem."""
+        left = limits.LINGER_BYTES
+        while left > 0:
+            part = await self.read()
+            if part is None:
+                return True
+            left -= len(part)
+        return False
 
     def begin(self, status: int, content_type: bytes) -> None:
         """Start an answer of unknown length; it goes out with the first `send`."""

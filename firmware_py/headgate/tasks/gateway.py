@@ -5,6 +5,7 @@
     {"unready": ["uplink: …"],               why /readyz says 503; empty or missing = ready
      "outbox": {"accepted": 1, …},           any other dict is a section: its integers go to /metrics as
      "uplink": {"connected": True, …},       headgate_<section>_<key>
+     "boot": 7,                               integers become headgate_<name>
      "interpreter": "micropython"}           texts become labels of headgate_info
 """
 
@@ -32,13 +33,12 @@ REAP_MS = 1000  # the reaper's longest sleep while somebody is connected
 
 
 def print_error(error: Exception) -> None:
-    """The default `report`: the traceback, on standard error."""
-    if hasattr(sys, "print_exception"):  # MicroPython
-        sys.print_exception(error)
+    """The default `report`: the traceback, on standard error (MicroPython: on its console)."""
+    hook = getattr(sys, "excepthook", None)
+    if hook is None:
+        sys.print_exception(error)  # type: ignore[attr-defined]
     else:
-        import traceback  # noqa: PLC0415 - not there on MicroPython, and rarely needed
-
-        traceback.print_exception(error)
+        hook(type(error), error, getattr(error, "__traceback__", None))
 
 
 class Gateway:

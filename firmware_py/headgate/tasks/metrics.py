@@ -122,7 +122,7 @@ def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
     """A section of info(): integers become metrics, the ledger's among them counters; texts are left to /readyz."""
     for key in values:
         value = values[key]
-        if isinstance(value, int):  # booleans too
+        if isinstance(value, (int, bool)):  # on MicroPython a bool is no int
             if name == "outbox" and key in _LEDGER:
                 text.one(f"outbox_{key}_total", "counter", f"Messages {key} since the outbox exists.", int(value))
             else:
@@ -142,7 +142,7 @@ def render(
     labels = [f'version="{version}"']
     for key in info:
         value = info[key]
-        if isinstance(value, str):
+        if isinstance(value, str) and key != "version":
             labels.append(f'{key}="{_escape(value)}"')
     text.lines.append("headgate_info{" + ",".join(labels) + "} 1")
     _requests(text, counters)
@@ -153,4 +153,6 @@ def render(
         section = info[key]
         if isinstance(section, dict):
             _section(text, key, section)
+        elif isinstance(section, (int, bool)):
+            text.one(key, "gauge", f"{key}.", int(section))
     return ("\n".join(text.lines) + "\n").encode()

@@ -13,7 +13,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
         {
           "name": "https://issuer.example",  *required*  compared with `iss`
           "audience": "headgate",            *required*  must be (in) `aud`
-          "clock_policy": "refuse",          "refuse" | "accept" tokens while the clock is not trusted
+          "clock_policy": "estimate",        "estimate" | "refuse" | "accept": core/jwt.py, Issuer
           "leeway_s": 30,                    0..3600
           "max_ttl_s": 0,                    0..315360000; longest exp - iat; 0 = any
           "keys": [                          *required*, at least one
@@ -237,7 +237,7 @@ def _issuer(value: object, where: str, can_eddsa: bool) -> "jwt.Issuer":
     reader = _Reader(value, where)
     name = reader.text("name")
     audience = reader.text("audience")
-    policy = reader.choice("clock_policy", ("refuse", "accept"))
+    policy = reader.choice("clock_policy", jwt.CLOCK_POLICIES)
     leeway_s = reader.integer("leeway_s", 30, 0, 3600)
     max_ttl_s = reader.integer("max_ttl_s", 0, 0, 315360000)
     keys = []

@@ -13,12 +13,14 @@ from headgate.core.problem import Problem
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Sink(Protocol):
         durable: bool
 
         def submit(self, record: "Record", durable: bool) -> "Ticket": ...
+
+        def stats(self) -> "dict[str, Any]": ...
 
 
 class Record:

@@ -10,6 +10,7 @@ last line says why and the connection closes; if no record came before that, the
 """
 
 import asyncio
+import gc
 
 from headgate import limits
 from headgate.core import cbor, json
@@ -195,6 +196,10 @@ class _Batch:
             ticket, key = intake.accept(record, None if intake.key is None else f"{intake.key}/{index}")
             if ticket is None:
                 line = b'{"index":%d,"status":200}\n' % index
+        except MemoryError:  # this record is lost for now, the batch goes on
+            gc.collect()
+            x.gateway.counters.reject("out_of_memory")
+            line = _line(index, Problem(503, "out_of_memory"))
         except Problem as problem:
             x.gateway.counters.reject(problem.code)
             line = _line(index, problem)
@@ -215,8 +220,9 @@ class _Batch:
                     self._more.clear()
                     await self._more.wait()
                     continue
-                lines = b""
-                while queue and len(lines) < limits.READ_CHUNK:
+                lines: list[bytes] = []
+                size = 0
+                while queue and size < limits.READ_CHUNK:
                     index, line, ticket, key, body = queue[0]
                     if line is None and ticket is not None:
                         if lines and not ticket.done:
@@ -224,12 +230,17 @@ class _Batch:
                         line = await self._result(x, index, ticket, key, body)
                     queue.pop(0)
                     self._room.set()
-                    lines += line or b""
+                    lines.append(line or b"")
+                    size += len(lines[-1])
                 if not x.started:
                     x.begin(200, NDJSON)
-                await x.send(lines)
+                await x.send(b"".join(lines))
         except OSError as error:  # the client is gone
             self._failed = error
+            self._room.set()
+        except MemoryError:
+            gc.collect()
+            self._failed = OSError("out of memory")  # the connection is cut: the client sees that results are missing
             self._room.set()
 
     async def _result(self, x: "Exchange", index: int, ticket: "Ticket", key: bytes, body: bytes) -> bytes:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from headgate import errors
 from headgate_host import children, demo, play, stations
 from headgate_host.http_client import AnswerError, Connection
@@ -38,7 +37,7 @@ async def server(handler: Handler) -> AsyncIterator[str]:
     tasks: list[asyncio.Task[None] | None] = []
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listener:
-        yield "http://127.0.0.1:%d" % listener.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     for task in filter(None, tasks):
         task.cancel()
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)

@@ -1,5 +1,6 @@
 """The outbox on a healthy disk: durability, order, idempotency, budgets, ledger, clock trust."""
 
+# ruff: noqa: F811  # a fixture and its parameters have one name
 from __future__ import annotations
 
 import asyncio
@@ -13,36 +14,36 @@ from headgate.errors import STATE, CommandError
 from headgate.linux import outbox_keys
 from headgate.linux.batch import Batch, decode
 from headgate.linux.outbox import Outbox
-from outbox_kit import BOUND_S, Clock, drain, on_disk, opened, record, store, stored_ids
+from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
 
 HOUR = 3600
 
 
-def test_a_receipt_means_on_disk(tmp_path: Path) -> None:
+def test_a_receipt_means_on_disk(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             receipts = await store(outbox, *[record(n) for n in range(5)])
             ids = {f"{outbox.appliance}/{receipt.seq}" for receipt in receipts}
             assert len(ids) == 5
             assert {receipt.durability for receipt in receipts} == {"fsync"}
-            assert stored_ids(tmp_path) == ids  # read by another connection, before any close
-            assert on_disk(tmp_path)["accepted"] == 5
+            assert stored_ids(folder) == ids  # read by another connection, before any close
+            assert on_disk(folder)["accepted"] == 5
 
     asyncio.run(scenario())
 
 
-def test_messages_of_one_moment_share_a_commit(tmp_path: Path) -> None:
+def test_messages_of_one_moment_share_a_commit(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             await store(outbox, *[record(n) for n in range(300)])
             assert outbox.stats()["commits"] == 1
 
     asyncio.run(scenario())
 
 
-def test_batches_close_by_count_and_by_bytes(tmp_path: Path) -> None:
+def test_batches_close_by_count_and_by_bytes(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, batch_records=10, batch_bytes=2000) as outbox:
+        async with opened(folder, batch_records=10, batch_bytes=2000) as outbox:
             await store(outbox, *[record(n) for n in range(25)])
             assert outbox.stats()["commits"] == 3
             await store(outbox, *[record(n, pad=900) for n in range(4)])
@@ -52,9 +53,9 @@ def test_batches_close_by_count_and_by_bytes(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_comes_out_is_what_went_in_in_order(tmp_path: Path) -> None:
+def test_what_comes_out_is_what_went_in_in_order(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, batch_records=7) as outbox:
+        async with opened(folder, batch_records=7) as outbox:
             sent = [record(n, stream=f"s{n % 3}", client=f"c{n % 2}") for n in range(50)]
             sent[3].trace = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
             sent[4].ts_ms = None
@@ -65,24 +66,24 @@ def test_what_comes_out_is_what_went_in_in_order(tmp_path: Path) -> None:
                 fields = (want.stream, want.client, want.ts_ms, want.content_type, want.body, want.trace)
                 assert row[1:] == fields
                 assert not replay
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert (ledger["accepted"], ledger["delivered"], ledger["stored_bytes"]) == (50, 50, 0)
 
     asyncio.run(scenario())
 
 
-def test_a_start_never_gives_a_number_again_and_marks_what_it_found(tmp_path: Path) -> None:
+def test_a_start_never_gives_a_number_again_and_marks_what_it_found(folder: Path) -> None:
     async def scenario() -> None:
         seen: set[str] = set()
         for start in range(1, 4):
-            async with opened(tmp_path) as outbox:
+            async with opened(folder) as outbox:
                 assert outbox.boot == start
                 await store(outbox, record(start))
-                new = stored_ids(tmp_path)
+                new = stored_ids(folder)
                 assert len(new) == start
                 assert new > seen
                 seen = new
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             await store(outbox, record(4))
             assert [replay for _, _, replay in await drain(outbox)] == [True, True, True, False]
 
@@ -90,23 +91,23 @@ def test_a_start_never_gives_a_number_again_and_marks_what_it_found(tmp_path: Pa
 
 
 @pytest.mark.parametrize("lost", ["boot", "outbox.db", "both"])
-def test_ids_stay_unique_when_a_memory_is_lost(tmp_path: Path, lost: str) -> None:
+def test_ids_stay_unique_when_a_memory_is_lost(folder: Path, lost: str) -> None:
     async def scenario() -> None:
         notes: list[str] = []
-        async with opened(tmp_path, appliance="mill-7") as outbox:
+        async with opened(folder, appliance="mill-7") as outbox:
             before = (await store(outbox, record(1)))[0].seq
         for name in ["boot", "outbox.db"] if lost == "both" else [lost]:
-            (tmp_path / name).unlink()
-        async with opened(tmp_path, appliance="mill-7", log=lambda _, text: notes.append(text)) as outbox:
+            (folder / name).unlink()
+        async with opened(folder, appliance="mill-7", log=lambda _, text: notes.append(text)) as outbox:
             after = (await store(outbox, record(1)))[0].seq
             assert int(after.split(".")[0]) > int(before.split(".")[0])
 
     asyncio.run(scenario())
 
 
-def test_memory_durability_answers_at_once_and_is_stored(tmp_path: Path) -> None:
+def test_memory_durability_answers_at_once_and_is_stored(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, memory_linger_ms=1) as outbox:
+        async with opened(folder, memory_linger_ms=1) as outbox:
             ticket = outbox.submit(record(1), False)
             assert ticket.receipt is not None
             assert ticket.receipt.durability == "memory"
@@ -116,15 +117,15 @@ def test_memory_durability_answers_at_once_and_is_stored(tmp_path: Path) -> None
     asyncio.run(scenario())
 
 
-def test_closing_stores_what_waits(tmp_path: Path) -> None:
+def test_closing_stores_what_waits(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
+        async with opened(folder, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
             memory = outbox.submit(record(1), False)
             durable = outbox.submit(record(2), True)
         assert memory.receipt is not None
         receipt = await durable.wait()
         ids = {f"{outbox.appliance}/{seq}" for seq in (memory.receipt.seq, receipt.seq)}
-        assert stored_ids(tmp_path) == ids
+        assert stored_ids(folder) == ids
         with pytest.raises(Problem) as refused:
             outbox.submit(record(3), True)
         assert refused.value.code == "draining"
@@ -135,13 +136,13 @@ def test_closing_stores_what_waits(tmp_path: Path) -> None:
 # -- idempotency
 
 
-def test_a_key_gives_its_first_receipt_again(tmp_path: Path) -> None:
+def test_a_key_gives_its_first_receipt_again(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             first, again = await store(outbox, record(1, key="k"), record(1, key="k"))  # in the same commit
             assert (first.replayed, again.replayed) == (False, True)
             assert again.seq == first.seq
-        async with opened(tmp_path) as outbox:  # and in a later life
+        async with opened(folder) as outbox:  # and in a later life
             (later,) = await store(outbox, record(1, key="k"))
             assert (later.seq, later.replayed) == (first.seq, True)
             assert outbox.stats()["accepted"] == 1
@@ -149,21 +150,21 @@ def test_a_key_gives_its_first_receipt_again(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_key_with_another_body_is_refused_and_stores_nothing(tmp_path: Path) -> None:
+def test_a_key_with_another_body_is_refused_and_stores_nothing(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             await store(outbox, record(1, key="k"))
             with pytest.raises(Problem) as refused:
                 await store(outbox, record(2, key="k"))
             assert (refused.value.status, refused.value.code) == (422, "idempotency_key_reused")
-            assert on_disk(tmp_path)["accepted"] == 1
+            assert on_disk(folder)["accepted"] == 1
 
     asyncio.run(scenario())
 
 
-def test_keys_belong_to_a_client_and_a_stream(tmp_path: Path) -> None:
+def test_keys_belong_to_a_client_and_a_stream(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             others = [
                 record(1, key="k"),
                 record(2, key="k", client="c2"),
@@ -177,9 +178,9 @@ def test_keys_belong_to_a_client_and_a_stream(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_race_for_one_key_has_one_winner(tmp_path: Path) -> None:
+def test_a_race_for_one_key_has_one_winner(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, batch_records=3) as outbox:
+        async with opened(folder, batch_records=3) as outbox:
             tickets = [outbox.submit(record(n % 2, key="k"), True) for n in range(40)]
             results = await asyncio.gather(*[ticket.wait() for ticket in tickets], return_exceptions=True)
             receipts = [result for result in results if not isinstance(result, BaseException)]
@@ -187,14 +188,14 @@ def test_a_race_for_one_key_has_one_winner(tmp_path: Path) -> None:
             assert sum(not receipt.replayed for receipt in receipts) == 1
             problems = [result for result in results if isinstance(result, Problem)]
             assert len(receipts) == len(problems) == 20
-            assert on_disk(tmp_path)["accepted"] == 1
+            assert on_disk(folder)["accepted"] == 1
 
     asyncio.run(scenario())
 
 
-def test_a_key_on_a_memory_stream_is_decided_by_the_commit(tmp_path: Path) -> None:
+def test_a_key_on_a_memory_stream_is_decided_by_the_commit(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             first = outbox.submit(record(1, key="k"), False)
             assert first.receipt is None
             again = outbox.submit(record(1, key="k"), False)
@@ -204,9 +205,9 @@ def test_a_key_on_a_memory_stream_is_decided_by_the_commit(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_the_oldest_keys_are_forgotten_first_and_the_rows_bounded(tmp_path: Path) -> None:
+def test_the_oldest_keys_are_forgotten_first_and_the_rows_bounded(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, keys=32) as outbox:
+        async with opened(folder, keys=32) as outbox:
             for n in range(100):
                 outbox.submit(record(n, key=f"k{n}"), True)
             await store(outbox, record(100, key="k100"))
@@ -218,7 +219,7 @@ def test_the_oldest_keys_are_forgotten_first_and_the_rows_bounded(tmp_path: Path
     asyncio.run(scenario())
 
 
-def test_keys_age_by_running_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_keys_age_by_running_time(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """The wall clock is not even asked: here it jumps by years, both ways."""
     uptime = time.monotonic_ns()
 
@@ -226,7 +227,7 @@ def test_keys_age_by_running_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         nonlocal uptime
         clock = Clock()
         monkeypatch.setattr("headgate.linux.outbox_db.time.monotonic_ns", lambda: uptime)
-        async with opened(tmp_path, key_hours=24, clock=clock) as outbox:
+        async with opened(folder, key_hours=24, clock=clock) as outbox:
             await store(outbox, record(1, key="k1"))
             for wall in (0, 4_000_000_000, clock.now_s):
                 clock.now_s = wall
@@ -249,15 +250,15 @@ def test_scopes_cannot_be_shifted() -> None:
 # -- budget
 
 
-def test_reject_refuses_with_retry_after_and_accepts_again_after_a_delivery(tmp_path: Path) -> None:
+def test_reject_refuses_with_retry_after_and_accepts_again_after_a_delivery(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, max_bytes=1000) as outbox:
+        async with opened(folder, max_bytes=1000) as outbox:
             with pytest.raises(Problem) as full:
                 for n in range(1000):
                     await store(outbox, record(n))
             assert (full.value.status, full.value.code) == (503, "outbox_full")
             assert dict(full.value.headers)[b"retry-after"].isdigit()
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert ledger["stored_bytes"] <= 1000
             assert ledger["dropped"] == 0
             await drain(outbox)
@@ -266,18 +267,18 @@ def test_reject_refuses_with_retry_after_and_accepts_again_after_a_delivery(tmp_
     asyncio.run(scenario())
 
 
-def test_drop_oldest_keeps_the_newest_and_counts(tmp_path: Path) -> None:
+def test_drop_oldest_keeps_the_newest_and_counts(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, max_bytes=1000, when_full="drop-oldest") as outbox:
+        async with opened(folder, max_bytes=1000, when_full="drop-oldest") as outbox:
             first = await asyncio.wait_for(_first_batch(outbox), BOUND_S)  # on its way while the others come
             for n in range(20):
                 await store(outbox, record(n))
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert ledger["accepted"] == 21
             assert ledger["dropped"] == 21 - ledger["stored"] > 0
             assert ledger["stored_bytes"] <= 1000
             await outbox.delivered(first)
-            assert on_disk(tmp_path)["delivered"] == 1
+            assert on_disk(folder)["delivered"] == 1
             assert [row.body for _, row, _ in await drain(outbox)][-1] == record(19).body
 
     asyncio.run(scenario())
@@ -288,32 +289,32 @@ async def _first_batch(outbox: Outbox) -> Any:
     return await outbox.next_batch()
 
 
-def test_a_batch_dropped_while_on_its_way_is_counted_once(tmp_path: Path) -> None:
+def test_a_batch_dropped_while_on_its_way_is_counted_once(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, max_bytes=1, when_full="drop-oldest") as outbox:
+        async with opened(folder, max_bytes=1, when_full="drop-oldest") as outbox:
             await store(outbox, record(1))
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert (ledger["dropped"], ledger["stored"]) == (1, 0)
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             await store(outbox, record(2))
             batch = await outbox.next_batch()
             await asyncio.gather(outbox.delivered(batch), outbox.delivered(batch))
             await outbox.delivered(batch)
-            assert on_disk(tmp_path)["delivered"] == 1
+            assert on_disk(folder)["delivered"] == 1
 
     asyncio.run(scenario())
 
 
-def test_the_buffer_in_memory_is_bounded(tmp_path: Path) -> None:
+def test_the_buffer_in_memory_is_bounded(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, buffer_records=10) as outbox:
+        async with opened(folder, buffer_records=10) as outbox:
             tickets = [outbox.submit(record(n), True) for n in range(10)]
             with pytest.raises(Problem) as full:
                 outbox.submit(record(11), True)
             assert full.value.status == 503
             await asyncio.gather(*[ticket.wait() for ticket in tickets])
             await store(outbox, record(11))
-        async with opened(tmp_path, buffer_bytes=1000) as outbox:
+        async with opened(folder, buffer_bytes=1000) as outbox:
             with pytest.raises(Problem):
                 outbox.submit(record(1, pad=1000), True)
 
@@ -323,45 +324,45 @@ def test_the_buffer_in_memory_is_bounded(tmp_path: Path) -> None:
 # -- age and clock trust
 
 
-def test_messages_expire_by_the_trusted_clock_only(tmp_path: Path) -> None:
+def test_messages_expire_by_the_trusted_clock_only(folder: Path) -> None:
     async def scenario() -> None:
         clock = Clock(0, "unset")
-        async with opened(tmp_path, max_hours=24, clock=clock) as outbox:
+        async with opened(folder, max_hours=24, clock=clock) as outbox:
             await store(outbox, record(1))
-            assert _stamps(tmp_path) == [None]
+            assert _stamps(folder) == [None]
             clock.now_s, clock.state = 4_000_000_000, "estimated"  # wrong by far, and not trusted
             await store(outbox, record(2))
-            assert _stamps(tmp_path) == [None, None]
+            assert _stamps(folder) == [None, None]
             clock.now_s, clock.state = 1_764_000_000, "trusted"
             await store(outbox, record(3))
-            assert _stamps(tmp_path) == [1_764_000_000] * 3
+            assert _stamps(folder) == [1_764_000_000] * 3
             clock.now_s += 23 * HOUR
             await store(outbox, record(4))
-            assert on_disk(tmp_path)["expired"] == 0
+            assert on_disk(folder)["expired"] == 0
             clock.now_s += 2 * HOUR
             batch = await outbox.next_batch()  # what is too old is not sent
             assert decode(batch.blob).rows[0].body == record(4).body
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert (ledger["expired"], ledger["stored"]) == (3, 1)
 
     asyncio.run(scenario())
 
 
-def test_a_full_outbox_that_refuses_everything_still_expires(tmp_path: Path) -> None:
+def test_a_full_outbox_that_refuses_everything_still_expires(folder: Path) -> None:
     async def scenario() -> None:
         clock = Clock()
-        async with opened(tmp_path, max_bytes=1000, max_hours=1, clock=clock) as outbox:
+        async with opened(folder, max_bytes=1000, max_hours=1, clock=clock) as outbox:
             with pytest.raises(Problem):
                 for n in range(1000):
                     await store(outbox, record(n))
             clock.now_s += 2 * HOUR
             with pytest.raises(Problem):
-                outbox.submit(record(0), True)
+                outbox.submit(record(0, pad=900), True)
             async with asyncio.timeout(BOUND_S):
                 while outbox.stats()["stored"]:
                     await asyncio.sleep(0.01)
             await store(outbox, record(1))
-            assert on_disk(tmp_path)["expired"] > 0
+            assert on_disk(folder)["expired"] > 0
 
     asyncio.run(scenario())
 
@@ -379,9 +380,9 @@ def _stamps(folder: Path) -> list[int | None]:
 # -- handing out
 
 
-def test_given_back_batches_come_again_marked_and_in_order(tmp_path: Path) -> None:
+def test_given_back_batches_come_again_marked_and_in_order(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, batch_records=1) as outbox:
+        async with opened(folder, batch_records=1) as outbox:
             await store(outbox, *[record(n) for n in range(4)])
             first, second, third = [await outbox.next_batch() for _ in range(3)]
             assert not (first.replay or second.replay or third.replay)
@@ -394,9 +395,9 @@ def test_given_back_batches_come_again_marked_and_in_order(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_deferred_batches_wait_until_offered(tmp_path: Path) -> None:
+def test_deferred_batches_wait_until_offered(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, batch_records=1) as outbox:
+        async with opened(folder, batch_records=1) as outbox:
             await store(outbox, record(1), record(2))
             first = await outbox.next_batch()
             outbox.defer(first)
@@ -412,15 +413,15 @@ def test_deferred_batches_wait_until_offered(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_part_of_a_batch_is_delivered(tmp_path: Path) -> None:
+def test_a_part_of_a_batch_is_delivered(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             await store(outbox, *[record(n) for n in range(10)])
             stored = await outbox.next_batch()
             batch = decode(stored.blob)
             rest = Batch(batch.appliance, batch.boot, batch.rows[3:5])
             await outbox.delivered_part(stored, rest)
-            ledger = on_disk(tmp_path)
+            ledger = on_disk(folder)
             assert (ledger["delivered"], ledger["stored"]) == (8, 2)
             outbox.offer_deferred()
             again = await asyncio.wait_for(outbox.next_batch(), BOUND_S)
@@ -430,9 +431,9 @@ def test_a_part_of_a_batch_is_delivered(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_next_batch_waits_without_polling(tmp_path: Path) -> None:
+def test_next_batch_waits_without_polling(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path) as outbox:
+        async with opened(folder) as outbox:
             waiting = asyncio.create_task(outbox.next_batch())
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -442,7 +443,7 @@ def test_next_batch_waits_without_polling(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_idle_means_no_timer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_idle_means_no_timer(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         timers: list[asyncio.TimerHandle] = []
@@ -453,7 +454,7 @@ def test_idle_means_no_timer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             return timers[-1]
 
         monkeypatch.setattr(loop, "call_at", noted)
-        outbox = await Outbox.open(tmp_path)
+        outbox = await Outbox.open(folder)
         (ticket,) = [outbox.submit(record(1), True)]
         await ticket.wait()
         await outbox.delivered(await outbox.next_batch())
@@ -472,10 +473,10 @@ def test_idle_means_no_timer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 # -- the directory
 
 
-def test_a_directory_that_cannot_be_used_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a directory")
+def test_a_directory_that_cannot_be_used_is_a_clear_error(folder: Path) -> None:
+    (folder / "file").write_text("not a directory")
     with pytest.raises(CommandError) as refused:
-        asyncio.run(_open_and_close(tmp_path / "file" / "state"))
+        asyncio.run(_open_and_close(folder / "file" / "state"))
     assert refused.value.code == STATE
     assert "--state" in refused.value.next_step
 
@@ -485,28 +486,28 @@ async def _open_and_close(folder: Path) -> None:
         pass
 
 
-def test_two_appliances_cannot_share_a_directory(tmp_path: Path) -> None:
+def test_two_appliances_cannot_share_a_directory(folder: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path):
+        async with opened(folder):
             with pytest.raises(CommandError) as refused:
-                await _open_and_close(tmp_path)
+                await _open_and_close(folder)
             assert refused.value.code == STATE
             assert "another headgate" in refused.value.cause
-        await _open_and_close(tmp_path)
+        await _open_and_close(folder)
 
     asyncio.run(scenario())
 
 
-def test_the_file_stays_as_large_as_it_was_once(tmp_path: Path) -> None:
+def test_the_file_stays_as_large_as_it_was_once(folder: Path) -> None:
     """Pages of delivered batches are used again; the log is cut."""
 
     async def scenario() -> None:
-        async with opened(tmp_path, batch_bytes=100_000) as outbox:
+        async with opened(folder, batch_bytes=100_000) as outbox:
             sizes = []
             for _ in range(4):
                 await store(outbox, *[record(n, pad=20_000) for n in range(60)])
                 await drain(outbox)
-                sizes.append(sum(path.stat().st_size for path in tmp_path.glob("outbox.db*")))
+                sizes.append(sum(path.stat().st_size for path in folder.glob("outbox.db*")))
             assert sizes[-1] <= sizes[0] * 1.5
             stats = outbox.stats()
             assert stats["payload_bytes"] > 0

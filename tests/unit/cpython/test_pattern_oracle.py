@@ -2,9 +2,10 @@
 
 import re
 
-from headgate.core.pattern import Pattern, PatternError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from headgate.core.pattern import Pattern, PatternError
 
 ALPHABET = "ab01_- \n\u00e9"
 SPACE = "\\t-\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"

@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-
 from headgate import errors
+from headgate.core import json as core_json
+from headgate.core.schema import Schema
 from headgate_host import stations
 
 SCHEMA = json.loads(stations.schema(), parse_float=Decimal)
@@ -82,6 +83,23 @@ def test_verdicts_agree_with_jsonschema() -> None:
         else:
             assert message.expected_status == 422, message
             assert message.expected_pointer in pointers, (message, pointers)
+
+
+def test_verdicts_agree_with_our_own_validator() -> None:
+    schema = Schema(core_json.loads(stations.schema()))
+    for message in [*stations.messages(100, 20, spoil=0), *stations.messages(1000, 20, spoil=1)]:
+        if message.expected_status == 413:
+            continue
+        try:
+            document = core_json.loads(message.body)
+        except core_json.JSONError:
+            assert message.expected_status == 400, message
+            continue
+        errors = schema.errors(document)
+        assert schema.is_valid(document) == (not errors)
+        assert message.expected_status == (422 if errors else 202), (message, errors)
+        if errors:
+            assert errors[0][0] == message.expected_pointer, (message, errors)
 
 
 def _pointer(error: jsonschema.ValidationError) -> str:

@@ -1,0 +1,293 @@
+"""A compiled JSON Schema and the verdict on a value: `holds(node, value, run)`. Portable.
+
+A schema is a graph of `Node`s (schema_compile.py builds it). The verdict stops at the first assertion that fails and
+allocates next to nothing; what failed, and where, is found out by schema_explain.py when somebody asks.
+
+The values are those of core.json and core.cbor. Floats count with their exact value. What JSON does not have (bytes,
+tags, simple values, NaN, infinities, maps with names that are not text) is of no type at all: it passes only where
+the schema asserts nothing about types, and NaN and infinities do not pass numeric assertions either.
+"""
+
+from headgate.core.number import Dec, compare, from_float, is_multiple, make
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from headgate.core.pattern import Pattern
+
+    # Whether a value passes; the keyword's argument; the keyword.
+    Test = tuple[Callable[[Any, Any], bool], Any, str]
+    # properties, patternProperties, additionalProperties, propertyNames
+    Members = tuple[dict[str, "Node"], list[tuple[Pattern, "Node", str]], "Node | None", "Node | None"]
+    # prefixItems, items, contains, minContains, maxContains (-1: no limit)
+    Items = tuple[list["Node"], "Node | None", "Node | None", int, int]
+
+# The type of a value is one of these bits; the types a schema admits are a sum of them.
+INTEGER = 1
+FRACTION = 2  # a number that is no integer
+STRING = 4
+OBJECT = 8
+ARRAY = 16
+BOOLEAN = 32
+NULL = 64
+ANY = 127
+
+TYPES = {
+    "null": NULL,
+    "boolean": BOOLEAN,
+    "integer": INTEGER,
+    "number": INTEGER | FRACTION,
+    "string": STRING,
+    "array": ARRAY,
+    "object": OBJECT,
+}
+
+_KINDS = {int: INTEGER, str: STRING, dict: OBJECT, list: ARRAY, bool: BOOLEAN, type(None): NULL}
+_BIG = 10**100  # beyond it an int may not be in the normal form of core.number
+
+
+class Node:
+    """One subschema. The class holds the defaults: an instance has only the fields that its keywords set."""
+
+    types = ANY
+    any: "list[Test]" = []  # noqa: RUF012 (replaced, never changed in place)
+    number: "list[Test]" = []  # noqa: RUF012
+    string: "list[Test]" = []  # noqa: RUF012
+    array: "list[Test]" = []  # noqa: RUF012
+    object: "list[Test]" = []  # noqa: RUF012
+    members: "Members | None" = None
+    items: "Items | None" = None
+    every: "list[Node]" = []  # noqa: RUF012  $ref and allOf
+    branches: "list[tuple[str, Any]]" = []  # noqa: RUF012  (anyOf | oneOf, nodes), (not, node), (if, (if, then, else))
+
+    def __init__(self, pointer: str) -> None:
+        self.pointer = pointer  # where the subschema stands in the schema document
+
+
+class Exhausted(RuntimeError):
+    """The schema was applied more often than the limit allows. A RuntimeError, as is the end of the stack."""
+
+
+class Run:
+    """What is left of the work that one document may cause: recursive branches could multiply with each level."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def escape(token: str) -> str:
+    """One token of a JSON Pointer (RFC 6901 section 3)."""
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PLR0915 (one call per level: small stacks)
+    """Whether the value satisfies the node. Raises Exhausted."""
+    run.left -= 1
+    if run.left < 0:
+        raise Exhausted
+    kind = _KINDS.get(type(v), 0)
+    if kind == 0:
+        kind, v = classify(v)
+    elif kind == OBJECT:
+        for name in v:
+            if type(name) is not str:
+                kind = 0
+                break
+    if node.types != ANY and not node.types & kind:
+        return False
+    for test, argument, _ in node.any:
+        if not test(v, argument):
+            return False
+    if kind <= FRACTION:
+        if node.number and (kind or type(v) is float):
+            for test, argument, _ in node.number:
+                if not kind or not test(v, argument):
+                    return False
+    elif kind == STRING:
+        for test, argument, _ in node.string:
+            if not test(v, argument):
+                return False
+    elif kind == OBJECT:
+        for test, argument, _ in node.object:
+            if not test(v, argument):
+                return False
+        if node.members is not None:
+            properties, patterns, rest, names = node.members
+            if not patterns and rest is None and names is None:
+                for name in properties:
+                    if name in v and not holds(properties[name], v[name], run):
+                        return False
+            else:
+                for name in v:
+                    if names is not None and not holds(names, name, run):
+                        return False
+                    sub = properties.get(name)
+                    known = sub is not None
+                    if sub is not None and not holds(sub, v[name], run):
+                        return False
+                    for pattern, sub, _ in patterns:
+                        if pattern.search(name):
+                            known = True
+                            if not holds(sub, v[name], run):
+                                return False
+                    if not known and rest is not None and not holds(rest, v[name], run):
+                        return False
+    elif kind == ARRAY:
+        for test, argument, _ in node.array:
+            if not test(v, argument):
+                return False
+        if node.items is not None:
+            prefix, rest, contains, least, most = node.items
+            for i in range(min(len(prefix), len(v))):
+                if not holds(prefix[i], v[i], run):
+                    return False
+            if rest is not None:
+                for i in range(len(prefix), len(v)):
+                    if not holds(rest, v[i], run):
+                        return False
+            if contains is not None:
+                found = 0
+                for item in v:
+                    found += holds(contains, item, run)
+                    if found > (least - 1 if most < 0 else most):
+                        break
+                if found < least or found > most >= 0:
+                    return False
+    for sub in node.every:
+        if not holds(sub, v, run):
+            return False
+    for keyword, argument in node.branches:
+        if keyword == "if":
+            condition, then, otherwise = argument
+            sub = then if holds(condition, v, run) else otherwise
+            if sub is not None and not holds(sub, v, run):
+                return False
+        elif keyword == "not":
+            if holds(argument, v, run):
+                return False
+        else:
+            found = 0
+            for sub in argument:
+                found += holds(sub, v, run)
+                if found and (keyword == "anyOf" or found > 1):
+                    break
+            if found == 0 or (found > 1 and keyword == "oneOf"):
+                return False
+    return True
+
+
+def classify(v: "Any") -> "tuple[int, Any]":
+    """The type bit of any value (0 for what JSON does not have), and the value with a float made exact."""
+    if isinstance(v, float) and v - v == 0:
+        v = from_float(v)
+    if isinstance(v, Dec):
+        return (INTEGER if v.exponent > 0 else FRACTION), v
+    kind = _KINDS.get(type(v), 0)
+    if kind == OBJECT:
+        for name in v:
+            if type(name) is not str:
+                return 0, v
+    return kind, v
+
+
+def freeze(v: "Any") -> "Any":
+    """A hashable stand-in for a value, equal for equal values: 1 and 1.0 are equal, 1 and true are not (section 4.2.2).
+
+    Numbers go in as text, because the hash of text is keyed: nobody can send thousands of values with one hash.
+    """
+    kind, v = classify(v)
+    if kind == STRING:
+        return v
+    if kind in (INTEGER, FRACTION):
+        if isinstance(v, int) and not -_BIG < v < _BIG:
+            v = make(v, 0)
+        return (f"{v.mantissa:x}*{v.exponent}",) if isinstance(v, Dec) else (f"{v:x}",)
+    if kind == ARRAY:
+        parts = ["["]
+        for item in v:
+            parts.append(freeze(item))
+        return tuple(parts)
+    if kind == OBJECT:
+        parts = ["{"]
+        for name in sorted(v):
+            parts.append(name)
+            parts.append(freeze(v[name]))
+        return tuple(parts)
+    if kind or isinstance(v, bytes):
+        return (repr(v),)  # true, false, null
+    return ("", id(v))  # what JSON does not have is equal to itself only
+
+
+# The tests of single keywords: value and argument are of the right type already.
+
+
+def at_least(v: "int | Dec", bound: "int | Dec") -> bool:
+    return v >= bound if type(v) is int and type(bound) is int else compare(v, bound) >= 0
+
+
+def at_most(v: "int | Dec", bound: "int | Dec") -> bool:
+    return v <= bound if type(v) is int and type(bound) is int else compare(v, bound) <= 0
+
+
+def above(v: "int | Dec", bound: "int | Dec") -> bool:
+    return compare(v, bound) > 0
+
+
+def below(v: "int | Dec", bound: "int | Dec") -> bool:
+    return compare(v, bound) < 0
+
+
+def multiple_of(v: "int | Dec", of: "int | Dec") -> bool:
+    return is_multiple(v, of)
+
+
+def not_shorter(v: "str | list[Any] | dict[str, Any]", least: int) -> bool:
+    return len(v) >= least
+
+
+def not_longer(v: "str | list[Any] | dict[str, Any]", most: int) -> bool:
+    return len(v) <= most
+
+
+def matches(v: str, pattern: "Pattern") -> bool:
+    return pattern.search(v)
+
+
+def has_format(v: str, form: "tuple[Callable[[str], bool], str]") -> bool:
+    return form[0](v)
+
+
+def unique(v: "list[Any]", wanted: bool) -> bool:
+    seen = set()
+    if wanted:
+        for item in v:
+            frozen = freeze(item)
+            if frozen in seen:
+                return False
+            seen.add(frozen)
+    return True
+
+
+def has_all(v: "dict[str, Any]", names: "list[str]") -> bool:
+    for name in names:  # noqa: SIM110 (a generator would cost more than the loop)
+        if name not in v:
+            return False
+    return True
+
+
+def has_dependents(v: "dict[str, Any]", dependents: "dict[str, list[str]]") -> bool:
+    for name in dependents:  # noqa: SIM110 (likewise)
+        if name in v and not has_all(v, dependents[name]):
+            return False
+    return True
+
+
+def is_one_of(v: "Any", choice: "tuple[set[Any], bool, Any]") -> bool:
+    """`choice`: the frozen values, whether a container is among them, the values as written."""
+    if isinstance(v, (list, dict)) and not choice[1]:
+        return False
+    return freeze(v) in choice[0]

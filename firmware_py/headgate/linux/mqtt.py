@@ -1,0 +1,501 @@
+"""MQTT 5 behind a small port: publish, then await the broker's answer.
+
+aiomqtt and paho-mqtt speak the protocol. This subclass of aiomqtt's client changes what would lose messages, wake an
+idle appliance or cost memory; tests/unit/cpython/test_mqtt.py guards that the private names it relies on exist:
+
+- the PUBACK's reason code is kept (aiomqtt drops it, so a refusal would look like success): `_on_publish`
+- it sleeps until the keep-alive needs it, not for one second at a time: `_misc_loop`
+- it connects without a thread and its memory: `_create_socket`, `_client_connect`
+- it reads what the socket has in one call, paho asks byte by byte: `_sock_recv`, `_sock_send`, `_on_socket_open`.
+  (paho without `ssl`, see linux/lean.py, would also stumble over its own `except ssl.…` there.)
+- a publish is one future instead of an event, a task and a timer: `publish_nowait`
+"""
+
+import asyncio
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from headgate import limits
+
+if TYPE_CHECKING:
+    import ssl
+
+    from paho.mqtt.client import Client as PahoClient
+    from paho.mqtt.client import MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+    from paho.mqtt.subscribeoptions import SubscribeOptions
+
+# MQTT 5 section 2.4
+REFUSED_FROM = 0x80  # this and above: not delivered
+QUOTA_EXCEEDED = 0x97
+PACKET_TOO_LARGE = 0x95
+RECEIVE_MAXIMUM = 65535  # section 3.2.2.3.3: without the property
+REASONS = {
+    0x80: "unspecified error",
+    0x83: "implementation specific error",
+    0x87: "not authorized",
+    0x90: "topic name invalid",
+    0x91: "packet identifier in use",
+    0x95: "packet too large",
+    0x97: "quota exceeded",
+    0x99: "payload format invalid",
+}
+_READ = 65536  # bytes asked of the socket at a time
+_PING_SLACK_S = 0.01  # so that a wake-up for the keep-alive finds it due
+
+
+class BrokerError(Exception):
+    """No connection, or none any more; `reason`: the broker's reason code, 0 when there is none."""
+
+    def __init__(self, text: str, reason: int = 0) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """Where and as whom. `tls`: with the system's CAs, or those of `ca_file`; `password_file` is read at each
+    connection and may end with a newline."""
+
+    host: str
+    port: int = 1883
+    tls: bool = False
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: int = 60
+    session_expiry_s: int = 86400
+    connect_timeout_s: float = limits.UPLINK_CONNECT_MS / 1000
+
+
+class PublishProperties:
+    """The properties of a PUBLISH as bytes: paho only calls `pack`, its own class takes 50 us to fill and pack four."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, content_type: str, user: "list[tuple[str, str]]") -> None:
+        parts = [b"\x03", _text(content_type)]  # section 3.3.2.3.9
+        for name, value in user:
+            parts += (b"\x26", _text(name), _text(value))  # section 3.3.2.3.7
+        body = b"".join(parts)
+        self._packed = _variable_length(len(body)) + body
+
+    def pack(self) -> bytes:
+        return self._packed
+
+
+def _text(value: str) -> bytes:
+    """UTF-8 string with its length; cut where MQTT cannot carry more, U+0000 replaced (section 1.5.4)."""
+    data = value.replace("\0", "\ufffd").encode("utf-8", "replace")
+    if len(data) > 65535:  # noqa: PLR2004
+        data = data[:65535].decode("utf-8", "ignore").encode()
+    return len(data).to_bytes(2, "big") + data
+
+
+def _variable_length(value: int) -> bytes:
+    """Section 1.5.5."""
+    out = bytearray()
+    while True:
+        value, low = value >> 7, value & 0x7F
+        if value == 0:
+            out.append(low)
+            return bytes(out)
+        out.append(low | 0x80)
+
+
+class Link(aiomqtt.Client):
+    """One connection. `await link.open()`, use, `await link.close()`; `lost` is done when it is over.
+
+    `on_message`: called with each incoming paho message, in the loop; acknowledge it with `acknowledge`. Incoming
+    messages are limited by `receive_maximum`, so that unacknowledged ones bound the memory.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        *,
+        will: aiomqtt.Will | None = None,
+        on_message: "Callable[[MQTTMessage], None] | None" = None,
+        receive_maximum: int = 0,
+    ) -> None:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = broker.session_expiry_s
+        if receive_maximum:
+            properties.ReceiveMaximum = receive_maximum
+        super().__init__(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=_password(broker.password_file),
+            identifier=client_id,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            will=will,
+            timeout=broker.connect_timeout_s,
+            keepalive=broker.keepalive_s,
+            clean_start=False,
+            properties=properties,
+        )
+        self.broker = broker
+        self.lost: asyncio.Future[BrokerError] = self._loop.create_future()
+        self.inflight_limit = RECEIVE_MAXIMUM
+        self.maximum_packet = 0  # bytes; 0: the broker names no limit
+        self.session_present = False
+        self._handler = on_message
+        self._acks: dict[int, asyncio.Future[int]] = {}
+        self._inbound = b""
+        self._inbound_at = 0
+        paho = self._client
+        paho.max_inflight_messages_set(0)  # we bound it ourselves; paho would walk all messages at each ack
+        paho.disable_logger()
+        paho.manual_ack_set(on_message is not None)
+        paho._sock_recv = self._sock_recv  # type: ignore[method-assign,assignment]
+        paho._sock_send = self._sock_send  # type: ignore[method-assign,assignment]
+
+    # -- connection
+
+    async def open(self) -> None:
+        """Raises BrokerError: not reachable, TLS refused, CONNACK with a reason, or no answer in time."""
+        try:
+            async with asyncio.timeout(self.broker.connect_timeout_s):
+                connection = await _connect(self.broker)
+                self._client._create_socket = lambda: connection  # type: ignore[method-assign]
+                self._client_connect()
+                await self._connected
+        except TimeoutError:
+            self._drop()
+            raise BrokerError(f"no answer in {self.broker.connect_timeout_s:g} s") from None
+        except aiomqtt.MqttCodeError as error:
+            self._drop()
+            raise BrokerError(f"refused: {error}", _code(error.rc)) from None
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            self._drop()
+            raise BrokerError(_reason_text(error)) from None
+        except BaseException:
+            self._drop()
+            raise
+
+    async def close(self) -> None:
+        """DISCONNECT when the connection still works; never raises, never takes longer than a second."""
+        if not self._disconnected.done():
+            self._client.disconnect()
+            try:
+                async with asyncio.timeout(1):
+                    await asyncio.wait([self._disconnected])
+            except TimeoutError:
+                pass
+        self._drop()
+
+    def give_up(self, reason: str) -> None:
+        """End it here and now: whoever waits gets BrokerError(reason)."""
+        self._over(BrokerError(reason))
+        self._client._sock_close()
+
+    def _drop(self) -> None:
+        """Close the socket and fail whoever waits."""
+        self._over(BrokerError("connection closed"))
+        self._client._sock_close()
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        for future in (self._connected, self._disconnected):
+            if future.done() and not future.cancelled():
+                future.exception()  # seen: reported through `lost`
+            future.cancel()
+
+    def _over(self, error: BrokerError) -> None:
+        if not self.lost.done():
+            self.lost.set_result(error)
+        acks, self._acks = self._acks, {}
+        for future in acks.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # not every publisher is still there to look
+
+    def _on_connect(
+        self,
+        client: "PahoClient",
+        userdata: Any,
+        flags: Any,
+        reason_code: "ReasonCode",
+        properties: Properties | None = None,
+    ) -> None:
+        self.inflight_limit = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
+        self.maximum_packet = getattr(properties, "MaximumPacketSize", 0)
+        self.session_present = bool(flags.session_present)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: "PahoClient",
+        userdata: Any,
+        flags: Any,
+        reason_code: "ReasonCode",
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttCodeError(reason_code, "Disconnected"))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        self._over(BrokerError(f"disconnected: {reason_code}", _code(reason_code)))
+
+    async def _misc_loop(self) -> None:
+        client = self._client
+        while client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if client._keepalive == 0:
+                return
+            last = min(client._last_msg_out, client._last_bytes_received)
+            if client._ping_t > 0:
+                last = min(last, client._ping_t)
+            await asyncio.sleep(max(last + client._keepalive - time.monotonic(), 0) + _PING_SLACK_S)
+
+    # -- socket
+
+    def _on_socket_open(self, client: "PahoClient", userdata: Any, sock: Any) -> None:
+        """Called in the loop's thread here, not in an executor's."""
+
+        def readable() -> None:
+            try:
+                while client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._more(sock):
+                    pass
+            except Exception as error:  # a protocol violation that paho trips over
+                self._broken(error)
+
+        self._loop.add_reader(sock.fileno(), readable)
+        self._misc_task = self._loop.create_task(self._misc_loop())
+
+    def _on_socket_register_write(self, client: "PahoClient", userdata: Any, sock: Any) -> None:
+        def writable() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:
+                self._broken(error)
+
+        self._loop.add_writer(sock.fileno(), writable)
+
+    def _on_socket_close(self, client: "PahoClient", userdata: Any, sock: Any) -> None:
+        if sock.fileno() > -1:
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
+        if self._misc_task is not None and self._misc_task is not asyncio.current_task(self._loop):
+            self._misc_task.cancel()
+
+    def _broken(self, error: Exception) -> None:
+        failure = BrokerError(f"{type(error).__name__}: {error}")
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(str(failure)))
+        self._over(failure)
+        self._client._sock_close()
+
+    def _more(self, sock: Any) -> bool:
+        return self._inbound_at < len(self._inbound) or (hasattr(sock, "pending") and sock.pending() > 0)
+
+    def _sock_recv(self, size: int) -> bytes:
+        """As paho expects: bytes, b"" at the end, or BlockingIOError."""
+        if self._inbound_at >= len(self._inbound):
+            self._inbound = self._recv(max(size, _READ))
+            self._inbound_at = 0
+            if len(self._inbound) <= size:
+                data, self._inbound = self._inbound, b""
+                return data
+        data = self._inbound[self._inbound_at : self._inbound_at + size]
+        self._inbound_at += len(data)
+        if self._inbound_at == len(self._inbound):
+            self._inbound, self._inbound_at = b"", 0
+        return data
+
+    def _recv(self, size: int) -> bytes:
+        sock: Any = self._client._sock
+        if sock is None:
+            raise ConnectionError("closed")
+        try:
+            return bytes(sock.recv(size))
+        except OSError as error:  # of TLS: both ways of wanting are subclasses of OSError
+            if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+                raise BlockingIOError from None
+            raise
+
+    def _sock_send(self, data: bytes) -> int:
+        sock: Any = self._client._sock
+        if sock is None:
+            raise ConnectionError("closed")
+        try:
+            return int(sock.send(data))
+        except OSError as error:
+            if isinstance(error, BlockingIOError) or type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+                self._client._call_socket_register_write()
+                raise BlockingIOError from None
+            raise
+
+    # -- publish
+
+    def publish_nowait(
+        self, topic: str, payload: bytes, properties: PublishProperties | None = None, *, retain: bool = False
+    ) -> "asyncio.Future[int]":
+        """QoS 1. -> a future of the PUBACK's reason code; BrokerError when the connection ends before it comes.
+
+        The caller keeps at most `inflight_limit` of them unresolved. Raises BrokerError when there is no connection,
+        ValueError for a topic that cannot be published to.
+        """
+        if self.lost.done():
+            raise self.lost.result()
+        info = self._client.publish(topic, payload, 1, retain, properties)  # type: ignore[arg-type]
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(f"cannot publish: {MQTTErrorCode(info.rc).name}")
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._acks[info.mid] = future
+        return future
+
+    def _on_publish(
+        self, client: "PahoClient", userdata: Any, mid: int, reason_code: "ReasonCode", properties: Properties
+    ) -> None:
+        future = self._acks.pop(mid, None)
+        if future is not None and not future.done():
+            future.set_result(_code(reason_code))
+
+    # -- subscribe
+
+    async def subscribe_to(self, topic: str, options: "SubscribeOptions") -> int:
+        """-> the SUBACK's reason code. Raises BrokerError."""
+        try:
+            codes = await self.subscribe(topic, options=options)
+        except aiomqtt.MqttError as error:
+            raise BrokerError(str(error)) from None
+        return _code(codes[0])
+
+    def _on_message(self, client: "PahoClient", userdata: Any, message: "MQTTMessage") -> None:
+        if self._handler is not None:
+            self._handler(message)
+
+    def acknowledge(self, message: "MQTTMessage") -> None:
+        """PUBACK; to be sent in the order of arrival (section 4.6). Does nothing when the connection is over."""
+        if not self.lost.done() and message.qos > 0:
+            self._client.ack(message.mid, message.qos)
+
+
+def _code(reason: Any) -> int:
+    """Of a ReasonCode or a plain number (both occur in paho)."""
+    value = getattr(reason, "value", reason)
+    return value if isinstance(value, int) else 0
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerError(f"cannot read {path}: {error}") from None
+
+
+def _reason_text(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    return text or type(error).__name__
+
+
+async def _connect(broker: Broker) -> socket.socket:
+    """A connected, non-blocking socket; over TLS, with the handshake done. Raises OSError, ValueError."""
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError("no address")
+    for family, address in await _addresses(broker.host, broker.port):
+        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        try:
+            await loop.sock_connect(plain, address)
+            return await _handshake(plain, broker) if broker.tls else plain
+        except OSError as error:
+            plain.close()
+            failure = error
+        except BaseException:
+            plain.close()
+            raise
+    raise failure
+
+
+async def _addresses(host: str, port: int) -> "list[tuple[int, Any]]":
+    try:
+        literal = ipaddress.ip_address(host)
+    except ValueError:
+        found = await _in_passing_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        return [(family, address) for family, _, _, _, address in found]
+    return [(socket.AF_INET6 if literal.version == 6 else socket.AF_INET, (host, port))]  # noqa: PLR2004
+
+
+async def _in_passing_thread(function: Callable[[], Any]) -> Any:
+    """A name is looked up once per connection: the thread and its memory go when it is done, unlike an executor's."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = function()
+        except Exception as error:
+            failure = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, name="resolve", daemon=True).start()
+    return await future
+
+
+async def _handshake(plain: socket.socket, broker: Broker) -> socket.socket:
+    import ssl
+
+    context = _tls_context(broker)
+    secure = context.wrap_socket(plain, server_hostname=broker.host, do_handshake_on_connect=False)
+    try:
+        while True:
+            try:
+                secure.do_handshake()
+                return secure
+            except ssl.SSLWantReadError:
+                await _ready(secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
+            except ssl.SSLWantWriteError:
+                await _ready(secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
+    except BaseException:
+        secure.close()
+        raise
+
+
+async def _ready(sock: socket.socket, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def ring() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    add(sock.fileno(), ring)
+    try:
+        await future
+    finally:
+        remove(sock.fileno())
+
+
+def _tls_context(broker: Broker) -> "ssl.SSLContext":
+    import ssl
+
+    context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+    if broker.cert_file is not None:
+        context.load_cert_chain(broker.cert_file, broker.key_file)
+    return context

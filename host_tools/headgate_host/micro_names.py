@@ -1,0 +1,204 @@
+"""Fewer identifiers for the packed appliance: MicroPython keeps each one in a RAM table that doubles when it is full.
+
+Only names that nobody outside can see are changed: those that a single module defines and no other one mentions,
+private ones (`_name`) that each module which has them defines for itself, and parameters that are never passed by keyword. They get short names, the same ones in every module and function. What an
+interpreter's own object has as an attribute, or what occurs as a string, stays.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import binascii
+import builtins
+import gc
+import hashlib
+import struct
+import sys
+from collections.abc import Iterator
+
+Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+def _identifiers(tree: ast.AST) -> Iterator[str]:
+    """Every identifier and every identifier-like string of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            yield str(node.arg)
+        elif isinstance(node, ast.alias):
+            yield from (node.asname or node.name).split(".")
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+
+
+def _foreign() -> set[str]:
+    """Attributes that objects which are not ours may have."""
+    objects = ["", b"", bytearray(), 0, [], {}, set(), (), memoryview(b""), ValueError(), hashlib.sha256(), builtins]
+    objects += [asyncio, asyncio.StreamReader, asyncio.StreamWriter, asyncio.Task, asyncio.Event, asyncio.Lock]
+    objects += [asyncio.Server, asyncio.Transport, binascii, hashlib, struct, gc, sys]
+    return {name for item in objects for name in dir(item)}
+
+
+FOREIGN = _foreign()
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Names that a module itself gives to functions, classes, globals and attributes."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(statement, ast.Assign) and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    return {name for name in found if not name.startswith("__")} - FOREIGN
+
+
+def _strings(tree: ast.AST) -> set[str]:
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _bases(tree: ast.Module) -> set[str]:
+    """Modules of ours whose classes this module's classes derive from."""
+    origin: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            origin |= {alias.asname or alias.name: node.module for alias in node.names}
+    names = {
+        base.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    }
+    return {origin[name] for name in names if origin.get(name, "").startswith("headgate")}
+
+
+def _short(taken: set[str], prefix: str) -> Iterator[str]:
+    number = 0
+    while True:
+        name = f"{prefix}{number}"
+        if name not in taken:
+            yield name
+        number += 1
+
+
+class _Rename(ast.NodeTransformer):
+    """Renames names, attributes and definitions by one table."""
+
+    def __init__(self, table: dict[str, str]) -> None:
+        self.table = table
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.table.get(node.id, node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        node.attr = self.table.get(node.attr, node.attr)
+        return self.generic_visit(node)
+
+    def _named(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
+        node.name = self.table.get(node.name, node.name)
+        return self.generic_visit(node)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _named
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.arg = self.table.get(node.arg, node.arg)
+        return node
+
+    def visit_Global(self, node: ast.Global) -> ast.AST:
+        node.names = [self.table.get(name, name) for name in node.names]
+        return node
+
+    def visit_alias(self, node: ast.alias) -> ast.AST:
+        if node.asname:
+            node.asname = self.table.get(node.asname, node.asname)
+        elif node.name in self.table:
+            raise ValueError(f"private name {node.name} is imported")
+        return node
+
+
+def _bound_inside(function: ast.AST) -> set[str]:
+    """Names that scopes nested in `function` bind themselves, or declare nonlocal or global."""
+    found: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            found |= set(node.names)
+        if node is function:
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | COMPREHENSIONS):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.arg):
+                    found.add(inner.arg)
+                elif isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+                    found.add(inner.id)
+    return found
+
+
+class _Parameters(ast.NodeTransformer):
+    """Gives the parameters of each function the names p0, p1, ... where nobody can tell."""
+
+    def __init__(self, keywords: set[str], taken: set[str]) -> None:
+        self.keywords = keywords
+        self.taken = taken
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        self.generic_visit(node)  # inner functions first
+        inside = _bound_inside(node)
+        used = self.taken | set(_identifiers(node))
+        names = _short(used, "p")
+        table = {}
+        for argument in node.args.args:
+            name = argument.arg
+            if name not in self.keywords and name not in inside and name not in ("self", "cls"):
+                table[name] = next(names)
+        if table:
+            for argument in node.args.args:
+                argument.arg = table.get(argument.arg, argument.arg)
+            for statement in node.body:
+                for part in ast.walk(statement):
+                    if isinstance(part, ast.Name):
+                        part.id = table.get(part.id, part.id)
+                    elif isinstance(part, ast.ExceptHandler) and part.name:
+                        part.name = table.get(part.name, part.name)
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = _function
+
+
+def shorten(trees: dict[str, ast.Module]) -> None:
+    """Rename in place. Keys are dotted module names."""
+    homes: dict[str, set[str]] = {}
+    everything: set[str] = set()
+    strings: set[str] = set()
+    keywords: set[str] = set()
+    for module, tree in trees.items():
+        names = set(_identifiers(tree))
+        everything |= names
+        strings |= _strings(tree)
+        keywords |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+        for name in names:
+            homes.setdefault(name, set()).add(module)
+    shared = {base for tree in trees.values() for base in _bases(tree)}
+    # A private name may occur in several modules, as long as each of them means its own.
+    defined = {module: _defined(tree) for module, tree in trees.items()}
+    private = {n for n, users in homes.items() if n[:1] == "_" and all(n in defined[user] for user in users)}
+    for module, tree in trees.items():
+        # Objects of the board's own modules are in the hands of micro/, and derived classes share their names.
+        if ".micro" not in module and module not in shared and not _bases(tree):
+            mine = {name for name in _defined(tree) if homes[name] == {module} or name in private} - strings - keywords
+            _Rename(dict(zip(sorted(mine), _short(everything, "_"), strict=False))).visit(tree)
+        _Parameters(keywords, everything).visit(tree)

@@ -1,0 +1,93 @@
+"""Boards are data that meet a schema; our own validator and jsonschema agree on each board and each spoiled one."""
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from headgate.core import json
+from headgate.core.schema import Schema
+
+BOARDS = Path(__file__).parents[3] / "boards"
+FILES = sorted(BOARDS.glob("*/board.toml"))
+NAMES = {
+    "raspberry-pi-zero-2-w",
+    "raspberry-pi-3",
+    "raspberry-pi-4",
+    "raspberry-pi-1",
+    "raspberry-pi-zero",
+    "pico-w",
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return json.loads((BOARDS / "schema" / "board.schema.json").read_bytes())
+
+
+def load(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text())
+
+
+def verdicts(document: Any, board: object) -> tuple[bool, bool]:
+    """(ours, jsonschema's)"""
+    oracle = jsonschema.Draft202012Validator(document)
+    return Schema(document).is_valid(board), oracle.is_valid(board)
+
+
+def test_all_are_there() -> None:
+    assert {file.parent.name for file in FILES} == NAMES
+
+
+def test_the_schema_is_one(document: Any) -> None:
+    jsonschema.Draft202012Validator.check_schema(document)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_board(document: Any, file: Path) -> None:
+    board = load(file)
+    assert board["name"] == file.parent.name
+    assert Schema(document).errors(board) == []
+    assert verdicts(document, board) == (True, True)
+    assert f"`{board['name']}`" in (BOARDS / "README.md").read_text()
+
+
+def spoiled() -> "list[tuple[str, dict[str, Any]]]":
+    good = load(BOARDS / "raspberry-pi-4" / "board.toml")
+    pico = load(BOARDS / "pico-w" / "board.toml")
+    found: list[tuple[str, dict[str, Any]]] = []
+    for key in good:
+        board = copy.deepcopy(good)
+        del board[key]
+        found.append((f"no {key}", board))
+    changes: list[tuple[str, dict[str, Any], tuple[str | int, ...], object]] = [
+        ("unknown key", good, ("colour",), "green"),
+        ("bad name", good, ("name",), "Raspberry Pi"),
+        ("no memory size", good, ("ram_kib",), []),
+        ("memory as text", good, ("ram_kib", 0), "1 GiB"),
+        ("half a core", good, ("cores",), 0.5),
+        ("unknown flash", good, ("flash", 0), "floppy"),
+        ("bad tag", good, ("userlands", 0, "wheel_platform"), "win_arm64"),
+        ("no tag", good, ("userlands", 0), {"arch": "aarch64", "word_bits": 64}),
+        ("48 bits", good, ("userlands", 0, "word_bits"), 48),
+        ("console elsewhere", good, ("console", "side"), "moon"),
+        ("device outside /dev", good, ("console", "device"), "/etc/passwd"),
+        ("wheels for MicroPython", pico, ("userlands", 0, "wheel_platform"), "linux_armv6l"),
+        ("runtime", pico, ("runtime",), "lua"),
+    ]
+    for label, base, path, value in changes:
+        board = copy.deepcopy(base)
+        node: Any = board
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = value
+        found.append((label, board))
+    return found
+
+
+@pytest.mark.parametrize(("label", "board"), spoiled(), ids=lambda v: v if isinstance(v, str) else "")
+def test_spoiled_boards_are_refused(document: Any, label: str, board: dict[str, Any]) -> None:
+    assert verdicts(document, board) == (False, False), label

@@ -1,0 +1,447 @@
+"""The outbox on a disk that is full, fails, or holds damage: nothing acknowledged is lost, and the service goes on."""
+
+# ruff: noqa: F811  # a fixture and its parameters have one name
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from headgate import limits
+from headgate.core.problem import Problem
+from headgate.linux.batch import decode
+from headgate.linux.outbox import Outbox
+from outbox_kit import BOUND_S, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __call__(self, level: str, text: str) -> None:
+        self.lines.append((level, text))
+
+    def errors(self) -> list[str]:
+        return [text for level, text in self.lines if level == "error"]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failing commits are tried again quickly."""
+    monkeypatch.setattr(limits, "OUTBOX_RETRY_MS", 20)
+    monkeypatch.setattr(limits, "OUTBOX_RETRY_MAX_MS", 40)
+
+
+async def until_stored(outbox: Outbox, number: int) -> str:
+    """As a careful device does: the same message again until it is accepted."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            try:
+                return (await store(outbox, record(number, key=f"k{number}")))[0].seq
+            except Problem as problem:
+                assert problem.status == 503
+                await asyncio.sleep(0.01)
+
+
+# -- a full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "headgate-test", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a small tmpfs: {done.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)  # noqa: S603, S607
+
+
+def fill_up(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with contextlib.suppress(OSError), (disk / "last").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x")
+    return ballast
+
+
+async def accept_until_full(outbox: Outbox, pad: int = 3000) -> list[str]:
+    acked: list[str] = []
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            body = record(len(acked))
+            body.body = random.Random(len(acked)).randbytes(pad)  # noqa: S311  # does not compress
+            try:
+                ticket = outbox.submit(body, True)
+                acked.append((await ticket.wait()).seq)
+            except Problem as problem:
+                assert (problem.status, problem.code) == (503, "storage_failed")
+                assert int(dict(problem.headers)[b"retry-after"]) >= 1
+                return acked
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_full_disk_refuses_and_loses_nothing_and_recovers(small_disk: Path) -> None:
+    async def scenario() -> None:
+        log = Log()
+        state = small_disk / "state"
+        async with opened(state, log=log) as outbox:
+            first = (await store(outbox, record(1)))[0].seq
+            ballast = fill_up(small_disk)
+            acked = [first, *await accept_until_full(outbox)]
+            promised = outbox.submit(record(7), False)  # a memory stream: answered, so it stays in memory
+            assert promised.receipt is not None
+            assert outbox.stats()["state"] == "failing"
+            assert {seq for seq in acked} <= {identity.partition("/")[2] for identity in stored_ids(state)}
+            on_disk(state)
+            ballast.unlink()
+            (small_disk / "last").unlink(missing_ok=True)
+            acked.append(await until_stored(outbox, 2))
+            acked.append(promised.receipt.seq)
+            async with asyncio.timeout(BOUND_S):
+                while outbox.stats()["pending"]:
+                    await asyncio.sleep(0.01)
+            assert outbox.stats()["state"] == "ok"
+            got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
+            assert got == set(acked)
+            on_disk(state)
+        assert any("storing failed" in text for text in log.errors())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_deliveries_are_deleted_on_a_full_disk_and_make_room(small_disk: Path) -> None:
+    async def scenario() -> None:
+        state = small_disk / "state"
+        async with opened(state, batch_bytes=40_000) as outbox:
+            before = await _some(outbox, 20)
+            fill_up(small_disk)
+            acked = before + await accept_until_full(outbox)
+            got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
+            assert got == set(acked)
+            ledger = on_disk(state)
+            assert (ledger["stored"], ledger["delivered"]) == (0, len(acked))
+            # Still not a byte free on the disk, but the file has room inside.
+            again = await until_stored(outbox, 5)
+            assert {f"{outbox.appliance}/{again}"} == stored_ids(state)
+
+    asyncio.run(scenario())
+
+
+async def _some(outbox: Outbox, count: int) -> list[str]:
+    sent = [record(n) for n in range(count)]
+    for item in sent:
+        item.body = random.Random(item.body).randbytes(20_000)  # noqa: S311
+    return [receipt.seq for receipt in await store(outbox, *sent)]
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_start_on_a_full_disk_serves_what_it_can_and_recovers(small_disk: Path) -> None:
+    async def scenario() -> None:
+        state = small_disk / "state"
+        async with opened(state) as outbox:
+            before = await _some(outbox, 3)
+        ballast = fill_up(small_disk)
+        async with opened(state) as outbox:
+            ballast.unlink()
+            await until_stored(outbox, 9)
+            got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
+            assert got > set(before)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_file_size_limit_is_a_full_disk_too(folder: Path) -> None:
+    """RLIMIT_FSIZE: works without root, and SQLite sees an I/O error instead of "full"."""
+
+    async def scenario() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            async with opened(folder) as outbox:
+                first = (await store(outbox, record(1)))[0].seq
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, hard))
+                acked = [first, *await accept_until_full(outbox, 30_000)]
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+                acked.append(await until_stored(outbox, 2))
+                assert {seq for seq in acked} == {identity.partition("/")[2] for identity in stored_ids(folder)}
+                on_disk(folder)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, previous)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_bug_in_the_commit_is_not_an_acknowledgement(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            with monkeypatch.context() as patch:
+                patch.setattr("headgate.linux.outbox_db.encode", lambda batch: 1 // 0)
+                with pytest.raises(Problem) as refused:
+                    await store(outbox, record(1))
+                assert refused.value.status == 503
+            await until_stored(outbox, 1)
+            assert on_disk(folder)["accepted"] == 1
+
+    asyncio.run(scenario())
+
+
+# -- damage
+
+
+def damage(path: Path, seed: int) -> None:
+    """Some bytes, somewhere, but in the file header too."""
+    chance = random.Random(seed)  # noqa: S311
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for _ in range(chance.choice([1, 8, 200])):
+            file.seek(chance.randrange(size))
+            file.write(chance.randbytes(chance.choice([1, 16, 512])))
+        file.truncate(size)
+
+
+def fill(folder: Path, batches: int = 12) -> dict[str, bytes]:
+    """-> id -> body of what is in the outbox afterwards."""
+
+    async def scenario() -> dict[str, bytes]:
+        bodies: dict[str, bytes] = {}
+        async with opened(folder, batch_records=5, linger_ms=0) as outbox:
+            for start in range(0, batches * 5, 5):
+                sent = [record(n, key=f"k{n}", pad=700) for n in range(start, start + 5)]
+                for item, receipt in zip(sent, await store(outbox, *sent), strict=True):
+                    bodies[f"{outbox.appliance}/{receipt.seq}"] = item.body
+        return bodies
+
+    return asyncio.run(scenario())
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    folder = tmp_path_factory.mktemp("filled")
+    return folder, fill(folder)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_damage_never_stops_a_start(filled: tuple[Path, dict[str, bytes]], folder: Path, seed: int) -> None:
+    """What comes out afterwards is right or absent, the ledger balances, and new messages get new numbers."""
+    source, bodies = filled
+    state = folder / "state"
+    shutil.copytree(source, state)
+    damage(state / "outbox.db", seed)
+
+    async def scenario() -> None:
+        async with opened(state) as outbox:
+            assert outbox.boot == 2
+            (receipt,) = await store(outbox, record(999))
+            new = f"{outbox.appliance}/{receipt.seq}"
+            assert new not in bodies
+            on_disk(state)
+            got = {identity: row.body for identity, row, _ in await drain(outbox)}
+            assert got.pop(new) == record(999).body
+            for identity, body in got.items():
+                assert bodies[identity] == body
+            ledger = on_disk(state)
+            assert ledger["stored"] == 0
+            # Every message is delivered or counted as lost, unless the ledger itself was unreadable.
+            assert ledger["delivered"] == len(got) + 1
+            if len(got) < len(bodies):
+                kept = list(state.glob("outbox.db.corrupt-*"))
+                assert kept or ledger["dropped"] > 0
+                if kept:
+                    assert outbox.stats()["corrupt"] >= 1
+
+    asyncio.run(scenario())
+
+
+def test_most_of_a_damaged_file_is_saved(filled: tuple[Path, dict[str, bytes]], folder: Path) -> None:
+    source, bodies = filled
+    state = folder / "state"
+    shutil.copytree(source, state)
+    with sqlite3.connect(state / "outbox.db") as database:
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.close()
+    with (state / "outbox.db").open("r+b") as file:
+        file.seek((pages // 2) * 4096)
+        file.write(os.urandom(4096))
+    log = Log()
+
+    async def scenario() -> None:
+        async with opened(state, log=log) as outbox:
+            got = {identity: row.body for identity, row, replay in await drain(outbox) if replay}
+            assert len(got) >= len(bodies) / 2
+            assert got.items() <= bodies.items()
+            ledger = on_disk(state)
+            assert ledger["accepted"] == len(bodies)
+            assert ledger["delivered"] + ledger["dropped"] == len(bodies)
+            saved = next(iter(got))
+            number = int(bodies[saved].partition(b":")[2].partition(b",")[0])
+            (again,) = await store(outbox, record(number, key=f"k{number}", pad=700))
+            assert again.replayed or ledger["quarantined"] == 0  # its key was saved as well
+
+    asyncio.run(scenario())
+
+
+def test_a_foreign_file_is_put_aside_and_counted_for_ever(folder: Path) -> None:
+    (folder / "outbox.db").write_bytes(b"this is not a database" * 500)
+
+    async def scenario() -> None:
+        log = Log()
+        async with opened(folder, log=log) as outbox:
+            await store(outbox, record(1))
+            assert outbox.stats()["corrupt"] == 1
+        assert (folder / "outbox.db.corrupt-1").read_bytes().startswith(b"this is not")
+        assert any("corrupt-1" in text for text in log.errors())
+        (folder / "outbox.db.corrupt-1").unlink()
+        async with opened(folder) as outbox:
+            assert outbox.stats()["corrupt"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_somebody_elses_database_is_not_touched(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
+        database.execute("CREATE TABLE precious(x)")
+        database.execute("INSERT INTO precious VALUES(42)")
+        database.commit()
+    asyncio.run(_one(folder))
+    with contextlib.closing(sqlite3.connect(folder / "outbox.db.corrupt-1")) as database:
+        assert database.execute("SELECT x FROM precious").fetchone() == (42,)
+
+
+async def _one(folder: Path) -> None:
+    async with opened(folder) as outbox:
+        await store(outbox, record(1))
+
+
+def test_damage_while_running_is_survived(folder: Path) -> None:
+    """The file is overwritten under the running appliance: it goes on, and what it acknowledges then is stored."""
+
+    async def scenario() -> None:
+        log = Log()
+        async with opened(folder, log=log, batch_records=5, batch_bytes=100_000) as outbox:
+            before = {f"{outbox.appliance}/{seq}" for seq in await _some(outbox, 100)}
+            with (folder / "outbox.db").open("r+b") as file:
+                size = file.seek(0, 2)
+                for page in range(size // 4096 // 3, size // 4096):
+                    file.seek(page * 4096)
+                    file.write(b"\xff" * 4096)
+            got = {identity for identity, _, _ in await drain(outbox)}
+            assert got < before
+            assert log.errors()
+            after = {f"{outbox.appliance}/{await until_stored(outbox, n)}" for n in range(100, 110)}
+            assert after == stored_ids(folder)
+            assert after.isdisjoint(before)
+            ledger = on_disk(folder)
+            # A batch that was on its way when the file was replaced may be delivered and counted as lost.
+            assert ledger["accepted"] == 110
+            assert ledger["delivered"] + ledger["dropped"] == 100
+            assert 0 < ledger["delivered"] <= len(got)
+
+    asyncio.run(scenario())
+
+
+def test_a_file_deleted_under_the_running_appliance_comes_back_whole(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            first = (await store(outbox, *[record(n) for n in range(5)]))[0].seq
+            for path in folder.glob("outbox.db*"):
+                path.unlink()
+            second = await until_stored(outbox, 9)
+            seqs = {identity.partition("/")[2] for identity in stored_ids(folder)}
+            assert {first, second} < seqs
+            assert len(seqs) == 6
+            assert on_disk(folder)["accepted"] == 6
+
+    asyncio.run(scenario())
+
+
+def test_a_flipped_bit_in_a_stored_message_costs_that_batch_only(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=5) as outbox:
+            await store(outbox, *[record(n) for n in range(15)])
+            with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
+                blob = bytearray(database.execute("SELECT blob FROM batch WHERE id = 2").fetchone()[0])
+                blob[len(blob) // 2] ^= 4
+                database.execute("UPDATE batch SET blob = ? WHERE id = 2", (bytes(blob),))
+                database.commit()
+            assert [row.body for _, row, _ in await drain(outbox)] == [record(n).body for n in (*range(5), *range(10, 15))]
+            ledger = on_disk(folder)
+            assert (ledger["accepted"], ledger["delivered"], ledger["dropped"]) == (15, 10, 5)
+            assert outbox.stats()["corrupt"] == 1
+            assert (folder / "outbox.db.corrupt-1-batch").read_bytes() == bytes(blob)
+
+    asyncio.run(scenario())
+
+
+def test_a_ledger_that_does_not_balance_is_put_right_and_said(folder: Path) -> None:
+    log = Log()
+    asyncio.run(_one(folder))
+    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
+        database.execute("UPDATE ledger SET accepted = 10")
+        database.commit()
+
+    async def scenario() -> None:
+        async with opened(folder, log=log):
+            ledger = on_disk(folder)
+            assert (ledger["accepted"], ledger["dropped"], ledger["stored"]) == (10, 9, 1)
+
+    asyncio.run(scenario())
+    assert any("off by 9 messages" in text for text in log.errors())
+
+
+@pytest.mark.parametrize("step", ["before", "between"])
+def test_a_power_cut_during_a_replacement_is_completed(
+    filled: tuple[Path, dict[str, bytes]], folder: Path, step: str
+) -> None:
+    source, bodies = filled
+    state = folder / "state"
+    shutil.copytree(source, state)
+    if step == "between":  # the damaged file has its new name, the fresh one has not
+        (state / "outbox.db").rename(state / "outbox.db.new")
+        (state / "outbox.db.corrupt-1").write_bytes(b"damaged")
+    else:  # the fresh file is half written
+        (state / "outbox.db.new").write_bytes(b"SQLite format 3\0 half of it")
+
+    async def scenario() -> Any:
+        async with opened(state) as outbox:
+            return {identity: row.body for identity, row, _ in await drain(outbox)}
+
+    assert asyncio.run(scenario()) == bodies
+    assert not (state / "outbox.db.new").exists()
+
+
+def test_quarantine_is_bounded(folder: Path) -> None:
+    for _ in range(limits.OUTBOX_QUARANTINE + 2):
+        (folder / "outbox.db").write_bytes(b"junk" * 100)
+        asyncio.run(_one(folder))
+    names = sorted(path.name for path in folder.glob("outbox.db.corrupt-*"))
+    assert names == [f"outbox.db.corrupt-{n}" for n in range(3, limits.OUTBOX_QUARANTINE + 3)]
+
+
+def test_decode_of_salvaged_batches_is_the_original(filled: tuple[Path, dict[str, bytes]]) -> None:
+    """Guards the kit itself: what `fill` returns is what the file holds."""
+    source, bodies = filled
+    with contextlib.closing(sqlite3.connect(source / "outbox.db")) as database:
+        batches = [decode(blob) for (blob,) in database.execute("SELECT blob FROM batch")]
+    assert {batch.message_id(row): row.body for batch in batches for row in batch.rows} == bodies

@@ -1,0 +1,401 @@
+"""tasks/gateway over real sockets in one process: what black-box tests cannot arrange (slow sinks, faults, drains)."""
+
+import asyncio
+import time
+import unittest
+
+from headgate.core import base64url, json, jwt
+from headgate.core.limiter import Limiter
+from headgate.core.problem import Problem
+from headgate.core.store import Store
+from headgate.tasks.gateway import Gateway
+from headgate.tasks.plan import build
+from headgate.tasks.sink import MemorySink, Receipt, Ticket
+
+SECRET = b"s" * 32
+NOW_S = 1800000000
+
+
+def document(**limits):
+    issuer = {"name": "me", "audience": "headgate"}
+    issuer["keys"] = [{"kid": "k", "alg": "HS256", "k": base64url.encode(SECRET).decode()}]
+    bounds = {"idle_ms": 60000, "head_ms": 60000, "body_ms": 60000}
+    bounds.update(limits)
+    return {"v": 1, "appliance": "t", "issuers": [issuer], "streams": {"s": {"cache_key": "/k"}}, "limits": bounds}
+
+
+def bearer():
+    claims = {"iss": "me", "aud": "headgate", "sub": "dev", "exp": NOW_S + 60, "scope": "publish:s read:s"}
+    return jwt.sign_hs256(claims, jwt.Key("k", "HS256", SECRET))
+
+
+class HeldSink:
+    """Keeps every ticket until the test decides."""
+
+    durable = True
+
+    def __init__(self):
+        self.records = []
+        self.tickets = []
+        self.problem = None
+        self.arrived = asyncio.Event()
+
+    def submit(self, record, durable):
+        if self.problem is not None:
+            raise self.problem
+        ticket = Ticket()
+        self.records.append(record)
+        self.tickets.append(ticket)
+        self.arrived.set()
+        return ticket
+
+    async def some(self, count):
+        while len(self.tickets) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
+
+class Peer:
+    """A client connection: lines of bytes out, parsed answers in."""
+
+    def __init__(self, streams):
+        self.reader, self.writer = streams
+        self.buffer = b""
+
+    async def send(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def until(self, mark):
+        """Up to and including `mark`, None at the end of input."""
+        while mark not in self.buffer:
+            data = await self.reader.read(1000)
+            if not data:
+                return None
+            self.buffer += data
+        at = self.buffer.find(mark) + len(mark)
+        data, self.buffer = self.buffer[:at], self.buffer[at:]
+        return data
+
+    async def answer(self):
+        """(status, head, body), None at the end of input."""
+        head = await self.until(b"\r\n\r\n")
+        if head is None:
+            return None
+        length = head.find(b"Content-Length: ")
+        size = int(head[length + 16 : head.find(b"\r\n", length)].decode()) if length >= 0 else 0
+        while len(self.buffer) < size:
+            self.buffer += await self.reader.read(1000)
+        body, self.buffer = self.buffer[:size], self.buffer[size:]
+        return int(head[9:12].decode()), head, body
+
+    async def close(self):
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+def post(body, path=b"/v1/streams/s", kind=b"application/json", extra=b""):
+    head = (
+        b"POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
+    )
+    return head % (path, bearer(), kind, len(body), extra) + body
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Scene:
+    """A gateway on some free port. `clock` and `ms` are the test's to move."""
+
+    def __init__(self, plan=None, sink=None):
+        self.sink = sink or HeldSink()
+        self.clock = (NOW_S, "trusted")
+        self.ms = 1000
+        self.errors = []
+        self.unready = []
+        self.gateway = Gateway(
+            build(plan or document(), None, True),
+            store=Store(4096),
+            limiter=Limiter(8),
+            sink=self.sink,
+            clock=lambda: self.clock,
+            now_ms=lambda: self.ms,
+            info=lambda: {"unready": self.unready, "outbox": {"accepted": 3}},
+            boot=9,
+            report=self.errors.append,
+        )
+        self.peers = []
+
+    async def start(self):
+        port = 20000 + time.time_ns() // 1000 % 40000
+        for _ in range(50):
+            try:
+                await self.gateway.start("127.0.0.1", port)
+                break
+            except OSError:  # taken
+                port = 20000 + (port + 7919) % 40000
+        self.port = port
+
+    async def connect(self):
+        peer = Peer(await asyncio.open_connection("127.0.0.1", self.port))
+        self.peers.append(peer)
+        return peer
+
+    async def end(self):
+        for peer in self.peers:
+            await peer.close()
+        await self.gateway.drain(1000)
+
+
+def play(story, **options):
+    """Run `story(scene)` against a gateway; it must end with no connection left."""
+
+    async def whole():
+        scene = Scene(**options)
+        await scene.start()
+        try:
+            await story(scene)
+        finally:
+            await scene.end()
+        return scene
+
+    scene = asyncio.run(asyncio.wait_for(whole(), 20))
+    if scene.gateway.counters.connections:
+        raise AssertionError("a connection is left")
+    return scene
+
+
+class GatewayTest(unittest.TestCase):
+    def test_answer_waits_for_the_ticket(self):
+        async def story(scene):
+            peer = await scene.connect()
+            trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            await peer.send(post(b'{"k":"x"}', extra=b"traceparent: %s\r\nIdempotency-Key: i\r\n" % trace))
+            await scene.sink.some(1)
+            self.assertIsNone(scene.gateway.store.get(b"last/s/x", scene.ms))
+            record = scene.sink.records[0]
+            self.assertEqual((record.stream, record.client, record.body), ("s", "dev", b'{"k":"x"}'))
+            self.assertEqual((record.content_type, record.ts_ms), ("application/json", NOW_S * 1000))
+            self.assertEqual((record.key, record.trace), ("i", trace.decode()))
+            scene.ms += 7
+            scene.sink.tickets[0].resolve(Receipt("9.1", False, "fsync"))
+            status, _, body = await peer.answer()
+            self.assertEqual((status, body), (202, b'{"seq":"9.1","durability":"fsync"}'))
+            self.assertEqual(scene.gateway.store.get(b"last/s/x", scene.ms)[0], b'{"k":"x"}')
+            self.assertEqual(scene.gateway.counters.accepted, 1)
+            self.assertEqual(scene.gateway.counters.latency_ms, 7)
+
+        play(story)
+
+    def test_replay_is_said_and_not_cached(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(post(b'{"k":"x"}'))
+            await scene.sink.some(1)
+            scene.sink.tickets[0].resolve(Receipt("9.1", True, "fsync"))
+            status, head, _ = await peer.answer()
+            self.assertEqual(status, 202)
+            self.assertIn(b"Idempotent-Replayed: true\r\n", head)
+            self.assertIsNone(scene.gateway.store.get(b"last/s/x", scene.ms))
+            self.assertEqual((scene.gateway.counters.accepted, scene.gateway.counters.replayed), (0, 1))
+
+        play(story)
+
+    def test_not_stored(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(post(b"1"))
+            await scene.sink.some(1)
+            scene.sink.tickets[0].fail(Problem(503, "not_stored", headers=[(b"Retry-After", b"5")]))
+            status, head, _ = await peer.answer()
+            self.assertEqual(status, 503)
+            self.assertIn(b"Retry-After: 5\r\n", head)
+            scene.sink.problem = Problem(503, "outbox_full", headers=[(b"Retry-After", b"2")])
+            await peer.send(post(b"1"))
+            status, _, body = await peer.answer()
+            self.assertEqual((status, json.loads(body)["title"]), (503, "The outbox is full"))
+            self.assertEqual(scene.gateway.counters.rejected, {"not_stored": 1, "outbox_full": 1})
+
+        play(story)
+
+    def test_batch_streams_in_order(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(post(b"1\n2\nx\n3\n", kind=b"application/x-ndjson"))
+            await scene.sink.some(3)
+            scene.sink.tickets[2].resolve(Receipt("9.3", False, "fsync"))
+            scene.sink.tickets[0].resolve(Receipt("9.1", False, "fsync"))
+            self.assertIn(b"Transfer-Encoding: chunked", await peer.until(b"\r\n\r\n"))
+            self.assertIn(b'{"index":0,"status":202,"seq":"9.1"}\n', await peer.until(b"\n\r\n"))
+            scene.sink.tickets[1].fail(Problem(503, "not_stored"))
+            rest = await peer.until(b"0\r\n\r\n")
+            self.assertIn(b'"not_stored"', rest)
+            self.assertGreater(rest.find(b'"malformed_json"'), rest.find(b'"not_stored"'))
+            self.assertGreater(rest.find(b'"9.3"'), rest.find(b'"malformed_json"'))
+
+        play(story)
+
+    def test_drain_finishes_what_is_under_way(self):
+        async def story(scene):
+            idle = await scene.connect()
+            await idle.send(HEALTH)
+            self.assertEqual((await idle.answer())[0], 200)
+            busy = await scene.connect()
+            await busy.send(post(b"1"))
+            await scene.sink.some(1)
+            drain = asyncio.create_task(scene.gateway.drain(10000))
+            self.assertIsNone(await idle.answer())
+            scene.sink.tickets[0].resolve(Receipt("9.1", False, "fsync"))
+            status, head, _ = await busy.answer()
+            self.assertEqual(status, 202)
+            self.assertIn(b"Connection: close", head)
+            await drain
+            late = None
+            try:
+                peer = await scene.connect()
+                await peer.send(HEALTH)
+                late = await peer.answer()
+            except OSError:  # refused; MicroPython only notices when it reads
+                pass
+            self.assertIsNone(late)
+
+        play(story)
+
+    def test_drain_is_bounded(self):
+        async def story(scene):
+            busy = await scene.connect()
+            await busy.send(post(b"1"))
+            await scene.sink.some(1)
+            await scene.gateway.drain(50)
+            self.assertEqual(scene.gateway.counters.connections, 0)
+
+        play(story)
+
+    def test_idle_connection_is_closed(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(HEALTH)
+            self.assertEqual((await peer.answer())[0], 200)
+            scene.ms += 1000
+            self.assertIsNone(await peer.answer())
+
+        play(story, plan=document(idle_ms=500))
+
+    def test_unforeseen_fault_is_a_500(self):
+        async def story(scene):
+            peer = await scene.connect()
+            scene.sink.submit = None
+            await peer.send(post(b"1"))
+            status, _, body = await peer.answer()
+            self.assertEqual((status, json.loads(body)["type"]), (500, "urn:headgate:problem:internal"))
+            self.assertIsNone(await peer.answer())
+            self.assertEqual(len(scene.errors), 1)
+
+        play(story)
+
+    def test_out_of_memory_is_a_503(self):
+        async def story(scene):
+            def exhausted(record, durable):
+                raise MemoryError
+
+            peer = await scene.connect()
+            scene.sink.submit = exhausted
+            await peer.send(post(b"1"))
+            status, head, _ = await peer.answer()
+            self.assertEqual(status, 503)
+            self.assertIn(b"Retry-After", head)
+            await peer.send(HEALTH)
+            self.assertEqual((await peer.answer())[0], 200)
+            self.assertEqual(scene.errors, [])
+
+        play(story)
+
+    def test_a_new_plan_holds_for_the_next_request(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(post(b"1"))
+            await scene.sink.some(1)
+            changed = document()
+            changed["streams"] = {}
+            scene.gateway.plan = build(changed)
+            scene.sink.tickets[0].resolve(Receipt("9.1", False, "fsync"))
+            self.assertEqual((await peer.answer())[0], 202)
+            await peer.send(post(b"1"))
+            self.assertEqual((await peer.answer())[0], 404)
+
+        play(story)
+
+    def test_clock(self):
+        async def story(scene):
+            peer = await scene.connect()
+            scene.clock = (NOW_S, "unset", 0)
+            await peer.send(HEALTH)
+            _, head, _ = await peer.answer()
+            self.assertFalse(b"Date" in head)
+            await peer.send(post(b"1"))
+            status, head, body = await peer.answer()
+            self.assertEqual(status, 401)
+            self.assertIn("time", json.loads(body)["detail"])
+            scene.clock = (NOW_S, "trusted", NOW_S)
+            await peer.send(HEALTH)
+            _, head, _ = await peer.answer()
+            self.assertIn(b"Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n", head)
+
+        play(story)
+
+    def test_ready(self):
+        async def story(scene):
+            peer = await scene.connect()
+            scene.unready = ["uplink: no broker"]
+            await peer.send(HEALTH.replace(b"health", b"ready"))
+            status, _, body = await peer.answer()
+            self.assertEqual((status, json.loads(body)), (503, {"ready": False, "reasons": ["uplink: no broker"]}))
+
+        play(story)
+
+    def test_metrics_show_info(self):
+        async def story(scene):
+            peer = await scene.connect()
+            facts = {"outbox": {"accepted": 3, "stored": 1, "state": "ok", "full": True, "none": None}}
+            facts.update({"version": "x", "boot": 9, "clock": 'a"b', "uplink": None, "unready": []})
+            scene.gateway._info = facts
+            await peer.send(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
+            _, _, body = await peer.answer()
+            lines = body.decode().split("\n")
+            for line in (
+                "headgate_outbox_accepted_total 3",
+                "headgate_outbox_stored 1",
+                "headgate_outbox_full 1",
+                "headgate_boot 9",
+            ):
+                self.assertIn(line, lines)
+            about = next(line for line in lines if line.startswith("headgate_info{"))
+            self.assertIn('clock="a\\"b"', about)
+            self.assertFalse('version="x"' in about)
+            self.assertFalse("state" in body.decode())
+
+        play(story)
+
+    def test_metrics_behind_a_scope(self):
+        async def story(scene):
+            peer = await scene.connect()
+            request = b"GET /metrics HTTP/1.1\r\nHost: h\r\n"
+            await peer.send(request + b"\r\n")
+            self.assertEqual((await peer.answer())[0], 401)
+            await peer.send(request + b"Authorization: Bearer " + bearer() + b"\r\n\r\n")
+            self.assertEqual((await peer.answer())[0], 403)
+
+        closed = document()
+        closed["metrics"] = "scope"
+        play(story, plan=closed)
+
+
+class MemorySinkTest(unittest.TestCase):
+    def test_durable_records_are_refused(self):
+        with self.assertRaises(Problem) as caught:
+            MemorySink(1).submit(None, True)
+        self.assertEqual(caught.exception.status, 503)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,74 @@
+"""core/utf8.py: RFC 3629 on every interpreter, whatever its own decoder tolerates."""
+
+import unittest
+
+from headgate.core import utf8
+
+GOOD = (
+    b"",
+    b"ascii \x00\x7f",
+    b"\xc2\x80",
+    b"\xdf\xbf",
+    b"\xe0\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbf",
+    b"\xf0\x90\x80\x80",
+    b"\xf4\x8f\xbf\xbf",
+    b"a\xc3\xbcb\xe6\xb0\xb4c\xf0\x90\x85\x91d",
+)
+BAD = (
+    b"\x80",  # continuation without a lead byte
+    b"\xbf",
+    b"a\x80",
+    b"\xc3",  # cut off
+    b"\xe6\xb0",
+    b"\xf0\x90\x85",
+    b"\xc3a",
+    b"\xe6a\xb4",
+    b"\xe6\xb0a",
+    b"\xf0\x90\x85a",
+    b"\xc3\xc3",
+    b"\xc0\x80",  # overlong
+    b"\xc1\xbf",
+    b"\xe0\x80\x80",
+    b"\xe0\x9f\xbf",
+    b"\xf0\x80\x80\x80",
+    b"\xf0\x8f\xbf\xbf",
+    b"\xed\xa0\x80",  # surrogates
+    b"\xed\xbf\xbf",
+    b"\xed\xa0\xbd\xed\xb8\x80",
+    b"\xf4\x90\x80\x80",  # above U+10FFFF
+    b"\xf5\x80\x80\x80",
+    b"\xf8\x88\x80\x80\x80",
+    b"\xfe",
+    b"\xff",
+)
+
+
+class TestUTF8(unittest.TestCase):
+    def test_good(self):
+        for data in GOOD:
+            utf8.check(data)
+            self.assertEqual(utf8.decode(data).encode(), data)
+
+    def test_bad_alone_and_inside(self):
+        for data in BAD:
+            for text in (data, b"a" + data, data + b"a", b"\xc3\xbc" + data + b"\xc3\xbc"):
+                with self.assertRaises(ValueError):
+                    utf8.check(text)
+                with self.assertRaises(ValueError):
+                    utf8.decode(text)
+
+    def test_every_pair_of_bytes_is_judged_alike(self):
+        for first in range(0x7E, 256):
+            for second in range(0x70, 256, 5):
+                data = bytes([first, second, 0xA0, 0x80])
+                verdicts = []
+                for judge in (utf8.check, utf8.decode):
+                    try:
+                        judge(data)
+                        verdicts.append(True)
+                    except ValueError:
+                        verdicts.append(False)
+                self.assertEqual(verdicts[0], verdicts[1], str(data))

@@ -1,0 +1,66 @@
+"""The server under test, on CPython and MicroPython:   <python> serve.py plan.json port
+
+The gateway with a memory sink and nothing else. Prints "listening" when it does. On CPython SIGTERM drains it.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+
+here = sys.argv[0].rpartition("/")[0] or "."
+sys.path.insert(0, here + "/../../firmware_py")
+
+from headgate import limits  # noqa: E402 - found through the path above
+
+CPYTHON = sys.implementation.name == "cpython"
+if not CPYTHON:  # as headgate.micro.main does: many small steps keep a small heap in one piece
+    limits.READ_CHUNK = 512
+    limits.RECORDS_IN_FLIGHT = 16
+    gc.threshold(4096)
+
+from headgate._accel import Limiter, Store  # noqa: E402
+from headgate.core import json  # noqa: E402
+from headgate.tasks.gateway import Gateway  # noqa: E402
+from headgate.tasks.plan import build  # noqa: E402
+from headgate.tasks.sink import MemorySink  # noqa: E402
+
+HOST = "127.0.0.1"
+
+
+def now_ms():
+    return time.monotonic_ns() // 1000000 if CPYTHON else time.ticks_ms()
+
+
+def clock():
+    return time.time_ns() // 1000000000, "trusted"
+
+
+async def serve(path, port):
+    with open(path, "rb") as file:  # noqa: ASYNC230, PTH123 - before anything runs, and there is no pathlib everywhere
+        plan = build(json.loads(file.read()), None, False)
+    sink = MemorySink(7)
+    gateway = Gateway(
+        plan,
+        store=Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+        limiter=Limiter(64),
+        sink=sink,
+        clock=clock,
+        now_ms=now_ms,
+        info=lambda: {"unready": [], "outbox": sink.stats(), "interpreter": sys.implementation.name},
+    )
+    await gateway.start(HOST, port)
+    stop = asyncio.Event()
+    if CPYTHON:
+        import signal
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("listening")
+    if CPYTHON:
+        sys.stdout.flush()
+    await stop.wait()
+    await gateway.drain(2000)
+    print("drained")
+
+
+asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

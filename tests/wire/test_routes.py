@@ -1,0 +1,338 @@
+"""Every route as a client sees it, on a keep-alive connection wherever that is possible."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import wire
+from wire import CPYTHON, JSON_TYPE, Server, head, token
+
+GOOD = b'{"station":"st-1","temp_c":21.5}'
+POST = "/v1/streams/weather"
+TYPE = {"Content-Type": JSON_TYPE}
+CBOR_GOOD = b"\xa2\x67station\x64st-2\x66temp_c\x15"  # {"station": "st-2", "temp_c": 21}
+
+
+def test_publish(server: Server) -> None:
+    with server.client() as client:
+        first = client.request("POST", POST, GOOD, TYPE)
+        second = client.request("POST", POST, GOOD, {"Content-Type": "application/json; charset=utf-8"})
+        third = client.request("POST", POST, CBOR_GOOD, {"Content-Type": "application/cbor"})
+    for answer in (first, second, third):
+        assert (answer.status, answer.headers["content-type"]) == (202, JSON_TYPE)
+        assert answer.json()["durability"] == "memory"
+        assert answer.headers["date"].endswith(" GMT")
+        assert "connection" not in answer.headers
+    boots, numbers = zip(*(answer.json()["seq"].split(".") for answer in (first, second, third)), strict=True)
+    assert set(boots) == {"7"}
+    assert [int(number) for number in numbers] == list(range(int(numbers[0]), int(numbers[0]) + 3))
+
+
+def test_schema_violations_have_pointers(server: Server) -> None:
+    bad = b'{"station":"x","temp_c":100,"sky":"green"}'
+    answer = server.request("POST", POST, bad, TYPE)
+    assert answer.status == 422
+    document = answer.json()
+    assert document["type"] == "urn:headgate:problem:schema_violation"
+    assert document["instance"] == POST
+    found = {(error["instance"], error["schema"]) for error in document["errors"]}
+    assert found == {
+        ("/station", "/properties/station/pattern"),
+        ("/temp_c", "/properties/temp_c/maximum"),
+        ("/sky", "/properties/sky/enum"),
+    }
+    assert all(error["message"] for error in document["errors"])
+
+
+def test_malformed_says_where(server: Server) -> None:
+    answer = server.request("POST", POST, b'{"station":x}', TYPE)
+    assert answer.status == 400
+    assert answer.json()["detail"].endswith("at byte 11")
+
+
+def test_unauthorised_says_which_claim(server: Server) -> None:
+    answer = server.request("POST", POST, GOOD, TYPE, token(exp=1700000000))
+    assert answer.status == 401
+    assert answer.json()["detail"].startswith("exp: ")
+    assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token", error_description="exp: ')
+    bare = server.request("POST", POST, GOOD, TYPE, None)
+    assert (bare.status, bare.headers["www-authenticate"]) == (401, "Bearer")
+    scope = server.request("POST", POST, GOOD, TYPE, token(scope="publish:any"))
+    assert scope.status == 403
+    assert scope.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="publish:weather"'
+
+
+def test_validate_stores_nothing(server: Server) -> None:
+    before = server.metrics()
+    with server.client() as client:
+        good = client.request("POST", "/v1/validate/weather", b'{"station":"st-77","temp_c":1}', TYPE)
+        bad = client.request("POST", "/v1/validate/weather", b"{}", TYPE)
+        last = client.request("GET", "/v1/streams/weather/last/st-77")
+    assert (good.status, good.json()) == (200, {"valid": True})
+    assert bad.status == 422
+    assert last.status == 404
+    after = server.metrics()
+    name = "headgate_messages_accepted_total"
+    assert before[name] == after[name]
+    assert int(after["headgate_messages_validated_total"]) == int(before["headgate_messages_validated_total"]) + 1
+
+
+def test_idempotency(server: Server) -> None:
+    with server.client() as client:
+        first = client.request("POST", POST, GOOD, {**TYPE, "Idempotency-Key": '"abc-1"'})
+        again = client.request("POST", POST, GOOD, {**TYPE, "Idempotency-Key": "abc-1"})
+        other = client.request("POST", POST, GOOD.replace(b"21.5", b"22"), {**TYPE, "Idempotency-Key": "abc-1"})
+        someone = client.request("POST", POST, GOOD, {**TYPE, "Idempotency-Key": "abc-1"}, token("dev-2"))
+    assert (first.status, again.status) == (202, 202)
+    assert first.body == again.body
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (other.status, other.json()["type"]) == (422, "urn:headgate:problem:idempotency_key_reused")
+    assert someone.status == 202
+    assert someone.body != first.body
+
+
+def test_last_value(server: Server) -> None:
+    with server.client() as client:
+        assert client.request("POST", POST, b'{"station":"st-9","temp_c":1}', TYPE).status == 202
+        assert client.request("POST", POST, b'{"temp_c":2,"station":"st-9"}', TYPE).status == 202
+        last = client.request("GET", "/v1/streams/weather/last/st-9")
+        assert (last.status, last.body) == (200, b'{"temp_c":2,"station":"st-9"}')
+        assert last.headers["content-type"] == JSON_TYPE
+        same = client.request("GET", "/v1/streams/weather/last/st-9", headers={"If-None-Match": last.headers["etag"]})
+        assert same.status == 304
+        assert client.request("POST", "/v1/streams/any", b"[3]", TYPE, token("dev-9")).status == 202
+        by_client = client.request("GET", "/v1/streams/any/last/dev-9")
+        assert by_client.body == b"[3]"
+        assert client.request("POST", POST, CBOR_GOOD, {"Content-Type": "application/cbor"}).status == 202
+        as_cbor = client.request("GET", "/v1/streams/weather/last/st-2")
+        assert (as_cbor.headers["content-type"], as_cbor.body) == ("application/cbor", CBOR_GOOD)
+        missing = client.request("GET", "/v1/streams/weather/last/st-404")
+        assert (missing.status, missing.json()["type"]) == (404, "urn:headgate:problem:no_last_value")
+        assert client.request("GET", "/v1/streams/none/last/x").status == 404
+        assert client.request("GET", "/v1/streams/any/last/x", auth=token(scope="read:weather")).status == 403
+
+
+def test_cache(server: Server) -> None:
+    path = "/v1/cache/site/a%20b"
+    with server.client() as client:
+        assert client.request("GET", path).status == 404
+        made = client.request("PUT", path, b"\0one", {"Content-Type": "image/x-made-up", "Cache-Control": "max-age=60"})
+        assert made.status == 201
+        got = client.request("GET", path)
+        assert (got.status, got.body, got.headers["content-type"]) == (200, b"\0one", "image/x-made-up")
+        assert got.headers["etag"] == made.headers["etag"]
+        assert got.headers["etag"].startswith('"7-')
+        assert got.headers["cache-control"] == "max-age=60"
+        assert 0 <= int(got.headers["age"]) < 60
+        peek = client.request("HEAD", path)
+        assert (peek.status, peek.headers["content-length"], peek.body) == (200, "4", b"")
+        replaced = client.request("PUT", path, b"two")
+        assert replaced.status == 204
+        assert replaced.headers["etag"] != made.headers["etag"]
+        got = client.request("GET", path)
+        assert (got.body, got.headers["content-type"]) == (b"two", "application/octet-stream")
+        assert got.headers["cache-control"] == "no-cache"
+        assert client.request("DELETE", path).status == 204
+        assert client.request("DELETE", path).status == 404
+        assert client.request("HEAD", path).status == 404
+
+
+def test_preconditions(server: Server) -> None:
+    path = "/v1/cache/pre"
+    with server.client() as client:
+
+        def put(body: bytes, **fields: str) -> wire.Answer:
+            return client.request("PUT", path, body, {name.replace("_", "-"): value for name, value in fields.items()})
+
+        assert put(b"0", If_Match="*").status == 412
+        etag = put(b"1", If_None_Match="*").headers["etag"]
+        assert put(b"2", If_None_Match="*").status == 412
+        assert put(b"2", If_None_Match=f'"x", {etag}').status == 412
+        assert put(b"2", If_Match='"x"').status == 412
+        assert put(b"2", If_Match=f"W/{etag}").status == 412, "If-Match compares strongly"
+        answer = put(b"2", If_Match=f'"x", {etag}')
+        assert answer.status == 204
+        new = answer.headers["etag"]
+        assert put(b"3", If_Match=etag).status == 412
+
+        def get(**fields: str) -> int:
+            headers = {name.replace("_", "-"): value for name, value in fields.items()}
+            return client.request("GET", path, headers=headers).status
+
+        assert get(If_None_Match=new) == 304
+        assert get(If_None_Match=f'"x", W/{new}') == 304
+        assert get(If_None_Match="*") == 304
+        assert get(If_None_Match=etag) == 200
+        assert get(If_Match=new) == 200
+        assert get(If_Match=etag) == 412
+        assert client.request("DELETE", path, headers={"If-Match": etag}).status == 412
+        assert client.request("DELETE", path, headers={"If-Match": new}).status == 204
+
+
+def test_cache_scopes(server: Server) -> None:
+    def put(key: str, scope: str) -> int:
+        return server.request("PUT", f"/v1/cache/{key}", b"x", auth=token(scope=scope)).status
+
+    assert put("a/1", "cache:write:a/") == 201
+    assert put("b/1", "cache:write:a/") == 403
+    assert put("b/1", "cache:read") == 403
+    assert put("b/1", "cache:*") == 201
+    assert server.request("GET", "/v1/cache/a/1", auth=token(scope="cache:read:a")).status == 200
+
+
+def test_health_and_index(server: Server) -> None:
+    with server.client() as client:
+        assert client.request("GET", "/healthz", auth=None).json() == {"status": "ok"}
+        assert client.request("GET", "/readyz", auth=None).json() == {"ready": True, "reasons": []}
+        index = client.request("GET", "/", auth=None).json()
+        assert (index["name"], index["appliance"]) == ("headgate", "wire")
+        allow = client.request("POST", "/healthz", b"", auth=None)
+        assert (allow.status, allow.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_metrics(server: Server) -> None:
+    before = server.metrics()
+    with server.client() as client:
+        client.request("POST", POST, GOOD, TYPE)
+        client.request("POST", POST, b"{", TYPE)
+        answer = client.request("GET", "/metrics", auth=None)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    after = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
+
+    def grown(name: str) -> int:
+        return int(after[name]) - int(before.get(name, "0"))
+
+    assert grown("headgate_messages_accepted_total") == 1
+    assert grown('headgate_messages_rejected_total{code="malformed_json"}') == 1
+    assert grown('headgate_requests_total{status="202"}') == 1
+    assert grown('headgate_problems_total{code="malformed_json"}') == 1
+    assert int(after["headgate_connections"]) >= 1
+    ledger = {
+        key: int(after[f"headgate_outbox_{key}_total"]) for key in ("accepted", "delivered", "expired", "dropped")
+    }
+    stored = int(after["headgate_outbox_stored"])
+    assert ledger["accepted"] == ledger["delivered"] + ledger["expired"] + ledger["dropped"] + stored
+    total = after["headgate_request_duration_seconds_count"]
+    assert after['headgate_request_duration_seconds_bucket{le="+Inf"}'] == total
+    names = [line.split(" ")[2] for line in answer.body.decode().splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)), "a family comes once"
+
+
+def test_pipelining(server: Server) -> None:
+    with server.client() as client:
+        post = head("POST", POST, len(GOOD), TYPE) + GOOD
+        client.send(head("GET", "/healthz") + post + post + head("GET", "/nowhere") + head("GET", "/healthz"))
+        assert [answer.status for answer in (client.answer() for _ in range(5)) if answer] == [200, 202, 202, 404, 200]
+
+
+def test_keep_alive_survives_refusals(server: Server) -> None:
+    """A refused message of known length is read over; the next request on the connection is served."""
+    with server.client() as client:
+        assert client.request("POST", POST, GOOD, TYPE, None).status == 401
+        assert client.request("POST", "/v1/nothing", GOOD, TYPE).status == 404
+        assert client.request("POST", POST, b"x" * 3000, TYPE).status == 413
+        client.send(
+            head("POST", POST, None, {**TYPE, "Transfer-Encoding": "chunked"}, "bad")
+            + wire.chunked(GOOD)
+            + b"0\r\n\r\n"
+        )
+        answer = client.answer()
+        assert answer is not None
+        assert answer.status == 401
+        assert client.request("POST", POST, GOOD, TYPE).status == 202
+
+
+def test_http10(server: Server) -> None:
+    with server.client() as client:
+        client.send(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        answer = client.answer()
+        assert answer is not None
+        assert answer.headers["connection"] == "keep-alive"
+        client.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+        answer = client.answer()
+        assert answer is not None
+        assert answer.headers["connection"] == "close"
+        assert client.answer() is None
+
+
+def test_connection_close(server: Server) -> None:
+    with server.client() as client:
+        answer = client.request("GET", "/healthz", headers={"Connection": "close"})
+        assert answer.headers["connection"] == "close"
+        assert client.answer() is None
+
+
+def test_expect_continue(server: Server) -> None:
+    with server.client() as client:
+        client.send(head("POST", POST, len(GOOD), {**TYPE, "Expect": "100-continue"}))
+        interim = client.answer()
+        assert interim is not None
+        assert (interim.status, interim.headers) == (100, {})
+        client.send(GOOD)
+        answer = client.answer()
+        assert answer is not None
+        assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    ("headers", "auth", "length", "status"),
+    [({}, "bad", 10, 401), ({}, "", 100000, 413), ({"Content-Type": "text/plain"}, "", 10, 415)],
+    ids=["token", "length", "type"],
+)
+def test_refused_before_continue(server: Server, headers: dict[str, str], auth: str, length: int, status: int) -> None:
+    """What is refused is refused before the client sends its body."""
+    with server.client() as client:
+        client.send(head("POST", POST, length, {**TYPE, "Expect": "100-continue", **headers}, auth))
+        answer = client.answer()
+        assert answer is not None
+        assert answer.status == status
+        assert client.answer() is None
+
+
+def test_body_with_continue_already_there(server: Server) -> None:
+    with server.client() as client:
+        client.send(head("POST", POST, len(GOOD), {**TYPE, "Expect": "100-continue"}) + GOOD)
+        answer = client.answer()
+        if answer is not None and answer.status == 100:
+            answer = client.answer()
+        assert answer is not None
+        assert answer.status == 202
+
+
+@pytest.mark.skipif(not CPYTHON, reason="MicroPython has no signal handlers; tests/unit/test_gateway.py drains there")
+def test_sigterm_drains(tmp_path: Path) -> None:
+    server = wire.Server(tmp_path, wire.plan())
+    with server.client() as busy, server.client() as idle:
+        assert idle.request("GET", "/healthz").status == 200
+        busy.send(head("POST", POST, len(GOOD), TYPE) + GOOD[:5])
+        assert idle.request("GET", "/healthz").status == 200  # so the other has been read
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.answer() is None, "an idle connection is closed at once"
+        busy.send(GOOD[5:])
+        answer = busy.answer()
+        assert answer is not None
+        assert (answer.status, answer.headers["connection"]) == (202, "close")
+    said, _ = server.process.communicate(timeout=wire.PATIENCE_S)
+    assert said == b"drained\n"
+    assert server.process.returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl(server: Server) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    command = ["curl", "-sS", "-w", "\n%{http_code} %{num_connects}\n", "-H", f"Authorization: Bearer {token()}"]
+    first = [f"{url}{POST}", "-H", "Content-Type: application/json", "-d", '{"station":"st-5","temp_c":5}']
+    again = ["--next", *command[1:], f"{url}/v1/streams/weather/last/st-5"]
+    command += [*first, *again]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=wire.PATIENCE_S)
+    receipt, code, value, code_again = ran.stdout.splitlines()
+    assert json.loads(receipt)["durability"] == "memory"
+    assert code == "202 1"
+    assert json.loads(value) == {"station": "st-5", "temp_c": 5}
+    assert code_again == "200 0", "the connection is used again"
