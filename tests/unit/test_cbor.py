@@ -100,7 +100,7 @@ class TestDecode(unittest.TestCase):
     def test_not_a_number(self):
         for text in ("f97e00", "fa7fc00000", "fb7ff8000000000000", "f97c01", "f9fe01"):
             value = cbor.loads(unhex(text))
-            self.assertFalse(value == value)
+            self.assertFalse(value == value)  # noqa: PLR0124 - NaN
 
     def test_negative_zero(self):
         for text in ("f98000", "fa80000000", "fb8000000000000000"):

@@ -385,7 +385,13 @@ class TestClockPolicy(unittest.TestCase):
     def test_an_estimated_clock_expires_tokens(self):
         good = token(claims())
         self.assertEqual(self.outcome(good, "estimate", NOW + 9999, "estimated", NOW), "token_expired")
-        self.assertEqual(self.outcome(good, "estimate", NOW, "estimated", NOW + 9999), "accepted")
+        self.assertEqual(self.outcome(good, "estimate", NOW, "estimated", NOW - 9999), "accepted")
+
+    def test_the_floor_expires_tokens_under_every_policy(self):
+        good = token(claims())
+        for policy in ("accept", "refuse", "estimate"):
+            for clock in ("unset", "estimated", "trusted"):
+                self.assertEqual(self.outcome(good, policy, NOW, clock, NOW + 9999), "token_expired")
 
     def test_a_bad_signature_is_reported_first(self):
         self.assertEqual(self.outcome(token(claims(), HEADER, OTHER), "refuse", NOW, "unset"), "signature_invalid")

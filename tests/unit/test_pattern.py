@@ -75,6 +75,13 @@ CASES = [
     ("^[b-da-c]$", ["a", "b", "c", "d"], ["e"]),
     ("^[\u00e0-\u00ff]$", ["\u00e9"], ["e", "\u0100"]),
     ("^[\U0001f600-\U0001f64f]$", ["\U0001f601"], ["\U0001f650", "\uf601"]),
+    # runs of one class from end to end, which need no automaton
+    ("^[a-c]{2,3}$", ["ab", "abc"], ["a", "abca", "abd", ""]),
+    ("^\\d*$", ["", "0123456789"], ["12a", "a", "1\n"]),
+    ("^.{2}$", ["\U0001f600x"], ["\U0001f600", "x\n", "xyz"]),
+    ("^[^]+$", ["\n\0"], [""]),
+    ("^[]?$", [""], ["x"]),
+    ("^\\w{2,}$", ["a_", "a" * 99], ["a", "a-"]),
     # escapes
     ("^\\d{3}-\\d{4}$", ["555-1234"], ["55-1234", "555-123a", "\u0661\u0661\u0661-1234"]),
     ("^\\D$", ["a", "\u0661"], ["1"]),
@@ -232,7 +239,7 @@ class LinearTest(unittest.TestCase):
             self.assertTrue(steps[2] < 402 * len(pattern._code))
 
     def test_anchored_patterns_give_up_early(self) -> None:
-        pattern = Pattern("^[0-9]+$")
+        pattern = Pattern("^[0-9]+x$")
         self.assertFalse(pattern.search("x" * 10000))
         self.assertLess(pattern.steps, 5)
 

@@ -118,7 +118,7 @@ class Issuer:
 
     __slots__ = ("audience", "clock_policy", "keys", "leeway_s", "max_ttl_s", "name")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first three are named
         self,
         name: str,
         audience: str,
@@ -162,7 +162,7 @@ class Issuer:
             raise TokenError("claim_missing", "exp", "exp is required")
         nbf = _time(claims, "nbf")
         iat = _time(claims, "iat")
-        if exp + self.leeway_s <= (now_s if judged else floor_s):
+        if exp + self.leeway_s <= (max(now_s, floor_s) if judged else floor_s):
             raise TokenError("token_expired", "exp", "the token has expired")
         if nbf is not None and nbf >= exp:
             raise TokenError("claim_invalid", "nbf", "the token is never valid: nbf is not before exp")
@@ -248,7 +248,7 @@ class Verifier:
 def same_bytes(a: bytes, b: bytes) -> bool:
     """Equality in a time that depends on the lengths only (never on where the first difference is)."""
     difference = len(a) ^ len(b)
-    for x, y in zip(a, b):
+    for x, y in zip(a, b):  # noqa: B905 - the lengths are compared above; MicroPython's zip has no keywords
         difference |= x ^ y
     return difference == 0
 
@@ -258,7 +258,7 @@ def is_subject(text: str) -> bool:
     (RFC 3986 unreserved characters); "." and ".." mean something else in a path."""
     if not 0 < len(text) <= limits.TOKEN_SUBJECT or text in (".", ".."):
         return False
-    for character in text:
+    for character in text:  # noqa: SIM110 - all() over a generator costs a frame object on small boards
         if character not in _NAME:
             return False
     return True

@@ -27,7 +27,7 @@ EDGE = 4  # \b
 NO_EDGE = 5  # \B
 SEQUENCE = 6  # tree: (SEQUENCE, nodes)
 EITHER = 7  # tree: (EITHER, nodes); instruction: (EITHER, target, target)
-REPEAT = 8  # tree: (REPEAT, node, least, most or -1)
+REPEAT = 8  # tree: (REPEAT, node, least, most or -1); as the one instruction: (REPEAT, ranges, least, most or -1)
 JUMP = 9  # instruction: (JUMP, target)
 MATCH = 10  # instruction: (MATCH,)
 
@@ -67,6 +67,8 @@ class Pattern:
                 return text.endswith(self._literal)
             return text == self._literal
         code = self._code
+        if code[0][0] == REPEAT:
+            return _is_run(text, code[0])
         self.steps = 0
         anchored = code[0][0] == BEGIN
         previous = -1
@@ -120,6 +122,17 @@ class Pattern:
             elif _holds(kind, previous, following):
                 todo.append(at + 1)
         return live
+
+
+def _is_run(text: str, op: "Node") -> bool:
+    """Whether the text is nothing but characters of one class, and as many as it may be: `^[a-z0-9-]{1,32}$`."""
+    _, ranges, least, most = op
+    if len(text) < least or len(text) > most >= 0:
+        return False
+    for char in text:  # noqa: SIM110 (a generator would cost more than the loop)
+        if not _within(ranges, ord(char)):
+            return False
+    return True
 
 
 def _holds(kind: int, previous: int, following: int) -> bool:

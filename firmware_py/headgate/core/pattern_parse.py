@@ -38,10 +38,18 @@ _DECIMAL = "0123456789"
 
 def compile_pattern(source: str) -> "tuple[str | None, int, list[Node]]":
     """(literal, where, code). A plain text, with or without anchors, needs no automaton: then `literal` is the text,
-    `where` BEGIN, END, their sum or 0, and `code` empty; otherwise `literal` is None. Raises PatternError."""
+    `where` BEGIN, END, their sum or 0, and `code` empty; otherwise `literal` is None. Neither does a run of one class
+    from end to end: then `code` is a single REPEAT. Raises PatternError."""
     tree = _Parser(source).parse()
+    code = _Emitter(len(source)).emit_all(tree)  # also where it is not needed: the limits are the same for all
     literal, where = _plain(tree)
-    return literal, where, [] if literal is not None else _Emitter(len(source)).emit_all(tree)
+    if literal is not None:
+        return literal, where, []
+    if tree[0] == SEQUENCE and [node[0] for node in tree[1]] == [BEGIN, REPEAT, END]:
+        _, repeated, least, most = tree[1][1]
+        if repeated[0] == CLASS:
+            return None, 0, [(REPEAT, repeated[1], least, most)]
+    return None, 0, code
 
 
 def _complement(ranges: "tuple[int, ...]") -> "tuple[int, ...]":

@@ -8,8 +8,7 @@ Which keywords are enforced and what happens to values that JSON does not have: 
 """
 
 from headgate import limits
-from headgate.core.schema_check import Run, holds
-from headgate.core.schema_compile import SchemaError, compile_schema
+from headgate.core.schema_check import Run, SchemaError, holds
 from headgate.core.schema_explain import Explainer, Full
 
 __all__ = ["Schema", "SchemaError"]
@@ -22,6 +21,9 @@ class Schema:
 
     def __init__(self, document: object) -> None:
         """`document` is parsed by core.json: a dict or a bool."""
+        # Here, for a board may forget that module once its plan stands.
+        from headgate.core.schema_compile import compile_schema  # noqa: PLC0415
+
         self._root = compile_schema(document)
         self._run = Run(0)
 

@@ -48,6 +48,15 @@ _KINDS = {int: INTEGER, str: STRING, dict: OBJECT, list: ARRAY, bool: BOOLEAN, t
 _BIG = 10**100  # beyond it an int may not be in the normal form of core.number
 
 
+class SchemaError(ValueError):
+    """The schema cannot be enforced. `pointer` (RFC 6901) is the place in its document, `reason` says why."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(f"{reason} at {pointer or 'the top'}")
+        self.pointer = pointer
+        self.reason = reason
+
+
 class Node:
     """One subschema. The class holds the defaults: an instance has only the fields that its keywords set."""
 

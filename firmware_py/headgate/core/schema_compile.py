@@ -9,7 +9,7 @@ from headgate.core import schema_check as check
 from headgate.core.formats import FORMATS
 from headgate.core.number import Dec, compare
 from headgate.core.pattern import Pattern, PatternError
-from headgate.core.schema_check import TYPES, Node, escape
+from headgate.core.schema_check import TYPES, Node, SchemaError, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,15 +62,6 @@ _RENAMED = {
     "divisibleBy": "multipleOf",
 }
 _NEAR = 2  # edits at which a misspelt word is recognised
-
-
-class SchemaError(ValueError):
-    """The schema cannot be enforced. `pointer` (RFC 6901) is the place in its document, `reason` says why."""
-
-    def __init__(self, pointer: str, reason: str) -> None:
-        super().__init__(f"{reason} at {pointer or 'the top'}")
-        self.pointer = pointer
-        self.reason = reason
 
 
 def compile_schema(document: object) -> Node:

@@ -3,6 +3,7 @@
 CPython's decoder is strict. MicroPython's only looks at the shape of lead and continuation bytes, so there the text
 is checked here as well; pure ASCII, the usual case, costs nothing extra.
 """
+# ruff: noqa: PLR2004 - the numbers are those of Unicode table 3-7
 
 
 def _decoder_is_strict() -> bool:
@@ -15,7 +16,7 @@ def _decoder_is_strict() -> bool:
 _STRICT = _decoder_is_strict()
 
 
-def check(data: bytes) -> None:
+def check(data: bytes) -> None:  # noqa: PLR0912 - the rows of the table
     """ValueError unless `data` is well-formed UTF-8 (Unicode 15 table 3-7)."""
     pos = 0
     size = len(data)

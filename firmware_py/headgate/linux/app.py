@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from headgate import __version__, _accel, errors
 from headgate.core.clock import Clock
@@ -93,11 +94,9 @@ class App:
     async def _listen(self) -> None:
         listen = self.config.listen
         context = tls.server_context(listen.tls_cert, listen.tls_key) if listen.https else None
-        addresses = [("http", address, None) for address in listen.http]
-        addresses += [("https", address, context) for address in listen.https]
-        for scheme, address, ssl in addresses:
+        for scheme, address in [("http", a) for a in listen.http] + [("https", a) for a in listen.https]:
             try:
-                server = await self.gateway.start(address.host, address.port, ssl)
+                server = await self.gateway.start(address.host, address.port, context if scheme == "https" else None)
             except OSError as error:
                 await self.gateway.drain(0)
                 reason = error.strerror or str(error)
@@ -171,13 +170,12 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGHUP, reloading.set)
-        waits: dict[asyncio.Task[bool], str] = {}
         try:
             while not self.stopping.is_set() and not self.supervisor.failed.done():
-                stop, again = asyncio.create_task(self.stopping.wait()), asyncio.create_task(reloading.wait())
-                waits = {stop: "stop", again: "reload"}
-                await asyncio.wait([*waits, self.supervisor.failed], return_when=asyncio.FIRST_COMPLETED)
-                for task in waits:
+                signals = [asyncio.create_task(event.wait()) for event in (self.stopping, reloading)]
+                waits: list[asyncio.Future[Any]] = [*signals, self.supervisor.failed]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in signals:
                     task.cancel()
                 if reloading.is_set():
                     reloading.clear()

@@ -232,7 +232,7 @@ def _explain(result: dict[str, Any]) -> None:
         print(f"  header (unverified)  {_show(header)}")
     doubt = "" if result["accepted"] else " (unverified)"
     for name, value in claims.items() if isinstance(claims, dict) else ():
-        print(print(f"  {name:<9}{doubt}  {_show(value)}{_when(name, value, result['now'])}"))
+        print(f"  {_show(name)[1:-1]:<9}{doubt}  {_show(value)}{_when(name, value, result['now'])}")
     if result["clock"] != "trusted":
         print(f"  note: the clock of this machine is {result['clock']}, not synchronised")
 

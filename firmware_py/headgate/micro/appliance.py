@@ -12,6 +12,7 @@ from headgate.core.clock import Clock
 from headgate.core.limiter import Limiter
 from headgate.core.store import Store
 from headgate.micro.ticks import Ticks, wall_s
+from headgate.micro.turns import Turns
 from headgate.tasks.gateway import Gateway
 from headgate.tasks.sink import MemorySink
 
@@ -27,6 +28,7 @@ except ImportError:
 NTP_RETRY_S = 60  # while the clock is unset
 NTP_REFRESH_S = 21600
 TICK_S = 1
+BACKLOG = 4  # connections that the system keeps waiting
 LIMITER_CLIENTS = 32  # token buckets
 HEAP_RESERVE = 8192  # bytes that must be free beside a full cache: requests under way
 
@@ -56,6 +58,7 @@ class Appliance:
             now_ms=self.now_ms,
             info=self.info,
         )
+        self.turns = Turns(self.gateway.accept)
         self.watchdog = None
         if settings.watchdog_ms and hasattr(machine, "WDT"):
             self.watchdog = machine.WDT(timeout=settings.watchdog_ms)
@@ -96,7 +99,7 @@ class Appliance:
         """Until cancelled. Raises CommandError when the address cannot be had."""
         host, port = self.settings.host, self.settings.port
         try:
-            await self.gateway.start(host, port, ssl=self.context)
+            await asyncio.start_server(self.turns.accept, host, port, BACKLOG, self.context)
         except OSError as error:
             cause = f"cannot listen on {host}:{port} (error {error.args[0]})"
             raise errors.CommandError(errors.NETWORK, cause) from None

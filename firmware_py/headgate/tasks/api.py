@@ -3,7 +3,7 @@
 from headgate import __version__
 from headgate.core import json
 from headgate.core.router import Router
-from headgate.tasks import cache, metrics, streams
+from headgate.tasks import cache, streams
 from headgate.tasks.access import authenticate, require
 from headgate.tasks.exchange import JSON, Response
 
@@ -53,6 +53,8 @@ async def readyz(x: "Exchange", params: "dict[str, str]") -> Response:
 
 
 async def get_metrics(x: "Exchange", params: "dict[str, str]") -> Response:
+    from headgate.tasks import metrics  # noqa: PLC0415 - a board pays for it only when somebody asks
+
     if not x.plan.metrics_open:
         require(authenticate(x), "metrics", "read")
     gateway = x.gateway

@@ -16,7 +16,7 @@ from headgate import limits
 from headgate.core.http1 import http_date
 from headgate.tasks import api
 from headgate.tasks.connection import READ, Connection
-from headgate.tasks.metrics import Counters
+from headgate.tasks.counters import Counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Gateway:
             options["ssl"] = ssl
         if hasattr(asyncio, "StreamReaderProtocol"):  # CPython: what asyncio may buffer of one connection is twice this
             options["limit"] = 2 * limits.READ_CHUNK
-        server = await asyncio.start_server(self._accept, host, port, **options)
+        server = await asyncio.start_server(self.accept, host, port, **options)
         self._servers.append(server)
         return server
 
@@ -128,7 +128,8 @@ class Gateway:
         dated.extend(headers)
         return dated
 
-    async def _accept(self, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
+    async def accept(self, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
+        """Serve one connection, to its end. For whoever listens by other means than `start`."""
         counters = self.counters
         connection = Connection(self, reader, writer)
         full = len(self._connections) - self._refusing >= self.plan.connections

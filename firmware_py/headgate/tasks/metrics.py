@@ -1,67 +1,19 @@
-"""Counters of the gateway, and their text for Prometheus (exposition format 0.0.4).
+"""The text of /metrics for Prometheus (exposition format 0.0.4); loaded when somebody asks for it.
 
 Labels are bounded: HTTP status codes, problem codes and names from `info()`; never anything a client sent.
 """
+
+from headgate.tasks.counters import BUCKETS_MS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from headgate.tasks.counters import Counters
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 1000)  # upper bounds of the latency histogram; one more for the rest
 _LEDGER = ("accepted", "delivered", "expired", "dropped")  # grow only; `stored` is the difference
-
-
-class Counters:
-    """Plain integers, for /metrics and the live line of the demo.
-
-    `accepted`, `replayed`: messages answered 202, replays apart; `rejected`: messages by problem code (records of a
-    batch one by one); `requests`: by HTTP status; `problems`: requests by problem code; `validated`: messages judged
-    by /v1/validate; `connections`: open now; `opened`, `refused`: since the start; `latency`: requests per bucket,
-    `latency_ms`: their sum, from the end of the head to the end of the answer.
-    """
-
-    __slots__ = (
-        "accepted",
-        "connections",
-        "latency",
-        "latency_ms",
-        "opened",
-        "problems",
-        "refused",
-        "rejected",
-        "replayed",
-        "requests",
-        "validated",
-    )
-
-    def __init__(self) -> None:
-        self.accepted = 0
-        self.replayed = 0
-        self.validated = 0
-        self.rejected: dict[str, int] = {}
-        self.requests: dict[int, int] = {}
-        self.problems: dict[str, int] = {}
-        self.connections = 0
-        self.opened = 0
-        self.refused = 0
-        self.latency = [0] * (len(BUCKETS_MS) + 1)
-        self.latency_ms = 0
-
-    def reject(self, code: str) -> None:
-        self.rejected[code] = self.rejected.get(code, 0) + 1
-
-    def finish(self, status: int, code: str, elapsed_ms: int) -> None:
-        """One request answered with `status`; `code` is the problem's, or ""."""
-        self.requests[status] = self.requests.get(status, 0) + 1
-        if code:
-            self.problems[code] = self.problems.get(code, 0) + 1
-        self.latency_ms += elapsed_ms
-        index = 0
-        while index < len(BUCKETS_MS) and elapsed_ms > BUCKETS_MS[index]:
-            index += 1
-        self.latency[index] += 1
 
 
 class _Text:
@@ -85,7 +37,7 @@ class _Text:
         self.value(name, value)
 
 
-def _requests(text: _Text, counters: Counters) -> None:
+def _requests(text: _Text, counters: "Counters") -> None:
     text.by("requests_total", "Requests answered, by HTTP status.", "status", counters.requests)
     text.by("problems_total", "Requests refused, by reason.", "code", counters.problems)
     text.one("messages_accepted_total", "counter", "Messages acknowledged, replays apart.", counters.accepted)
@@ -130,7 +82,7 @@ def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
 
 
 def render(
-    counters: Counters,
+    counters: "Counters",
     store: "Mapping[str, int]",
     limiter: "tuple[int, int]",
     info: "Mapping[str, object]",

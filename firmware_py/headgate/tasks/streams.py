@@ -1,21 +1,12 @@
-"""Messages in: one per request, or batches whose results stream back while the body is still arriving.
+"""Messages in: one per request here, many per request in batches.py.
 
 The order of judgement: token, scope, stream, rate, media type, body, syntax, schema; then the sink, its receipt, and
 the last value. /v1/validate does the same and stops before the sink.
-
-A batch (application/x-ndjson, application/cbor-seq) is answered 200 with one JSON line for each record, in order:
-`{"index":0,"status":202,"seq":"7.1"}`, `{"index":1,"status":422,"code":"schema_violation","errors":[…]}`; /v1/validate
-says `"status":200`. When the batch itself cannot go on (malformed framing, a record over the limit, time is up), the
-last line says why and the connection closes; if no record came before that, the whole request is refused instead.
 """
 
-import asyncio
-import gc
-
 from headgate import limits
-from headgate.core import cbor, json
+from headgate.core import json
 from headgate.core.problem import Problem
-from headgate.core.records import CBORSeqSplitter, NDJSONSplitter
 from headgate.tasks.access import authenticate, media_type, rate_limit, require
 from headgate.tasks.cache import last_key, put_last
 from headgate.tasks.exchange import JSON, Response
@@ -23,8 +14,6 @@ from headgate.tasks.sink import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from headgate.core.jwt import Claims
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.plan import StreamPlan
@@ -51,14 +40,16 @@ async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
         stream = x.plan.streams.get(name)
         if stream is None:
             raise Problem(404, "unknown_stream")
-        intake = _Intake(x, stream, claims, keep)
+        intake = Intake(x, stream, claims, keep)
         header = x.request.header(b"content-type") or b""
         if header.partition(b";")[0].rstrip(b" \t").lower() not in (NDJSON, CBOR_SEQ):
             intake.take_rate()  # of a batch, each record counts
         kind = media_type(x, _TYPES)
         intake.binary = kind in (CBOR, CBOR_SEQ)
         if kind in (NDJSON, CBOR_SEQ):
-            return await _Batch(intake).run(x)
+            from headgate.tasks.batches import Batch  # noqa: PLC0415 - a board pays for it only when one comes
+
+            return await Batch(intake).run(x)
         body = await x.read_all(stream.body_limit)
         ticket, key = intake.accept(body, intake.key)
         if ticket is None:
@@ -73,7 +64,7 @@ async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
     return Response(202, text.encode(), JSON, headers)
 
 
-class _Intake:
+class Intake:
     """What is the same for all messages of one request. `binary`: CBOR, otherwise JSON; `keep`: False only judges."""
 
     __slots__ = ("_claims", "_gateway", "_keep", "_stream", "_trace", "binary", "key")
@@ -130,147 +121,19 @@ class _Intake:
             put_last(self._gateway, key, body, content_type, self._stream.last_ttl_ms)
 
 
-class _Batch:
-    """Reads records and, in a second task, writes their results in order as they become known."""
-
-    def __init__(self, intake: _Intake) -> None:
-        self._intake = intake
-        self._count = 0
-        # of one record: (index, its finished line | None, ticket, key of the last value, body)
-        self._queue: list[tuple[int, bytes | None, Ticket | None, bytes, bytes]] = []
-        self._more = asyncio.Event()  # the queue has grown, or will not grow any more
-        self._room = asyncio.Event()  # the queue has shrunk, or writing has failed
-        self._closed = False
-        self._failed: OSError | None = None
-        self._writer: Any = None
-
-    async def run(self, x: "Exchange") -> "Response | None":
-        """Raises Problem while no record has been taken."""
-        splitter = (CBORSeqSplitter if self._intake.binary else NDJSONSplitter)(self._intake.limit)
-        try:
-            try:
-                await self._read(x, splitter)
-            except Problem as problem:
-                if not self._count:
-                    raise
-                x.gateway.counters.reject(problem.code)
-                x.broken = True
-                self._push(x, (self._count, _line(self._count, problem), None, b"", b""))
-            if self._writer is None:
-                return Response(200, b"", NDJSON)  # an empty batch
-            self._closed = True
-            self._more.set()
-            await self._writer
-            if self._failed is not None:
-                raise self._failed
-        finally:
-            if self._writer is not None:
-                self._writer.cancel()
-        return None
-
-    async def _read(self, x: "Exchange", splitter: "CBORSeqSplitter | NDJSONSplitter") -> None:
-        while True:
-            part = await x.read()
-            for record in splitter.close() if part is None else splitter.feed(part):
-                while len(self._queue) >= limits.RECORDS_IN_FLIGHT and self._failed is None:
-                    self._room.clear()
-                    await self._room.wait()
-                if self._failed is not None:
-                    raise self._failed
-                self._take(x, record)
-            if splitter.problem is not None:
-                raise splitter.problem
-            if part is None:
-                return
-            await asyncio.sleep(0)  # others' turn: a body that is already here would not make us wait
-
-    def _take(self, x: "Exchange", record: bytes) -> None:
-        index = self._count
-        self._count = index + 1
-        intake = self._intake
-        line = None
-        ticket: Ticket | None = None
-        key = b""
-        try:
-            intake.take_rate()
-            ticket, key = intake.accept(record, None if intake.key is None else f"{intake.key}/{index}")
-            if ticket is None:
-                line = b'{"index":%d,"status":200}\n' % index
-        except MemoryError:  # this record is lost for now, the batch goes on
-            gc.collect()
-            x.gateway.counters.reject("out_of_memory")
-            line = _line(index, Problem(503, "out_of_memory"))
-        except Problem as problem:
-            x.gateway.counters.reject(problem.code)
-            line = _line(index, problem)
-        self._push(x, (index, line, ticket, key, record if key else b""))
-
-    def _push(self, x: "Exchange", entry: "tuple[int, bytes | None, Ticket | None, bytes, bytes]") -> None:
-        self._queue.append(entry)
-        self._more.set()
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write(x))
-
-    async def _write(self, x: "Exchange") -> None:
-        """Results, oldest first, as many in one write as are known; ends when the batch is closed and all are sent."""
-        queue = self._queue
-        try:
-            while queue or not self._closed:
-                if not queue:
-                    self._more.clear()
-                    await self._more.wait()
-                    continue
-                lines: list[bytes] = []
-                size = 0
-                while queue and size < limits.READ_CHUNK:
-                    index, line, ticket, key, body = queue[0]
-                    if line is None and ticket is not None:
-                        if lines and not ticket.done:
-                            break  # first send what is known
-                        line = await self._result(x, index, ticket, key, body)
-                    queue.pop(0)
-                    self._room.set()
-                    lines.append(line or b"")
-                    size += len(lines[-1])
-                if not x.started:
-                    x.begin(200, NDJSON)
-                await x.send(b"".join(lines))
-        except OSError as error:  # the client is gone
-            self._failed = error
-            self._room.set()
-        except MemoryError:
-            gc.collect()
-            self._failed = OSError("out of memory")  # the connection is cut: the client sees that results are missing
-            self._room.set()
-
-    async def _result(self, x: "Exchange", index: int, ticket: "Ticket", key: bytes, body: bytes) -> bytes:
-        try:
-            receipt = await ticket.wait()
-        except Problem as problem:
-            x.gateway.counters.reject(problem.code)
-            return _line(index, problem)
-        self._intake.settle(receipt, key, body)
-        replayed = ',"replayed":true' if receipt.replayed else ""
-        return f'{{"index":{index},"status":202,"seq":"{receipt.seq}"{replayed}}}\n'.encode()
-
-
-def _line(index: int, problem: Problem) -> bytes:
-    document: dict[str, object] = {"index": index, "status": problem.status, "code": problem.code}
-    if problem.detail:
-        document["detail"] = problem.detail
-    if problem.errors is not None:
-        document["errors"] = problem.errors
-    return json.dumps(document) + b"\n"
-
-
 def _parse(body: bytes, binary: bool) -> object:
     """Raises Problem 400 with the byte at which the message goes wrong."""
+    if binary:
+        from headgate.core import cbor  # noqa: PLC0415 - a board pays for it only when it is used
+
+        try:
+            return cbor.loads(body)
+        except cbor.CBORError as error:
+            raise Problem(400, "malformed_cbor", f"{error.reason} at byte {error.offset}") from None
     try:
-        return cbor.loads(body) if binary else json.loads(body)
+        return json.loads(body)
     except json.JSONError as error:
         raise Problem(400, "malformed_json", f"{error.reason} at byte {error.offset}") from None
-    except cbor.CBORError as error:
-        raise Problem(400, "malformed_cbor", f"{error.reason} at byte {error.offset}") from None
 
 
 def _key_at(value: object, pointer: "list[str]") -> "str | None":

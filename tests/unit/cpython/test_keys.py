@@ -451,7 +451,7 @@ def test_verify_explains(state: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ({**good, "exp": now - 86400 * 3}, key, "refused: token_expired [exp]"),
         ({**good, "nbf": now + 500}, key, "refused: token_not_yet_valid [nbf]"),
         (good, other, "refused: signature_invalid"),
-        ({**good, "aud": "x\x1b[31m\u2028"}, key, '"x\\u001b[31m\\u2028"'),
+        ({**good, "\x1b[2J": 1, "aud": "x\x1b[31m\u2028"}, key, '"x\\u001b[31m\\u2028"'),
         (good, key, "accepted"),
     ):
         capsys.readouterr()
@@ -459,6 +459,7 @@ def test_verify_explains(state: Path, capsys: pytest.CaptureFixture[str]) -> Non
         out = capsys.readouterr().out
         assert said in out
         assert out.isascii()
+        assert all(line.startswith(("accepted", "refused: ", "  ")) for line in out.splitlines())
         assert "\x1b" not in out
         assert code == (errors.OK if said == "accepted" else errors.FINDING)
     for garbage in ("", "x", "a.b.c", "\ud800", "\u00e9", "." * 5000, "x" * (limits.TOKEN + 1)):

@@ -1,0 +1,229 @@
+"""The cache of a small board: the same behaviour as core/store.py, kept in one block of memory taken at the start.
+
+MicroPython's collector does not move objects, so values that come and go leave a heap full of holes: with 16 KB free in
+pieces, a request of 1 KB failed. Here all entries stand one behind the other in a bytearray, oldest first, and taking
+one out moves the rest down. That order is SIEVE's queue as well, so there are no links; per entry there are 19 bytes of
+head and 8 of index, less than limits.ENTRY_OVERHEAD, so the budget is never exceeded.
+
+    entry   key length, meta length, value length, visited, version, expires (ms; 0 = never), key, meta, value
+    index   for each entry, in the same order: hash of the key, offset of the entry
+"""
+
+import struct
+
+from headgate import limits
+
+_HEAD = "<HHHBIq"
+_HEAD_SIZE = 19
+_VISITED = 6  # offsets in the head
+_EXPIRES = 11
+_SLOT = 8  # bytes of one index entry
+_HASH = 4  # bytes of it that are the hash
+
+
+def _hash(key: bytes) -> bytes:
+    value = 5381  # DJB: short keys, small numbers
+    for byte in key:
+        value = (value * 33 ^ byte) & 0x3FFFFFF
+    return struct.pack("<I", value)
+
+
+class Arena:
+    """See core/store.py for the interface: put, get, delete, stats. `max_bytes` at least 1 KB; values below 64 KB."""
+
+    __slots__ = (
+        "_arena",
+        "_charged",
+        "_count",
+        "_evictions",
+        "_expirations",
+        "_hand",
+        "_hits",
+        "_index",
+        "_max_bytes",
+        "_max_entries",
+        "_max_value",
+        "_misses",
+        "_used",
+        "_version",
+    )
+
+    def __init__(self, max_bytes: int, max_value: int, max_entries: int) -> None:
+        if max_bytes < 1024 or max_value > 65535:  # noqa: PLR2004 - 16 bits of length
+            raise ValueError("max_bytes must be 1024 or more, max_value 65535 or less")
+        max_entries = min(max_entries, max_bytes // limits.ENTRY_OVERHEAD)
+        self._max_bytes = max_bytes
+        self._max_value = max_value
+        self._max_entries = max_entries
+        # What the index needs is paid from the overhead that each entry is charged, so together they fit the budget
+        # for entries of any size: the arena itself never holds more than max_bytes - 8 per entry.
+        self._arena = memoryview(bytearray(max_bytes))
+        self._index = bytearray(max_entries * _SLOT)
+        self._used = 0  # bytes of the arena
+        self._count = 0  # entries
+        self._hand = 0  # position where the next sweep starts
+        self._charged = 0
+        self._version = 0
+        self._hits = 0
+        self._misses = 0
+        self._evictions = 0
+        self._expirations = 0
+
+    def put(self, key: bytes, value: bytes, meta: bytes, ttl_ms: int, now_ms: int) -> int:
+        """The new version, 0 when it does not fit (nothing has changed then)."""
+        charge = len(key) + len(value) + len(meta) + limits.ENTRY_OVERHEAD
+        if (
+            len(key) > limits.CACHE_KEY
+            or len(value) > self._max_value
+            or len(meta) > limits.CACHE_META
+            or charge > self._max_bytes
+        ):
+            return 0
+        at = self._live(key, now_ms)
+        visited = 0
+        if at < 0:
+            self._make_room(self._max_bytes - charge, self._max_entries - 1, -1, now_ms)
+            at = self._count
+            if self._hand == at:
+                self._hand = 0  # at the end: it does not rest on the entry that comes now
+            start = self._used
+            self._count += 1
+            struct.pack_into("<I", self._index, at * _SLOT + _HASH, start)
+            self._index[at * _SLOT : at * _SLOT + _HASH] = _hash(key)
+            size = 0
+        else:
+            visited = 1
+            self._charged -= self._charge(at)
+            at = self._make_room(self._max_bytes - charge, self._max_entries, at, now_ms)
+            start = self._offset(at)
+            size = self._size(start)
+        self._resize(at, start, size, _HEAD_SIZE + len(key) + len(meta) + len(value))
+        self._version += 1
+        expires = now_ms + ttl_ms if ttl_ms else 0
+        arena = self._arena
+        struct.pack_into(_HEAD, arena, start, len(key), len(meta), len(value), visited, self._version, expires)
+        start += _HEAD_SIZE
+        for part in (key, meta, value):
+            arena[start : start + len(part)] = part
+            start += len(part)
+        self._charged += charge
+        return self._version
+
+    def get(self, key: bytes, now_ms: int) -> "tuple[bytes, bytes, int, int] | None":
+        """(value, meta, version, ms left to live or 0 = for ever), or None. A hit marks the entry as visited."""
+        at = self._live(key, now_ms)
+        if at < 0:
+            self._misses += 1
+            return None
+        self._hits += 1
+        arena = self._arena
+        start = self._offset(at)
+        arena[start + _VISITED] = 1
+        key_size, meta_size, value_size, _, version, expires = struct.unpack_from(_HEAD, arena, start)
+        start += _HEAD_SIZE + key_size
+        meta = bytes(arena[start : start + meta_size])
+        start += meta_size
+        return bytes(arena[start : start + value_size]), meta, version, expires - now_ms if expires else 0
+
+    def delete(self, key: bytes, now_ms: int) -> bool:
+        """Remove the entry; False when there was no live one."""
+        at = self._live(key, now_ms)
+        if at < 0:
+            return False
+        self._charged -= self._charge(at)
+        self._remove(at)
+        return True
+
+    def stats(self) -> "dict[str, int]":
+        return {
+            "entries": self._count,
+            "bytes": self._charged,
+            "hits": self._hits,
+            "misses": self._misses,
+            "evictions": self._evictions,
+            "expirations": self._expirations,
+        }
+
+    def _offset(self, at: int) -> int:
+        offset: int = struct.unpack_from("<I", self._index, at * _SLOT + _HASH)[0]
+        return offset
+
+    def _size(self, start: int) -> int:
+        """Bytes in the arena of the entry at the offset `start`."""
+        sizes = struct.unpack_from("<HHH", self._arena, start)
+        return _HEAD_SIZE + int(sizes[0]) + int(sizes[1]) + int(sizes[2])
+
+    def _charge(self, at: int) -> int:
+        return self._size(self._offset(at)) - _HEAD_SIZE + limits.ENTRY_OVERHEAD
+
+    def _expired(self, start: int, now_ms: int) -> bool:
+        expires: int = struct.unpack_from("<q", self._arena, start + _EXPIRES)[0]
+        return expires != 0 and now_ms >= expires
+
+    def _live(self, key: bytes, now_ms: int) -> int:
+        """Position of the entry, -1 for none. One whose time is over is taken out."""
+        wanted = _hash(key)
+        end = self._count * _SLOT
+        found = self._index.find(wanted, 0, end)
+        while found >= 0:
+            if found % _SLOT == 0:
+                start = self._offset(found // _SLOT)
+                size = struct.unpack_from("<H", self._arena, start)[0]
+                if size == len(key) and self._arena[start + _HEAD_SIZE : start + _HEAD_SIZE + size] == key:
+                    if not self._expired(start, now_ms):
+                        return found // _SLOT
+                    self._charged -= self._charge(found // _SLOT)
+                    self._remove(found // _SLOT)
+                    self._expirations += 1
+                    return -1
+            found = self._index.find(wanted, found + 1, end)
+        return -1
+
+    def _make_room(self, max_bytes: int, max_entries: int, keep: int, now_ms: int) -> int:
+        """Move the hand until at most `max_bytes` and `max_entries` are left. The entry at `keep` (not charged) stays;
+        returns its position afterwards."""
+        while self._charged > max_bytes or self._count > max_entries:
+            at = self._hand
+            if at >= self._count:
+                self._hand = 0
+                continue
+            start = self._offset(at)
+            if at == keep:
+                self._hand += 1
+            elif self._expired(start, now_ms):
+                self._expirations += 1
+                keep = self._sweep(at, keep)
+            elif self._arena[start + _VISITED]:
+                self._arena[start + _VISITED] = 0
+                self._hand += 1
+            else:
+                self._evictions += 1
+                keep = self._sweep(at, keep)
+        return keep
+
+    def _sweep(self, at: int, keep: int) -> int:
+        self._charged -= self._charge(at)
+        self._remove(at)
+        return keep - 1 if at < keep else keep
+
+    def _remove(self, at: int) -> None:
+        start = self._offset(at)
+        self._resize(at, start, self._size(start), 0)
+        index = memoryview(self._index)
+        end = self._count * _SLOT
+        index[at * _SLOT : end - _SLOT] = index[(at + 1) * _SLOT : end]
+        self._count -= 1
+        if at < self._hand:
+            self._hand -= 1
+
+    def _resize(self, at: int, start: int, old: int, new: int) -> None:
+        """Make the `old` bytes at `start` (entry `at`) `new` ones: what follows moves, and its offsets change."""
+        arena = self._arena
+        by = new - old
+        tail = self._used - start - old
+        if by and tail:
+            arena[start + new : start + new + tail] = arena[start + old : start + old + tail]
+            for later in range(at + 1, self._count):
+                place = later * _SLOT + _HASH
+                struct.pack_into("<I", self._index, place, struct.unpack_from("<I", self._index, place)[0] + by)
+        self._used += by
