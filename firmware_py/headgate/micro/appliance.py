@@ -10,7 +10,7 @@ import sys
 from headgate import errors
 from headgate.core.clock import Clock
 from headgate.core.limiter import Limiter
-from headgate.core.store import Store
+from headgate.micro.arena import Arena
 from headgate.micro.ticks import Ticks, wall_s
 from headgate.micro.turns import Turns
 from headgate.tasks.gateway import Gateway
@@ -51,7 +51,7 @@ class Appliance:
         self.clock.observe(wall_s(), self.hosted)
         self.gateway = Gateway(
             plan,
-            store=Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+            store=Arena(plan.cache_bytes, plan.cache_value, plan.cache_entries),
             limiter=Limiter(LIMITER_CLIENTS),
             sink=MemorySink(boot),
             clock=self.time,
@@ -127,13 +127,12 @@ def start(path: str) -> Appliance:
     del load
     unload("headgate.micro.load", "headgate.micro.settings", "headgate.tasks.plan")
     unload("headgate.core.schema_compile", "headgate.core.pattern_parse", "headgate.core.formats")
-    appliance = Appliance(settings, plan, context, boot)
     gc.collect()
     most = gc.mem_free() - HEAP_RESERVE
     if plan.cache_bytes > most:
         cause = f"{path}: cache.bytes: {plan.cache_bytes} does not fit into the memory that is free"
         raise errors.CommandError(errors.CONFIG, cause, f"Give it {max(0, most)} or less")
-    return appliance
+    return Appliance(settings, plan, context, boot)
 
 
 def serve(path: str) -> None:

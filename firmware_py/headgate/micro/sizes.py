@@ -4,8 +4,6 @@ The packer (headgate_host.micro_pack) writes these numbers into the code; from s
 the modules that read them are imported.
 """
 
-import sys
-
 from headgate import limits
 
 READ_CHUNK = 512
@@ -21,5 +19,3 @@ def apply() -> None:
     limits.HTTP_LINE = HTTP_LINE
     limits.HTTP_HEADERS = HTTP_HEADERS
     limits.TOKEN = TOKEN
-    # What an entry takes beside its bytes, measured: so a cache of 32 KB takes 32 KB of the heap.
-    limits.ENTRY_OVERHEAD = 96 if sys.maxsize < 1 << 32 else 208

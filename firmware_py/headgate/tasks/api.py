@@ -52,15 +52,18 @@ async def readyz(x: "Exchange", params: "dict[str, str]") -> Response:
     return response
 
 
-async def get_metrics(x: "Exchange", params: "dict[str, str]") -> Response:
+async def get_metrics(x: "Exchange", params: "dict[str, str]") -> None:
     from headgate.tasks import metrics  # noqa: PLC0415 - a board pays for it only when somebody asks
 
     if not x.plan.metrics_open:
         require(authenticate(x), "metrics", "read")
     gateway = x.gateway
     limiter = (len(gateway.limiter), gateway.limiter.evicted)
-    text = metrics.render(gateway.counters, gateway.store.stats(), limiter, gateway.info(), __version__)
-    return Response(200, text, metrics.CONTENT_TYPE)
+    stats = gateway.store.stats()
+    for piece in metrics.pieces(gateway.counters, stats, limiter, gateway.info(), __version__):
+        if not x.started:
+            x.begin(200, metrics.CONTENT_TYPE)
+        await x.send(piece)
 
 
 async def index(x: "Exchange", params: "dict[str, str]") -> Response:

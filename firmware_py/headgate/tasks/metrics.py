@@ -7,7 +7,7 @@ from headgate.tasks.counters import BUCKETS_MS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from headgate.tasks.counters import Counters
@@ -19,6 +19,12 @@ _LEDGER = ("accepted", "delivered", "expired", "dropped")  # grow only; `stored`
 class _Text:
     def __init__(self) -> None:
         self.lines: list[str] = []
+
+    def take(self) -> bytes:
+        """The lines so far, which are forgotten."""
+        data = ("\n".join(self.lines) + "\n").encode()
+        self.lines = []
+        return data
 
     def family(self, name: str, kind: str, text: str) -> None:
         self.lines.append(f"# HELP headgate_{name} {text}\n# TYPE headgate_{name} {kind}")
@@ -37,13 +43,16 @@ class _Text:
         self.value(name, value)
 
 
-def _requests(text: _Text, counters: "Counters") -> None:
+def _messages(text: _Text, counters: "Counters") -> None:
     text.by("requests_total", "Requests answered, by HTTP status.", "status", counters.requests)
     text.by("problems_total", "Requests refused, by reason.", "code", counters.problems)
     text.one("messages_accepted_total", "counter", "Messages acknowledged, replays apart.", counters.accepted)
     text.one("messages_replayed_total", "counter", "Messages acknowledged again.", counters.replayed)
     text.one("messages_validated_total", "counter", "Messages judged and not stored.", counters.validated)
     text.by("messages_rejected_total", "Messages refused, by reason.", "code", counters.rejected)
+
+
+def _requests(text: _Text, counters: "Counters") -> None:
     text.family("request_duration_seconds", "histogram", "End of the head to end of the answer.")
     total = 0
     for index, count in enumerate(counters.latency):
@@ -81,14 +90,14 @@ def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
                 text.one(f"{name}_{key}", "gauge", f"{name}: {key}.", int(value))
 
 
-def render(
+def pieces(
     counters: "Counters",
     store: "Mapping[str, int]",
     limiter: "tuple[int, int]",
     info: "Mapping[str, object]",
     version: str,
-) -> bytes:
-    """`limiter`: (buckets in use, buckets evicted); `info`: what Gateway's `info` gave, see tasks/gateway.py."""
+) -> "Iterator[bytes]":
+    """The text in pieces of at most about 2 KB: a small board does not have the whole in memory. `limiter`: (buckets in use, buckets evicted); `info`: what Gateway's `info` gave, see tasks/gateway.py."""
     text = _Text()
     text.family("info", "gauge", "Version and what info() says of itself.")
     labels = [f'version="{version}"']
@@ -97,14 +106,18 @@ def render(
         if isinstance(value, str) and key != "version":
             labels.append(f'{key}="{_escape(value)}"')
     text.lines.append("headgate_info{" + ",".join(labels) + "} 1")
+    _messages(text, counters)
+    yield text.take()
     _requests(text, counters)
+    yield text.take()
     _store(text, store)
     text.one("limiter_clients", "gauge", "Token buckets in use.", limiter[0])
     text.one("limiter_evicted_total", "counter", "Token buckets evicted.", limiter[1])
     for key in info:
+        yield text.take()
         section = info[key]
         if isinstance(section, dict):
             _section(text, key, section)
         elif isinstance(section, (int, bool)):
             text.one(key, "gauge", f"{key}.", int(section))
-    return ("\n".join(text.lines) + "\n").encode()
+    yield text.take()
