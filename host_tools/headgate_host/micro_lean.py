@@ -11,8 +11,8 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
-# Imported on first use: for CBOR, for batches, for the explanation of a refusal; and, only while a plan is built, the
-# compilers of schemas and patterns (headgate.micro.appliance unloads those again).
+# Imported on first use: for CBOR, for batches, for the explanation of a refusal, for a failed start; and, only while a
+# plan is built, the compilers of schemas and patterns (headgate.micro.appliance unloads those again).
 LAZY = frozenset(
     (
         "headgate.core.cbor",
@@ -21,6 +21,8 @@ LAZY = frozenset(
         "headgate.core.records",
         "headgate.core.schema_compile",
         "headgate.core.schema_explain",
+        "headgate.errors",
+        "headgate.tasks.batches",
     )
 )
 
@@ -207,6 +209,122 @@ class _Lean(ast.NodeTransformer):
         if value is not None and isinstance(node.ctx, ast.Load):
             return ast.Constant(value)
         return self.generic_visit(node)
+
+
+MODULE = """
+_T = DATA
+
+def t(at, n):
+    return _T[at : at + n].decode()
+
+class Table:
+    def __init__(self, at, end, raw):
+        self.a = (at, end, raw)
+
+    def get(self, key, default=None):
+        at, end, raw = self.a
+        row = "\\n%s\\t" % key
+        at = _T.find(row.encode(), at, end)
+        if at < 0:
+            return default
+        at += len(row)
+        data = _T[at : _T.find(b"\\n", at)]
+        return data if raw else data.decode()
+
+    def __getitem__(self, key):
+        return self.get(key)
+"""
+
+
+class Texts(ast.NodeTransformer):
+    """Moves the longer texts in functions into one constant: in RAM each literal is an object, a slice is one only
+    while it is used.
+
+    `data` is what the generated module headgate.texts holds; `t(offset, length)` cuts a text out of it. An f-string
+    becomes t(...).format(...), which is what MicroPython makes of it as well.
+    """
+
+    ROWS = 10  # of a table; a smaller one stays a dict
+    LEAST = 11  # bytes; shorter ones that look like names are identifiers to MicroPython, and shared
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.used = self.table = False
+        self.depth = 0
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        self.depth += 1
+        node.body = [self.visit(statement) for statement in node.body]
+        self.depth -= 1
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = _function
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def _text(self, text: str) -> ast.expr | None:
+        """The expression that gives `text`; None where it stays a literal."""
+        raw = text.encode()
+        if not self.depth or len(raw) < self.LEAST:
+            return None
+        at = self.data.find(raw)
+        if at < 0:
+            at = len(self.data)
+            self.data += raw
+        self.used = True
+        return ast.Call(ast.Name("t", ast.Load()), [ast.Constant(at), ast.Constant(len(raw))], [])
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return (self._text(node.value) if isinstance(node.value, str) else None) or node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        text = ""
+        values: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.Constant):
+                text += str(part.value).replace("{", "{{").replace("}", "}}")
+            elif isinstance(part, ast.FormattedValue) and part.conversion < 0 and part.format_spec is None:
+                text += "{}"
+                values.append(self.visit(part.value))
+            else:
+                return node
+        moved = self._text(text)
+        return ast.Call(ast.Attribute(moved, "format", ast.Load()), values, []) if moved and values else node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        """A table of constants at module level: its text is searched instead of its keys being kept."""
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant) and not isinstance(key.value, bytes)]
+        values = [value.value for value in node.values if isinstance(value, ast.Constant)]
+        kind = type(values[0]) if values else None
+        if (
+            self.depth
+            or len(keys) < max(self.ROWS, len(node.keys))
+            or len(values) != len(keys)
+            or kind not in (str, bytes)
+        ):
+            return self.generic_visit(node)
+        rows = b""
+        for key, value in zip(keys, values, strict=True):
+            rows += b"\n%s\t%s" % (str(key).encode(), value.encode() if isinstance(value, str) else value)
+        at = len(self.data)
+        self.data += rows + b"\n"
+        self.table = True
+        arguments: list[ast.expr] = [ast.Constant(at), ast.Constant(len(self.data)), ast.Constant(kind is bytes)]
+        return ast.Call(ast.Name("Table", ast.Load()), arguments, [])
+
+    def move(self, tree: ast.Module) -> None:
+        """Move the texts of `tree`, and import `t` there if it needs it."""
+        self.used = self.table = False
+        self.visit(tree)
+        names = [ast.alias(name) for name, used in (("t", self.used), ("Table", self.table)) if used]
+        if names:
+            first = 1 if ast.get_docstring(tree) is not None else 0
+            tree.body.insert(first, ast.ImportFrom("headgate.texts", names, 0))
+            ast.fix_missing_locations(tree)
+
+    def module(self) -> str:
+        return MODULE.replace("DATA", repr(self.data))
 
 
 def lean(module: str, source: str, names: Names) -> ast.Module:

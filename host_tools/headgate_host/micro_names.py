@@ -1,8 +1,8 @@
 """Fewer identifiers for the packed appliance: MicroPython keeps each one in a RAM table that doubles when it is full.
 
-Only names that nobody outside can see are changed: those that a single module defines and no other one mentions,
-private ones (`_name`) that each module which has them defines for itself, and parameters that are never passed by keyword. They get short names, the same ones in every module and function. What an
-interpreter's own object has as an attribute, or what occurs as a string, stays.
+Names that only the appliance's own modules give and use get short ones (_0, _1, ...); two names may get the same one if
+no module has both. Parameters that are never passed by keyword become p0, p1, ... What an interpreter's own object has
+as an attribute, what occurs as a string or as a keyword, and what the modules of micro/ mention, stays.
 """
 
 from __future__ import annotations
@@ -123,11 +123,12 @@ class _Rename(ast.NodeTransformer):
         node.names = [self.table.get(name, name) for name in node.names]
         return node
 
-    def visit_alias(self, node: ast.alias) -> ast.AST:
-        if node.asname:
-            node.asname = self.table.get(node.asname, node.asname)
-        elif node.name in self.table:
-            raise ValueError(f"private name {node.name} is imported")
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        for alias in node.names:
+            if alias.asname:
+                alias.asname = self.table.get(alias.asname, alias.asname)
+            if (node.module or "").startswith("headgate"):
+                alias.name = self.table.get(alias.name, alias.name)
         return node
 
 
@@ -179,26 +180,45 @@ class _Parameters(ast.NodeTransformer):
     visit_FunctionDef = visit_AsyncFunctionDef = _function
 
 
-def shorten(trees: dict[str, ast.Module]) -> None:
-    """Rename in place. Keys are dotted module names."""
+def _candidates(trees: dict[str, ast.Module]) -> dict[tuple[str, str], set[str]]:
+    """What may be renamed: (name, module) -> modules in which it means this. The module is "" for a name that means the
+    same in all modules that have it; a private name (`_name`) belongs to each module that defines it."""
     homes: dict[str, set[str]] = {}
-    everything: set[str] = set()
-    strings: set[str] = set()
-    keywords: set[str] = set()
+    fixed = set(FOREIGN)
     for module, tree in trees.items():
         names = set(_identifiers(tree))
-        everything |= names
-        strings |= _strings(tree)
-        keywords |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
         for name in names:
             homes.setdefault(name, set()).add(module)
-    shared = {base for tree in trees.values() for base in _bases(tree)}
-    # A private name may occur in several modules, as long as each of them means its own.
-    defined = {module: _defined(tree) for module, tree in trees.items()}
-    private = {n for n, users in homes.items() if n[:1] == "_" and all(n in defined[user] for user in users)}
+        fixed |= _strings(tree) | {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+        fixed |= set(module.split("."))
+        derived = _bases(tree)
+        if ".micro" in module or derived:
+            fixed |= names
+        for base in derived:
+            fixed |= set(_identifiers(trees[base]))
+    defined = {module: _defined(tree) - fixed for module, tree in trees.items()}
+    found = {}
+    for name in set().union(*defined.values()):
+        givers = {module for module in homes[name] if name in defined[module]}
+        if name.startswith("_") and givers == homes[name]:
+            found |= {(name, module): {module} for module in givers}
+        else:
+            found[(name, "")] = homes[name]
+    return found
+
+
+def shorten(trees: dict[str, ast.Module]) -> None:
+    """Rename in place. Keys are dotted module names."""
+    everything = {name for tree in trees.values() for name in _identifiers(tree)}
+    keywords = {n.arg for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg}
+    tables: dict[str, dict[str, str]] = {module: {} for module in trees}
+    found = _candidates(trees)
+    for name, giver in sorted(found, key=lambda key: (-len(found[key]), key)):
+        where = found[(name, giver)]
+        taken = everything.union(*[set(tables[module].values()) for module in where])
+        short = next(_short(taken, "_"))
+        for module in where:
+            tables[module][name] = short
     for module, tree in trees.items():
-        # Objects of the board's own modules are in the hands of micro/, and derived classes share their names.
-        if ".micro" not in module and module not in shared and not _bases(tree):
-            mine = {name for name in _defined(tree) if homes[name] == {module} or name in private} - strings - keywords
-            _Rename(dict(zip(sorted(mine), _short(everything, "_"), strict=False))).visit(tree)
+        _Rename(tables[module]).visit(tree)
         _Parameters(keywords, everything).visit(tree)

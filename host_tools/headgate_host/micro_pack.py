@@ -85,8 +85,13 @@ def lean_sources(package: Path) -> dict[Path, str]:
     sources = {name: (package / path).read_text(encoding="utf-8") for path, name in names.items()}
     known = micro_lean.survey(sources, bounds(package))
     trees = {name: micro_lean.lean(name, source, known) for name, source in sources.items()}
+    texts = micro_lean.Texts()
+    for tree in trees.values():
+        texts.move(tree)
     micro_names.shorten(trees)
-    return {path: ast.unparse(trees[name]) + "\n" for path, name in names.items()}
+    lean = {path: ast.unparse(trees[name]) + "\n" for path, name in names.items()}
+    lean[Path("texts.py")] = texts.module()
+    return lean
 
 
 def compile_tree(package: Path, target: Path, optimise: int = 3) -> int:

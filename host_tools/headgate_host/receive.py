@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ca-file", metavar="FILE", type=Path, help="CA certificates for mqtts (default: the system's)")
     add("--cert-file", metavar="FILE", type=Path, help="client certificate, with --key-file")
     add("--key-file", metavar="FILE", type=Path, help="its private key")
-    add("--seal-key", metavar="FILE", type=Path, help="private key for sealed batches (headgate keys makes one)")
+    add("--seal-key", metavar="FILE", type=Path, help="private key for sealed batches (headgate keys init --seal)")
     add("--sqlite", metavar="FILE", type=Path, help="append to this database instead of printing")
     add("--count", metavar="N", type=int, default=0, help="end after N messages")
     add("--idle", metavar="SECONDS", type=float, default=0, help="end when nothing came for so long")

@@ -5,11 +5,9 @@ from typing import Any
 
 from headgate import limits
 from headgate.errors import MISSING, CommandError
-from headgate.linux.batch import MESSAGE_MAX, BatchError, Row, decode
+from headgate.linux.batch import MESSAGE_MAX, ZSTD_MAGIC, BatchError, Row, decode
 from headgate.linux.seal import SealError, unseal
 from headgate.linux.uplink_messages import BATCH, JSON, SEALED, STATUS
-
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class Undecodable(Exception):
@@ -48,7 +46,7 @@ def decode_publish(payload: bytes, properties: Any, seal_key: bytes | None) -> l
             raise Undecodable(str(error)) from None
     elif content_type != BATCH and "msg-id" in user:
         return [_single(payload, content_type or JSON, user)]
-    elif content_type != BATCH and payload[:4] != _ZSTD_MAGIC:
+    elif content_type != BATCH and payload[:4] != ZSTD_MAGIC:
         raise Undecodable("neither a batch nor a message with a msg-id")
     return _batch(payload)
 

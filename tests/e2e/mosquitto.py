@@ -36,11 +36,8 @@ class Mosquitto:
             f"allow_anonymous {'true' if anonymous else 'false'}\n"
             "persistence true\n"
             f"persistence_location {folder}/\n"
-            "max_queued_messages 0\n"
-            "log_dest stderr\n"
-            + ("user root\n" if _is_root() else "")
-            +
-            f"{extra}\n"
+            "max_queued_messages 1000000\n"  # 0 means unlimited, and makes 2.0.11 disconnect whom it refuses a message
+            "log_dest stderr\n" + ("user root\n" if _is_root() else "") + f"{extra}\n"
         )
 
     def __enter__(self) -> Mosquitto:
@@ -57,9 +54,7 @@ class Mosquitto:
         program = binary()
         assert program is not None, "mosquitto is not installed"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
-                [program, "-c", str(self.config)], stdout=log, stderr=log, cwd=self.folder
-            )
+            self.process = subprocess.Popen([program, "-c", str(self.config)], stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"mosquitto ended: {self.log.read_text()[-2000:]}"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from headgate_host import stations
 from headgate_host.children import find_mosquitto
 
@@ -32,7 +33,7 @@ def documents(text: str) -> list[dict[str, object]]:
 @needs_mosquitto
 def test_every_message_is_accounted_for(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "--json", "--demo-count", "700", "--demo-rate", "500", "--demo-stations", "50", "--demo-spoil", "0.2"],
+        [*COMMAND, "--json", "--demo-count", "700", "--demo-rate", "500", "--demo-stations", "50", "--demo-spoil=0.2"],
         capture_output=True, text=True, timeout=RUN_S, check=False, cwd=tmp_path, env=environment(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -2,7 +2,7 @@
 # Proof that two commands do everything: makes a minimal Debian root filesystem with nothing but git and python3 added,
 # clones this repository at HEAD into it (only what is committed counts), and types `./dev run` and `./dev test` there.
 #
-#   tests/qemu/bare_rootfs.sh [--suite bookworm|trixie|…] [--only setup|run|test] [--keep] [--work DIR]
+#   tests/qemu/bare_rootfs.sh [--suite bookworm|trixie|…] [--only setup|run|test|ci] [--keep] [--work DIR]
 #
 # Needs root, mmdebstrap and git. Packages come from the mirror that this machine's apt uses, or HEADGATE_DEBIAN_MIRROR.
 # The machine's CA bundle, resolv.conf, pip configuration, PIP_* and proxy variables go along, because the network may
@@ -159,6 +159,10 @@ timed "make the $suite root" make_root
 if [ "$only" = setup ]; then
     timed './dev setup run' inside ./dev setup run
     timed '... the second time' quick run
+    finish PASS
+fi
+if [ "$only" = ci ]; then
+    timed '.ci/run' inside .ci/run
     finish PASS
 fi
 if [ "$only" != test ]; then

@@ -1,10 +1,11 @@
-"""core/cbor.py: the vectors of RFC 8949, everything that is not well-formed, limits, and the end of an item."""
+"""core/cbor.py and cbor_scan.py: the vectors of RFC 8949, what is not well-formed, limits, and the end of an item."""
 
 import binascii
 import unittest
 
 from headgate import limits
 from headgate.core import cbor
+from headgate.core.cbor_scan import MORE, TOO_LARGE, Scanner
 from headgate.core.number import Dec
 
 INF = float("inf")
@@ -262,19 +263,23 @@ class TestEncode(unittest.TestCase):
                 cbor.dumps({"deep": [value]}, True)
 
 
+def item_end(data, pos=0, max_depth=limits.CBOR_DEPTH):
+    return Scanner(max_depth).end(data, pos)
+
+
 class TestItemEnd(unittest.TestCase):
     def test_end_of_every_vector(self):
         for _, text in SAME + DECODED:
             data = unhex(text)
-            self.assertEqual(cbor.item_end(data), len(data), text)
-            self.assertEqual(cbor.item_end(b"\x00\x01" + data + b"\xff", 2), 2 + len(data))
+            self.assertEqual(item_end(data), len(data), text)
+            self.assertEqual(item_end(b"\x00\x01" + data + b"\xff", 2), 2 + len(data))
             for length in range(len(data)):
-                self.assertEqual(cbor.item_end(data[:length]), -1, text)
+                self.assertEqual(item_end(data[:length]), -1, text)
 
     def test_byte_by_byte(self):
         for _, text in SAME + DECODED:
             data = unhex(text)
-            scanner = cbor.Scanner()
+            scanner = Scanner()
             buffer = bytearray(b"pre")
             for byte in data[:-1]:
                 buffer.append(byte)
@@ -290,11 +295,11 @@ class TestItemEnd(unittest.TestCase):
             data = unhex(text)
             found = whole = None
             try:
-                self.assertEqual(cbor.item_end(data), -1, text)
+                self.assertEqual(item_end(data), -1, text)
             except cbor.CBORError as error:
                 whole = error.offset
             # The same verdict byte by byte, at the same place.
-            scanner = cbor.Scanner()
+            scanner = Scanner()
             try:
                 for length in range(1, len(data) + 1):
                     scanner.end(data[:length])
@@ -305,18 +310,18 @@ class TestItemEnd(unittest.TestCase):
     def test_refused_at_once(self):
         for text in ("1c", "ff", "f818", "5f00", "5f7f", "bf00ff", "a1ff", "c0ff"):
             with self.assertRaises(cbor.CBORError):
-                cbor.item_end(unhex(text))
+                item_end(unhex(text))
 
     def test_depth_agrees_with_loads(self):
-        self.assertEqual(cbor.item_end(nested(limits.CBOR_DEPTH)), limits.CBOR_DEPTH + 1)
+        self.assertEqual(item_end(nested(limits.CBOR_DEPTH)), limits.CBOR_DEPTH + 1)
         with self.assertRaises(cbor.CBORError):
-            cbor.item_end(nested(limits.CBOR_DEPTH + 1))
-        self.assertEqual(cbor.item_end(b"\x81\x80", 0, 1), 2)
+            item_end(nested(limits.CBOR_DEPTH + 1))
+        self.assertEqual(item_end(b"\x81\x80", 0, 1), 2)
         with self.assertRaises(cbor.CBORError):
-            cbor.item_end(b"\x81\x81\x00", 0, 1)
+            item_end(b"\x81\x81\x00", 0, 1)
 
     def test_known_length_runs_ahead(self):
-        scanner = cbor.Scanner()
+        scanner = Scanner()
         self.assertEqual(scanner.end(b"\x82\x5a\x00\x10\x00\x00ab"), -1)
         self.assertEqual(scanner.at, 6 + (1 << 20))
         scanner.reset()
@@ -341,9 +346,35 @@ class TestItemEnd(unittest.TestCase):
 
         count = 3000
         buffer = Counting(b"\x9f" + b"\x00" * count + b"\xff")
-        scanner = cbor.Scanner()
+        scanner = Scanner()
         while buffer.size < count + 2:
             buffer.size += 1
             scanner.end(buffer)
         self.assertEqual(scanner.end(buffer), count + 2)
         self.assertLess(buffer.asked, count + 10)
+
+    def test_too_large_however_it_is_cut(self):
+        for text, size, expected in (
+            ("43616263", 4, 4),
+            ("43616263", 3, TOO_LARGE),
+            ("8400000000", 5, 5),
+            ("8400000000", 4, TOO_LARGE),
+            ("8400", 5, MORE),  # could still fit
+            ("8500", 5, TOO_LARGE),  # not any more: five items of a byte at least
+            ("a201", 4, TOO_LARGE),
+            ("9bffffffffffffffff1c", 64, TOO_LARGE),  # before the fault behind it is seen
+            ("5bffffffffffffffff", 64, TOO_LARGE),
+            ("5f41004100ff", 6, 6),
+            ("5f41004100ff", 5, TOO_LARGE),
+            ("9f0000f818", 4, TOO_LARGE),  # the head does not fit: what it holds is not looked at
+            ("c1c1c100", 3, TOO_LARGE),
+        ):
+            data = unhex(text)
+            self.assertEqual(Scanner(max_size=size).end(data), expected, text)
+            scanner = Scanner(max_size=size)
+            found = MORE
+            length = 0
+            while found == MORE and length < len(data):
+                length += 1
+                found = scanner.end(data[:length])
+            self.assertEqual(found, expected, text)

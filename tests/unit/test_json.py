@@ -3,7 +3,7 @@
 import unittest
 
 from headgate import limits
-from headgate.core.json import JSONError, dumps, loads, quoted, utf8_error
+from headgate.core.json import JSONError, dumps, loads, quoted
 from headgate.core.number import Dec
 
 ACCEPTED = [
@@ -414,23 +414,6 @@ class LoadsTest(unittest.TestCase):
         self.assertEqual(loads(b'"' + b"\\n" * 5000 + b'"'), "\n" * 5000)
         self.assertEqual(loads(b'"' + b'\\"' * 5000 + b'"'), '"' * 5000)
         self.assertEqual(loads(b'"' + b"x" * 5000 + b'"'), "x" * 5000)
-
-
-class UTF8Test(unittest.TestCase):
-    def test_offsets(self) -> None:
-        for text, offset in (
-            (b"", -1),
-            (b"abc", -1),
-            (b"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", -1),
-            (b"a\xc3", 1),
-            (b"ab\x80", 2),
-            (b"\xc3\xa9\xed\xa0\x80", 2),
-            (b"\xf0\x9f\x98", 0),
-            (b"\xf0\x9f\x98z", 0),
-        ):
-            self.assertEqual(utf8_error(text), offset)
-        self.assertEqual(utf8_error(b"\xff\xc3\xa9\xff", 1, 3), -1)
-        self.assertEqual(utf8_error(b"\xff\xc3\xa9\xff", 1, 2), 1)
 
 
 class DumpsTest(unittest.TestCase):

@@ -25,6 +25,11 @@ class ProblemTest(unittest.TestCase):
         self.assertEqual(sorted(document), ["status", "title", "type"])
         self.assertEqual(document["title"], "Not Found")
 
+    def test_extension_members(self):
+        document = json.loads(Problem(401, "invalid_token", extra={"reason": "token_expired", "claim": "exp"}).body())
+        self.assertEqual(sorted(document), ["claim", "reason", "status", "title", "type"])
+        self.assertEqual((document["reason"], document["claim"]), ("token_expired", "exp"))
+
     def test_detail_is_escaped(self):
         detail = 'a "quoted"\n\u20ac'
         self.assertEqual(json.loads(Problem(400, "x", detail).body())["detail"], detail)

@@ -49,14 +49,15 @@ BAD = (
 class TestUTF8(unittest.TestCase):
     def test_good(self):
         for data in GOOD:
-            utf8.check(data)
+            self.assertEqual(utf8.fault(data), -1)
             self.assertEqual(utf8.decode(data).encode(), data)
 
     def test_bad_alone_and_inside(self):
         for data in BAD:
-            for text in (data, b"a" + data, data + b"a", b"\xc3\xbc" + data + b"\xc3\xbc"):
-                with self.assertRaises(ValueError):
-                    utf8.check(text)
+            offset = 1 if data[:1] == b"a" else 0
+            for before, after in ((b"", b""), (b"a", b""), (b"", b"a"), (b"\xc3\xbc", b"\xc3\xbc")):
+                text = before + data + after
+                self.assertEqual(utf8.fault(text), len(before) + offset, str(text))
                 with self.assertRaises(ValueError):
                     utf8.decode(text)
 
@@ -64,11 +65,25 @@ class TestUTF8(unittest.TestCase):
         for first in range(0x7E, 256):
             for second in range(0x70, 256, 5):
                 data = bytes([first, second, 0xA0, 0x80])
-                verdicts = []
-                for judge in (utf8.check, utf8.decode):
-                    try:
-                        judge(data)
-                        verdicts.append(True)
-                    except ValueError:
-                        verdicts.append(False)
+                verdicts = [utf8.fault(data) < 0]
+                try:
+                    utf8.decode(data)
+                    verdicts.append(True)
+                except ValueError:
+                    verdicts.append(False)
                 self.assertEqual(verdicts[0], verdicts[1], str(data))
+
+    def test_offsets(self) -> None:
+        for text, offset in (
+            (b"", -1),
+            (b"abc", -1),
+            (b"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", -1),
+            (b"a\xc3", 1),
+            (b"ab\x80", 2),
+            (b"\xc3\xa9\xed\xa0\x80", 2),
+            (b"\xf0\x9f\x98", 0),
+            (b"\xf0\x9f\x98z", 0),
+        ):
+            self.assertEqual(utf8.fault(text), offset)
+        self.assertEqual(utf8.fault(b"\xff\xc3\xa9\xff", 1, 3), -1)
+        self.assertEqual(utf8.fault(b"\xff\xc3\xa9\xff", 1, 2), 1)

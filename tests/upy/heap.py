@@ -8,11 +8,12 @@ import gc
 import sys
 
 MODULES = (
-    "headgate.limits headgate.errors asyncio headgate.core.problem headgate.core.number headgate.core.json "
+    "headgate.limits headgate.errors asyncio headgate.core.number headgate.core.json headgate.core.problem "
     "headgate.core.jwt headgate.core.clock headgate.core.limiter headgate.core.store headgate.core.pattern "
-    "headgate.core.formats headgate.core.schema_check headgate.core.schema_compile headgate.core.schema_explain headgate.core.schema headgate.core.cbor headgate.core.http1 headgate.core.router "
+    "headgate.core.pattern_parse headgate.core.formats headgate.core.schema_check headgate.core.schema_compile "
+    "headgate.core.schema_explain headgate.core.schema headgate.core.cbor headgate.core.http1 headgate.core.router "
     "headgate.core.records headgate.tasks.plan headgate.tasks.sink headgate.tasks.metrics headgate.tasks.cache "
-    "headgate.tasks.streams headgate.tasks.api headgate.tasks.gateway headgate.micro.main"
+    "headgate.tasks.streams headgate.tasks.api headgate.tasks.gateway headgate.micro.arena headgate.micro.appliance"
 )
 
 
@@ -26,7 +27,7 @@ def main(arguments: "list[str]") -> None:
     place = arguments[0]
     if place.endswith(".romfs"):
         sys.path.insert(0, here + "/../../firmware_py/headgate/micro")
-        import rom_start  # noqa: PLC0415 - only on the unix port
+        import rom_start
 
         rom_start.mount(place, "/rom")
         place = "/rom"

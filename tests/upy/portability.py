@@ -202,7 +202,7 @@ ASYNCIO = frozenset(
         "wait_for",
     ]
 )
-ASYNCIO_MICRO = ASYNCIO | {"get_event_loop", "new_event_loop", "sleep_ms", "wait_for_ms", "ThreadSafeFlag"}
+ASYNCIO_MICRO = ASYNCIO | {"core", "get_event_loop", "new_event_loop", "sleep_ms", "wait_for_ms", "ThreadSafeFlag"}
 
 PURE = frozenset(("binascii", "hashlib", "struct"))
 

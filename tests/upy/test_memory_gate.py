@@ -14,9 +14,10 @@ import threading
 from pathlib import Path
 
 import fetch
-import headgate
 import pytest
 from appliance import Appliance, Client, document, free_port, token
+
+import headgate
 from headgate_host import micro_pack
 
 HEAP = "96K"
@@ -51,7 +52,7 @@ class Load(threading.Thread):
     def __init__(self, port: int, number: int, ready: threading.Barrier) -> None:
         super().__init__(daemon=True)
         self.number = number
-        self.random = random.Random(number)  # noqa: S311 - reproducible load
+        self.random = random.Random(number)
         self.ready = ready
         self.port = port
         self.done = 0

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wire
@@ -65,6 +66,38 @@ def test_unauthorised_says_which_claim(server: Server) -> None:
     scope = server.request("POST", POST, GOOD, TYPE, token(scope="publish:any"))
     assert scope.status == 403
     assert scope.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="publish:weather"'
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason", "claim"),
+    [
+        ({"exp": 1700000000}, "token_expired", "exp"),
+        ({"exp": None}, "claim_missing", "exp"),
+        ({"exp": "4000000000"}, "claim_invalid", "exp"),
+        ({"nbf": 3999999999, "exp": 4000000000}, "token_not_yet_valid", "nbf"),
+        ({"sub": "a/b"}, "claim_invalid", "sub"),
+        ({"aud": "somebody"}, "audience_wrong", "aud"),
+        ({"iss": "somebody"}, "issuer_unknown", "iss"),
+        ({"header": {"alg": "none"}}, "alg_refused", "alg"),
+        ({"header": {"alg": "HS256", "kid": "k2"}}, "key_unknown", "kid"),
+        ({"header": {"alg": "HS256", "crit": ["x"]}}, "header_refused", "crit"),
+        ({"secret": b"x" * 32}, "signature_invalid", None),
+    ],
+)
+def test_a_machine_sees_why_a_token_is_refused(
+    server: Server, claims: dict[str, Any], reason: str, claim: str | None
+) -> None:
+    answer = server.request("POST", POST, GOOD, TYPE, token(**claims))
+    document = answer.json()
+    assert (answer.status, document["type"]) == (401, "urn:headgate:problem:invalid_token")
+    assert (document["reason"], document.get("claim")) == (reason, claim)
+    assert set(document) - {"claim"} == {"type", "title", "status", "detail", "instance", "reason"}
+
+
+def test_no_token_has_no_reason(server: Server) -> None:
+    document = server.request("POST", POST, GOOD, TYPE, None).json()
+    assert document["type"] == "urn:headgate:problem:missing_token"
+    assert set(document) == {"type", "title", "status", "instance"}
 
 
 def test_validate_stores_nothing(server: Server) -> None:

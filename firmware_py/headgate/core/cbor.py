@@ -1,4 +1,4 @@
-"""CBOR (RFC 8949): strict decoder, shortest encoder, and an incremental search for the end of an item (RFC 8742).
+"""CBOR (RFC 8949): strict decoder and shortest encoder. Where an item ends in a stream: cbor_scan.py.
 
 Data model: unsigned/negative integers and bignums (tags 2, 3) are int; decimal fractions (tag 4) are int or Dec, both
 ways and exactly; byte strings bytes; text str; arrays list; maps dict; false/true/null False/True/None; `undefined`
@@ -16,26 +16,20 @@ import struct
 
 from headgate import limits
 from headgate.core import utf8
+from headgate.core.cbor_scan import CBORError
 from headgate.core.number import Dec, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ("CBORError", "Simple", "Tag", "dumps", "loads", "undefined")
+
 # Major types, RFC 8949 section 3.1; the open containers of the decoder carry these as their kind.
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 3, 4, 5, 6, 7
 _INDEFINITE = 31  # additional information of indefinite lengths, and of "break" in major type 7
 _BREAK = 0xFF
 _WORD = 1 << 64  # first value that does not fit the argument of a head
-
-
-class CBORError(ValueError):
-    """Refused input or value. `offset`: byte of the item that is wrong (0 when encoding)."""
-
-    def __init__(self, reason: str, offset: int = 0) -> None:
-        super().__init__(f"{reason} at byte {offset}")
-        self.reason = reason
-        self.offset = offset
 
 
 class Tag:
@@ -97,7 +91,7 @@ def _half(bits: int) -> float:
     exponent = bits >> 10 & 31
     fraction = bits & 1023
     if exponent == 0:
-        value = fraction / 16777216  # 2**24, exact
+        value = fraction / 16777216  # portable: CBOR has floats; 2**24, exact
         return -value if bits >> 15 else value
     exponent = 255 if exponent == 31 else exponent + 112  # rebias from 15 to 127
     single = bits >> 15 << 31 | exponent << 23 | fraction << 13
@@ -284,97 +278,6 @@ def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each woul
             if pos != size:
                 raise CBORError("bytes after the item", pos)
             return value
-
-
-class Scanner:
-    """Finds where one item ends in a buffer that grows, reading no head twice.
-
-    `end(data, pos)` is called again whenever more bytes have come, with the item's first byte at data[pos]; only
-    structure is checked. `at`: how many bytes the item is known to have so far, which may be more than have arrived:
-    a splitter can refuse an announced string that is too long for it without waiting for the string.
-    """
-
-    __slots__ = ("_open", "at", "max_depth")
-
-    def __init__(self, max_depth: int = limits.CBOR_DEPTH) -> None:
-        self.max_depth = max_depth
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the item: the next call of `end` is about another one."""
-        self.at = 0
-        # Items each open container still waits for: n of a definite one; of an indefinite one -1 array, -2 map before
-        # a key, -3 map before a value, -4 byte string, -5 text string. The outermost entry is the item itself.
-        self._open = [1]
-
-    def end(self, data: bytes, pos: int = 0) -> int:
-        """Index past the item at `pos`, or -1: more bytes are needed. CBORError: no bytes can make this an item."""
-        waiting = self._open
-        size = len(data) - pos
-        while True:
-            while waiting and waiting[-1] == 0:
-                waiting.pop()
-            at = self.at
-            if not waiting:
-                return pos + at if at <= size else -1
-            if at >= size:
-                return -1
-            initial = data[pos + at]
-            major = initial >> 5
-            info = initial & 31
-            argument = info
-            head = 1
-            if 24 <= info < 28:
-                head = 1 + (1 << (info - 24))
-                if size - at < head:
-                    return -1
-                argument = int.from_bytes(data[pos + at + 1 : pos + at + head], "big")
-                if major == _SIMPLE and info == 24 and argument < 32:
-                    raise CBORError("simple value below 32 in two bytes", pos + at)
-            elif info >= 28 and (info != _INDEFINITE or major < _BYTES or major == _TAG):
-                raise CBORError("reserved additional information", pos + at)
-            self._take(major, info, argument, pos + at)
-            self.at = at + head
-            if major in (_BYTES, _TEXT) and info != _INDEFINITE:
-                self.at += argument
-
-    def _take(self, major: int, info: int, argument: int, offset: int) -> None:
-        """Account for one head in the open containers."""
-        waiting = self._open
-        top = waiting[-1]
-        if major == _SIMPLE and info == _INDEFINITE:
-            if top >= 0 or top == -3:
-                raise CBORError("unexpected break", offset)
-            waiting.pop()
-            return
-        if top > 0:
-            waiting[-1] = top - 1
-        elif top <= -4:
-            if major != -2 - top or info == _INDEFINITE:
-                raise CBORError("chunk is not a definite-length string of the same type", offset)
-        elif top < -1:
-            waiting[-1] = -5 - top  # key and value by turns
-        more = 0
-        if major == _TAG:
-            more = 1
-        elif info == _INDEFINITE:
-            more = (-4, -5, -1, -2)[major - _BYTES]
-        elif major == _ARRAY:
-            more = argument
-        elif major == _MAP:
-            more = 2 * argument
-        if more:
-            if len(waiting) > self.max_depth:
-                raise CBORError("nested too deeply", offset)
-            waiting.append(more)
-
-
-def item_end(data: bytes, pos: int = 0, max_depth: int = limits.CBOR_DEPTH) -> int:
-    """Index past the item at `pos`, -1 when more bytes are needed; CBORError when it is not well-formed.
-
-    Starts from the item's first byte at each call: for a buffer that grows, keep a Scanner.
-    """
-    return Scanner(max_depth).end(data, pos)
 
 
 def _head(out: bytearray, major: int, argument: int) -> None:

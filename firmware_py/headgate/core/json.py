@@ -6,6 +6,7 @@ of these with the byte offset and a reason. Portable: it works on bytes, and the
 """
 
 from headgate import limits
+from headgate.core import utf8
 from headgate.core.number import Dec, make
 
 _QUOTE = 0x22
@@ -46,56 +47,6 @@ class JSONError(ValueError):
         self.offset = offset
 
 
-def _decodes_strictly() -> bool:
-    try:
-        b"\xed\xa0\x80".decode()
-    except UnicodeError:
-        return True
-    return False
-
-
-# MicroPython decodes overlong forms and surrogates without complaint: there a string that is not ASCII is walked.
-_STRICT_DECODER = _decodes_strictly()
-
-
-def utf8_error(  # noqa: PLR0912 (one branch for each row of the RFC's table)
-    data: "bytes | bytearray | memoryview", start: int = 0, end: int = -1
-) -> int:
-    """The offset of the first byte sequence in data[start:end] that is not UTF-8 (RFC 3629 section 4), or -1."""
-    if end < 0:
-        end = len(data)
-    i = start
-    while i < end:
-        c = data[i]
-        if c < 0x80:  # noqa: PLR2004 (the bytes of RFC 3629 section 4 read best as they are, here and below)
-            i += 1
-            continue
-        low, high = 0x80, 0xBF  # bounds of the second byte: they exclude overlong forms, surrogates, > U+10FFFF
-        if 0xC2 <= c <= 0xDF:  # noqa: PLR2004
-            more = 1
-        elif 0xE0 <= c <= 0xEF:  # noqa: PLR2004
-            more = 2
-            if c == 0xE0:  # noqa: PLR2004
-                low = 0xA0
-            elif c == 0xED:  # noqa: PLR2004
-                high = 0x9F
-        elif 0xF0 <= c <= 0xF4:  # noqa: PLR2004
-            more = 3
-            if c == 0xF0:  # noqa: PLR2004
-                low = 0x90
-            elif c == 0xF4:  # noqa: PLR2004
-                high = 0x8F
-        else:
-            return i
-        if i + more >= end or not low <= data[i + 1] <= high:
-            return i
-        for k in range(i + 2, i + 1 + more):
-            if not 0x80 <= data[k] <= 0xBF:  # noqa: PLR2004
-                return i
-        i += 1 + more
-    return -1
-
-
 def loads(
     data: "bytes | bytearray | memoryview", max_depth: int = limits.JSON_DEPTH, duplicates: bool = False
 ) -> object:
@@ -113,12 +64,13 @@ def loads(
     except IndexError:  # the parser reads on until the data ends: no bounds check in its inner loops
         raise JSONError("unexpected end" if data.strip(_WHITE) else "empty document", len(data)) from None
     except UnicodeError:
-        raise JSONError("invalid UTF-8", utf8_error(data)) from None
+        raise JSONError("invalid UTF-8", utf8.fault(data)) from None
 
 
 def _parse(data: bytes, max_depth: int, duplicates: bool) -> object:  # noqa: PLR0912, PLR0915 (calls cost most here)
-    # A document with nothing to unescape or to refuse in it lets every string be cut out as it stands.
-    plain = data.find(b"\\") < 0 and min(data or b"\0") >= _SPACE and (_STRICT_DECODER or max(data) <= _LAST_ASCII)
+    # A document with nothing to unescape or to refuse in it lets every string be cut out as it stands. (MicroPython
+    # decodes overlong forms and surrogates without complaint: there a string that is not ASCII is walked.)
+    plain = data.find(b"\\") < 0 and min(data or b"\0") >= _SPACE and (utf8.STRICT_DECODER or max(data) <= _LAST_ASCII)
     stack: list[object] = []  # the containers around `box`
     box: object = None  # the innermost open container
     items: list[object] = []  # box as a list, or
@@ -318,8 +270,8 @@ def _string(data: bytes, i: int) -> "tuple[str, int]":  # noqa: PLR0912 (a gramm
                     i += 1
                 raise JSONError("control character in a string", i)
             text = part.decode()
-            if not _STRICT_DECODER and len(text) != len(part):
-                bad = utf8_error(data, i, end)
+            if not utf8.STRICT_DECODER and len(text) != len(part):
+                bad = utf8.fault(data, i, end)
                 if bad >= 0:
                     raise JSONError("invalid UTF-8", bad)
             parts.append(text)

@@ -53,7 +53,6 @@ TITLES = {
     "missing_token": "A bearer token is needed",
     "no_last_value": "No last value of this client",
     "not_cached": "No such key in the cache",
-    "not_ready": "Not ready",
     "not_stored": "The message was not stored",
     "outbox_full": "The outbox is full",
     "out_of_memory": "Out of memory, try again",
@@ -68,8 +67,9 @@ TITLES = {
 
 class Problem(Exception):
     """`status`: HTTP status; `code`: slug; `detail`: one sentence about this occurrence; `headers`: extra response
-    fields; `errors`: violations, each {"instance": pointer, "schema": pointer, "message": text}; `close`: the
-    connection cannot go on after it (the rest of the input has no known frame)."""
+    fields; `errors`: violations, each {"instance": pointer, "schema": pointer, "message": text}; `extra`: further
+    members of the body (RFC 9457 section 3.2); `close`: the connection cannot go on after it (the rest of the input has
+    no known frame)."""
 
     def __init__(  # noqa: PLR0913 - all but the first two are rare, and named
         self,
@@ -79,6 +79,7 @@ class Problem(Exception):
         *,
         headers: "list[tuple[bytes, bytes]] | None" = None,
         errors: "list[dict[str, object]] | None" = None,
+        extra: "dict[str, object] | None" = None,
         close: bool = False,
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
@@ -87,6 +88,7 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or []
         self.errors = errors
+        self.extra = extra
         self.close = close
 
     def title(self) -> str:
@@ -105,4 +107,6 @@ class Problem(Exception):
             document["instance"] = instance
         if self.errors is not None:
             document["errors"] = self.errors
+        if self.extra:
+            document.update(self.extra)
         return json.dumps(document)

@@ -13,17 +13,19 @@ def _decoder_is_strict() -> bool:
         return True
 
 
-_STRICT = _decoder_is_strict()
+STRICT_DECODER = _decoder_is_strict()
 
 
-def check(data: bytes) -> None:  # noqa: PLR0912 - the rows of the table
-    """ValueError unless `data` is well-formed UTF-8 (Unicode 15 table 3-7)."""
-    pos = 0
-    size = len(data)
-    while pos < size:
-        lead = data[pos]
-        pos += 1
+def fault(  # noqa: PLR0912 - the rows of the table
+    data: "bytes | bytearray | memoryview", start: int = 0, end: int = -1
+) -> int:
+    """The offset of the first sequence in data[start:end] that is not well-formed (Unicode 15 table 3-7), or -1."""
+    if end < 0:
+        end = len(data)
+    while start < end:
+        lead = data[start]
         if lead < 0x80:
+            start += 1
             continue
         low = 0x80  # bounds of the first continuation byte; the lead byte can make them narrower
         high = 0xBF
@@ -42,15 +44,14 @@ def check(data: bytes) -> None:  # noqa: PLR0912 - the rows of the table
             elif lead == 0xF4:
                 high = 0x8F
         else:
-            raise ValueError("invalid UTF-8")
-        if size - pos < more:
-            raise ValueError("invalid UTF-8")
-        for byte in data[pos : pos + more]:
-            if not low <= byte <= high:
-                raise ValueError("invalid UTF-8")
-            low = 0x80
-            high = 0xBF
-        pos += more
+            return start
+        if start + more >= end or not low <= data[start + 1] <= high:
+            return start
+        for at in range(start + 2, start + 1 + more):
+            if not 0x80 <= data[at] <= 0xBF:
+                return start
+        start += 1 + more
+    return -1
 
 
 def decode(data: bytes) -> str:
@@ -58,6 +59,6 @@ def decode(data: bytes) -> str:
     text = str(data, "utf-8")
     # As many characters as bytes: all of them are ASCII (a lenient decoder counts lead bytes, and each needs a
     # continuation byte that is not counted).
-    if not _STRICT and len(text) != len(data):
-        check(data)
+    if not STRICT_DECODER and len(text) != len(data) and fault(data) >= 0:
+        raise ValueError("invalid UTF-8")
     return text

@@ -6,7 +6,6 @@ last, for it may take as long as it likes. Order of stop: gateway (answer what w
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import signal
@@ -15,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headgate import __version__, _accel, errors
+from headgate import __version__, _accel, errors, limits
 from headgate.core.clock import Clock
-from headgate.linux import config_plan, ntp, tls
+from headgate.linux import config_plan, lean, ntp, tls
 from headgate.linux.config_rules import Config
+from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.supervisor import Supervisor, Watchdog
 from headgate.linux.systemd import Notifier
@@ -83,31 +83,43 @@ class App:
                 info=self.info,
                 report=report,
             )
-            await self._listen()
             undo.push_async_callback(self.gateway.drain, 0)
+            self._listen()
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
             self._start_uplink()
             self.supervisor.start()
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         listen = self.config.listen
         context = tls.server_context(listen.tls_cert, listen.tls_key) if listen.https else None
+        maximum = self._connections()
+        table: set[Any] = set()
         for scheme, address in [("http", a) for a in listen.http] + [("https", a) for a in listen.https]:
+            secure = context if scheme == "https" else None
+            listener = Listener(self.gateway, table, maximum, context=secure, handshake_s=listen.head_ms / 1000)
+            self.gateway.add_server(listener)
             try:
-                server = await self.gateway.start(address.host, address.port, context if scheme == "https" else None)
+                listener.open(address.host, address.port)
             except OSError as error:
-                await self.gateway.drain(0)
                 reason = error.strerror or str(error)
                 raise errors.CommandError(
                     errors.NETWORK,
                     f"cannot listen on {address}: {reason}",
                     "Stop the program that uses it, or change [listen] (or --listen)",
                 ) from None
-            port = server.sockets[0].getsockname()[1]
+            port = listener.sockets[0].getsockname()[1]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
             self.urls.append(f"{scheme}://{type(address)(host, port)}")
+
+    def _connections(self) -> int:
+        """How many may be open at a time, those that are told that there are too many included."""
+        wanted = self.config.listen.connections + limits.REFUSALS
+        maximum = max(allow_descriptors(wanted + RESERVE) - RESERVE, 1)
+        if maximum < wanted:
+            log.warning("only %d connections at a time: the system allows no more open files (ulimit -n)", maximum)
+        return maximum
 
     def _start_uplink(self) -> None:
         self.uplink = Uplink(self.outbox, self.config) if self.config.uplink.url is not None else None
@@ -227,8 +239,7 @@ async def _run(config: Config, load: Loader, as_json: bool) -> None:
     app = App(config, load)
     await app.start()
     announce(app, as_json=as_json)
-    gc.collect()
-    gc.freeze()  # what start-up made stays: later collections need not look at it
+    lean.give_memory_back()
     await app.run()
 
 

@@ -16,7 +16,7 @@ VERSION = 1
 PLAIN = 0  # codec tags, stored beside each blob
 ZSTD = 1
 LEVEL = 1  # on batches of short JSON messages as small as 3, in a quarter of its memory (0.1 MiB)
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WINDOW_MAX = 1 << 25  # bytes; what a decoder may have to allocate: our own frames never exceed their content
 _HEADER_PARTS = 4
 MESSAGE_MAX = 2**53 - 1  # of boot and sequence: exact in every JSON reader
@@ -58,7 +58,7 @@ def encode(batch: Batch) -> tuple[int, bytes]:
 
 def decode(blob: bytes, max_bytes: int = limits.BATCH_DECODED) -> Batch:
     """Every field is checked: the blob may come from a damaged disk or from a stranger. Raises BatchError."""
-    if blob[:4] == _ZSTD_MAGIC:
+    if blob[:4] == ZSTD_MAGIC:
         blob = _decompress(blob, max_bytes)
     elif len(blob) > max_bytes:
         raise BatchError(f"batch of {len(blob)} bytes, limit {max_bytes}")

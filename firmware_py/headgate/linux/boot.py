@@ -5,19 +5,20 @@ counter start again: ids that come twice are taken for replays by `headgate rece
 """
 
 import os
-import secrets
 import time
 from binascii import crc32
 from pathlib import Path
 from typing import NamedTuple
 
+from headgate import limits
+from headgate.linux import atomic_file
+from headgate.tasks.plan import is_name
+
 FILE = "boot"
 _MAGIC = "headgate-boot 1"
 _RANDOM_BITS = 12
-_BUILD_FLOOR_MS = 1_764_000_000_000  # Unix ms; no clock of a running appliance is rightly before this
+_FLOOR_MS = limits.CLOCK_FLOOR_S * 1000
 _LINES = 4
-_APPLIANCE_MAX = 64  # characters
-_APPLIANCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 class Identity(NamedTuple):
@@ -26,11 +27,6 @@ class Identity(NamedTuple):
     appliance: str
     boot: int
     note: str
-
-
-def valid_appliance(name: str) -> bool:
-    """Letters, digits, `-`, `_`, `.`; at most 64: safe in a topic, a file name and a message id."""
-    return 0 < len(name) <= _APPLIANCE_MAX and set(name) <= _APPLIANCE_CHARACTERS
 
 
 def read(state_dir: Path) -> tuple[str, int] | None:
@@ -46,7 +42,7 @@ def read(state_dir: Path) -> tuple[str, int] | None:
     appliance, boot, check = (line.partition(" ")[2] for line in lines[1:])
     if names != ["appliance", "boot", "crc32"] or check != _check(lines[1], lines[2]):
         return None
-    if not valid_appliance(appliance) or not boot.isdigit() or int(boot) == 0:
+    if not is_name(appliance) or not boot.isdigit() or int(boot) == 0:
         return None
     return appliance, int(boot)
 
@@ -55,22 +51,7 @@ def write(state_dir: Path, appliance: str, boot: int) -> None:
     """Replaces the file in one step; on disk when it returns. Raises OSError, the old file is intact then."""
     lines = [f"appliance {appliance}", f"boot {boot}"]
     text = "\n".join([_MAGIC, *lines, f"crc32 {_check(*lines)}"]) + "\n"
-    temporary = state_dir / (FILE + ".new")
-    with temporary.open("wb") as file:
-        file.write(text.encode("ascii"))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(state_dir / FILE)
-    sync_directory(state_dir)
-
-
-def sync_directory(path: Path) -> None:
-    """A new or renamed name is on disk only after its directory is."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_file.write(state_dir / FILE, text.encode("ascii"))
 
 
 def start(state_dir: Path, configured: str, database: tuple[str, int] | None, *, first_run: bool) -> Identity:
@@ -97,13 +78,13 @@ def _unused_count(now_ms: int) -> int:
     """Above every honest count of starts and, with a clock that works, above every number made here before; random
     bits keep two numbers apart that are made at the same time or by a clock that is wrong. Below 2**53: exact in JSON.
     """
-    if now_ms < _BUILD_FLOOR_MS:
-        now_ms = _BUILD_FLOOR_MS // 2 + secrets.randbelow(_BUILD_FLOOR_MS // 2)
-    return (now_ms << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
+    if now_ms < _FLOOR_MS:
+        now_ms = _FLOOR_MS // 2 + int.from_bytes(os.urandom(8), "big") % (_FLOOR_MS // 2)
+    return (now_ms << _RANDOM_BITS) + int.from_bytes(os.urandom(2), "big") % (1 << _RANDOM_BITS)
 
 
 def random_appliance() -> str:
-    return "hg" + secrets.token_hex(8)
+    return "hg" + os.urandom(8).hex()
 
 
 def _check(*lines: str) -> str:

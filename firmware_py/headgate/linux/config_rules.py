@@ -145,7 +145,7 @@ class Issuer:
         "public_keys",
         v.paths(),
         None,
-        "EdDSA: files with one Ed25519 public key each, as `headgate keys` makes them. Not on MicroPython.",
+        "EdDSA: files with one Ed25519 public key each, made by `headgate keys init --eddsa`. Not on MicroPython.",
     )
     jwks_file: Path | None = key(
         "jwks_file", v.path(), None, "A JSON Web Key Set (RFC 7517) with HS256 (`oct`) or EdDSA (`OKP`) keys."

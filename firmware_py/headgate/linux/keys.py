@@ -19,7 +19,7 @@ from pathlib import Path
 from headgate.core import base64url, json
 from headgate.core.jwt import EDDSA, HS256, Key
 from headgate.errors import MISSING, CommandError
-from headgate.linux import ed25519
+from headgate.linux import atomic_file, ed25519
 
 HS256_FILE = "device.key"
 EDDSA_FILE = "device-eddsa.key"
@@ -39,45 +39,14 @@ def keys_dir(state_dir: Path) -> Path:
 
 
 def write_key(path: Path, key: bytes, *, private: bool = True, force: bool = False) -> bool:
-    """Write one key file, on disk when this returns; False (and nothing done) if there is one and not `force`.
-
-    The content goes to a new file first (O_EXCL, so nobody else's) that then gets its name in one step: whoever looks
-    at any moment, even after a power cut, finds no file, or all of it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write one key file, on disk when this returns; False (and nothing done) if there is one and not `force`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # of a process that died
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if private else 0o644
-        )
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(base64url.encode(key) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            if force:
-                temporary.replace(path)
-            else:
-                os.link(temporary, path)  # unlike rename, fails when the name is taken
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        return atomic_file.write(path, base64url.encode(key) + b"\n", mode=0o600 if private else 0o644, replace=force)
     except OSError as error:
         raise CommandError(
             MISSING, f"cannot write the key {path}: {error.strerror}", "Choose another directory with --dir or --state"
         ) from None
-    return True
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def ensure_hs256(path: Path, *, force: bool = False) -> bool:

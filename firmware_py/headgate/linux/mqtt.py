@@ -14,7 +14,6 @@ idle appliance or cost memory; tests/unit/cpython/test_mqtt.py guards that the p
 import asyncio
 import ipaddress
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from headgate import limits
+from headgate.linux.worker import Worker
 
 if TYPE_CHECKING:
     import ssl
@@ -51,6 +51,7 @@ REASONS = {
     0x97: "quota exceeded",
     0x99: "payload format invalid",
 }
+_KEEPALIVE_TIMEOUT = 0x8D
 _READ = 65536  # bytes asked of the socket at a time
 _PING_SLACK_S = 0.01  # so that a wake-up for the keep-alive finds it due
 
@@ -154,6 +155,7 @@ class Link(aiomqtt.Client):
         self.inflight_limit = RECEIVE_MAXIMUM
         self.maximum_packet = 0  # bytes; 0: the broker names no limit
         self.session_present = False
+        self.ended_by_broker = False  # a DISCONNECT or the end of the stream, and not a timeout or ourselves
         self._handler = on_message
         self._acks: dict[int, asyncio.Future[int]] = {}
         self._inbound = b""
@@ -248,6 +250,8 @@ class Link(aiomqtt.Client):
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttCodeError(reason_code, "Disconnected"))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if not self.lost.done():
+            self.ended_by_broker = _code(reason_code) != _KEEPALIVE_TIMEOUT
         self._over(BrokerError(f"disconnected: {reason_code}", _code(reason_code)))
 
     async def _misc_loop(self) -> None:
@@ -428,35 +432,13 @@ async def _addresses(host: str, port: int) -> "list[tuple[int, Any]]":
     try:
         literal = ipaddress.ip_address(host)
     except ValueError:
-        found = await _in_passing_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        # Looked up once per connection: the thread and its memory go when that is done, unlike an executor's.
+        resolver = Worker("resolve")
+        answer = resolver.call(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        resolver.stop(wait=False)
+        found = await answer
         return [(family, address) for family, _, _, _, address in found]
     return [(socket.AF_INET6 if literal.version == 6 else socket.AF_INET, (host, port))]  # noqa: PLR2004
-
-
-async def _in_passing_thread(function: Callable[[], Any]) -> Any:
-    """A name is looked up once per connection: the thread and its memory go when it is done, unlike an executor's."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        result, failure = None, None
-        try:
-            result = function()
-        except Exception as error:
-            failure = error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=work, name="resolve", daemon=True).start()
-    return await future
 
 
 async def _handshake(plain: socket.socket, broker: Broker) -> socket.socket:

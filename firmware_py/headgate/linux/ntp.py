@@ -6,7 +6,6 @@ a flash block bears tens of thousands.
 """
 
 import logging
-import os
 import struct
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from headgate import limits
 from headgate.core.clock import TRUSTED, UNSET, Clock
+from headgate.linux import atomic_file
 
 log = logging.getLogger("headgate.clock")
 
@@ -65,13 +65,8 @@ def load_floor(path: Path) -> int:
 
 def save_floor(path: Path, floor_s: int) -> None:
     """Keep a time, in one step. A failure is logged: the next start then begins with an older floor, no worse."""
-    temporary = path.with_name(path.name + ".new")
     try:
-        with temporary.open("wb") as file:
-            file.write(b"%d\n" % floor_s)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        atomic_file.write(path, b"%d\n" % floor_s)
     except OSError as error:
         log.warning("cannot keep the time in %s: %s", path, error.strerror)
 

@@ -14,17 +14,9 @@ from pathlib import Path
 from headgate import limits
 from headgate.core.problem import Problem
 from headgate.linux.batch import Batch
-from headgate.linux.outbox_db import (
-    DROP_OLDEST,
-    Committed,
-    Database,
-    Fetched,
-    Ledger,
-    OutboxConfig,
-    StoredBatch,
-    Work,
-)
+from headgate.linux.outbox_db import Database
 from headgate.linux.outbox_schema import StorageFailed
+from headgate.linux.outbox_types import DROP_OLDEST, Committed, Fetched, Ledger, OutboxConfig, StoredBatch, Work
 from headgate.linux.worker import Worker
 from headgate.tasks.sink import Receipt, Record, Ticket
 
@@ -76,7 +68,7 @@ class Outbox:
         self._pending: deque[Entry] = deque()
         self._pending_bytes = 0  # of _pending and of the batch being committed
         self._delivered: dict[int, asyncio.Future[None]] = {}
-        self._shrunk: dict[int, tuple[Batch, asyncio.Future[None]]] = {}
+        self._shrunk: dict[int, tuple[Batch, asyncio.Future[None], bool]] = {}  # rest, done, offer again at once
         self._deletion_at: float | None = None
         self._busy: set[int] = set()  # handed out by next_batch and not given back
         self._cursor = 0  # next_batch looks above this id
@@ -141,7 +133,7 @@ class Outbox:
             self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
         await self._worker.call(self._database.close)
         self._worker.stop()
-        for future in [*self._delivered.values(), *(future for _, future in self._shrunk.values())]:
+        for future in [*self._delivered.values(), *(future for _, future, _ in self._shrunk.values())]:
             future.cancel()
 
     # -- accepting
@@ -265,7 +257,7 @@ class Outbox:
         self._sweep = False
         now_s, state = self._clock()
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
-        rest = [(identity, batch) for identity, (batch, _) in shrunk.items()]
+        rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
         work = Work(entries, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
         self._commit_since = self._loop.time()
         try:
@@ -283,10 +275,15 @@ class Outbox:
         self._succeeded(committed)
         for entry, outcome in zip(entries, committed.outcomes, strict=True):
             self._resolve(entry, outcome)
-        for identity, future in [*delivered.items(), *((identity, future) for identity, (_, future) in shrunk.items())]:
+        for identity, future in delivered.items():
             self._busy.discard(identity)
-            if not future.done():
-                future.set_result(None)
+            _ring(future)
+        for identity, (_, future, offer) in shrunk.items():
+            self._busy.discard(identity)
+            if offer:
+                self._cursor = min(self._cursor, identity - 1)
+                self._arrival.set()
+            _ring(future)
         if None in committed.outcomes:
             self._arrival.set()
 
@@ -375,10 +372,10 @@ class Outbox:
         refuses; the batch is not offered again meanwhile."""
         await asyncio.shield(self.delivered_soon(batch))
 
-    async def delivered_part(self, batch: StoredBatch, rest: Batch) -> None:
-        """The broker has it all but `rest` (rows of the same batch): only they stay stored. Like `delivered`, and the
-        batch counts as deferred."""
-        await asyncio.shield(self.delivered_part_soon(batch, rest))
+    async def delivered_part(self, batch: StoredBatch, rest: Batch, *, offer: bool = False) -> None:
+        """The broker has it all but `rest` (rows of the same batch): only they stay stored. Like `delivered`; the batch
+        counts as deferred then, or as given back if `offer`."""
+        await asyncio.shield(self.delivered_part_soon(batch, rest, offer=offer))
 
     def delivered_soon(self, batch: StoredBatch) -> "asyncio.Future[None]":
         """`delivered` for who need not wait."""
@@ -386,9 +383,9 @@ class Outbox:
         self._deletion_due()
         return future
 
-    def delivered_part_soon(self, batch: StoredBatch, rest: Batch) -> "asyncio.Future[None]":
+    def delivered_part_soon(self, batch: StoredBatch, rest: Batch, *, offer: bool = False) -> "asyncio.Future[None]":
         """`delivered_part` for who need not wait."""
-        _, future = self._shrunk.setdefault(batch.id, (rest, self._loop.create_future()))
+        _, future, _ = self._shrunk.setdefault(batch.id, (rest, self._loop.create_future(), offer))
         self._replay_up_to = max(self._replay_up_to, batch.id)
         self._deletion_due()
         return future

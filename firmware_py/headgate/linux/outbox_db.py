@@ -11,106 +11,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
 from headgate import limits
 from headgate.errors import STATE, CommandError
-from headgate.linux import boot, outbox_keys, outbox_rescue
+from headgate.linux import atomic_file, boot, outbox_keys, outbox_rescue
 from headgate.linux import outbox_schema as schema
 from headgate.linux.batch import Batch, Row, checksum, encode
 from headgate.linux.outbox_schema import Damaged, StorageFailed
-from headgate.tasks.sink import Record
+from headgate.linux.outbox_types import DROP_OLDEST, Committed, Entry, Fetched, Ledger, OutboxConfig, StoredBatch, Work
+from headgate.tasks.plan import is_name
 
 RESERVE = "outbox.reserve"
 LOCK = "outbox.lock"
-REJECT, DROP_OLDEST = "reject", "drop-oldest"
 _WEAR_EVERY = 64  # transactions between two looks at /proc
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxConfig:
-    """Budget and batching. `max_hours` 0: messages never expire; `when_full`: "reject" | "drop-oldest"."""
-
-    max_bytes: int = 256 * 1024 * 1024
-    max_hours: int = 168
-    when_full: str = REJECT
-    batch_records: int = limits.BATCH_RECORDS
-    batch_bytes: int = limits.BATCH_BYTES
-    linger_ms: int = limits.BATCH_LINGER_MS
-    memory_linger_ms: int = limits.MEMORY_LINGER_MS
-    buffer_records: int = limits.OUTBOX_BUFFER_RECORDS
-    buffer_bytes: int = limits.OUTBOX_BUFFER_BYTES
-    key_hours: int = limits.IDEMPOTENCY_HOURS
-    keys: int = limits.IDEMPOTENCY_KEYS
-    reserve_bytes: int = limits.OUTBOX_RESERVE_BYTES
-
-
-class Entry(Protocol):
-    """One accepted message on its way to disk."""
-
-    seq: int
-    record: Record
-
-
-class StoredBatch(NamedTuple):
-    """`blob`: the stored form, which is the wire form; `replay`: it may have reached the broker before."""
-
-    id: int
-    records: int
-    codec: int
-    blob: bytes
-    replay: bool
-
-
-class Ledger(NamedTuple):
-    """Messages since the state directory was made; bytes where the name says so (see outbox_schema.py)."""
-
-    accepted: int
-    delivered: int
-    expired: int
-    dropped: int
-    stored_bytes: int
-    payload_bytes: int
-    written_bytes: int
-    quarantined: int
-
-    @property
-    def stored(self) -> int:
-        return self.accepted - self.delivered - self.expired - self.dropped
-
-
-LEDGER_SQL = ", ".join(Ledger._fields)
+_LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_SET = ", ".join(f"{name} = ?" for name in Ledger._fields)
-
-
-class Work(NamedTuple):
-    """One transaction. `shrunk`: batches of which only this rest stays; `busy`: ids that are being sent right now."""
-
-    entries: Sequence[Entry]
-    delivered: Collection[int]
-    shrunk: Sequence[tuple[int, Batch]]
-    busy: Collection[int]
-    now_s: int
-    trusted: bool
-
-
-class Committed(NamedTuple):
-    """`outcomes`, one per entry: None stored, str replayed with that seq, False key reused for another body.
-    `oldest_s`: Unix s at which the oldest stored batch was stored, None when there is none or it is not known."""
-
-    outcomes: list[str | bool | None]
-    ledger: Ledger
-    oldest_s: int | None
-
-
-class Fetched(NamedTuple):
-    batch: StoredBatch | None
-    ledger: Ledger
-    oldest_s: int | None
 
 
 def _no_log(level: str, text: str) -> None:
@@ -186,7 +105,7 @@ class Database:
 
     def _remembered(self) -> tuple[str, int] | None:
         appliance, count = self._connection.execute("SELECT appliance, boot FROM ledger").fetchone()
-        return (appliance, count) if count > 0 and boot.valid_appliance(appliance) else None
+        return (appliance, count) if count > 0 and is_name(appliance) else None
 
     def _remember(self) -> None:
         with self._transaction() as database:
@@ -220,7 +139,7 @@ class Database:
             database = schema.connect(self.path)
         self._database = database
         if new:
-            boot.sync_directory(self.directory)
+            atomic_file.sync(self.directory)
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
         # The reserve has to cover the log that is not written back yet; see _delete_only.
@@ -238,7 +157,7 @@ class Database:
 
     def _load(self) -> None:
         database = self._connection
-        row = database.execute(f"SELECT {LEDGER_SQL} FROM ledger").fetchone()  # noqa: S608  # constant
+        row = database.execute(f"SELECT {_LEDGER_SQL} FROM ledger").fetchone()  # noqa: S608  # constant
         if row is None or not all(isinstance(value, int) and value >= 0 for value in row):
             raise Damaged("the ledger is missing or senseless")
         self.ledger = Ledger(*row)
@@ -612,10 +531,7 @@ class Database:
         """A flipped bit in one batch is no reason to give up the file."""
         number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
         target = self.directory / f"{schema.FILE}.corrupt-{number}-batch"
-        with target.open("wb") as file:
-            file.write(blob if isinstance(blob, bytes) else repr(blob).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        atomic_file.write(target, blob if isinstance(blob, bytes) else repr(blob).encode())
         with self._transaction() as database:
             records, size = self._delete(database, identity)
             ledger = self.ledger._replace(

@@ -6,7 +6,6 @@ renamed, then the fresh one takes its name. A power cut at any point leaves a st
 
 import contextlib
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate import limits
-from headgate.linux import boot
+from headgate.linux import atomic_file
 from headgate.linux import outbox_schema as schema
 from headgate.linux.batch import BatchError, checksum, decode
 
@@ -47,7 +46,7 @@ def put_aside(path: Path, number: int) -> None:
     for suffix in ("", *_SIDE_FILES):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{path}.corrupt-{number}{suffix}")
-    boot.sync_directory(path.parent)
+    atomic_file.sync(path.parent)
     prune(path.parent)
 
 
@@ -56,7 +55,7 @@ def finish_replacement(path: Path) -> None:
     new = path.with_name(NEW)
     if new.exists() and not path.exists():
         new.rename(path)
-        boot.sync_directory(path.parent)
+        atomic_file.sync(path.parent)
     else:
         _remove(new)
 
@@ -66,17 +65,13 @@ def copy_out(database: sqlite3.Connection, path: Path) -> None:
     new = path.with_name(NEW)
     _remove(new)
     database.execute("VACUUM INTO ?", (str(new),))
-    descriptor = os.open(new, os.O_RDONLY)  # VACUUM INTO does not sync
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_file.sync(new)  # VACUUM INTO does not
 
 
 def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
     """Make the fresh file from what can be read of the damaged one; -> one line for the log.
 
-    `known`: the ledger in memory (outbox_db.Ledger), or None when this is the start and the file's own has to do.
+    `known`: the ledger in memory (outbox_types.Ledger), or None when this is the start and the file's own has to do.
     What the ledger says was stored and cannot be read is counted as dropped. Raises sqlite3.Error, OSError.
     """
     new = path.with_name(NEW)

@@ -2,18 +2,21 @@
 
 What can go wrong, and what is done:
 
-- no connection, or it breaks: batches on their way are given back and come again marked as replays; the next attempt
+- no connection, or it breaks: what was on its way is given back and comes again marked as a replay; the next attempt
   waits, longer each time, with jitter, until a connection was stable for a while
 - the broker accepts bytes and answers nothing (frozen): after `ack_ms` without any acknowledgement the connection ends
 - the broker refuses a message (reason code >= 0x80: not authorized, format, ...): it stays stored, the others of its
-  batch are done; it is offered again later, less often each time, and at each new connection; never dropped here
+  batch are done; it is offered again later, less often each time; never dropped here
+- the broker disconnects at a message instead of answering (mosquitto 2.0.11 with `max_queued_messages 0` does when it
+  refuses one): a message that was the first without an answer at three disconnections counts as refused, so the others
+  get through
 - quota exceeded (0x97): as above, and nothing is sent for a while
 - larger than the broker's Maximum Packet Size: batches are split; a single message that is too large counts as refused
 """
 
 import asyncio
 import logging
-import random
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +35,7 @@ from headgate.linux.mqtt import (
     PublishProperties,
 )
 from headgate.linux.outbox import Outbox, StoredBatch
-from headgate.linux.uplink_messages import STATUS, Envelope, Message, fill, rest_of, single
+from headgate.linux.uplink_messages import STATUS, Envelope, Message, fill, indexes_of, numbers_of, single, without
 
 if TYPE_CHECKING:
     from aiomqtt import Will
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("headgate.uplink")
 
 _TOPIC_INVALID = 0x90
+_STRIKES = 3  # disconnections at the same message
 _LEAST_PACKET = 256  # bytes; a broker that finds less too large is not one to work with
 
 
@@ -91,29 +95,37 @@ def uplink_config(config: "Config") -> UplinkConfig:
         topics={name: stream.topic for name, stream in config.streams.items()},
         seal_to=uplink.seal_to or b"",
         inflight=uplink.inflight,
-        ack_ms=getattr(uplink, "ack_timeout_ms", limits.UPLINK_ACK_MS),
-        backoff_max_ms=getattr(uplink, "backoff_max_ms", limits.UPLINK_BACKOFF_MAX_MS),
+        ack_ms=uplink.ack_timeout_ms,
+        backoff_max_ms=uplink.backoff_max_ms,
     )
 
 
 class _Flight:
-    """A batch on its way. `waiting`: messages without an answer; `refused`: their row ranges [first, last)."""
+    """A batch on its way. `waiting`: number of messages without an answer; `unanswered`, `done` (acknowledged),
+    `refused`: row ranges [first, last) of messages."""
 
-    __slots__ = ("complete", "lost", "refused", "stored", "waiting")
+    __slots__ = ("complete", "done", "lost", "refused", "stored", "unanswered", "waiting")
 
     def __init__(self, stored: StoredBatch) -> None:
         self.stored = stored
         self.waiting = 0
         self.complete = False  # all messages are published
         self.lost = False
+        self.done: list[tuple[int, int]] = []
+        self.unanswered: set[tuple[int, int]] = set()
         self.refused: list[tuple[int, int]] = []
+
+
+def _random() -> float:
+    """From 0 to 1; the module `random` is half a megabyte."""
+    return int.from_bytes(os.urandom(2), "big") / 65535
 
 
 class Uplink:
     """`await uplink.run()` until cancelled. One at a time for an outbox."""
 
     def __init__(
-        self, outbox: Outbox, config: "UplinkConfig | Config", *, jitter: Callable[[], float] = random.random
+        self, outbox: Outbox, config: "UplinkConfig | Config", *, jitter: Callable[[], float] = _random
     ) -> None:
         self._outbox = outbox
         self._config = config if isinstance(config, UplinkConfig) else uplink_config(config)
@@ -134,6 +146,11 @@ class Uplink:
         self._refused_timer: asyncio.TimerHandle | None = None
         self._refused_ms = self._config.refused_ms
         self._refused_at = 0.0
+        self._deferred = False  # batches wait for offer_deferred
+        # Refused rows (sequence numbers) of batches that a lost connection brought back before they were through.
+        self._carried: dict[int, set[int]] = {}
+        self._suspect = (0, 0)  # (batch, row number) of the first message without an answer when a connection was lost
+        self._strikes = 0
         self._pause_until = 0.0
         self._learned_maximum = 0  # bytes of a packet, from a DISCONNECT with 0x95; 0: nothing learned
         self._sizes: dict[int, int] = {}  # of messages on their way, by a running number
@@ -211,17 +228,19 @@ class Uplink:
         self._link = link
         self._connected_at = self._loop.time()
         self._connections += 1
-        self._slots = asyncio.Semaphore(min(self._config.inflight, link.inflight_limit))
+        self._slots = asyncio.Semaphore(max(min(self._config.inflight, link.inflight_limit), 1))
         self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
         self._sizes.clear()
         self._pause_until = 0.0
-        self._outbox.offer_deferred()  # it may be another broker, or the same with other rules
+        if self._deferred:
+            wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
+            self._refused_timer = self._loop.call_later(wait_s, self._offer_refused)
         self._announce(link, "online")
         broker = self._config.broker
         log.info("connected to %s:%d as %s", broker.host, broker.port, self._config.client_id)
 
     def _end(self, link: Link) -> None:
-        """What was on its way may have arrived or not: it comes again, marked."""
+        """What was acknowledged is done; the rest of what was on its way comes again, marked."""
         self._connected_at = None
         self._link = None
         for timer in (self._ack_timer, self._refused_timer):
@@ -230,9 +249,45 @@ class Uplink:
         self._ack_timer = self._refused_timer = None
         flights, self._flights = self._flights, set()
         self._waiting = 0
+        if link.ended_by_broker:
+            self._accuse(flights)
         for flight in flights:
             flight.lost = True
-            self._outbox.give_back(flight.stored)
+            self._bring_back(flight)
+
+    def _bring_back(self, flight: _Flight) -> None:
+        try:
+            if flight.refused:
+                self._carried[flight.stored.id] = numbers_of(flight.stored, flight.refused)
+            if flight.done:
+                rest = without(flight.stored, flight.done)
+                self._outbox.delivered_part_soon(flight.stored, rest, offer=True)
+                return
+        except BatchError as error:
+            log.error("a stored batch cannot be read and is kept: %s", error)
+        self._outbox.give_back(flight.stored)
+
+    def _accuse(self, flights: "set[_Flight]") -> None:
+        """The broker ended the connection: is it always at the same message? Then that one has to wait."""
+        open_flights = [flight for flight in flights if flight.unanswered]
+        if not open_flights:
+            return
+        flight = min(open_flights, key=lambda item: item.stored.id)
+        first, last = min(flight.unanswered)
+        try:
+            numbers = numbers_of(flight.stored, [(first, last)])
+        except BatchError:
+            return
+        suspect = (flight.stored.id, min(numbers))
+        self._strikes = self._strikes + 1 if suspect == self._suspect else 1
+        self._suspect = suspect
+        if self._strikes >= _STRIKES:
+            self._strikes = 0
+            flight.refused.append((first, last))
+            self._refused += 1
+            self._last_refusal = f"message {self._outbox.appliance} #{suspect[1]}: the broker disconnects at it"
+            log.error("the broker disconnects at a message, it is kept and tried again later: number %d", suspect[1])
+            self._refused_later()
 
     def _will(self) -> "Will | None":
         if not self._config.status_topic:
@@ -260,8 +315,13 @@ class Uplink:
             stored = await self._outbox.next_batch()
             flight = _Flight(stored)
             self._flights.add(flight)
+            carried = self._carried.pop(stored.id, None)
             try:
+                known = indexes_of(stored, carried) if carried else set()
                 for message in self._messages(link, stored):
+                    if known and known.issuperset(range(message.first, message.last)):
+                        flight.refused.append((message.first, message.last))  # its time comes with the deferred ones
+                        continue
                     await self._slots.acquire()
                     await self._paused()
                     self._publish(link, flight, message)
@@ -314,6 +374,7 @@ class Uplink:
         self._number += 1
         self._sizes[self._number] = size
         flight.waiting += 1
+        flight.unanswered.add((message.first, message.last))
         self._waiting += 1
         # Bound to what the answer needs; the payload can go.
         future.add_done_callback(partial(self._answered, flight, message._replace(payload=b""), self._number))
@@ -324,15 +385,17 @@ class Uplink:
         if flight.lost or future.cancelled() or future.exception() is not None:
             return  # the connection is over; _end gives the batch back
         self._sizes.pop(number, None)
-        self._slots.release()
         self._answers += 1
         self._waiting -= 1
         flight.waiting -= 1
+        flight.unanswered.discard((message.first, message.last))
+        self._slots.release()
         code = future.result()
         if code >= REFUSED_FROM:
             self._refuse(flight, message, code)
         else:
             self._published += 1
+            flight.done.append((message.first, message.last))
         if flight.complete and flight.waiting == 0:
             self._landed(flight)
 
@@ -341,10 +404,12 @@ class Uplink:
         self._rooms.release()
         if not flight.refused:
             self._outbox.delivered_soon(flight.stored)
-        elif sum(last - first for first, last in flight.refused) >= flight.stored.records:
+        elif not flight.done:
             self._outbox.defer(flight.stored)
+            self._wait_for_turn()
         else:
-            self._outbox.delivered_part_soon(flight.stored, rest_of(flight.stored, flight.refused))
+            future = self._outbox.delivered_part_soon(flight.stored, without(flight.stored, flight.done))
+            future.add_done_callback(self._wait_for_turn)
 
     # -- a broker that does not answer
 
@@ -367,21 +432,30 @@ class Uplink:
     def _refuse(self, flight: _Flight, message: Message, code: int) -> None:
         flight.refused.append((message.first, message.last))
         self._refused += 1
-        text = f"{message.topic}: {REASONS.get(code, 'refused')} (0x{code:02x})"
-        if text != self._last_refusal:
-            log.error("the broker refuses a message, it is kept and tried again: %s", text)
-        self._last_refusal = text
+        self._last_refusal = f"{message.topic}: {REASONS.get(code, 'refused')} (0x{code:02x})"
+        if self._refused_timer is None:  # the first of this round
+            log.error("the broker refuses messages, they are kept and tried again later: %s", self._last_refusal)
+        self._refused_later()
+        if code == QUOTA_EXCEEDED:
+            self._pause_until = self._loop.time() + self._refused_ms / 1000
+
+    def _wait_for_turn(self, _: "asyncio.Future[None] | None" = None) -> None:
+        """A batch is deferred from now on; the timer of its refusal may have run out before that."""
+        self._deferred = True
+        self._refused_later()
+
+    def _refused_later(self) -> None:
         now = self._loop.time()
         if self._refused_timer is None:
             if now - self._refused_at > 2 * self._refused_ms / 1000:
                 self._refused_ms = self._config.refused_ms
-            self._refused_timer = self._loop.call_later(self._refused_ms / 1000, self._offer_refused)
+            if self._link is not None:
+                self._refused_timer = self._loop.call_later(self._refused_ms / 1000, self._offer_refused)
         self._refused_at = now
-        if code == QUOTA_EXCEEDED:
-            self._pause_until = now + self._refused_ms / 1000
 
     def _offer_refused(self) -> None:
         self._refused_timer = None
+        self._deferred = False
         self._refused_ms = min(self._refused_ms * 2, self._config.refused_max_ms)
         self._refused_at = self._loop.time()
         self._outbox.offer_deferred()

@@ -6,14 +6,13 @@ whole batches with the user properties count and replay. STATUS is the retained 
 """
 
 import math
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from headgate.core import cbor, json
+from headgate.core import base64url, cbor, json
 from headgate.linux.batch import Batch, decode, encode
 from headgate.linux.mqtt import PublishProperties
-from headgate.linux.outbox_db import StoredBatch
+from headgate.linux.outbox_types import StoredBatch
 
 JSON, CBOR = "application/json", "application/cbor"
 BATCH = "application/vnd.headgate.batch"
@@ -116,10 +115,26 @@ class Envelope(NamedTuple):
         return Message(first, last, self.topic, self.seal(blob), PublishProperties(SEALED, user))
 
 
-def rest_of(stored: StoredBatch, refused: Sequence[tuple[int, int]]) -> Batch:
-    """The rows in the refused ranges [first, last). Raises BatchError."""
+def rows_in(ranges: "Sequence[tuple[int, int]]") -> set[int]:
+    """Indexes in the ranges [first, last)."""
+    return {index for first, last in ranges for index in range(first, last)}
+
+
+def without(stored: StoredBatch, acknowledged: "Sequence[tuple[int, int]]") -> Batch:
+    """What is left when the rows in the ranges are gone. Raises BatchError."""
+    batch, gone = decode(stored.blob), rows_in(acknowledged)
+    return batch._replace(rows=[row for index, row in enumerate(batch.rows) if index not in gone])
+
+
+def numbers_of(stored: StoredBatch, ranges: "Sequence[tuple[int, int]]") -> set[int]:
+    """Sequence numbers of the rows in the ranges. Raises BatchError."""
     batch = decode(stored.blob)
-    return batch._replace(rows=[row for first, last in sorted(refused) for row in batch.rows[first:last]])
+    return {batch.rows[index].seq for index in rows_in(ranges)}
+
+
+def indexes_of(stored: StoredBatch, numbers: set[int]) -> set[int]:
+    """Of the rows with these sequence numbers. Raises BatchError."""
+    return {index for index, row in enumerate(decode(stored.blob).rows) if row.seq in numbers}
 
 
 def as_json(content_type: str, body: bytes) -> tuple[str, bytes]:
@@ -144,7 +159,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, cbor.Tag):
         return _plain(value.value)
     if isinstance(value, bytes):
-        return urlsafe_b64encode(value).rstrip(b"=").decode()
+        return base64url.encode(value).decode()
     if isinstance(value, cbor.Simple) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
@@ -154,5 +169,5 @@ def _name(key: Any) -> str:
     if isinstance(key, str):
         return key
     if isinstance(key, bytes):
-        return urlsafe_b64encode(key).rstrip(b"=").decode()
+        return base64url.encode(key).decode()
     return json.dumps(_plain(key)).decode()

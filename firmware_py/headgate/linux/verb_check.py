@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 from headgate.core import json as core_json
 from headgate.errors import CONFIG, MISSING, OK, CommandError
+from headgate.linux import atomic_file
 from headgate.linux import config as configuration
 from headgate.linux.config import Config, ConfigErrors, Finding
 from headgate.linux.config_checks import Report
@@ -138,18 +138,8 @@ def _serialise(plan: dict[str, object]) -> bytes:
 
 def _write_private(file: Path, data: bytes) -> None:
     """Write `file` with mode 0600 in one step: readers see the old content or the new one."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        atomic_file.write(file, data, mode=0o600)
     except OSError as error:
         raise CommandError(
             MISSING, f"cannot write {file}: {error.strerror}", "Name another file with --micro"

@@ -5,15 +5,13 @@ import contextlib
 import json
 import logging
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate import errors
-from headgate.linux import config as configuration
-from headgate.linux import keys
+from headgate.linux import lean
 
 if TYPE_CHECKING:
     from headgate.linux.config import Config
@@ -71,6 +69,9 @@ def set_up_log(*, as_json: bool, verbose: bool) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    lean.without_openssl_hashes()
+    from headgate.linux import config as configuration
+
     set_up_log(as_json=args.json, verbose=args.verbose)
     with _demo_folder(args.demo) as folder:
         state = Path(args.state) if args.state else folder / "state" if folder else None
@@ -87,8 +88,6 @@ def main(args: argparse.Namespace) -> int:
             for warning in config.warnings:
                 logging.getLogger("headgate.config").warning("%s", warning.text())
         if not args.demo and not config.needs_tls():
-            from headgate.linux import lean
-
             lean.import_without_ssl()
         from headgate.linux import app
 
@@ -114,6 +113,8 @@ def overridden(config: "Config", listen: str | None) -> "Config":
 
 def ensure_keys(config: "Config") -> bool:
     """Create the HS256 secrets that are missing (0600), and say how to mint a token with them; True if it did."""
+    from headgate.linux import keys
+
     created = False
     for issuer in config.issuers:
         if issuer.secret_file is not None and keys.ensure_hs256(issuer.secret_file):
@@ -131,5 +132,7 @@ def _demo_folder(demo: bool) -> Iterator[Path | None]:
     if not demo:
         yield None
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="headgate-demo-") as folder:
         yield Path(folder)

@@ -24,10 +24,11 @@ class Worker:
         self._calls.put((function, arguments, future))
         return future
 
-    def stop(self) -> None:
-        """Wait until the calls made so far are done."""
+    def stop(self, *, wait: bool = True) -> None:
+        """The thread ends when the calls made so far are done; `wait` for that here, which blocks the loop."""
         self._calls.put(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -19,7 +19,7 @@ from headgate.tasks.sink import MemorySink
 try:
     import machine
 except ImportError:
-    machine = None  # the unix port of some distributions
+    machine = None  # type: ignore[assignment]
 try:
     import ntptime
 except ImportError:
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 class Appliance:
     """Everything that runs, wired. `settings`, `plan`, `context` (TLS or None): from headgate.micro.load."""
 
-    def __init__(self, settings: "Settings", plan: "Plan", context: object, boot: int) -> None:
+    def __init__(
+        self, settings: "Settings", plan: "Plan", context: object, boot: int, memory: "bytearray | None" = None
+    ) -> None:
         self.settings = settings
         self.context = context
         self.now_ms = Ticks()
@@ -51,14 +53,15 @@ class Appliance:
         self.clock.observe(wall_s(), self.hosted)
         self.gateway = Gateway(
             plan,
-            store=Arena(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+            # The interface of core.store.Store (tests/upy/test_arena.py).
+            store=Arena(plan.cache_bytes, plan.cache_value, plan.cache_entries, memory),  # type: ignore[arg-type]
             limiter=Limiter(LIMITER_CLIENTS),
             sink=MemorySink(boot),
             clock=self.time,
             now_ms=self.now_ms,
             info=self.info,
         )
-        self.turns = Turns(self.gateway.accept)
+        self.turns = Turns(self.gateway)
         self.watchdog = None
         if settings.watchdog_ms and hasattr(machine, "WDT"):
             self.watchdog = machine.WDT(timeout=settings.watchdog_ms)
@@ -87,6 +90,7 @@ class Appliance:
             now_s = self.now_ms() // 1000
             if self.watchdog is not None:
                 self.watchdog.feed()
+            self.turns.reap()
             if self.settings.ntp and ntptime is not None and now_s >= due_s:
                 answered = self.ask_time()
                 self.clock.observe(wall_s(), answered)
@@ -99,7 +103,7 @@ class Appliance:
         """Until cancelled. Raises CommandError when the address cannot be had."""
         host, port = self.settings.host, self.settings.port
         try:
-            await asyncio.start_server(self.turns.accept, host, port, BACKLOG, self.context)
+            await asyncio.start_server(self.turns.accept, host, port, backlog=BACKLOG, ssl=self.context)
         except OSError as error:
             cause = f"cannot listen on {host}:{port} (error {error.args[0]})"
             raise errors.CommandError(errors.NETWORK, cause) from None
@@ -109,16 +113,20 @@ class Appliance:
 
 
 def unload(*names: str) -> None:
-    """Forget modules that are not needed after the start: what they define and nobody holds becomes free memory."""
+    """Forget modules that are not needed after the start. Emptied as well: the collector may take a stale word on the
+    stack for a reference to one."""
     for name in names:
         module = sys.modules.pop(name, None)
         package, _, last = name.rpartition(".")
-        if module is not None and hasattr(sys.modules[package], last):
-            delattr(sys.modules[package], last)
+        if module is not None:
+            module.__dict__.clear()
+            if hasattr(sys.modules[package], last):
+                delattr(sys.modules[package], last)
 
 
-def start(path: str) -> Appliance:
-    """The appliance of the plan in the file at `path`, ready to serve. Raises CommandError."""
+def start(path: str, memory: "bytearray | None") -> Appliance:
+    """The appliance of the plan in the file at `path`, ready to serve; `memory` for its cache, if there is some.
+    Raises CommandError."""
     from headgate.micro import load  # noqa: PLC0415 - last, so that what it frees is in one piece
 
     settings, plan = load.load(path)
@@ -126,15 +134,17 @@ def start(path: str) -> Appliance:
     boot = load.next_boot(path.rpartition(".")[0] + ".boot")
     del load
     unload("headgate.micro.load", "headgate.micro.settings", "headgate.tasks.plan")
-    unload("headgate.core.schema_compile", "headgate.core.pattern_parse", "headgate.core.formats")
+    unload("headgate.core.schema_compile", "headgate.core.pattern_parse")
+    if memory is not None and len(memory) != plan.cache_bytes:
+        memory = None
     gc.collect()
-    most = gc.mem_free() - HEAP_RESERVE
+    most = gc.mem_free() - HEAP_RESERVE + (0 if memory is None else len(memory))
     if plan.cache_bytes > most:
         cause = f"{path}: cache.bytes: {plan.cache_bytes} does not fit into the memory that is free"
         raise errors.CommandError(errors.CONFIG, cause, f"Give it {max(0, most)} or less")
-    return Appliance(settings, plan, context, boot)
+    return Appliance(settings, plan, context, boot, memory)
 
 
-def serve(path: str) -> None:
+def serve(path: str, memory: "bytearray | None" = None) -> None:
     """Serve the plan in the file at `path` until interrupted. Raises CommandError."""
-    asyncio.run(start(path).serve())
+    asyncio.run(start(path, memory).serve())

@@ -3,7 +3,7 @@
 MicroPython's collector does not move objects, so values that come and go leave a heap full of holes: with 16 KB free in
 pieces, a request of 1 KB failed. Here all entries stand one behind the other in a bytearray, oldest first, and taking
 one out moves the rest down. That order is SIEVE's queue as well, so there are no links; per entry there are 19 bytes of
-head and 8 of index, less than limits.ENTRY_OVERHEAD, so the budget is never exceeded.
+head and 4 of index, less than limits.ENTRY_OVERHEAD, so the budget is never exceeded.
 
     entry   key length, meta length, value length, visited, version, expires (ms; 0 = never), key, meta, value
     index   for each entry, in the same order: hash of the key, offset of the entry
@@ -17,19 +17,19 @@ _HEAD = "<HHHBIq"
 _HEAD_SIZE = 19
 _VISITED = 6  # offsets in the head
 _EXPIRES = 11
-_SLOT = 8  # bytes of one index entry
-_HASH = 4  # bytes of it that are the hash
+_SLOT = 4  # bytes of one index entry
+_HASH = 2  # bytes of it that are the hash
 
 
 def _hash(key: bytes) -> bytes:
     value = 5381  # DJB: short keys, small numbers
     for byte in key:
-        value = (value * 33 ^ byte) & 0x3FFFFFF
-    return struct.pack("<I", value)
+        value = (value * 33 ^ byte) & 0xFFFF
+    return struct.pack("<H", value)
 
 
 class Arena:
-    """See core/store.py for the interface: put, get, delete, stats. `max_bytes` at least 1 KB; values below 64 KB."""
+    """See core/store.py for the interface: put, get, delete, stats. `max_bytes`: 1 KB to 64 KB."""
 
     __slots__ = (
         "_arena",
@@ -48,16 +48,17 @@ class Arena:
         "_version",
     )
 
-    def __init__(self, max_bytes: int, max_value: int, max_entries: int) -> None:
-        if max_bytes < 1024 or max_value > 65535:  # noqa: PLR2004 - 16 bits of length
-            raise ValueError("max_bytes must be 1024 or more, max_value 65535 or less")
+    def __init__(self, max_bytes: int, max_value: int, max_entries: int, memory: "bytearray | None" = None) -> None:
+        """`memory`: max_bytes bytes to use, taken when there was still room for them in one piece."""
+        if not 1024 <= max_bytes <= 65536:  # noqa: PLR2004 - offsets and lengths have 16 bits
+            raise ValueError("max_bytes must be 1024 to 65536")
         max_entries = min(max_entries, max_bytes // limits.ENTRY_OVERHEAD)
         self._max_bytes = max_bytes
         self._max_value = max_value
         self._max_entries = max_entries
         # What the index needs is paid from the overhead that each entry is charged, so together they fit the budget
-        # for entries of any size: the arena itself never holds more than max_bytes - 8 per entry.
-        self._arena = memoryview(bytearray(max_bytes))
+        # for entries of any size: the arena itself never holds more than max_bytes - 4 per entry.
+        self._arena = memoryview(bytearray(max_bytes) if memory is None else memory)
         self._index = bytearray(max_entries * _SLOT)
         self._used = 0  # bytes of the arena
         self._count = 0  # entries
@@ -88,7 +89,7 @@ class Arena:
                 self._hand = 0  # at the end: it does not rest on the entry that comes now
             start = self._used
             self._count += 1
-            struct.pack_into("<I", self._index, at * _SLOT + _HASH, start)
+            struct.pack_into("<H", self._index, at * _SLOT + _HASH, start)
             self._index[at * _SLOT : at * _SLOT + _HASH] = _hash(key)
             size = 0
         else:
@@ -145,7 +146,7 @@ class Arena:
         }
 
     def _offset(self, at: int) -> int:
-        offset: int = struct.unpack_from("<I", self._index, at * _SLOT + _HASH)[0]
+        offset: int = struct.unpack_from("<H", self._index, at * _SLOT + _HASH)[0]
         return offset
 
     def _size(self, start: int) -> int:
@@ -225,5 +226,5 @@ class Arena:
             arena[start + new : start + new + tail] = arena[start + old : start + old + tail]
             for later in range(at + 1, self._count):
                 place = later * _SLOT + _HASH
-                struct.pack_into("<I", self._index, place, struct.unpack_from("<I", self._index, place)[0] + by)
+                struct.pack_into("<H", self._index, place, struct.unpack_from("<H", self._index, place)[0] + by)
         self._used += by

@@ -16,10 +16,14 @@ try:
 except ImportError:
     network = None
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 POLL_MS = 200
 
 
-def settings(path: str) -> "dict[str, object]":
+def settings(path: str) -> "dict[str, Any]":
     """The file at `path`, checked. Raises OSError when it is missing, ValueError when it is not as described."""
     with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
         document = json.loads(file.read())

@@ -5,6 +5,10 @@ from headgate.errors import CONFIG, MISSING, CommandError
 from headgate.micro.settings import Settings, take
 from headgate.tasks import plan as plans
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def read(path: str) -> bytes:
     """Raises CommandError when the file cannot be read."""
@@ -18,9 +22,10 @@ def read(path: str) -> bytes:
 def load(path: str) -> "tuple[Settings, plans.Plan]":
     """The settings and the plan of the file at `path`. Raises CommandError: what is wrong, and where."""
     try:
-        document = json.loads(read(path))
+        document: Any = json.loads(read(path))
         settings = take(document)
         plan = plans.build(document, None, False)
+        document.clear()  # the collector may take a stale word on the stack for a reference to it
     except json.JSONError as error:
         raise CommandError(CONFIG, f"{path} is not JSON: {error.reason} at byte {error.offset}") from None
     except plans.PlanError as error:

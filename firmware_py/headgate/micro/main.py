@@ -17,15 +17,32 @@ from headgate.micro import sizes
 GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
 
 
+def reserve(path: str) -> "bytearray | None":
+    """Memory for the cache of the plan at `path`, before anything else can break the heap into pieces.
+
+    None when that cannot be told: what is wrong with the file is said by whoever loads it.
+    """
+    import json  # noqa: PLC0415 - the interpreter's own, not strict, and already in memory
+
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            size = json.loads(file.read())["cache"]["bytes"]
+        return bytearray(size)
+    except (OSError, ValueError, TypeError, KeyError, MemoryError):
+        return None
+
+
 def run(path: str) -> int:
     """Serve the plan in the file at `path` until interrupted; returns an exit code of headgate.errors."""
     gc.collect()
     gc.threshold(GC_THRESHOLD)
     sizes.apply()
-    from headgate.micro import appliance  # noqa: PLC0415 - after the sizes are set
+    memory = reserve(path)
+    gc.collect()
+    from headgate.micro import appliance  # noqa: PLC0415
 
     try:
-        appliance.serve(path)
+        appliance.serve(path, memory)
     except CommandError as error:
         print("headgate:", error.line())
         return error.code

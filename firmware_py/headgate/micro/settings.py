@@ -26,7 +26,7 @@ REFUSED = {
 DEFAULTS = (
     ("cache", "bytes", 32768),
     ("cache", "value_limit", 2048),
-    ("cache", "entries", 256),
+    ("cache", "entries", 128),
     ("limits", "connections", 8),
 )
 STREAM_BODY = 2048  # bytes of one message

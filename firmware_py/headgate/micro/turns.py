@@ -1,34 +1,52 @@
-"""One request at a time: what a request needs in memory exists once, however many connections are open.
+"""Many connections in little memory: an idle one is a socket and one small coroutine, and requests take turns.
 
-Every connection's stream is wrapped. Reading first gives the turn back, then waits until there is something to read
-(which takes next to no memory), then waits for its turn; the turn is kept while the request is worked on and its answer
-written. A client that does not take its answer, or is slow with a body, waits without the turn.
+The gateway's objects for a connection exist only from the moment its next request begins to arrive until that has been
+answered; then the connection is parked. What a request needs in memory exists once, however many clients are there: the
+turn is kept while a request is worked on. A client that is slow with a body, or does not take its answer, waits without
+the turn.
 """
 
 import asyncio
 from asyncio import core
 
+BODY_STEPS, BODY_STEP_MS = 20, 5  # how long a client that has sent a head keeps its turn while the body is on its way
+REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 
 class Stream:
-    """Wraps MicroPython's asyncio stream; reader and writer in one, as there."""
+    """MicroPython's asyncio stream while a request is worked on; reader and writer in one, as there."""
 
     def __init__(self, stream, lock):
         self.stream = stream
         self.lock = lock
-        self.mine = False
+        self.mine = True
+        self.served = False
+        self.parked = False
+
+    def park(self):
+        """Asked by the connection when it has nothing to do: True when it should end without closing the socket."""
+        self.parked = self.served
+        self.served = True
+        return self.parked
 
     def give_back(self):
         if self.mine:
             self.mine = False
-            self.lock.release()
+            self.lock.release()  # portable: of asyncio.Lock
 
-    async def read(self, n):
+    def read(self, n):  # a generator, as the coroutines of MicroPython's own stream
         """Up to `n` bytes, b"" at the end of input. Raises OSError."""
-        self.give_back()
         s = self.stream.s
+        if self.mine:
+            for _ in range(BODY_STEPS):
+                data = s.read(n)
+                if data is not None:
+                    return data
+                yield from asyncio.sleep_ms(BODY_STEP_MS)
+            self.give_back()
         while True:
-            await readable(s)
-            await self.lock.acquire()
+            yield core._io_queue.queue_read(s)  # until there is input
+            yield from self.lock.acquire()
             self.mine = True
             data = s.read(n)
             if data is not None:
@@ -44,28 +62,56 @@ class Stream:
             await self.stream.drain()
 
     def close(self):
-        self.stream.close()
+        pass
 
     async def wait_closed(self):
         self.give_back()
-        await self.stream.wait_closed()
-
-
-def readable(s):
-    """Await it: the next time `s` has input. What asyncio's own stream does before it reads."""
-    yield core._io_queue.queue_read(s)
+        if not self.parked:
+            await self.stream.wait_closed()
 
 
 class Turns:
-    """`accept` goes to asyncio.start_server instead of `handler`, a coroutine function of (reader, writer)."""
+    """`accept` goes to asyncio.start_server. `gateway`: tasks.gateway.Gateway; its plan says how many connections there
+    may be and how long they may be idle."""
 
-    def __init__(self, handler):
-        self.handler = handler
+    def __init__(self, gateway):
+        self.gateway = gateway
         self.lock = asyncio.Lock()
+        self.count = 0
+        self.idle = {}  # task of a parked connection: when it will be closed (ms)
 
-    async def accept(self, reader, writer):
-        stream = Stream(reader, self.lock)
+    def accept(self, reader, writer):
+        """The connection's task, all its life; a generator, like MicroPython's own coroutines."""
+        gateway = self.gateway
+        if self.count >= gateway.plan.connections:
+            gateway.counters.refused += 1
+            writer.write(REFUSAL)
+            yield from writer.wait_closed()
+            return
+        self.count += 1
+        task = asyncio.current_task()
+        parked = True
         try:
-            await self.handler(stream, stream)
+            while parked:
+                self.idle[task] = gateway.now_ms() + gateway.plan.idle_ms
+                yield core._io_queue.queue_read(reader.s)
+                del self.idle[task]
+                yield from self.lock.acquire()
+                stream = Stream(reader, self.lock)
+                yield from gateway.accept(stream, stream)
+                parked = stream.parked
+                if parked:  # it will come again, and be the same connection
+                    gateway.counters.opened -= 1
+        except (OSError, asyncio.CancelledError):
+            pass
         finally:
-            stream.give_back()
+            self.count -= 1
+            if parked:  # cancelled while idle
+                self.idle.pop(task, None)
+                yield from reader.wait_closed()
+
+    def reap(self):
+        """Close the connections that have been idle for too long."""
+        now_ms = self.gateway.now_ms()
+        for task in [task for task in self.idle if now_ms >= self.idle[task]]:
+            task.cancel()

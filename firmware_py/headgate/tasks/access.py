@@ -23,10 +23,13 @@ def authenticate(x: "Exchange") -> "Claims":
         claims: Claims = x.plan.verifier.verify(value[len(_SCHEME) :].strip(b" "), *x.gateway.clock())
     except TokenError as error:
         detail = error.detail or error.code
+        extra: dict[str, object] = {"reason": error.code}
         if error.claim:
             detail = error.claim + ": " + detail
+            extra["claim"] = error.claim
         challenge = b'Bearer error="invalid_token", error_description="%s"' % detail.encode()
-        raise Problem(401, "invalid_token", detail, headers=[(b"WWW-Authenticate", challenge)]) from None
+        headers = [(b"WWW-Authenticate", challenge)]
+        raise Problem(401, "invalid_token", detail, headers=headers, extra=extra) from None
     return claims
 
 
@@ -60,8 +63,13 @@ def rate_limit(gateway: "Gateway", name: str, client: str, rate_milli: int, burs
         )
 
 
+def bare_type(x: "Exchange") -> bytes:
+    """The request's media type, lower-case and without parameters; b"" when it names none."""
+    return (x.request.header(b"content-type") or b"").partition(b";")[0].rstrip(b" \t").lower()
+
+
 def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
-    """The request's media type, without parameters. Raises Problem 415, or 411 when no body was announced at all."""
+    """The same, if it is one of `accepted`. Raises Problem 415, or 411 when no body was announced at all."""
     request = x.request
     if request.length == 0 and request.header(b"content-length") is None:
         raise Problem(411, "length_required", "send Content-Length, or Transfer-Encoding: chunked")
@@ -73,8 +81,7 @@ def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
             "content codings are not supported",
             headers=[(b"Accept-Encoding", b"identity")],  # RFC 9110 section 12.5.3
         )
-    value = request.header(b"content-type")
-    kind = b"" if value is None else value.partition(b";")[0].rstrip(b" \t").lower()
+    kind = bare_type(x)
     if kind not in accepted:
         types = b", ".join(accepted)
         raise Problem(415, "unsupported_media_type", "send " + types.decode(), headers=[(b"Accept-Post", types)])

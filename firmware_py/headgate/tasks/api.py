@@ -1,11 +1,13 @@
 """The routes of the wire interface, and the resources that are about the appliance itself."""
 
-from headgate import __version__
+from headgate import __version__, limits
 from headgate.core import json
 from headgate.core.router import Router
 from headgate.tasks import cache, streams
 from headgate.tasks.access import authenticate, require
 from headgate.tasks.exchange import JSON, Response
+
+_ROOMY = 4096  # bytes of limits.READ_CHUNK: where it is less, long texts go out in pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ async def readyz(x: "Exchange", params: "dict[str, str]") -> Response:
     return response
 
 
-async def get_metrics(x: "Exchange", params: "dict[str, str]") -> None:
+async def get_metrics(x: "Exchange", params: "dict[str, str]") -> "Response | None":
     from headgate.tasks import metrics  # noqa: PLC0415 - a board pays for it only when somebody asks
 
     if not x.plan.metrics_open:
@@ -60,10 +62,14 @@ async def get_metrics(x: "Exchange", params: "dict[str, str]") -> None:
     gateway = x.gateway
     limiter = (len(gateway.limiter), gateway.limiter.evicted)
     stats = gateway.store.stats()
-    for piece in metrics.pieces(gateway.counters, stats, limiter, gateway.info(), __version__):
+    pieces = metrics.pieces(gateway.counters, stats, limiter, gateway.info(), __version__)
+    if limits.READ_CHUNK >= _ROOMY:
+        return Response(200, b"".join(pieces), metrics.CONTENT_TYPE)
+    for piece in pieces:
         if not x.started:
             x.begin(200, metrics.CONTENT_TYPE)
         await x.send(piece)
+    return None
 
 
 async def index(x: "Exchange", params: "dict[str, str]") -> Response:

@@ -14,6 +14,7 @@ from headgate.core import json
 from headgate.core.problem import Problem
 from headgate.core.records import CBORSeqSplitter, NDJSONSplitter
 from headgate.tasks.exchange import Response
+from headgate.tasks.streams import NDJSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.sink import Ticket
     from headgate.tasks.streams import Intake
-
-NDJSON = b"application/x-ndjson"
 
 
 class Batch:

@@ -160,6 +160,8 @@ class Connection:
                 return None
             now_ms = gateway.now_ms()
             if self.idle:
+                if hasattr(self.reader, "park") and self.reader.park():
+                    return None  # a board's stream waits for the next request by itself, without this object
                 try:
                     await self._receive(now_ms + gateway.plan.idle_ms)
                 except Problem:

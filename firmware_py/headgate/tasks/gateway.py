@@ -85,8 +85,12 @@ class Gateway:
         if hasattr(asyncio, "StreamReaderProtocol"):  # CPython: what asyncio may buffer of one connection is twice this
             options["limit"] = 2 * limits.READ_CHUNK
         server = await asyncio.start_server(self.accept, host, port, **options)
-        self._servers.append(server)
+        self.add_server(server)
         return server
+
+    def add_server(self, server: "Any") -> None:
+        """Have `drain` close what brings connections to `accept`: close(), async wait_closed()."""
+        self._servers.append(server)
 
     async def drain(self, timeout_ms: int) -> None:
         """Stop listening, finish the requests under way with `Connection: close`, cut what is left after timeout_ms."""

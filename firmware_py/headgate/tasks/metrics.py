@@ -43,16 +43,19 @@ class _Text:
         self.value(name, value)
 
 
-def _messages(text: _Text, counters: "Counters") -> None:
+def _requests(text: _Text, counters: "Counters") -> None:
     text.by("requests_total", "Requests answered, by HTTP status.", "status", counters.requests)
     text.by("problems_total", "Requests refused, by reason.", "code", counters.problems)
+
+
+def _messages(text: _Text, counters: "Counters") -> None:
     text.one("messages_accepted_total", "counter", "Messages acknowledged, replays apart.", counters.accepted)
     text.one("messages_replayed_total", "counter", "Messages acknowledged again.", counters.replayed)
     text.one("messages_validated_total", "counter", "Messages judged and not stored.", counters.validated)
     text.by("messages_rejected_total", "Messages refused, by reason.", "code", counters.rejected)
 
 
-def _requests(text: _Text, counters: "Counters") -> None:
+def _latency(text: _Text, counters: "Counters") -> None:
     text.family("request_duration_seconds", "histogram", "End of the head to end of the answer.")
     total = 0
     for index, count in enumerate(counters.latency):
@@ -63,6 +66,9 @@ def _requests(text: _Text, counters: "Counters") -> None:
     seconds = counters.latency_ms
     text.lines.append(f"headgate_request_duration_seconds_sum {seconds // 1000}.{seconds % 1000:03d}")
     text.value("request_duration_seconds_count", total)
+
+
+def _connections(text: _Text, counters: "Counters") -> None:
     text.one("connections", "gauge", "Connections open now.", counters.connections)
     text.one("connections_opened_total", "counter", "Connections accepted.", counters.opened)
     text.one("connections_refused_total", "counter", "Connections over the limit.", counters.refused)
@@ -97,7 +103,8 @@ def pieces(
     info: "Mapping[str, object]",
     version: str,
 ) -> "Iterator[bytes]":
-    """The text in pieces of at most about 2 KB: a small board does not have the whole in memory. `limiter`: (buckets in use, buckets evicted); `info`: what Gateway's `info` gave, see tasks/gateway.py."""
+    """The text in pieces of about 1 KB: a small board does not have room for the whole. `limiter`: (buckets in
+    use, buckets evicted); `info`: what Gateway's `info` gave, see tasks/gateway.py."""
     text = _Text()
     text.family("info", "gauge", "Version and what info() says of itself.")
     labels = [f'version="{version}"']
@@ -106,18 +113,19 @@ def pieces(
         if isinstance(value, str) and key != "version":
             labels.append(f'{key}="{_escape(value)}"')
     text.lines.append("headgate_info{" + ",".join(labels) + "} 1")
-    _messages(text, counters)
-    yield text.take()
-    _requests(text, counters)
-    yield text.take()
+    for part in (_requests, _messages, _latency, _connections):
+        part(text, counters)
+        yield text.take()
     _store(text, store)
+    yield text.take()
     text.one("limiter_clients", "gauge", "Token buckets in use.", limiter[0])
     text.one("limiter_evicted_total", "counter", "Token buckets evicted.", limiter[1])
+    yield text.take()
     for key in info:
-        yield text.take()
         section = info[key]
         if isinstance(section, dict):
             _section(text, key, section)
         elif isinstance(section, (int, bool)):
             text.one(key, "gauge", f"{key}.", int(section))
-    yield text.take()
+        if text.lines:
+            yield text.take()

@@ -194,12 +194,7 @@ class _Reader:
 
 def is_name(text: str) -> bool:
     """True for what an appliance or a stream may be called; such names need no escaping in URLs, topics or scopes."""
-    if not 0 < len(text) <= _NAME_MAX:
-        return False
-    for character in text:  # noqa: SIM110 - all() over a generator costs a frame object on small boards
-        if character not in _NAME:
-            return False
-    return True
+    return 0 < len(text) <= _NAME_MAX and not text.strip(_NAME)
 
 
 def parse_pointer(text: str) -> "list[str]":

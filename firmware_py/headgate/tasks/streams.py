@@ -7,7 +7,7 @@ the last value. /v1/validate does the same and stops before the sink.
 from headgate import limits
 from headgate.core import json
 from headgate.core.problem import Problem
-from headgate.tasks.access import authenticate, media_type, rate_limit, require
+from headgate.tasks.access import authenticate, bare_type, media_type, rate_limit, require
 from headgate.tasks.cache import last_key, put_last
 from headgate.tasks.exchange import JSON, Response
 from headgate.tasks.sink import Record
@@ -41,8 +41,7 @@ async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
         if stream is None:
             raise Problem(404, "unknown_stream")
         intake = Intake(x, stream, claims, keep)
-        header = x.request.header(b"content-type") or b""
-        if header.partition(b";")[0].rstrip(b" \t").lower() not in (NDJSON, CBOR_SEQ):
+        if bare_type(x) not in (NDJSON, CBOR_SEQ):
             intake.take_rate()  # of a batch, each record counts
         kind = media_type(x, _TYPES)
         intake.binary = kind in (CBOR, CBOR_SEQ)
@@ -82,6 +81,10 @@ class Intake:
     def limit(self) -> int:
         return self._stream.body_limit
 
+    @property
+    def content_type(self) -> str:
+        return "application/cbor" if self.binary else "application/json"
+
     def take_rate(self) -> None:
         stream = self._stream
         rate_limit(self._gateway, stream.name, self._claims.sub, stream.rate_milli, stream.burst)
@@ -104,8 +107,7 @@ class Intake:
         name = client if stream.cache_key is None else _key_at(value, stream.cache_key)
         now = self._gateway.clock()
         ts_ms = None if now[1] == "unset" else now[0] * 1000
-        content_type = "application/cbor" if self.binary else "application/json"
-        record = Record(stream.name, client, body, content_type, ts_ms, key, self._trace)
+        record = Record(stream.name, client, body, self.content_type, ts_ms, key, self._trace)
         ticket = self._gateway.sink.submit(record, stream.durable)
         return ticket, b"" if name is None else last_key(stream.name, name)
 
@@ -117,8 +119,7 @@ class Intake:
             return
         counters.accepted += 1
         if key:
-            content_type = "application/cbor" if self.binary else "application/json"
-            put_last(self._gateway, key, body, content_type, self._stream.last_ttl_ms)
+            put_last(self._gateway, key, body, self.content_type, self._stream.last_ttl_ms)
 
 
 def _parse(body: bytes, binary: bool) -> object:

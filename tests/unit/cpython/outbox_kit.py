@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headgate.linux.batch import Row, decode
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.tasks.sink import Receipt, Record
@@ -27,7 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     if not os.access("/dev/shm", os.W_OK):  # noqa: S108
         yield tmp_path
         return
-    made = Path(tempfile.mkdtemp(prefix="headgate-test-", dir="/dev/shm"))  # noqa: S108
+    made = Path(tempfile.mkdtemp(prefix="headgate-test-", dir="/dev/shm"))
     yield made
     shutil.rmtree(made)
 

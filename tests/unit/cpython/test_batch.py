@@ -9,11 +9,12 @@ from typing import Any
 import cbor2
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headgate import limits
 from headgate.linux import batch
 from headgate.linux.batch import PLAIN, ZSTD, Batch, BatchError, Row
-from hypothesis import given
-from hypothesis import strategies as st
 
 ROW = Row(7, "weather", "station-1", 1_764_000_000_123, "application/json", b'{"t": 1.50}', None)
 TRACED = Row(9, "größe", "c/1", None, "application/cbor", b"\x00\xff", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")

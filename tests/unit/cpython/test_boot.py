@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from binascii import crc32
 from pathlib import Path
 
 import pytest
+
 from headgate.linux import boot
+from headgate.tasks.plan import is_name
 
 LARGE = 1 << 50
 
@@ -13,7 +16,7 @@ LARGE = 1 << 50
 def test_the_first_run_makes_an_id_and_counts_from_one(tmp_path: Path) -> None:
     identity = boot.start(tmp_path, "", None, first_run=True)
     assert identity.boot == 1
-    assert boot.valid_appliance(identity.appliance)
+    assert is_name(identity.appliance)
     assert identity.note == ""
     assert boot.start(tmp_path, "", None, first_run=True).appliance != identity.appliance
 
@@ -79,11 +82,9 @@ def test_damage_is_noticed_at_every_byte(tmp_path: Path) -> None:
         assert boot.read(tmp_path) is None
 
 
-@pytest.mark.parametrize(("name", "valid"), [("a", True), ("", False), ("a/b", False), ("a+", False), ("é", False)])
-def test_appliance_names(name: str, valid: bool) -> None:
-    assert boot.valid_appliance(name) is valid
-
-
-def test_a_name_of_65_characters_is_too_long() -> None:
-    assert boot.valid_appliance("a" * 64)
-    assert not boot.valid_appliance("a" * 65)
+@pytest.mark.parametrize("name", ["", "a/b", "a+", "é", "a" * 65])
+def test_a_file_that_names_no_appliance_is_not_believed(tmp_path: Path, name: str) -> None:
+    for appliance, believed in (("a" * 64, ("a" * 64, 5)), (name, None)):
+        lines = f"appliance {appliance}\nboot 5"
+        (tmp_path / "boot").write_text(f"headgate-boot 1\n{lines}\ncrc32 {crc32(lines.encode()):08x}\n")
+        assert boot.read(tmp_path) == believed

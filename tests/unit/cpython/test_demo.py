@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headgate import errors
 from headgate_host import children, demo, play, stations
 from headgate_host.http_client import AnswerError, Connection
@@ -201,6 +202,9 @@ def test_stop_and_seconds_end_an_endless_run(monkeypatch: pytest.MonkeyPatch) ->
         await asyncio.Event().wait()
         return b""
 
+    async def accepts(head: bytes, body: bytes) -> bytes:
+        return answer(202)
+
     async def main() -> None:
         stop = asyncio.Event()
 
@@ -212,7 +216,7 @@ def test_stop_and_seconds_end_an_endless_run(monkeypatch: pytest.MonkeyPatch) ->
             tally = await play.play(url, mint, rate=1000, spoil=0, stations=2, stop=stop)
         assert tally.accepted >= 1
         assert tally.unanswered == 0
-        async with server(good) as url:
+        async with server(accepts) as url:
             tally = await play.play(url, mint, rate=1000, spoil=0, stations=4, seconds=0.05)
         assert tally.sent == tally.accepted
         async with server(silent) as url:
@@ -304,7 +308,7 @@ def test_json_is_one_document_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = [json.loads(line) for line in text.splitlines()]
     assert code == errors.OK
     assert documents[0]["event"] == "demo"
-    assert documents[0]["token"] == "token-of-visitor"
+    assert documents[0]["token"] == mint("visitor")
     assert documents[1]["event"] == "progress"
     assert documents[-1]["event"] == "summary"
     assert documents[-1]["accepted"] == 90
@@ -360,7 +364,7 @@ def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch)
 
     async def main() -> None:
         lines: list[str] = []
-        script = "trap '' TERM; echo ready >&2; echo out; while :; do sleep 1; done"
+        script = "trap '' TERM; echo out; echo ready >&2; while :; do sleep 1; done"
         child = await children.Child.start("stubborn", "/bin/sh", "-c", script, on_line=lines.append)
         await child.wait_log("ready")
         os.killpg(child.process.pid, signal.SIGSTOP)  # deaf and frozen

@@ -30,6 +30,7 @@ TOOLS = [
     "rm",
     "ln",
 ]
+SLOW = "--durations=10 --durations-min=1"
 
 # Answers the script's probes from variables; makes a virtual environment whose python is itself.
 PYTHON3 = r"""#!/bin/sh
@@ -52,6 +53,7 @@ case "$*" in
         echo "ERROR: No matching distribution found for aiomqtt"
         exit 1
         ;;
+    '-m pip download'*) exit ${DOWNLOAD_FAILS:-0} ;;
     '-m pytest'*) exit ${PYTEST:-0} ;;
 esac
 """
@@ -78,7 +80,7 @@ class Machine:
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} on this machine"))
         self.put("python3", PYTHON3)
-        for name in ("gcc", "make", "mosquitto", "curl", "gpgv", "qemu-arm-static"):
+        for name in ("gcc", "make", "mosquitto", "curl", "gpgv", "mount", "mosquitto_pub", "qemu-arm-static"):
             self.put(name, RECORDER)
         self.put("id", "#!/bin/sh\necho 0\n")
         self.put("apt-get", APT)
@@ -137,6 +139,7 @@ def test_nothing_missing_installs_no_package_and_is_quick_the_second_time(machin
     installs = machine.calls("python3 -m pip install")
     assert installs[0].endswith("[host]")
     assert installs[1].endswith("--no-deps vega_datasets==0.9.0")
+    assert machine.calls("python3 -m pip download") == []
     done = machine.run("setup", "run")
     assert done.returncode == 0
     assert machine.calls("python3 -m") == []
@@ -218,6 +221,17 @@ def test_pip_failure_is_one_line_and_the_next_try_starts_again(machine: Machine)
     assert machine.run("setup", "run").returncode == 0
 
 
+def test_tests_bring_the_conformance_suites_if_they_can_be_had(machine: Machine) -> None:
+    done = machine.run("setup", "test", DOWNLOAD_FAILS="1")
+    assert done.returncode == 0
+    assert "the tests that need them will be skipped" in done.stdout
+    shutil.rmtree(machine.folder / ".cache")
+    assert machine.run("setup", "test").returncode == 0
+    (download,) = machine.calls("python3 -m pip download")
+    assert "jsonschema==" in download
+    assert "pyjson5==" in download
+
+
 def test_run_hands_its_options_to_the_demo(machine: Machine) -> None:
     done = machine.run("run", "--demo-seconds", "1")
     assert done.returncode == 0, done.stderr
@@ -229,8 +243,8 @@ def test_test_runs_every_stage_and_says_where_time_went(machine: Machine) -> Non
     assert done.returncode == 0, done.stderr
     assert machine.calls("make") == ["make --no-print-directory -C native_ext test"]
     assert machine.calls("python3 -m pytest") == [
-        "python3 -m pytest",
-        "python3 -m pytest tests/unit tests/twins tests/wire",
+        f"python3 -m pytest {SLOW}",
+        f"python3 -m pytest {SLOW} tests/unit tests/twins tests/wire",
     ]
     for name in ("set-up", "C unit tests", "pytest, native C blocks", "pytest, pure twins"):
         (line,) = (line for line in done.stdout.splitlines() if name in line and " s  " in line)
@@ -252,14 +266,14 @@ def test_nothing_selected_is_a_failure_only_without_a_selection(machine: Machine
     assert done.returncode == 0
     assert "nothing selected" in done.stdout
     assert machine.calls("make") == []
-    assert machine.calls("python3 -m pytest")[0] == "python3 -m pytest -k no_such_test"
+    assert machine.calls("python3 -m pytest")[0] == f"python3 -m pytest {SLOW} -k no_such_test"
 
 
 def test_a_named_file_replaces_the_default_places(machine: Machine) -> None:
     (machine.folder / "tests").mkdir()
     (machine.folder / "tests/test_x.py").write_text("")
     assert machine.run("test", "tests/test_x.py::test_y").returncode == 0
-    assert machine.calls("python3 -m pytest") == ["python3 -m pytest tests/test_x.py::test_y"] * 2
+    assert machine.calls("python3 -m pytest") == [f"python3 -m pytest {SLOW} tests/test_x.py::test_y"] * 2
 
 
 def test_clean_removes_what_was_made_and_nothing_else(machine: Machine) -> None:

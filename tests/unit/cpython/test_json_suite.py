@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from suite_files import DOWNLOAD, suite
 
-from headgate.core.json import JSONError, dumps, loads, utf8_error
+from headgate.core import utf8
+from headgate.core.json import JSONError, dumps, loads
 from headgate.core.number import Dec, compare, from_float, is_integer, is_multiple, make
 
 # The suite wants these accepted (RFC 8259 does); we refuse them by default as I-JSON (RFC 7493 section 2.3) demands.
@@ -155,7 +156,7 @@ def test_utf8_is_judged_like_the_decoder(data: bytes) -> None:
         expected = -1
     except UnicodeDecodeError as error:
         expected = error.start
-    assert utf8_error(data) == expected
+    assert utf8.fault(data) == expected
 
 
 DECIMALS = st.one_of(

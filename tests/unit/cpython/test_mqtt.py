@@ -8,13 +8,14 @@ import sys
 
 import aiomqtt
 import pytest
-from headgate.linux.mqtt import Broker, PublishProperties
-from headgate.linux.uplink_messages import as_json, fill, level
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from headgate.linux.mqtt import Broker, PublishProperties
+from headgate.linux.uplink_messages import as_json, fill, level
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 
@@ -121,7 +122,7 @@ def test_the_module_works_where_ssl_is_absent() -> None:
         "import sys, headgate.linux.mqtt, headgate.linux.uplink\n"
         "assert 'ssl' not in sys.modules or not hasattr(sys.modules['ssl'], 'SSLContext')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

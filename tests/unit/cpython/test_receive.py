@@ -12,6 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.public import PrivateKey
+
 from headgate.errors import MISSING, STATE, USAGE, CommandError
 from headgate.linux import batch, seal
 from headgate.linux.batch import Batch, Row
@@ -20,9 +24,6 @@ from headgate_host import receive
 from headgate_host.receive_decode import Received, Undecodable, decode_publish
 from headgate_host.receive_output import Database, Lines, line
 from headgate_host.receive_seen import Seen
-from hypothesis import given
-from hypothesis import strategies as st
-from nacl.public import PrivateKey
 
 ROWS = [Row(n, "weather", "c1", 1_764_000_000_000 + n, JSON, b'{"n": %d.50}' % n, None) for n in range(1, 4)]
 SAMPLE = Batch("hg1", 2, ROWS)
@@ -190,7 +191,9 @@ def test_the_database_stores_each_id_once_over_restarts(tmp_path: Path) -> None:
         database.flush()
         database.close()
     assert added == [False, False, False]
-    rows = sqlite3.connect(path).execute("SELECT id, client, body, typeof(body) FROM messages ORDER BY rowid").fetchall()
+    rows = (
+        sqlite3.connect(path).execute("SELECT id, client, body, typeof(body) FROM messages ORDER BY rowid").fetchall()
+    )
     assert rows == [("hg1/2.1", "c1", '{"n": 1.50}', "text"), ("hg1/2.2", "c1", '{"n": 1.50}', "text")]
 
 

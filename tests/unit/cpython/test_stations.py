@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from headgate import errors
 from headgate.core import json as core_json
 from headgate.core.schema import Schema

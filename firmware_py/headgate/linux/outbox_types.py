@@ -1,0 +1,89 @@
+"""What the two sides of the outbox, event loop and worker thread, hand each other. Plain values only."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from headgate import limits
+from headgate.linux.batch import Batch
+from headgate.tasks.sink import Record
+
+REJECT, DROP_OLDEST = "reject", "drop-oldest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxConfig:
+    """Budget and batching. `max_hours` 0: messages never expire; `when_full`: "reject" | "drop-oldest"."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_hours: int = 168
+    when_full: str = REJECT
+    batch_records: int = limits.BATCH_RECORDS
+    batch_bytes: int = limits.BATCH_BYTES
+    linger_ms: int = limits.BATCH_LINGER_MS
+    memory_linger_ms: int = limits.MEMORY_LINGER_MS
+    buffer_records: int = limits.OUTBOX_BUFFER_RECORDS
+    buffer_bytes: int = limits.OUTBOX_BUFFER_BYTES
+    key_hours: int = limits.IDEMPOTENCY_HOURS
+    keys: int = limits.IDEMPOTENCY_KEYS
+    reserve_bytes: int = limits.OUTBOX_RESERVE_BYTES
+
+
+class Entry(Protocol):
+    """One accepted message on its way to disk."""
+
+    seq: int
+    record: Record
+
+
+class StoredBatch(NamedTuple):
+    """`blob`: the stored form, which is the wire form; `replay`: it may have reached the broker before."""
+
+    id: int
+    records: int
+    codec: int
+    blob: bytes
+    replay: bool
+
+
+class Ledger(NamedTuple):
+    """Messages since the state directory was made; bytes where the name says so (see outbox_schema.py)."""
+
+    accepted: int
+    delivered: int
+    expired: int
+    dropped: int
+    stored_bytes: int
+    payload_bytes: int
+    written_bytes: int
+    quarantined: int
+
+    @property
+    def stored(self) -> int:
+        return self.accepted - self.delivered - self.expired - self.dropped
+
+
+class Work(NamedTuple):
+    """One transaction. `shrunk`: batches of which only this rest stays; `busy`: ids that are being sent right now."""
+
+    entries: Sequence[Entry]
+    delivered: Collection[int]
+    shrunk: Sequence[tuple[int, Batch]]
+    busy: Collection[int]
+    now_s: int
+    trusted: bool
+
+
+class Committed(NamedTuple):
+    """`outcomes`, one per entry: None stored, str replayed with that seq, False key reused for another body.
+    `oldest_s`: Unix s at which the oldest stored batch was stored, None when there is none or it is not known."""
+
+    outcomes: list[str | bool | None]
+    ledger: Ledger
+    oldest_s: int | None
+
+
+class Fetched(NamedTuple):
+    batch: StoredBatch | None
+    ledger: Ledger
+    oldest_s: int | None

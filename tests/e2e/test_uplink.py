@@ -1,0 +1,411 @@
+"""The uplink and `headgate receive` against a real mosquitto: restarted, frozen, refusing, limiting, over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mosquitto import Mosquitto, available
+
+from headgate.linux import keys
+from headgate.linux.mqtt import Broker
+from headgate.linux.outbox import Outbox, OutboxConfig
+from headgate.linux.uplink import Uplink, UplinkConfig
+from headgate.tasks.sink import Record
+
+pytestmark = pytest.mark.skipif(not available(), reason="mosquitto is not installed")
+BOUND_S = 30
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+class Receiver:
+    """`headgate receive` in a child process, with its session made before anything is sent."""
+
+    def __init__(self, port: int, folder: Path, *extra: str) -> None:
+        self.file = folder / "received.db"
+        self.log = folder / "receive.log"
+        self._command = [sys.executable, "-m", "headgate", "receive", "--url", f"mqtt://127.0.0.1:{port}"]
+        self._command += ["--client-id", "keeper", "--sqlite", str(self.file), "--json", *extra]
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(self._command, stderr=log)
+
+    async def ready(self) -> None:
+        await until(lambda: b"subscribed" in self.log.read_bytes(), "the receiver subscribes")
+
+    def rows(self) -> dict[str, str]:
+        with contextlib.closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT id, body FROM messages").fetchall()
+        assert len(dict(found)) == len(found)
+        return dict(found)
+
+    def stop(self) -> dict[str, int]:
+        """-> the summary."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(BOUND_S) == 0, self.log.read_text()
+        summary: dict[str, int] = json.loads(self.log.read_text().splitlines()[-1])
+        return summary
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+async def until(condition: Any, what: str) -> None:
+    try:
+        async with asyncio.timeout(BOUND_S):
+            while not condition():  # noqa: ASYNC110  # of another process: there is no event
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"still not: {what}")
+
+
+@contextlib.asynccontextmanager
+async def receiving(port: int, folder: Path, *extra: str) -> AsyncIterator[Receiver]:
+    receiver = Receiver(port, folder, *extra)
+    try:
+        await receiver.ready()
+        yield receiver
+    finally:
+        receiver.kill()
+
+
+@contextlib.asynccontextmanager
+async def forwarding(folder: Path, port: int, **options: Any) -> AsyncIterator[tuple[Outbox, Uplink]]:
+    """An outbox and its uplink, quick to notice trouble. `options`: of UplinkConfig, and `broker`: fields of Broker."""
+    outbox = await Outbox.open(folder / "state", OutboxConfig(batch_records=50), appliance="mill-7")
+    broker = Broker(host="127.0.0.1", port=port, **options.pop("broker", {}))
+    quick = {"ack_ms": 700, "backoff_ms": 50, "backoff_max_ms": 200, "refused_ms": 150, "refused_max_ms": 300}
+    uplink = Uplink(outbox, UplinkConfig(broker=broker, client_id="mill-7", **(quick | options)))
+    task = asyncio.create_task(uplink.run())
+    try:
+        yield outbox, uplink
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait_for(outbox.close(), BOUND_S)
+
+
+async def store(
+    outbox: Outbox, count: int, *, stream: str = "weather", kind: str = "application/json"
+) -> dict[str, str]:
+    """-> id -> body of what was acknowledged."""
+    bodies = [f'{{"stream":"{stream}","n":{n}}}' for n in range(count)]
+    tickets = [
+        outbox.submit(Record(stream, f"c{n % 7}", body.encode(), kind, 1000 + n), True) for n, body in enumerate(bodies)
+    ]
+    receipts = [await asyncio.wait_for(ticket.wait(), BOUND_S) for ticket in tickets]
+    return {f"{outbox.appliance}/{receipt.seq}": body for receipt, body in zip(receipts, bodies, strict=True)}
+
+
+async def all_delivered(outbox: Outbox, count: int) -> None:
+    await until(lambda: outbox.stats()["delivered"] == count, f"{count} are delivered: {outbox.stats()}")
+    assert outbox.stats()["stored"] == 0
+
+
+@pytest.mark.parametrize("mode", ["json", "batch", "sealed"])
+def test_everything_arrives_once(broker: Mosquitto, tmp_path: Path, mode: str) -> None:
+    keys.create_pair(tmp_path / "seal.key", seal=True)
+    options = {"mode": mode, "status_topic": "headgate/{appliance}/status"}
+    if mode == "sealed":
+        options["seal_to"] = keys.load_public(tmp_path / "seal.pub")
+
+    async def scenario() -> None:
+        async with receiving(broker.port, tmp_path, "--seal-key", str(tmp_path / "seal.key")) as receiver:
+            async with forwarding(tmp_path, broker.port, **options) as (outbox, uplink):
+                sent = await store(outbox, 500)
+                await all_delivered(outbox, 500)
+                assert uplink.stats()["connected"] is True
+            await until(lambda: len(receiver.rows()) >= 500, "500 are received")
+            assert receiver.rows() == sent
+            summary = receiver.stop()
+            assert (summary["messages"], summary["replays"], summary["undecodable"]) == (500, 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_broker_restarted(broker: Mosquitto, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with receiving(broker.port, tmp_path) as receiver, forwarding(tmp_path, broker.port) as (outbox, uplink):
+            sent = await store(outbox, 200)
+            await all_delivered(outbox, 200)
+            broker.stop()
+            await until(lambda: not uplink.stats()["connected"], "the loss is noticed")
+            sent |= await store(outbox, 200)  # accepting goes on
+            assert outbox.stats()["stored"] == 200
+            broker.start()
+            await all_delivered(outbox, 400)
+            await until(lambda: len(receiver.rows()) >= 400, "400 are received")
+            assert receiver.rows() == sent
+            assert uplink.stats()["connections"] == 2
+
+    asyncio.run(scenario())
+
+
+def test_broker_frozen(broker: Mosquitto, tmp_path: Path) -> None:
+    """It takes bytes and answers nothing: the connection is given up, and what was on its way comes again, marked."""
+
+    async def scenario() -> None:
+        async with receiving(broker.port, tmp_path) as receiver, forwarding(tmp_path, broker.port) as (outbox, uplink):
+            await until(lambda: uplink.stats()["connected"], "connected")
+            broker.freeze()
+            sent = await store(outbox, 300)
+            await until(lambda: "acknowledgement" in str(uplink.stats()["last_error"]), "no answer is noticed")
+            assert outbox.stats()["stored"] == 300
+            broker.thaw()
+            await all_delivered(outbox, 300)
+            await until(lambda: len(receiver.rows()) >= 300, "300 are received")
+            assert receiver.rows() == sent
+            assert receiver.stop()["replays"] > 0  # both copies came; one is stored
+
+    asyncio.run(scenario())
+
+
+def acl_broker(folder: Path, rules: str, extra: str = "") -> Mosquitto:
+    (folder / "acl").write_text(rules)
+    return Mosquitto(folder / "broker", f"acl_file {folder / 'acl'}\n{extra}")
+
+
+def test_a_refused_message_is_kept_and_the_others_are_delivered(tmp_path: Path) -> None:
+    """PUBACK 0x87 (not authorized) for one stream of two. aiomqtt alone would count that as delivered."""
+
+    async def scenario() -> None:
+        with acl_broker(tmp_path, "topic read #\ntopic write headgate/+/weather/#\n") as broker:
+            async with (
+                receiving(broker.port, tmp_path) as receiver,
+                forwarding(tmp_path, broker.port, mode="json") as (outbox, uplink),
+            ):
+                tickets = asyncio.gather(store(outbox, 30), store(outbox, 20, stream="secret"))
+                good, bad = await tickets
+                await until(lambda: outbox.stats()["delivered"] == 30, "the allowed ones are delivered")
+                await until(lambda: int(uplink.stats()["refused"]) >= 40, "the others are tried again")
+                assert "not authorized (0x87)" in str(uplink.stats()["last_refusal"])
+                assert outbox.stats()["stored"] == 20
+                assert uplink.stats()["connections"] == 1
+                (tmp_path / "acl").write_text("topic readwrite #\n")
+                broker.reload()
+                await all_delivered(outbox, 50)
+                await until(lambda: len(receiver.rows()) >= 50, "50 are received")
+                assert receiver.rows() == good | bad
+                assert receiver.stop()["replays"] == 0  # what was delivered was not sent again
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_disconnects_instead_of_answering_does_not_stop_the_others(tmp_path: Path) -> None:
+    """mosquitto 2.0.11 does with `max_queued_messages 0` when it denies a publish."""
+
+    async def scenario() -> None:
+        rules = "topic read #\ntopic write headgate/+/weather/#\n"
+        with acl_broker(tmp_path, rules, "max_queued_messages 0") as broker:
+            async with receiving(broker.port, tmp_path) as receiver:
+                quick = {"backoff_ms": 20, "backoff_max_ms": 20, "refused_ms": 60_000}
+                async with forwarding(tmp_path, broker.port, mode="json", **quick) as (outbox, uplink):
+                    await store(outbox, 3, stream="secret")
+                    good = await store(outbox, 30)
+                    await until(lambda: len(receiver.rows()) >= 30, "the allowed ones are delivered")
+                    assert receiver.rows() == good
+                    await until(lambda: outbox.stats()["delivered"] == 30, "the ledger says so")
+                    assert outbox.stats()["stored"] == 3
+                    assert int(uplink.stats()["refused"]) >= 3
+
+    asyncio.run(scenario())
+
+
+def test_batches_are_split_to_what_the_broker_takes(tmp_path: Path) -> None:
+    """Maximum Packet Size in the CONNACK; one message is too large on its own and is kept."""
+
+    async def scenario() -> None:
+        with Mosquitto(tmp_path / "broker", "max_packet_size 700") as broker:
+            async with (
+                receiving(broker.port, tmp_path) as receiver,
+                forwarding(tmp_path, broker.port) as (outbox, uplink),
+            ):
+                sent = await store(outbox, 200)
+                big = Record("weather", "c1", os.urandom(2000), "application/json", None)
+                await outbox.submit(big, True).wait()
+                await until(lambda: outbox.stats()["delivered"] == 200, "what fits is delivered")
+                await until(lambda: "packet too large" in str(uplink.stats()["last_refusal"]), "refused")
+                assert outbox.stats()["stored"] == 1
+                assert uplink.stats()["connections"] == 1
+                await until(lambda: len(receiver.rows()) >= 200, "200 are received")
+                assert receiver.rows() == sent
+
+    asyncio.run(scenario())
+
+
+def test_wrong_password_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "mill", "right"], check=True, capture_output=True)
+    users.chmod(0o644)
+
+    async def scenario() -> None:
+        password = tmp_path / "password"
+        password.write_text("wrong\n")
+        login = {"username": "mill", "password_file": password}
+        with Mosquitto(tmp_path / "broker", f"password_file {users}", anonymous=False) as broker:
+            async with forwarding(tmp_path, broker.port, broker=login) as (outbox, uplink):
+                await store(outbox, 10)
+                await until(lambda: "Not authorized" in str(uplink.stats()["last_error"]), "the refusal is said")
+                assert uplink.stats()["connected"] is False
+                password.write_text("right\n")
+                await all_delivered(outbox, 10)
+
+    asyncio.run(scenario())
+
+
+def test_over_tls_with_client_certificate(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    extra = "\n".join(
+        [
+            f"cafile {tmp_path / 'ca.pem'}",
+            f"certfile {tmp_path / 'server.pem'}",
+            f"keyfile {tmp_path / 'server.key'}",
+            "require_certificate true",
+        ]
+    )
+
+    async def scenario() -> None:
+        with Mosquitto(tmp_path / "broker", extra) as broker:
+            tls: dict[str, Any] = {"tls": True, "ca_file": tmp_path / "ca.pem"}
+            async with forwarding(tmp_path, broker.port, broker=tls) as (outbox, uplink):
+                sent = await store(outbox, 300)
+                await until(lambda: uplink.stats()["last_error"], "a missing certificate is refused")
+                assert outbox.stats()["delivered"] == 0
+            tls |= {"cert_file": tmp_path / "client.pem", "key_file": tmp_path / "client.key"}
+            command = [sys.executable, "-m", "headgate", "receive", "--url", f"mqtts://127.0.0.1:{broker.port}"]
+            command += ["--ca-file", str(tmp_path / "ca.pem"), "--cert-file", str(tmp_path / "client.pem")]
+            command += ["--key-file", str(tmp_path / "client.key"), "--count", "300"]
+            receiver = await asyncio.create_subprocess_exec(
+                *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            assert receiver.stderr is not None
+            assert b"subscribed" in await asyncio.wait_for(receiver.stderr.readline(), BOUND_S)
+            async with forwarding(tmp_path, broker.port, broker=tls, mode="json") as (outbox, _):
+                await until(lambda: outbox.stats()["stored"] == 0, "all is delivered")
+                out, _ = await asyncio.wait_for(receiver.communicate(), BOUND_S)
+                got = {document["id"]: document["body"] for document in map(json.loads, out.splitlines())}
+                assert got == {identity: json.loads(body) for identity, body in sent.items()}
+                assert receiver.returncode == 0
+            wrong = tls | {"ca_file": tmp_path / "client.pem"}
+            async with forwarding(tmp_path, broker.port, broker=wrong) as (outbox, uplink):
+                await until(lambda: "certificate" in str(uplink.stats()["last_error"]), "a foreign CA is refused")
+
+    asyncio.run(scenario())
+
+
+def make_certificates(folder: Path) -> None:
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test-ca")
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+    for name in ("server", "client"):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", f"{name}.pem", "-days", "2", "-extfile", "san",
+        )  # fmt: skip
+        (folder / f"{name}.key").chmod(0o644)
+
+
+def test_receive_misses_nothing_over_its_own_restart(broker: Mosquitto, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with receiving(broker.port, tmp_path) as receiver, forwarding(tmp_path, broker.port) as (outbox, _):
+            sent = await store(outbox, 100)
+            await until(receiver.rows, "the first are received")
+            receiver.kill()
+            sent |= await store(outbox, 100)
+            await all_delivered(outbox, 200)
+            receiver.start()
+            await until(lambda: len(receiver.rows()) >= 200, "200 are received")
+            assert receiver.rows() == sent
+
+    asyncio.run(scenario())
+
+
+def test_receive_share_divides_the_work(broker: Mosquitto, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        first, second = tmp_path / "one", tmp_path / "two"
+        first.mkdir()
+        second.mkdir()
+        share = ["--share", "loaders"]
+        async with (
+            receiving(broker.port, first, *share, "--client-id", "one") as one,
+            receiving(broker.port, second, *share, "--client-id", "two") as two,
+            forwarding(tmp_path, broker.port, mode="json") as (outbox, _),
+        ):
+            sent = await store(outbox, 200)
+            await until(lambda: len(one.rows()) + len(two.rows()) >= 200, "200 are received")
+            assert one.rows() | two.rows() == sent
+            assert one.rows()
+            assert two.rows()
+
+    asyncio.run(scenario())
+
+
+def receive(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "headgate", "receive", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=BOUND_S)
+
+
+def test_receive_says_when_there_is_no_broker() -> None:
+    done = receive("--url", "mqtt://127.0.0.1:1")
+    assert done.returncode == 5
+    assert "no connection to 127.0.0.1:1" in done.stderr
+
+
+def test_receive_idle_without_the_count_is_a_finding(broker: Mosquitto) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    assert receive("--url", url, "--idle", "0.2").returncode == 0
+    assert receive("--url", url, "--idle", "0.2", "--count", "1").returncode == 7
+
+
+def test_receive_keeps_what_it_cannot_read(broker: Mosquitto, tmp_path: Path) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    base = ["--url", url, "--client-id", "keeper", "--idle", "0.5"]
+    receive(*base)
+    publish = ["mosquitto_pub", "-V", "5", "-q", "1", "-p", str(broker.port), "-t", "headgate/x", "-m", "hello"]
+    subprocess.run(publish, check=True)
+    done = receive(*base)
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {
+        "undecodable": "neither a batch nor a message with a msg-id",
+        "topic": "headgate/x",
+        "payload_b64": "aGVsbG8=",
+    }
+
+
+def test_receive_count_is_exact_and_the_rest_comes_later(broker: Mosquitto, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        base = ["--url", url, "--client-id", "keeper"]
+        await asyncio.to_thread(receive, *base, "--idle", "0.1")
+        async with forwarding(tmp_path, broker.port) as (outbox, _):
+            await store(outbox, 50)
+            await all_delivered(outbox, 50)
+        first = await asyncio.to_thread(receive, *base, "--count", "7")
+        assert first.returncode == 0
+        assert len(first.stdout.splitlines()) == 7
+        rest = await asyncio.to_thread(receive, *base, "--count", "50")  # the packet was not acknowledged
+        assert len(rest.stdout.splitlines()) == 50
+
+    asyncio.run(scenario())

@@ -1,0 +1,49 @@
+"""linux/lean.py: what it keeps out stays out, works again when asked for, and MQTT does without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_asyncio_and_mqtt_without_openssl() -> None:
+    program = """
+import sys
+from headgate.linux import lean
+lean.without_openssl_hashes()
+assert lean.import_without_ssl()
+import asyncio, hashlib, aiomqtt, paho.mqtt.client
+assert asyncio.sslproto.ssl is None and paho.mqtt.client.ssl is None
+unwanted = {"_ssl", "_hashlib", "ssl", "urllib.request", "http.client"}
+print(sorted(name for name in unwanted if sys.modules.get(name)))
+assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
+"""
+    assert run(program) == "[]"
+
+
+def test_what_was_kept_out_can_be_imported_afterwards() -> None:
+    program = """
+from headgate.linux import lean
+lean.without_openssl_hashes()
+lean.import_without_ssl()
+lean.give_memory_back()
+import ssl, urllib.request
+print(ssl.create_default_context().minimum_version.name, urllib.request.Request("http://h/").host)
+"""
+    assert run(program) == "TLSv1_2 h"
+
+
+def test_too_late_is_said_and_does_nothing() -> None:
+    program = """
+import asyncio, hashlib, sys
+from headgate.linux import lean
+lean.without_openssl_hashes()
+print(lean.import_without_ssl(), asyncio.sslproto.ssl is not None, bool(sys.modules["_hashlib"]))
+"""
+    assert run(program) == "False True True"
