@@ -83,6 +83,7 @@ class Appliance:
         fetch.fetch(arch)
         start = [str(FIRMWARE / "headgate/micro/rom_start.py"), str(image)] if image else ["-m", "headgate.micro.main"]
         self.command = [*fetch.micropython_command(arch), "-X", f"heapsize={heap}", *start, str(plan)]
+        self.environment = {"MICROPYPATH": f"{FIRMWARE}:.frozen", "PATH": "/usr/bin:/bin"}
         self.lines: list[str] = []
 
     def __enter__(self) -> Appliance:
@@ -90,7 +91,7 @@ class Appliance:
             self.command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"MICROPYPATH": f"{FIRMWARE}:.frozen", "PATH": "/usr/bin:/bin"},
+            env=self.environment,
         )
         if not self.wait_line("listening", 60):
             self.__exit__(None, None, None)

@@ -28,7 +28,7 @@ def import_without_ssl() -> bool:
         sys.modules["ssl"] = None  # type: ignore[assignment]
         import asyncio  # noqa: F401
 
-        urllib.request = sys.modules["urllib.request"] = types.ModuleType("urllib.request")  # type: ignore[assignment]
+        urllib.request = sys.modules["urllib.request"] = types.ModuleType("urllib.request")
         import paho.mqtt.client
 
         sys.modules["ssl"] = types.ModuleType("ssl")

@@ -38,7 +38,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), broken)
+    monkeypatch.setattr({"fsync": os, "replace": Path}[call], call, broken)
     with pytest.raises(OSError, match="Input/output"):
         atomic_file.write(path, b"new")
     assert path.read_bytes() == b"old"

@@ -1,6 +1,7 @@
 """docs/wire.md says what the code does: every route, every problem code, every reason of a refused token."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def texts(node: ast.expr) -> set[str] | None:
 
 
 def raised_in(path: Path) -> "Iterator[tuple[str, int | None]]":
-    """(code, status if it is written there) of each Problem(...); a code that is a parameter is sought at the callers."""
+    """(code, status if it is written there) of each Problem(...). A code that is a parameter is sought at callers."""
     tree = ast.parse(path.read_text())
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         names = [argument.arg for argument in function.args.args if argument.arg != "self"]
@@ -53,6 +54,7 @@ def raised_in(path: Path) -> "Iterator[tuple[str, int | None]]":
                 yield from ((text, number) for text in found)
 
 
+@functools.cache
 def raised() -> set[tuple[str, int | None]]:
     return {pair for path in FIRMWARE.rglob("*.py") for pair in raised_in(path)}
 
@@ -121,8 +123,9 @@ def test_what_mqtt_messages_carry() -> None:
         messages.CBOR,
     ):
         assert f"`{text}`" in PAGE
-    source = Path(messages.__file__).read_text()
-    properties = set(re.findall(r'\("([a-z-]+)", ', source))
+    pairs = [node for node in ast.walk(ast.parse(Path(messages.__file__).read_text())) if isinstance(node, ast.Tuple)]
+    names = {name for node in pairs if len(node.elts) == 2 for name in texts(node.elts[0]) or ()}
+    properties = {name for name in names if re.fullmatch(r"[a-z-]+", name)}
     assert {"msg-id", "count"} <= properties
     documented = {name for row in table("user property", "## MQTT") for name in re.findall(r"`([a-z-]+)`", row[0])}
     assert properties == documented
