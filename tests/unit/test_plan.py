@@ -142,7 +142,7 @@ class PlanTest(unittest.TestCase):
 
     def test_names_and_pointers(self):
         self.assertTrue(is_name("a.B_9-"))
-        for bad in ("", "a/b", "é", "a b", "x" * 65, "*"):
+        for bad in ("", ".", "..", "a/b", "é", "a b", "x" * 65, "*"):
             self.assertFalse(is_name(bad))
         self.assertEqual(parse_pointer(""), [])
         self.assertEqual(parse_pointer("/a~1b/~0/0/"), ["a/b", "~", "0", ""])

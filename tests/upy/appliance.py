@@ -81,7 +81,11 @@ class Appliance:
 
     def __init__(self, arch: str, plan: Path, heap: str, image: Path | None = None) -> None:
         fetch.fetch(arch)
-        start = [str(FIRMWARE / "headgate/micro/rom_start.py"), str(image)] if image else ["-m", "headgate.micro.main"]
+        start = (
+            [str(FIRMWARE / "headgate/micro/rom_start.py"), str(image)]
+            if image
+            else [str(FIRMWARE / "headgate/micro/main.py")]
+        )
         self.command = [*fetch.micropython_command(arch), "-X", f"heapsize={heap}", *start, str(plan)]
         self.environment = {"MICROPYPATH": f"{FIRMWARE}:.frozen", "PATH": "/usr/bin:/bin"}
         self.lines: list[str] = []

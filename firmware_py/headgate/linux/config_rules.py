@@ -345,6 +345,12 @@ class Uplink:
         "headgate/{appliance}/batch",
         'MQTT topic of the batches when `mode` is `"batch"` or `"sealed"`.',
     )
+    status_topic: str | None = key(
+        "status_topic",
+        v.topic("appliance"),
+        None,
+        "Where the retained words `online` and `offline` are published, the latter as the MQTT will. Default: nowhere.",
+    )
     keepalive_s: int = key(
         "keepalive",
         v.duration(5 * SECOND, 18 * HOUR, unit_ms=1000),

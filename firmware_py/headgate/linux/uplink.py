@@ -91,6 +91,7 @@ def uplink_config(config: "Config") -> UplinkConfig:
         broker=broker,
         client_id=config.client_id(),
         mode=uplink.mode,
+        status_topic=uplink.status_topic or "",
         topic=uplink.topic,
         topics={name: stream.topic for name, stream in config.streams.items()},
         seal_to=uplink.seal_to or b"",

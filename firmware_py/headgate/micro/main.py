@@ -3,7 +3,9 @@
     from headgate.micro import main
     main.run("headgate.json")
 
-and on the unix port:    micropython -m headgate.micro.main headgate.json
+and on the unix port (not with -m, which leaves Ctrl-C to kill it):
+
+    MICROPYPATH=firmware_py micropython firmware_py/headgate/micro/main.py headgate.json
 
 What this interpreter cannot do is refused at load with one line: EdDSA keys, fsync durability, uplink, HTTP/2.
 """
@@ -11,7 +13,7 @@ What this interpreter cannot do is refused at load with one line: EdDSA keys, fs
 import gc
 import sys
 
-from headgate.errors import INTERRUPTED, OK, USAGE, CommandError
+from headgate.errors import CONFIG, INTERRUPTED, OK, USAGE, CommandError
 from headgate.micro import sizes
 
 GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
@@ -46,6 +48,10 @@ def run(path: str) -> int:
     except CommandError as error:
         print("headgate:", error.line())
         return error.code
+    except MemoryError:
+        gc.collect()
+        print("headgate:", path, "needs more memory than there is: fewer streams, or a smaller cache.bytes")
+        return CONFIG
     except KeyboardInterrupt:
         gc.collect()
         print(f"headgate: stopped, {gc.mem_alloc()} bytes live")
@@ -55,7 +61,7 @@ def run(path: str) -> int:
 
 def main(arguments: "list[str]") -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: micropython -m headgate.micro.main headgate.json")
+        print("usage: micropython headgate/micro/main.py headgate.json")
         return USAGE
     return run(arguments[0])
 

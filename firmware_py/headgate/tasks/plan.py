@@ -193,8 +193,10 @@ class _Reader:
 
 
 def is_name(text: str) -> bool:
-    """True for what an appliance or a stream may be called; such names need no escaping in URLs, topics or scopes."""
-    return 0 < len(text) <= _NAME_MAX and not text.strip(_NAME)
+    """True for what an appliance or a stream may be called; such names need no escaping in URLs, topics or scopes.
+
+    Not "." and "..": clients resolve them as path segments (RFC 3986 section 5.2.4)."""
+    return 0 < len(text) <= _NAME_MAX and not text.strip(_NAME) and text not in (".", "..")
 
 
 def parse_pointer(text: str) -> "list[str]":
