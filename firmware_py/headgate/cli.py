@@ -1,6 +1,6 @@
 """The `headgate` command: finds the verb, imports only that verb, turns failures into one line and an exit code.
 
-Verb modules have the same four names: HELP (one line), EPILOG (teaching text), add_arguments(parser), main(args) -> int.
+Verb modules have four names: HELP (one line), EPILOG (teaching text), add_arguments(parser), main(args) -> int.
 Device verbs live in headgate.linux, host verbs in headgate_host; a device never imports a host tool.
 """
 

@@ -43,14 +43,14 @@ TOKEN_SCOPE = 128  # characters of one of them
 TOKEN_TIME = 253402300799  # Unix seconds; the end of year 9999: a later exp, nbf or iat is refused
 
 # Clock trust (core/clock.py, linux/ntp.py).
-CLOCK_FLOOR_S = 1767225600  # Unix seconds (2026-01-01): older than any release of Headgate, so a true clock never shows less
+CLOCK_FLOOR_S = 1767225600  # Unix seconds (2026-01-01): older than any release, so a true clock never shows less
 CLOCK_SLACK_S = 300  # a synchronised clock may be this far behind the floor; further: not believed
 CLOCK_SAVE_S = 86400  # the last known good time is written at most this often while running: wear of the flash
 
 # Monotonic time (core/limiter.py, core/store.py). Outside 0..TIME_MS: ValueError.
 TIME_MS = 9007199254740992  # ms; 2**53, 285,000 years
 
-# Rate limiter (core/limiter.py). A full table evicts the least recently used bucket; an argument out of range: ValueError.
+# Rate limiter (core/limiter.py). A full table evicts the least recently used bucket; out of range: ValueError.
 LIMITER_CLIENTS = 4096
 LIMITER_CLIENTS_MAX = 1048576  # the most that may be configured
 LIMITER_KEY = 512  # bytes of one client's key

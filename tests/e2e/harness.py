@@ -24,11 +24,11 @@ from typing import Any
 
 from headgate_host.stations import Message
 
-ISSUER = '''
+ISSUER = """
 [[issuer]]
 name = "headgate"
 secret_file = "{state}/keys/device.key"
-'''
+"""
 START_S = 30  # generous: the machine may be busy; every wait ends as soon as the thing is there
 RETRY_S = 0.05
 
@@ -41,8 +41,13 @@ def free_port() -> int:
 
 def headgate(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run one verb to its end."""
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "headgate", *arguments], text=True, capture_output=True, timeout=60, check=False, **options
+    return subprocess.run(
+        [sys.executable, "-m", "headgate", *arguments],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        **options,
     )
 
 
@@ -74,7 +79,7 @@ class Appliance:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "headgate", "run", "--config", str(self.config), "--state", str(self.state)],
                 stdout=log,
                 stderr=log,
@@ -146,7 +151,9 @@ class Load:
     appliance says yes or no: what a careful device does.
     """
 
-    def __init__(self, appliance: Appliance, messages: Iterable[Message], *, keys: bool = True, pace_s: float = 0) -> None:
+    def __init__(
+        self, appliance: Appliance, messages: Iterable[Message], *, keys: bool = True, pace_s: float = 0
+    ) -> None:
         self.appliance = appliance
         self.keys = keys
         self.pace_s = pace_s
@@ -217,7 +224,7 @@ class Receiver:
         self.database = folder / "received.db"
         self.log = folder / "receive.log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "headgate", "receive", "--url", f"mqtt://127.0.0.1:{port}", "--sqlite",
                  str(self.database), "--client-id", "e2e-receiver", *extra],
                 stdout=log, stderr=log,

@@ -1,6 +1,7 @@
-"""The promise, kept under every fault we can make: what was acknowledged arrives, exactly once, and the ledger balances.
+"""The promise, under every fault we can make: what was acknowledged arrives, exactly once, and the ledger balances.
 
-10,000 real weather records from 20 stations, 3 % spoiled, over real HTTP, through a real mosquitto, to `headgate receive`.
+10,000 real weather records of 20 stations, 3 % spoiled, over real HTTP, through a real mosquitto, to
+`headgate receive`.
 The faults: none; broker stopped; broker frozen; appliance killed 20 times; disk full.
 """
 
@@ -17,8 +18,9 @@ from pathlib import Path
 
 import pytest
 from harness import Appliance, Load, Outcome, Receiver, running, wait_for
-from headgate_host import stations
 from mosquitto import Mosquitto
+
+from headgate_host import stations
 
 MESSAGES = 10_000
 CLIENTS = 20
@@ -60,7 +62,9 @@ def weather(count: int = MESSAGES) -> list[stations.Message]:
     return list(stations.messages(count, CLIENTS, spoil=SPOILED, seed=1))
 
 
-def check_nothing_lost(appliance: Appliance, receiver: Receiver, outcome: Outcome, sent: list[stations.Message]) -> None:
+def check_nothing_lost(
+    appliance: Appliance, receiver: Receiver, outcome: Outcome, sent: list[stations.Message]
+) -> None:
     assert outcome.wrong == []
     good = [message for message in sent if message.expected_status == 202]
     assert len(outcome.acked) == len(good)
@@ -133,7 +137,10 @@ def test_disk_full(tmp_path: Path, broker: Mosquitto, receiver: Receiver) -> Non
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "headgate-test", str(disk)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "headgate-test", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount a small tmpfs: {mounted.stderr.strip()}")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from harness import Appliance, Load, context_switches, cpu_ms, headgate, pss_kib, running, wait_for
-from headgate_host import stations
 from mosquitto import Mosquitto
+
+from headgate_host import stations
 
 CONFIG = """
 [streams.weather]
@@ -90,9 +91,7 @@ def post(appliance: Appliance, path: str, token: str, body: bytes = b"{}") -> tu
     import http.client
 
     connection = http.client.HTTPConnection("127.0.0.1", appliance.port, timeout=10)
-    connection.request(
-        "POST", path, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    )
+    connection.request("POST", path, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
     response = connection.getresponse()
     answer = response.status, response.read()
     connection.close()
@@ -102,7 +101,9 @@ def post(appliance: Appliance, path: str, token: str, body: bytes = b"{}") -> tu
 def test_second_instance_is_refused(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, uplink_port=None)
     with running(appliance):
-        second = headgate("run", "--config", str(appliance.config), "--state", str(appliance.state), "--listen", "127.0.0.1:0")
+        second = headgate(
+            "run", "--config", str(appliance.config), "--state", str(appliance.state), "--listen", "127.0.0.1:0"
+        )
         assert second.returncode == 6
         assert len(second.stderr.strip().splitlines()[-1]) < 300
 

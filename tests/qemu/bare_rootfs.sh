@@ -140,6 +140,7 @@ make_root() {
         install -D -m 644 "$bundle" "$root$bundle"
         install -D -m 644 "$bundle" "$root/usr/local/share/ca-certificates/host.crt"
     fi
+    [ -e "$root/etc/hosts" ] || echo '127.0.0.1 localhost' >"$root/etc/hosts" # as every installer leaves it
     for file in /etc/resolv.conf /etc/pip.conf; do
         if [ -e "$file" ]; then
             rm -f "$root$file"

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from headgate import __version__, _accel, errors, limits
-from headgate.core.clock import Clock
 from headgate.linux import config_plan, lean, ntp, tls
 from headgate.linux.config_rules import Config
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
@@ -27,6 +26,17 @@ from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
 
 log = logging.getLogger("headgate")
+
+# What a running appliance cannot change: field of the configuration -> where it stands in the file.
+FIXED = {
+    "appliance_id": "appliance",
+    "state_dir": "appliance",
+    "listen": "listen",
+    "cache": "cache",
+    "outbox": "outbox",
+    "idempotency": "idempotency",
+    "watchdog": "watchdog",
+}
 
 Loader = Callable[[], Config]  # reads the configuration anew; raises CommandError
 
@@ -53,7 +63,15 @@ class App:
         self._notifier = Notifier()
         self._clock = ntp.TrustedClock(config.state_dir)
         self.stopping = asyncio.Event()
+        self.reloading = asyncio.Event()
         self.urls: list[str] = []
+
+    def obey_signals(self) -> None:
+        """To be called before `start`: a signal that comes meanwhile is obeyed as soon as it is through."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reloading.set)
 
     async def start(self) -> None:
         """Raises CommandError: configuration, state directory or address unusable. Nothing keeps running then."""
@@ -148,16 +166,18 @@ class App:
         """Read the configuration again. A bad one is refused, and the old one goes on; False then."""
         self._notifier.reloading()
         try:
-            config = replace(self._load(), appliance_id=self.config.appliance_id)
+            config = self._load()
+            later = [name for name in FIXED if getattr(config, name) != getattr(self.config, name)]
+            if "appliance_id" in later and not config.appliance_id:  # not in the file: it goes on as it is
+                later.remove("appliance_id")
+            config = replace(config, **{name: getattr(self.config, name) for name in FIXED})
             plan = build_plan(config)
         except errors.CommandError as problem:
             log.error("reload refused, the old configuration goes on: %s", problem.line())
             self._notifier.ready("reload refused, the old configuration goes on")
             return False
-        for section in ("listen", "outbox", "cache", "watchdog", "state_dir", "idempotency"):
-            if getattr(config, section) != getattr(self.config, section):
-                log.warning("[%s] has changed: takes effect with the next start", section)
-                config = replace(config, **{section: getattr(self.config, section)})
+        for name in later:
+            log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
         self.config, self.gateway.plan = config, plan
         if uplink_changed:
@@ -177,11 +197,7 @@ class App:
 
     async def run(self) -> None:
         """Started already: serve until `stopping` is set or an essential task fails; then stop."""
-        reloading = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, reloading.set)
+        reloading = self.reloading
         try:
             while not self.stopping.is_set() and not self.supervisor.failed.done():
                 signals = [asyncio.create_task(event.wait()) for event in (self.stopping, reloading)]
@@ -237,6 +253,7 @@ def run(config: Config, load: Loader, *, as_json: bool) -> int:
 
 async def _run(config: Config, load: Loader, as_json: bool) -> None:
     app = App(config, load)
+    app.obey_signals()
     await app.start()
     announce(app, as_json=as_json)
     lean.give_memory_back()

@@ -41,12 +41,21 @@ def keys_dir(state_dir: Path) -> Path:
 def write_key(path: Path, key: bytes, *, private: bool = True, force: bool = False) -> bool:
     """Write one key file, on disk when this returns; False (and nothing done) if there is one and not `force`."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(path.parent)
         return atomic_file.write(path, base64url.encode(key) + b"\n", mode=0o600 if private else 0o644, replace=force)
     except OSError as error:
         raise CommandError(
             MISSING, f"cannot write the key {path}: {error.strerror}", "Choose another directory with --dir or --state"
         ) from None
+
+
+def _make_private(directory: Path) -> None:
+    """Make it and what is missing above it, for nobody else: who may write above could put other keys in place."""
+    missing = [directory]
+    while not missing[-1].exists() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def ensure_hs256(path: Path, *, force: bool = False) -> bool:

@@ -3,8 +3,8 @@
 OpenSSL comes in through `ssl` (over 4 MB) and through hashlib's `_hashlib` (3.4 MB of libcrypto), the HTTP client and
 the e-mail parser through paho-mqtt's import of urllib.request (1.3 MB), which it needs for proxies of websockets.
 asyncio and paho do without `ssl` when it is absent, hashlib has algorithms of its own, aiomqtt imports `ssl` for its
-annotations only. So those imports are done here once, in that order, with the unused modules absent or empty; afterwards
-`import` works again for whoever needs them, but asyncio stays without TLS.
+annotations only. So those imports are done here once, in that order, with the unused modules absent or empty;
+afterwards `import` works again for whoever needs them, but asyncio stays without TLS.
 """
 
 import gc
@@ -29,7 +29,7 @@ def import_without_ssl() -> bool:
         import asyncio  # noqa: F401
 
         urllib.request = sys.modules["urllib.request"] = types.ModuleType("urllib.request")
-        import paho.mqtt.client
+        import paho.mqtt.client  # noqa: F401
 
         sys.modules["ssl"] = types.ModuleType("ssl")
         import aiomqtt  # noqa: F401

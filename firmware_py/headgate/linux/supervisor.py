@@ -1,4 +1,4 @@
-"""Keeps the appliance honest about its own health: restarts what may be restarted, ends what may not, feeds the watchdogs.
+"""Keeps the appliance honest about its own health: restarts what may be restarted, feeds the watchdogs.
 
 A watchdog is fed only while the event loop turns and every probe says it makes progress. Without a watchdog there is
 no timer: an idle appliance does not wake up. The probes are also what /readyz reports.
@@ -36,7 +36,9 @@ class Watchdog:
             self._file = os.open(device, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise errors.CommandError(
-                errors.MISSING, f"cannot open the watchdog {device}: {error.strerror}", "Remove [watchdog] device or fix it"
+                errors.MISSING,
+                f"cannot open the watchdog {device}: {error.strerror}",
+                "Remove [watchdog] device or fix it",
             ) from None
         try:
             fcntl.ioctl(self._file, self._SETTIMEOUT, struct.pack("i", timeout_s))

@@ -56,7 +56,12 @@ class JSONLines(logging.Formatter):
     """Log records as JSON objects, one per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        document = {"event": "log", "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        document = {
+            "event": "log",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
             document["traceback"] = self.formatException(record.exc_info)
         return json.dumps(document)
@@ -107,7 +112,9 @@ def overridden(config: "Config", listen: str | None) -> "Config":
         raise errors.CommandError(errors.USAGE, f"--listen {listen} is not HOST:PORT", "For instance 127.0.0.1:8080")
     address = type(config.listen.http[0])(host.strip("[]"), int(port)) if config.listen.http else None
     if address is None:
-        raise errors.CommandError(errors.USAGE, "--listen needs an http listener in the configuration", "Add listen.http")
+        raise errors.CommandError(
+            errors.USAGE, "--listen needs an http listener in the configuration", "Add listen.http"
+        )
     return replace(config, listen=replace(config.listen, http=(address,)))
 
 

@@ -291,7 +291,11 @@ def test_tls_files(place: Place) -> None:
     config = place.load(text + "[listen]\nhttps='0.0.0.0:8443'\ntls_cert='cert.pem'\ntls_key='key.pem'\n")
     assert config.needs_tls()
     assert config.listen.tls_key == place.path / "key.pem"
-    assert {".".join(map(str, path)) for path, _ in micro_problems(config, {})} == {"appliance.id", "listen.https", "uplink.url"}
+    assert {".".join(map(str, path)) for path, _ in micro_problems(config, {})} == {
+        "appliance.id",
+        "listen.https",
+        "uplink.url",
+    }
 
 
 def test_one_key_twice(place: Place) -> None:

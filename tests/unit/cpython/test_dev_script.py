@@ -295,7 +295,7 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
     (folder / ".venv/bin").mkdir(parents=True)
     calls = tmp_path / "calls"
-    for path in (folder / "dev", folder / ".venv/bin/coverage", tmp_path / "make"):
+    for path in (folder / "dev", folder / ".venv/bin/coverage", folder / ".venv/bin/python", tmp_path / "make"):
         path.write_text(RECORDER + 'case "$*" in *"${FAILING:-none}"*) exit 3 ;; esac\n')
         path.chmod(0o755)
 
