@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,6 +76,9 @@ def set_up_log(*, as_json: bool, verbose: bool) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    os.umask(0o077)  # what is written is for nobody else: keys, and messages
+    if not args.demo:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
     lean.without_openssl_hashes()
     from headgate.linux import config as configuration
 
