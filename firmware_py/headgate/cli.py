@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from typing import NoReturn, TextIO
 
 from headgate import __version__, errors
 
@@ -54,9 +55,41 @@ Every verb takes --json for machines. Exit codes:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong command lines fail like everything else: one line, or JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise errors.CommandError(errors.USAGE, message, f"'{self.prog} --help' shows what there is")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; returns its exit code (docs/exit-codes.md) and never raises."""
     arguments = sys.argv[1:] if argv is None else argv
+    sys.stdout = sys.stdout or _nowhere()  # None when it is closed: `headgate … >&-`
+    sys.stderr = sys.stderr or _nowhere()
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted
+        _discard_output()
+        return errors.OK
+    except OSError as error:
+        _discard_output()
+        cause = f"cannot write the output: {error.strerror}"
+        return _fail(errors.CommandError(errors.MISSING, cause, "Is there room where it goes?"), "--json" in arguments)
+    return code
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+
+
+def _discard_output() -> None:
+    """What is still buffered must not fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         sys.stdout.write(top_level_help())
         return errors.OK if arguments else errors.USAGE
@@ -78,7 +111,7 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
     as_json = "--json" in rest
     try:
         module = importlib.import_module(module_name)
-        parser = argparse.ArgumentParser(
+        parser = _Parser(
             prog=f"headgate {name}",
             description=module.HELP,
             epilog=module.EPILOG,
@@ -88,13 +121,12 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
         return int(module.main(parser.parse_args(rest)))
     except errors.CommandError as problem:
         return _fail(problem, as_json)
-    except SystemExit as stop:  # argparse: 0 after --help, 2 for a wrong command line
+    except SystemExit as stop:  # argparse: 0 after --help
         return stop.code if isinstance(stop.code, int) else errors.USAGE
     except KeyboardInterrupt:
         return errors.INTERRUPTED
-    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.OK
+    except BrokenPipeError:
+        raise
     except Exception as bug:
         if os.environ.get("HEADGATE_TRACEBACK"):
             traceback.print_exc()

@@ -3,7 +3,7 @@
 MicroPython keeps every module-level name in a dictionary and every identifier in its string pool, in RAM. So, for the
 packed appliance only: bounds (`limits.NAME`) and integer constants become literals where they
 are used; `if TYPE_CHECKING:` blocks, annotations and `__slots__` (ignored there) are left out. Nothing else changes:
-the unit tests run on the packed modules as well (tests/upy).
+the black-box tests and the memory gate of tests/upy run the packed appliance.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class _Lean(ast.NodeTransformer):
                 self.lazy[here] = (module, alias.name)
             elif f"{module}.{alias.name}" in LAZY:
                 self.lazy[here] = (f"{module}.{alias.name}", "")
+                self.aliases[here] = f"{module}.{alias.name}"
             elif (module, alias.name) in self.known.exports:
                 self.lazy[here] = self.known.exports[(module, alias.name)]
             else:
@@ -175,7 +176,8 @@ class _Lean(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
             return None
-        return self.visit(ast.Assign([node.target], node.value))
+        result: ast.AST | None = self.visit(ast.Assign([node.target], node.value))
+        return result
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None

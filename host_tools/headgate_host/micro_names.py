@@ -197,7 +197,7 @@ def _candidates(trees: dict[str, ast.Module]) -> dict[tuple[str, str], set[str]]
         for base in derived:
             fixed |= set(_identifiers(trees[base]))
     defined = {module: _defined(tree) - fixed for module, tree in trees.items()}
-    found = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for name in set().union(*defined.values()):
         givers = {module for module in homes[name] if name in defined[module]}
         if name.startswith("_") and givers == homes[name]:

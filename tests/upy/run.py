@@ -10,7 +10,7 @@ import sys
 here = sys.argv[0].rsplit("/", 1)[0] if "/" in sys.argv[0] else "."
 sys.path[0:0] = [here + "/lib", here + "/../../firmware_py"]
 
-import unittest
+import unittest  # noqa: E402 - ours, found through the path above
 
 
 def load(path):

@@ -236,7 +236,7 @@ def test_refused_at_load(tmp_path: Path, plan: object, code: int, part: str) -> 
 def test_no_file_and_wrong_usage(tmp_path: Path) -> None:
     need(NATIVE)
     running = Appliance(NATIVE, tmp_path / "missing.json", "1M")
-    run: dict[str, Any] = {"env": running.environment, "capture_output": True, "text": True}
+    run: dict[str, Any] = {"env": running.environment, "capture_output": True, "text": True, "timeout": 60}
     done = subprocess.run(running.command, check=False, **run)
     assert done.returncode == 4
     assert "cannot read" in done.stdout
@@ -251,7 +251,9 @@ def test_cache_that_does_not_fit(tmp_path: Path, image: Path) -> None:
     for size, part in ((40000, "cache.bytes: 40000 does not fit"), (52000, "smaller cache.bytes")):
         path.write_text(json.dumps(document(1, cache={"bytes": size})))
         running = Appliance("armhf", path, "96K", image)
-        done = subprocess.run(running.command, env=running.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            running.command, env=running.environment, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 3
         assert part in done.stdout
 

@@ -24,7 +24,7 @@ HEAP = "96K"
 CLIENTS = 8
 REQUESTS = 280  # of each client
 CACHE_KEYS = 120  # about 66 KB of values for a budget of 32 KB
-LIVE_BOUND = 90000  # bytes live after a collection, cache full, 8 connections open (measured: docs/micropython.md)
+LIVE_BOUND = 86000  # bytes live after a collection, cache full, 8 connections open (measured: docs/micropython.md)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ class Load(threading.Thread):
     def __init__(self, port: int, number: int, ready: threading.Barrier) -> None:
         super().__init__(daemon=True)
         self.number = number
-        self.random = random.Random(number)
+        self.random = random.Random(number)  # noqa: S311 - a reproducible load
         self.ready = ready
         self.port = port
         self.done = 0

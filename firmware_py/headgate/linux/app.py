@@ -261,8 +261,9 @@ async def _run(config: Config, load: Loader, as_json: bool) -> None:
 
 
 def announce(app: App, *, as_json: bool) -> None:
-    """One line on standard output: ready, and where."""
+    """One line on standard output: ready, and where. Nobody needs to read it: without a reader we go on."""
+    text = f"headgate {__version__} ({_accel.BACKEND}) listening on {', '.join(app.urls)}"
     if as_json:
-        print(json.dumps({"event": "ready", "urls": app.urls, "appliance": app.config.appliance_id}), flush=True)
-    else:
-        print(f"headgate {__version__} ({_accel.BACKEND}) listening on {', '.join(app.urls)}", flush=True)
+        text = json.dumps({"event": "ready", "urls": app.urls, "appliance": app.config.appliance_id})
+    with contextlib.suppress(OSError):
+        print(text, flush=True)

@@ -157,6 +157,7 @@ class Link(aiomqtt.Client):
         self.session_present = False
         self.ended_by_broker = False  # a DISCONNECT or the end of the stream, and not a timeout or ourselves
         self._handler = on_message
+        self._cause = ""  # how the socket failed, in its own words; paho's are "unspecified error"
         self._acks: dict[int, asyncio.Future[int]] = {}
         self._inbound = b""
         self._inbound_at = 0
@@ -248,11 +249,12 @@ class Link(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttCodeError(reason_code, "Disconnected"))
+            error = aiomqtt.MqttError(self._cause) if self._cause else aiomqtt.MqttCodeError(reason_code, "Disconnected")
+            self._connected.set_exception(error)
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
         if not self.lost.done():
             self.ended_by_broker = _code(reason_code) != _KEEPALIVE_TIMEOUT
-        self._over(BrokerError(f"disconnected: {reason_code}", _code(reason_code)))
+        self._over(BrokerError(self._cause or f"disconnected: {reason_code}", _code(reason_code)))
 
     async def _misc_loop(self) -> None:
         client = self._client
@@ -324,11 +326,17 @@ class Link(aiomqtt.Client):
         if sock is None:
             raise ConnectionError("closed")
         try:
-            return bytes(sock.recv(size))
+            data = bytes(sock.recv(size))
+        except BlockingIOError:
+            raise
         except OSError as error:  # of TLS: both ways of wanting are subclasses of OSError
             if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
                 raise BlockingIOError from None
+            self._cause = _reason_text(error)
             raise
+        if not data:
+            self._cause = "the broker closed the connection"
+        return data
 
     def _sock_send(self, data: bytes) -> int:
         sock: Any = self._client._sock

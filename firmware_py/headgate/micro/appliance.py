@@ -11,6 +11,7 @@ from headgate import errors
 from headgate.core.clock import Clock
 from headgate.core.limiter import Limiter
 from headgate.micro.arena import Arena
+from headgate.micro.sizes import GC_THRESHOLD
 from headgate.micro.ticks import Ticks, wall_s
 from headgate.micro.turns import Turns
 from headgate.tasks.gateway import Gateway
@@ -30,7 +31,7 @@ NTP_REFRESH_S = 21600
 TICK_S = 1
 BACKLOG = 4  # connections that the system keeps waiting
 LIMITER_CLIENTS = 32  # token buckets
-HEAP_RESERVE = 8192  # bytes that must be free beside a full cache: requests under way
+HEAP_RESERVE = 22528  # bytes that must be left beside the cache: the gateway, eight clients, one request (measured)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Appliance:
             cause = f"cannot listen on {host}:{port} (error {error.args[0]})"
             raise errors.CommandError(errors.NETWORK, cause) from None
         gc.collect()
+        # Where there is room, collect less often: the smallest step is for the smallest boards.
+        gc.threshold(max(GC_THRESHOLD, gc.mem_free() // 8))
         print(f"headgate: listening on {host}:{port}, {gc.mem_alloc()} bytes live, {gc.mem_free()} free")
         await self.supervise()
 

@@ -16,8 +16,6 @@ import sys
 from headgate.errors import CONFIG, INTERRUPTED, OK, USAGE, CommandError
 from headgate.micro import sizes
 
-GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
-
 
 def reserve(path: str) -> "bytearray | None":
     """Memory for the cache of the plan at `path`, before anything else can break the heap into pieces.
@@ -37,7 +35,7 @@ def reserve(path: str) -> "bytearray | None":
 def run(path: str) -> int:
     """Serve the plan in the file at `path` until interrupted; returns an exit code of headgate.errors."""
     gc.collect()
-    gc.threshold(GC_THRESHOLD)
+    gc.threshold(sizes.GC_THRESHOLD)
     sizes.apply()
     memory = reserve(path)
     gc.collect()

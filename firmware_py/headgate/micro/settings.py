@@ -53,7 +53,7 @@ def _take(document: "dict[str, object]", key: str, default: object) -> object:
 def _listen(value: object) -> "tuple[str, int]":
     if isinstance(value, str):
         host, colon, port = value.rpartition(":")
-        if host and colon and port.isdigit() and 0 < int(port) < 65536:
+        if host and colon and port.isdigit() and 0 < int(port) < 65536:  # noqa: PLR2004 - 16 bits
             return host, int(port)
     raise PlanError("listen", 'must be "address:port"')
 
@@ -93,7 +93,10 @@ def take(document: object) -> Settings:
     settings = Settings()
     settings.host, settings.port = _listen(_take(document, "listen", "0.0.0.0:8080"))
     settings.floor_s = _integer(document, "floor_s", 0)
-    settings.ntp = _take(document, "ntp", True) is True
+    ntp = _take(document, "ntp", True)
+    if not isinstance(ntp, bool):
+        raise PlanError("ntp", "must be true or false")
+    settings.ntp = ntp
     settings.watchdog_ms = _integer(document, "watchdog_ms", 0)
     settings.cert, settings.key = _tls(_take(document, "tls", None))
     for section, key, value in DEFAULTS:

@@ -12,6 +12,8 @@ HTTP_LINE = 1536
 HTTP_HEADERS = 32
 TOKEN = 1024
 
+GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
+
 
 def apply() -> None:
     limits.READ_CHUNK = READ_CHUNK

@@ -1,0 +1,136 @@
+"""Small parts on the host: apt sources (fetch.py), wrapping ticks, the board's own settings."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import fetch
+import pytest
+
+from headgate.micro import settings
+from headgate.tasks.plan import PlanError
+
+ONE_LINE = """
+# deb http://commented.example/debian bookworm main
+deb [arch=amd64 signed-by=/k.gpg] http://one.example/debian/ bookworm main contrib  # a comment
+deb-src http://source.example/debian bookworm main
+deb http://one.example/debian-security bookworm-security main
+"""
+DEB822 = """\
+Types: deb deb-src
+# a comment
+URIs: http://two.example/debian
+  http://three.example/debian/
+Suites: trixie trixie-updates
+Components: main
+
+Types: deb
+Enabled: no
+URIs: http://off.example/debian
+Suites: trixie
+
+Types: deb
+URIs: mirror+file:%s
+Suites: trixie
+"""
+
+
+def test_mirrors_come_from_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADGATE_DEBIAN_MIRROR", raising=False)
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (tmp_path / "mirrors.txt").write_text("http://four.example/debian\n")
+    (tmp_path / "sources.list").write_text(ONE_LINE)
+    (parts / "debian.sources").write_text(DEB822 % (tmp_path / "mirrors.txt"))
+    (parts / "other.list").write_text("deb https://packages.example/apt stable main\n")
+    (parts / "ignored.bak").write_text("deb http://bak.example/debian x main\n")
+    assert fetch.debian_mirrors(tmp_path) == [
+        "http://one.example/debian",
+        "http://two.example/debian",
+        "http://three.example/debian",
+        "http://four.example/debian",
+    ]
+    monkeypatch.setenv("HEADGATE_DEBIAN_MIRROR", "http://mine.example/debian/")
+    assert fetch.debian_mirrors(tmp_path) == ["http://mine.example/debian"]
+
+
+def test_no_mirror_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "debian_mirrors", list)
+    with pytest.raises(fetch.FetchError, match="no Debian mirror"):
+        fetch.fetch("amd64", tmp_path / "cache")
+
+
+def test_dependencies() -> None:
+    packages = {
+        "a": {"Depends": "b (>= 1), gone | c, d:any"},
+        "b": {"Pre-Depends": "e"},
+        "c": {},
+        "d": {"Depends": "a"},
+        "e": {},
+    }
+    assert sorted(fetch.needed(packages, "a")) == ["a", "b", "c", "d", "e"]
+
+
+def test_ticks_do_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MicroPython's ticks on a board: 2**30 ms, differences signed."""
+    period = 1 << 30
+    now = [period - 1500]
+    monkeypatch.setattr(time, "ticks_ms", lambda: now[0] % period, raising=False)
+    half = period // 2
+    monkeypatch.setattr(time, "ticks_diff", lambda a, b: (a - b + half) % period - half, raising=False)
+    from headgate.micro.ticks import Ticks
+
+    ticks = Ticks()
+    total = 0
+    for step in (0, 1000, 1000, half - 1, half - 1, 5):
+        now[0] += step
+        total += step
+        assert ticks() == total
+
+
+def test_board_settings_and_defaults() -> None:
+    document = {"v": 1, "listen": "[::]:8443", "watchdog_ms": 8000, "streams": {"s": {}}, "cache": {"bytes": 4096}}
+    found = settings.take(document)
+    assert (found.host, found.port, found.watchdog_ms, found.cert) == ("[::]", 8443, 8000, "")
+    assert document == {
+        "v": 1,
+        "streams": {"s": {"body_limit": 2048, "durability": "fsync"}},
+        "cache": {"bytes": 4096, "value_limit": 2048, "entries": 128},
+        "limits": {"connections": 8},
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ({"listen": "x"}, "listen"),
+        ({"listen": "h:0"}, "listen"),
+        ({"listen": 1}, "listen"),
+        ({"watchdog_ms": True}, "watchdog_ms"),
+        ({"floor_s": "1"}, "floor_s"),
+        ({"tls": []}, "tls"),
+        ({"tls": {"cert": "c", "key": "k", "x": 1}}, "tls.x"),
+        ({"tls": {"cert": "", "key": "k"}}, "tls.cert"),
+        ({"uplink": None}, "uplink"),
+        ({"ntp": 1}, "ntp"),
+    ],
+)
+def test_board_settings_refused(part: dict[str, object], where: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        settings.take({"v": 1} | part)
+    assert caught.value.where == where
+
+
+def test_wlan_file(tmp_path: Path) -> None:
+    from headgate.micro import boot
+
+    path = tmp_path / "wlan.json"
+    path.write_text(json.dumps({"ssid": "net", "key": "secret", "timeout_s": 5}))
+    assert boot.settings(str(path))["ssid"] == "net"
+    assert boot.connect(str(path)) is False  # no radio here
+    for wrong in ({}, {"ssid": ""}, {"ssid": "n", "timeout_s": 0}, {"ssid": "n", "pass": "x"}, []):
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match=r"wlan\.json"):
+            boot.settings(str(path))
