@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from headgate import __version__, errors
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _discard_output() -> None:

@@ -23,7 +23,7 @@ from headgate_host import micro_lean, micro_names
 # What an appliance on MicroPython consists of, relative to the package folder `headgate`.
 PARTS = ("__init__.py", "limits.py", "errors.py", "_accel.py", "core", "tasks", "micro")
 
-# The format of docs.micropython.org "ROMFS": a record is kind, length, payload; numbers are big-endian groups of
+# The ROMFS format of MicroPython 1.25: a record is kind, length, payload; numbers are big-endian groups of
 # seven bits, the top bit says that another group follows.
 ROMFS_MAGIC = b"\xd2\xcd\x31"  # the file system record's kind
 KIND_DATA = 2  # bytes of a file, verbatim

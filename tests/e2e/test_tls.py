@@ -16,8 +16,9 @@ from pathlib import Path
 import certificates
 import pytest
 from harness import Appliance, Receiver, free_port, headgate, pss_kib, running, wait_for
-from headgate.core import cbor
 from mosquitto import Mosquitto, available
+
+from headgate.core import cbor
 
 STREAMS = '\n[streams.weather]\nrate = "100000/s"\nburst = 100000\n'
 PSS_MAX_KIB = 32 * 1024  # with OpenSSL; without it the bound is in test_service.py
@@ -73,7 +74,7 @@ def test_https(tmp_path: Path, certs: Path) -> None:
         token = appliance.token("mill")
         for version, name in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
             assert post_tls(port, client_context(certs, version), token) == (202, name)
-        with pytest.raises(ssl.SSLError, match="(?i)EOF|protocol version"):  # the server ends it
+        with pytest.raises(ssl.SSLError, match=r"(?i)EOF|protocol version"):  # the server ends it
             post_tls(port, client_context(certs, ssl.TLSVersion.TLSv1_1), token)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
             plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -144,9 +145,11 @@ def test_uplink_over_tls_begun_by_a_reload(tmp_path: Path, certs: Path) -> None:
     """The process was started without OpenSSL in it. CA wrong, certificate missing, password wrong: all visible, all
     tried again, nothing lost; then all is right."""
     users = tmp_path / "users"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "mill", "right"], check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "mill", "right"], check=True, capture_output=True)
     users.chmod(0o644)
-    extra = f"cafile {certs}/ca.pem\ncertfile {certs}/server.pem\nkeyfile {certs}/server.key\nrequire_certificate true\n"
+    extra = (
+        f"cafile {certs}/ca.pem\ncertfile {certs}/server.pem\nkeyfile {certs}/server.key\nrequire_certificate true\n"
+    )
     password = tmp_path / "password"
     password.write_text("wrong\n")
     password.chmod(0o600)
@@ -255,7 +258,7 @@ def test_json_mode_for_any_subscriber(tmp_path: Path, broker: Mosquitto) -> None
     config = STREAMS + 'topic = "plant/{appliance}/{client}/w"\n[appliance]\nid = "mill-7"\n'
     appliance = Appliance(tmp_path, uplink_port=None, config=config + section)
     command = ["mosquitto_sub", "-V", "5", "-q", "1", "-p", str(broker.port), "-t", "plant/#", "-F", "%t %p", "-C", "2"]
-    with running(appliance), subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as subscriber:  # noqa: S603
+    with running(appliance), subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as subscriber:
         try:
             wait_for(lambda: "Sending SUBACK" in broker.log.read_text(), "the subscriber is there")
             token = appliance.token("mill.north~1")
@@ -296,7 +299,7 @@ def test_receive_with_a_file_that_is_no_key(tmp_path: Path) -> None:
     key = tmp_path / "seal.key"
     key.write_text("nonsense\n")
     key.chmod(0o600)
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         [sys.executable, "-m", "headgate", "receive", "--seal-key", str(key)],
         capture_output=True, text=True, check=False, timeout=20,
     )  # fmt: skip

@@ -134,3 +134,12 @@ def test_wlan_file(tmp_path: Path) -> None:
         path.write_text(json.dumps(wrong))
         with pytest.raises(ValueError, match=r"wlan\.json"):
             boot.settings(str(path))
+
+
+def test_the_example_in_the_documentation() -> None:
+    from headgate.tasks.plan import build
+
+    page = (Path(__file__).resolve().parents[2] / "docs/micropython.md").read_text(encoding="utf-8")
+    document = json.loads(page.split("```json\n")[1].split("```")[0])
+    assert settings.take(document).port == 8080
+    assert list(build(document, None, False).streams) == ["weather"]

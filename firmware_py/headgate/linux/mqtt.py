@@ -51,7 +51,9 @@ REASONS = {
     0x97: "quota exceeded",
     0x99: "payload format invalid",
 }
-_KEEPALIVE_TIMEOUT = 0x8D
+# Ends that no message of ours is to blame for: server busy or shutting down, keep alive timeout, session taken over,
+# administrative action, use another server, server moved, maximum connect time.
+_BLAMELESS = frozenset((0x89, 0x8B, 0x8D, 0x8E, 0x98, 0x9C, 0x9D, 0xA0))
 _READ = 65536  # bytes asked of the socket at a time
 _PING_SLACK_S = 0.01  # so that a wake-up for the keep-alive finds it due
 
@@ -249,11 +251,13 @@ class Link(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            error = aiomqtt.MqttError(self._cause) if self._cause else aiomqtt.MqttCodeError(reason_code, "Disconnected")
+            error = (
+                aiomqtt.MqttError(self._cause) if self._cause else aiomqtt.MqttCodeError(reason_code, "Disconnected")
+            )
             self._connected.set_exception(error)
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
         if not self.lost.done():
-            self.ended_by_broker = _code(reason_code) != _KEEPALIVE_TIMEOUT
+            self.ended_by_broker = _code(reason_code) not in _BLAMELESS
         self._over(BrokerError(self._cause or f"disconnected: {reason_code}", _code(reason_code)))
 
     async def _misc_loop(self) -> None:
