@@ -6,6 +6,7 @@ Device verbs live in headgate.linux, host verbs in headgate_host; a device never
 
 import argparse
 import importlib
+import io
 import json
 import os
 import sys
@@ -68,6 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     sys.stdout = sys.stdout or _nowhere()  # None when it is closed: `headgate … >&-`
     sys.stderr = sys.stderr or _nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8; stderr is so already
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -128,6 +131,12 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
         return errors.INTERRUPTED
     except BrokenPipeError:
         raise
+    except PermissionError as refused:
+        if refused.filename is None:
+            raise
+        cause = f"cannot use {refused.filename}: {refused.strerror}"
+        next_step = "Run it as the user that the appliance runs as, for instance with sudo"
+        return _fail(errors.CommandError(errors.MISSING, cause, next_step), as_json)
     except Exception as bug:
         if os.environ.get("HEADGATE_TRACEBACK"):
             traceback.print_exc()

@@ -72,9 +72,15 @@ class Database:
         self._path = path
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._prepare()
         except sqlite3.Error as error:
             raise self._unusable(error) from None
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._database.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._unusable(error) from None
+            raise
 
     def _prepare(self) -> None:
         application = self._database.execute("PRAGMA application_id").fetchone()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -173,5 +174,5 @@ def test_ledger_balances_on_disk_at_every_instant(tmp_path: Path, broker: Mosqui
             ledger = appliance.ledger()
             assert ledger["accepted"] == ledger["delivered"] + ledger["stored"] + ledger["expired"] + ledger["dropped"]
         load.join()
-        with sqlite3.connect(f"file:{appliance.state}/outbox.db?mode=ro", uri=True) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{appliance.state}/outbox.db?mode=ro", uri=True)) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

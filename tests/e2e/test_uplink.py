@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 from mosquitto import Mosquitto, available
 
@@ -272,7 +273,7 @@ def test_wrong_password_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def test_over_tls_with_client_certificate(tmp_path: Path) -> None:
-    make_certificates(tmp_path)
+    certificates.make(tmp_path)
     extra = "\n".join(
         [
             f"cafile {tmp_path / 'ca.pem'}",
@@ -309,22 +310,6 @@ def test_over_tls_with_client_certificate(tmp_path: Path) -> None:
                 await until(lambda: "certificate" in str(uplink.stats()["last_error"]), "a foreign CA is refused")
 
     asyncio.run(scenario())
-
-
-def make_certificates(folder: Path) -> None:
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
-
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test-ca")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
-    for name in ("server", "client"):
-        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", f"{name}.pem", "-days", "2", "-extfile", "san",
-        )  # fmt: skip
-        (folder / f"{name}.key").chmod(0o644)
 
 
 def test_receive_misses_nothing_over_its_own_restart(broker: Mosquitto, tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ last, for it may take as long as it likes. Order of stop: gateway (answer what w
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -121,12 +124,7 @@ class App:
             try:
                 listener.open(address.host, address.port)
             except OSError as error:
-                reason = error.strerror or str(error)
-                raise errors.CommandError(
-                    errors.NETWORK,
-                    f"cannot listen on {address}: {reason}",
-                    "Stop the program that uses it, or change [listen] (or --listen)",
-                ) from None
+                raise cannot_listen(str(address), error) from None
             port = listener.sockets[0].getsockname()[1]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
             self.urls.append(f"{scheme}://{type(address)(host, port)}")
@@ -212,6 +210,15 @@ class App:
             await self.stop()
         if self.supervisor.failed.done():
             self.supervisor.failed.result()
+
+
+def cannot_listen(address: str, error: OSError) -> errors.CommandError:
+    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    next_step = {
+        errno.EACCES: "Ports below 1024 are for root or CAP_NET_BIND_SERVICE: choose a higher one",
+        errno.EADDRINUSE: "Stop the program that uses it ('headgate doctor' names it), or choose another",
+    }.get(error.errno or 0, "Is it an address of this machine? See [listen] (or --listen)")
+    return errors.CommandError(errors.NETWORK, f"cannot listen on {address}: {reason}", next_step)
 
 
 def build_plan(config: Config) -> plans.Plan:

@@ -69,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
             "findings": [finding.document() for finding in findings],
             "micro": str(args.micro) if plan is not None else None,
         }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
         return code
     for finding in findings:
         stream = sys.stderr if finding.severity == "error" else sys.stdout

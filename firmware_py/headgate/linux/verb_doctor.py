@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     warned = sum(check.status not in (FAIL, FINE) for check in checks)
     if args.json:
         document = {"ok": not failed, "checks": [check.document() for check in checks]}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
     else:
         sys.stdout.write(f"\n{len(checks)} checks: {failed} failed, {warned} with a warning\n")
     return FINDING if failed else OK

@@ -55,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     directory = args.state or _configured(args.config)
     path = directory / schema.FILE
-    if not path.is_file():
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        hint = "Run it as the user that the appliance runs as, for instance with sudo"
+        raise CommandError(STATE, f"cannot read {path}: Permission denied", hint) from None
+    except OSError:
         raise CommandError(STATE, f"there is no outbox in {directory}", "Name its directory with --state")
     try:
         with contextlib.closing(schema.connect_read_only(path)) as database:
@@ -66,6 +71,8 @@ def main(args: argparse.Namespace) -> int:
                 report["findings"] = _findings(database)
     except sqlite3.Error as error:
         hint = "'headgate run' puts a damaged file aside and goes on"
+        if schema.primary_code(error) == sqlite3.SQLITE_CANTOPEN:  # reading a write-ahead log needs a place to write
+            hint = "Copy outbox.db* to a directory that can be written, and name that with --state"
         raise CommandError(STATE, f"cannot read {path}: {error}", hint) from None
     print(json.dumps(report) if args.json else _text(report, directory))
     return FINDING if report.get("findings") else OK

@@ -38,10 +38,12 @@ async def server(handler: Handler) -> AsyncIterator[str]:
     tasks: list[asyncio.Task[None] | None] = []
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listener:
-        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    for task in filter(None, tasks):
-        task.cancel()
-    await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+        try:
+            yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        finally:  # before the end of `listener`, which from CPython 3.12 on waits for them
+            for task in filter(None, tasks):
+                task.cancel()
+            await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
 
 def answer(status: int, body: bytes = b"{}", extra: bytes = b"") -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import random
@@ -183,6 +184,11 @@ def test_lines_remove_replays() -> None:
     assert json.loads(second) == {"undecodable": "why", "topic": "some/topic", "payload_b64": "/w=="}
 
 
+def select(path: Path, query: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute(query).fetchall()
+
+
 def test_the_database_stores_each_id_once_over_restarts(tmp_path: Path) -> None:
     path = tmp_path / "received.db"
     for _ in range(2):
@@ -191,9 +197,7 @@ def test_the_database_stores_each_id_once_over_restarts(tmp_path: Path) -> None:
         database.flush()
         database.close()
     assert added == [False, False, False]
-    rows = (
-        sqlite3.connect(path).execute("SELECT id, client, body, typeof(body) FROM messages ORDER BY rowid").fetchall()
-    )
+    rows = select(path, "SELECT id, client, body, typeof(body) FROM messages ORDER BY rowid")
     assert rows == [("hg1/2.1", "c1", '{"n": 1.50}', "text"), ("hg1/2.2", "c1", '{"n": 1.50}', "text")]
 
 
@@ -202,7 +206,7 @@ def test_an_id_with_another_body_is_kept_apart(tmp_path: Path) -> None:
     assert database.add(message(1, b"1"))
     assert not database.add(message(1, b"2"))
     database.close()
-    rows = sqlite3.connect(tmp_path / "received.db").execute("SELECT topic, payload FROM undecodable").fetchall()
+    rows = select(tmp_path / "received.db", "SELECT topic, payload FROM undecodable")
     assert rows == [("hg1/2.1", b"2")]
 
 
@@ -210,9 +214,9 @@ def test_unflushed_messages_are_not_stored(tmp_path: Path) -> None:
     path = tmp_path / "received.db"
     database = Database(path)
     database.add(message(1))
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    assert select(path, "SELECT count(*) FROM messages") == [(0,)]
     database.flush()
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM messages").fetchone() == (1,)
+    assert select(path, "SELECT count(*) FROM messages") == [(1,)]
     database.close()
 
 
