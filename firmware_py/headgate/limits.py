@@ -10,7 +10,8 @@ HTTP_HEADERS = 64  # fields
 HTTP_CHUNK_LINE = 256  # bytes of one chunk-size line, extensions included
 HTTP_BODY = 262144  # bytes; the most a stream's `body_limit` may ask for
 
-# Connections (tasks/gateway.py). A connection over the limit gets 503 and is closed.
+# Connections (tasks/gateway.py). A connection over the limit gets 503 and is closed. Each holds one body (or record
+# of a batch) at most, so memory for bodies is bounded by connections x body_limit: choose both for the board.
 CONNECTIONS = 1024
 IDLE_MS = 75000  # keep-alive without a request: closed
 HEAD_MS = 10000  # from the first byte of a head to its end: 408

@@ -353,3 +353,36 @@ def test_two_on_one_state_directory_started_together(tmp_path: Path) -> None:
             thread.join()
         assert ends == [6, 6, 6]
         assert publish(appliance, appliance.token("a")) == 202
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    appliance = Appliance(tmp_path, uplink_port=None, config=STREAMS)
+    place = ["--config", str(appliance.config), "--state", str(appliance.state)]
+    done = headgate("run", *place, "--listen", "192.0.2.1:8080")  # RFC 5737: nobody's
+    assert done.returncode == 5
+    assert "cannot listen on 192.0.2.1:8080" in done.stderr.splitlines()[-1]
+    assert "an address of this machine" in done.stderr.splitlines()[-1]
+
+
+def test_a_terminal_that_is_not_utf8(tmp_path: Path) -> None:
+    """Help texts and findings with other letters come out, whatever the encoding."""
+    file = tmp_path / "headgate.toml"
+    file.write_text('[streams."wärme"]\n[uplink]\nurl = "€"\n')
+    ascii_only = environment(PYTHONIOENCODING="ascii")
+    for verb in ("run", "check", "token", "keys", "outbox", "doctor", "receive"):
+        assert headgate(verb, "--help", env=ascii_only).returncode == 0, verb
+    assert headgate("check", "--config", str(file), env=ascii_only).returncode == 3
+    done = headgate("check", "--json", "--config", str(file), env=ascii_only)
+    assert "wärme" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+def test_what_belongs_to_somebody_else(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator is not the appliance's user: no bug to report, but a hint. (As root nothing is refused.)"""
+    from headgate import cli
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert cli.main(["keys", "list", "--state", "/var/lib/other"]) == 4
+    assert "sudo" in capsys.readouterr().err

@@ -88,8 +88,9 @@ class Listen:
         "connections",
         v.integer(1, 65536),
         limits.CONNECTIONS,
-        "Connections open at a time, over all addresses.",
-        "One more is answered 503 and closed.",
+        "Connections open at a time, over all addresses, TLS handshakes included; "
+        "fewer if the system allows fewer open files.",
+        "One more is answered 503 and closed, many more are just closed.",
     )
     idle_ms: int = key(
         "idle_timeout",

@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
         hint = "Run it as the user that the appliance runs as, for instance with sudo"
         raise CommandError(STATE, f"cannot read {path}: Permission denied", hint) from None
     except OSError:
-        raise CommandError(STATE, f"there is no outbox in {directory}", "Name its directory with --state")
+        raise CommandError(STATE, f"there is no outbox in {directory}", "Name its directory with --state") from None
     try:
         with contextlib.closing(schema.connect_read_only(path)) as database:
             report = _report(database, directory)
@@ -71,7 +71,8 @@ def main(args: argparse.Namespace) -> int:
                 report["findings"] = _findings(database)
     except sqlite3.Error as error:
         hint = "'headgate run' puts a damaged file aside and goes on"
-        if schema.primary_code(error) == sqlite3.SQLITE_CANTOPEN:  # reading a write-ahead log needs a place to write
+        if schema.primary_code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            # Reading a write-ahead log takes an index of it, which has to be written.
             hint = "Copy outbox.db* to a directory that can be written, and name that with --state"
         raise CommandError(STATE, f"cannot read {path}: {error}", hint) from None
     print(json.dumps(report) if args.json else _text(report, directory))
