@@ -1,7 +1,7 @@
-"""The memory gate: the real appliance on 32-bit MicroPython in a heap of 96 KB, code in a ROMFS image.
+"""The memory gate: the real appliance on MicroPython in a small heap (32-bit: 96 KB), code in a ROMFS image.
 
 Eight keep-alive clients publish, validate, read last values and use the cache until it is full and evicts; every
-request must be answered as documented, and what lives on the heap afterwards may not exceed LIVE_BOUND.
+request must be answered as documented, and what lives on the heap afterwards may not exceed a bound.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from appliance import Appliance, Client, document, free_port, token
 import headgate
 from headgate_host import micro_pack
 
-HEAP = "96K"
+# (architecture, heap, bytes that may live after a collection with the cache full and 8 connections open); measured:
+# docs/micropython.md. 32-bit ARM stands for the boards; on 64-bit Linux every pointer is twice as large.
+NATIVE = fetch.native_arch() or "amd64"
+HEAPS = [("armhf", "96K", 86000), (NATIVE, "160K", 126000)]
 CLIENTS = 8
 REQUESTS = 280  # of each client
 CACHE_KEYS = 120  # about 66 KB of values for a budget of 32 KB
-LIVE_BOUND = 86000  # bytes live after a collection, cache full, 8 connections open (measured: docs/micropython.md)
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +36,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def armhf() -> str:
+def need(arch: str) -> None:
     try:
-        fetch.fetch("armhf")
-        fetch.micropython_command("armhf")
+        fetch.fetch(arch)
+        fetch.micropython_command(arch)
     except fetch.FetchError as error:
         if os.environ.get("HEADGATE_UPY") == "skip":
             pytest.skip(str(error))
         pytest.fail(str(error))
-    return "armhf"
 
 
 class Load(threading.Thread):
@@ -122,11 +122,15 @@ def metric(text: str, name: str) -> int:
     return sum(map(int, values))
 
 
-def test_appliance_in_96_kb(armhf: str, image: Path, tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+@pytest.mark.parametrize(("arch", "heap", "live_bound"), HEAPS)
+def test_appliance_in_a_small_heap(
+    arch: str, heap: str, live_bound: int, image: Path, tmp_path: Path, record_property: pytest.RecordProperty
+) -> None:
+    need(arch)
     port = free_port()
     plan = tmp_path / "headgate.json"
     plan.write_text(json.dumps(document(port)))
-    with Appliance(armhf, plan, HEAP, image) as appliance:
+    with Appliance(arch, plan, heap, image) as appliance:
         ready = threading.Barrier(CLIENTS)
         loads = [Load(port, number, ready) for number in range(CLIENTS)]
         for load in loads:
@@ -153,4 +157,4 @@ def test_appliance_in_96_kb(armhf: str, image: Path, tmp_path: Path, record_prop
     live = int(stopped[1])
     record_property("live_bytes", live)
     print(f"live heap {live} bytes; {counts}; {metric(text.decode(), 'headgate_cache_evictions_total')} evictions")
-    assert live <= LIVE_BOUND
+    assert live <= live_bound
