@@ -20,6 +20,7 @@ import fetch
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware_py"
 SECRET = bytes(range(32))
+RESTING_S = 0.3  # without any CPU time
 
 WEATHER = {
     "type": "object",
@@ -118,11 +119,28 @@ class Appliance:
         return False
 
     def stop(self) -> int:
-        """Interrupt it as Ctrl-C does; its exit code. What it printed is in `lines`."""
+        """Interrupt it as Ctrl-C does; its exit code. What it printed is in `lines`.
+
+        Only while it rests: MicroPython's unix port raises KeyboardInterrupt out of the signal handler, and out of the
+        middle of a collection that leaves the heap locked for good.
+        """
+        self._wait_until_it_rests()
         self.process.send_signal(signal.SIGINT)
         output, _ = self.process.communicate(timeout=60)
         self.lines += output.decode(errors="replace").splitlines()
         return self.process.returncode
+
+    def _wait_until_it_rests(self) -> None:
+        """Until no CPU time passes for a while (or the process is gone)."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        used, quiet_since, deadline = "", time.monotonic(), time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < deadline:
+            now = "".join(stat.read_text().rpartition(")")[2].split()[11:13])  # utime, stime
+            if now != used:
+                used, quiet_since = now, time.monotonic()
+            elif time.monotonic() - quiet_since > RESTING_S:
+                return
+            time.sleep(0.02)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -122,10 +122,11 @@ def metric(text: str, name: str) -> int:
     return sum(map(int, values))
 
 
-@pytest.mark.parametrize(("arch", "heap", "live_bound"), HEAPS)
+@pytest.mark.parametrize("case", HEAPS, ids=lambda case: f"{case[0]}-{case[1]}")
 def test_appliance_in_a_small_heap(
-    arch: str, heap: str, live_bound: int, image: Path, tmp_path: Path, record_property: pytest.RecordProperty
+    case: tuple[str, str, int], image: Path, tmp_path: Path, record_property: pytest.RecordProperty
 ) -> None:
+    arch, heap, live_bound = case
     need(arch)
     port = free_port()
     plan = tmp_path / "headgate.json"
@@ -151,7 +152,7 @@ def test_appliance_in_a_small_heap(
         probe.close()
         assert status == 200
         code = appliance.stop()
-        assert code == 130, appliance.lines
+        assert code == 130, "\n".join(appliance.lines)
     stopped = re.search(r"stopped, (\d+) bytes live", "\n".join(appliance.lines))
     assert stopped, appliance.lines
     live = int(stopped[1])
