@@ -129,7 +129,7 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else errors.USAGE
     except KeyboardInterrupt:
         return errors.INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # no bug; `main` deals with it
         raise
     except PermissionError as refused:
         if refused.filename is None:

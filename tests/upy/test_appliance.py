@@ -16,41 +16,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fetch
 import pytest
+import real
 from appliance import SECRET, Appliance, Client, base64url, document, free_port, token
 
-import headgate
-from headgate_host import micro_pack
-
-NATIVE = fetch.native_arch() or "amd64"
-WAYS = [(NATIVE, False), ("armhf", True)]
+WAYS = [(real.NATIVE, False), ("armhf", True)]
 ALL = "publish:* read:* cache:*"
 GOOD = b'{"station":"st-1","seq":1,"temp_c":21.5}'
 JSON = {"Content_Type": "application/json"}
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("rom") / "headgate.romfs"
-    micro_pack.build_romfs(Path(headgate.__file__).parent, target)
-    return target
-
-
-def need(arch: str) -> None:
-    try:
-        fetch.fetch(arch)
-        fetch.micropython_command(arch)
-    except fetch.FetchError as error:
-        if os.environ.get("HEADGATE_UPY") == "skip":
-            pytest.skip(str(error))
-        pytest.fail(str(error))
-
-
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[0]}-{'romfs' if way[1] else 'source'}")
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, image: Path) -> Iterator[int]:
     arch, packed = request.param
-    need(arch)
+    real.micropython(arch)
     number = free_port()
     path = tmp_path_factory.mktemp("plan") / "headgate.json"
     small = {"connections": 4, "idle_ms": 1500}
@@ -189,10 +168,10 @@ def test_metrics(client: Client) -> None:
 
 def refusal(tmp_path: Path, plan: object) -> tuple[int, str]:
     """Exit code and last line of an appliance that must not start."""
-    need(NATIVE)
+    real.micropython(real.NATIVE)
     path = tmp_path / "headgate.json"
     path.write_text(plan if isinstance(plan, str) else json.dumps(plan))
-    running = Appliance(NATIVE, path, "1M")
+    running = Appliance(real.NATIVE, path, "1M")
     done = subprocess.run(
         running.command, env=running.environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -234,8 +213,8 @@ def test_refused_at_load(tmp_path: Path, plan: object, code: int, part: str) -> 
 
 
 def test_no_file_and_wrong_usage(tmp_path: Path) -> None:
-    need(NATIVE)
-    running = Appliance(NATIVE, tmp_path / "missing.json", "1M")
+    real.micropython(real.NATIVE)
+    running = Appliance(real.NATIVE, tmp_path / "missing.json", "1M")
     run: dict[str, Any] = {"env": running.environment, "capture_output": True, "text": True, "timeout": 60}
     done = subprocess.run(running.command, check=False, **run)
     assert done.returncode == 4
@@ -246,7 +225,7 @@ def test_no_file_and_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_cache_that_does_not_fit(tmp_path: Path, image: Path) -> None:
-    need("armhf")
+    real.micropython("armhf")
     path = tmp_path / "headgate.json"
     for size, part in ((40000, "cache.bytes: 40000 does not fit"), (52000, "smaller cache.bytes")):
         path.write_text(json.dumps(document(1, cache={"bytes": size})))
@@ -259,12 +238,12 @@ def test_cache_that_does_not_fit(tmp_path: Path, image: Path) -> None:
 
 
 def test_each_start_has_its_number(tmp_path: Path) -> None:
-    need(NATIVE)
+    real.micropython(real.NATIVE)
     path = tmp_path / "headgate.json"
     for boot in (1, 2, 3):
         number = free_port()
         path.write_text(json.dumps(document(number)))
-        with Appliance(NATIVE, path, "1M") as running:
+        with Appliance(real.NATIVE, path, "1M") as running:
             client = Client(number, token("d", ALL))
             body = client.request("POST", "/v1/streams/weather", GOOD, **JSON)[1]
             assert json.loads(body)["seq"] == f"{boot}.1"
@@ -300,7 +279,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize(("arch", "packed"), WAYS)
 def test_tls_1_3(arch: str, packed: bool, tmp_path: Path, image: Path) -> None:
-    need(arch)
+    real.micropython(arch)
     cert, key = certificate(tmp_path)
     number = free_port()
     path = tmp_path / "headgate.json"

@@ -7,43 +7,21 @@ request must be answered as documented, and what lives on the heap afterwards ma
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import threading
 from pathlib import Path
 
-import fetch
 import pytest
+import real
 from appliance import Appliance, Client, document, free_port, token
-
-import headgate
-from headgate_host import micro_pack
 
 # (architecture, heap, bytes that may live after a collection with the cache full and 8 connections open); measured:
 # docs/micropython.md. 32-bit ARM stands for the boards; on 64-bit Linux every pointer is twice as large.
-NATIVE = fetch.native_arch() or "amd64"
-HEAPS = [("armhf", "96K", 86000), (NATIVE, "160K", 126000)]
+HEAPS = [("armhf", "96K", 86000), (real.NATIVE, "160K", 126000)]
 CLIENTS = 8
 REQUESTS = 280  # of each client
 CACHE_KEYS = 120  # about 66 KB of values for a budget of 32 KB
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("rom") / "headgate.romfs"
-    micro_pack.build_romfs(Path(headgate.__file__).parent, target)
-    return target
-
-
-def need(arch: str) -> None:
-    try:
-        fetch.fetch(arch)
-        fetch.micropython_command(arch)
-    except fetch.FetchError as error:
-        if os.environ.get("HEADGATE_UPY") == "skip":
-            pytest.skip(str(error))
-        pytest.fail(str(error))
 
 
 class Load(threading.Thread):
@@ -127,7 +105,7 @@ def test_appliance_in_a_small_heap(
     case: tuple[str, str, int], image: Path, tmp_path: Path, record_property: pytest.RecordProperty
 ) -> None:
     arch, heap, live_bound = case
-    need(arch)
+    real.micropython(arch)
     port = free_port()
     plan = tmp_path / "headgate.json"
     plan.write_text(json.dumps(document(port)))

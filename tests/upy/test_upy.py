@@ -6,13 +6,13 @@ no test fails here. HEADGATE_UPY=skip skips where no MicroPython can be had; oth
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import fetch
 import pytest
+import real
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = ROOT / "tests/upy/run.py"
@@ -33,13 +33,7 @@ def architectures() -> list[str]:
 
 @pytest.fixture(scope="module", params=architectures())
 def micropython(request: pytest.FixtureRequest) -> list[str]:
-    try:
-        fetch.fetch(request.param)
-        return fetch.micropython_command(request.param)
-    except fetch.FetchError as error:
-        if os.environ.get("HEADGATE_UPY") == "skip":
-            pytest.skip(str(error))
-        pytest.fail(str(error))
+    return real.micropython(request.param)
 
 
 def run(command: list[str], *arguments: str | Path, timeout_s: float = 300) -> tuple[int, str]:

@@ -9,21 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fetch
 import pytest
+import real
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("arch", [fetch.native_arch() or "amd64", "armhf"])
+@pytest.mark.parametrize("arch", [real.NATIVE, "armhf"])
 def test_wire(arch: str) -> None:
-    try:
-        fetch.fetch(arch)
-        words = fetch.micropython_command(arch)
-    except fetch.FetchError as error:
-        if os.environ.get("HEADGATE_UPY") == "skip":
-            pytest.skip(str(error))
-        pytest.fail(str(error))
+    words = real.micropython(arch)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/wire"],
         cwd=ROOT,
