@@ -106,6 +106,7 @@ class App:
             )
             undo.push_async_callback(self.gateway.drain, 0)
             self._listen()
+            self.supervisor.run("outbox", self.outbox.watch, essential=True)
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
             self._start_uplink()
             self.supervisor.start()

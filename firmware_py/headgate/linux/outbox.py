@@ -121,11 +121,15 @@ class Outbox:
         outbox._committer = outbox._loop.create_task(outbox._run(), name="outbox")
         return outbox
 
+    async def watch(self) -> None:
+        """Ends when the outbox is closed; raises what ended its work before that. Nothing is stored any more then."""
+        await asyncio.shield(self._committer)
+
     async def close(self) -> None:
         """Commit what waits and close the database. Nothing may be submitted any more."""
         self._closing = True
         self._notify()
-        await self._committer
+        await asyncio.wait([self._committer])  # how it ended is for `watch` to say
         for entry in self._pending:
             self._fail(entry, "the appliance is shutting down and its disk does not take the message")
         lost = sum(entry.promised for entry in self._pending)

@@ -456,3 +456,23 @@ def test_decode_of_salvaged_batches_is_the_original(filled: tuple[Path, dict[str
     with contextlib.closing(sqlite3.connect(source / "outbox.db")) as database:
         batches = [decode(blob) for (blob,) in database.execute("SELECT blob FROM batch")]
     assert {batch.message_id(row): row.body for batch in batches for row in batch.rows} == bodies
+
+
+def test_an_unforeseen_error_of_the_committer_ends_the_watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor ends the appliance then; whoever still waits is told so."""
+
+    async def broken(_self: Outbox) -> None:
+        raise RuntimeError("a bug")
+
+    async def scenario() -> None:
+        outbox = await Outbox.open(folder)
+        monkeypatch.setattr(Outbox, "_commit", broken)
+        ticket = outbox.submit(record(1), True)
+        with pytest.raises(RuntimeError, match="a bug"):
+            await outbox.watch()
+        await outbox.close()
+        with pytest.raises(Problem) as caught:
+            await ticket.wait()
+        assert caught.value.status == 503
+
+    asyncio.run(scenario())
