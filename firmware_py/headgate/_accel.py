@@ -25,19 +25,28 @@ def _choose() -> str:
 
 BACKEND = _choose()
 
-if TYPE_CHECKING or BACKEND == "pure":
+if TYPE_CHECKING:
     from headgate.core.limiter import Limiter
+    from headgate.core.schema import Schema, SchemaError
     from headgate.core.store import Store
 
     FEATURES: "tuple[str, ...]" = ()
+elif BACKEND == "pure":
+    from headgate.core.limiter import Limiter
+    from headgate.core.schema import Schema, SchemaError
+
+    if sys.implementation.name == "cpython":  # a board has a store of its own: micro/arena.py
+        from headgate.core.store import Store
+    FEATURES = ()
 else:
     try:
+        from headgate_native import Schema, SchemaError
         from headgate_native._native import Limiter, Store
     except ImportError as error:
         raise ImportError(
             f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
             " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
         ) from error
-    FEATURES = ("limiter", "store")
+    FEATURES = ("limiter", "store", "schema")
 
-__all__ = ["BACKEND", "FEATURES", "Limiter", "Store"]
+__all__ = ["BACKEND", "FEATURES", "Limiter", "Schema", "SchemaError", "Store"]

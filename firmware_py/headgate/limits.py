@@ -29,12 +29,29 @@ JSON_EXPONENT = 999999999  # power of ten a number may be written with
 CBOR_DEPTH = 32
 CBOR_ITEMS = 65536  # items in one document
 CBOR_BIGNUM = 128  # bytes of one bignum; any int of core.number.make out of a JSON number fits (256 digits)
+DOCUMENT_BYTES = 268435456  # bytes of one document given to the native validator
+DOCUMENT_DEPTH = 128  # the most that may be configured as depth: nesting becomes depth of the C stack
+FORMAT_TEXT = 4096  # bytes; a longer text is of no `format`
+SCHEMA_BYTES = 1048576  # bytes of one schema document
+SCHEMA_DOCUMENTS = 64  # documents one schema may refer to, itself included
+SCHEMA_TOTAL = 4194304  # bytes of all these documents
+SCHEMA_URI = 2048  # bytes of one URI in a schema, made absolute; over it: refused at load
+SCHEMA_VALUES = 65535  # strings of one `enum`; over it: refused at load
+SCHEMA_PATTERNS = 512  # different patterns of one schema (native); over it: refused at load
+SCHEMA_MATCHING = 262144  # bytes of known names tried on `patternProperties` at load (native); over it: refused
+SCHEMA_LINTS = 100  # lints told about one schema
+SCHEMA_PROGRAM = 16777216  # bytes of one compiled schema (native); over it: refused at load
+SCHEMA_NAMES = 1024  # property names one subschema may mention; over it: refused at load
+MULTIPLE_DIGITS = 18  # significant digits of `multipleOf`; over it: refused at load
 SCHEMA_ERRORS = 16  # violations reported for one document
 SCHEMA_NODES = 4096  # subschemas; over it: refused at load
 SCHEMA_CHAIN = 32  # subschemas in a chain ($ref, allOf, anyOf, ...) for one value; over it: refused at load
-SCHEMA_STEPS = 500000  # subschemas applied to the values of one document; over it: the document is invalid
+SCHEMA_STEPS = 500000  # subschemas applied to the values of one document (native: only those applied again to what was
+# read before, in units of 16 bytes, and 16 more for each byte of the document); over it: the document is invalid
 PATTERN_STATES = 1000  # automaton states of one pattern; over it: refused at load
 PATTERN_DEPTH = 16  # nested groups of one pattern; over it: refused at load
+PATTERN_LENGTH = 16384  # characters of one pattern; over it: refused at load
+PATTERN_RANGES = 16384  # ranges in the classes and properties of one pattern, as written; over it: refused at load
 
 # Tokens (core/jwt.py). Longer: 401.
 TOKEN = 4096  # bytes

@@ -86,6 +86,18 @@ def _bases(tree: ast.Module) -> set[str]:
     return {origin[name] for name in names if origin.get(name, "").startswith("headgate")}
 
 
+def _related(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """The modules whose classes derive from classes of another one, and those others: module -> all it shares objects
+    with. A name must mean the same in all of them, and no two names of theirs may become one."""
+    related: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        family = {module} | _bases(tree)
+        if len(family) > 1:
+            family = family.union(*[related.get(member, set()) for member in family])
+            related |= dict.fromkeys(family, family)
+    return related
+
+
 def _short(taken: set[str], prefix: str) -> Iterator[str]:
     number = 0
     while True:
@@ -191,16 +203,14 @@ def _candidates(trees: dict[str, ast.Module]) -> dict[tuple[str, str], set[str]]
             homes.setdefault(name, set()).add(module)
         fixed |= _strings(tree) | {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
         fixed |= set(module.split("."))
-        derived = _bases(tree)
-        if ".micro" in module or derived:
+        if ".micro" in module:
             fixed |= names
-        for base in derived:
-            fixed |= set(_identifiers(trees[base]))
+    related = _related(trees)
     defined = {module: _defined(tree) - fixed for module, tree in trees.items()}
     found: dict[tuple[str, str], set[str]] = {}
     for name in set().union(*defined.values()):
         givers = {module for module in homes[name] if name in defined[module]}
-        if name.startswith("_") and givers == homes[name]:
+        if name.startswith("_") and givers == homes[name] and not givers & set(related):
             found |= {(name, module): {module} for module in givers}
         else:
             found[(name, "")] = homes[name]
@@ -213,9 +223,11 @@ def shorten(trees: dict[str, ast.Module]) -> None:
     keywords = {n.arg for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg}
     tables: dict[str, dict[str, str]] = {module: {} for module in trees}
     found = _candidates(trees)
+    related = _related(trees)
     for name, giver in sorted(found, key=lambda key: (-len(found[key]), key)):
         where = found[(name, giver)]
-        taken = everything.union(*[set(tables[module].values()) for module in where])
+        near = where.union(*[related.get(module, set()) for module in where])
+        taken = everything.union(*[set(tables[module].values()) for module in near])
         short = next(_short(taken, "_"))
         for module in where:
             tables[module][name] = short

@@ -16,7 +16,7 @@ struct hg_limiter {
 };
 
 struct hg_bucket {
-    struct hg_node node;
+    struct hg_table_node node;
     struct hg_link link;
     int64_t level; /* micro-tokens at stamp_ms, 0 to HG_LIMITER_BURST * 1000000 */
     int64_t stamp_ms;

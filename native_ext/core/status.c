@@ -31,6 +31,10 @@ const char *hg_status_text(enum hg_status status) {
         return "max_entries must be 1 to " NUMBER(HG_CACHE_ENTRIES_MAX);
     case HG_BAD_TTL:
         return "ttl_ms must be 0 to " NUMBER(HG_CACHE_TTL_MS);
+    case HG_BAD_PATTERN:
+        return "not a pattern";
+    case HG_BAD_SCHEMA:
+        return "not a schema";
     }
     return "unknown status";
 }

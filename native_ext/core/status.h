@@ -14,7 +14,9 @@ enum hg_status {
     HG_BAD_MAX_BYTES,
     HG_BAD_MAX_VALUE,
     HG_BAD_MAX_ENTRIES,
-    HG_BAD_TTL
+    HG_BAD_TTL,
+    HG_BAD_PATTERN, /* pattern.h says why */
+    HG_BAD_SCHEMA   /* compile.h says why */
 };
 
 /* A static string; "" for HG_OK. */

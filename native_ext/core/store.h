@@ -19,7 +19,7 @@ struct hg_store {
 
 /* One block of memory for each entry: this, then key, meta and value. */
 struct hg_entry {
-    struct hg_node node;
+    struct hg_table_node node;
     struct hg_link link;
     int64_t expires_ms; /* 0 = never */
     uint64_t version;

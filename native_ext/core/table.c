@@ -28,15 +28,15 @@ uint32_t hg_table_hash(const struct hg_table *table, const uint8_t *key, uint32_
     return (uint32_t)hg_siphash13(table->seed, key, length);
 }
 
-static struct hg_node **bucket_of(const struct hg_table *table, uint32_t hash) {
+static struct hg_table_node **bucket_of(const struct hg_table *table, uint32_t hash) {
     return &table->buckets[hash & (table->size - 1)];
 }
 
-struct hg_node *hg_table_find(const struct hg_table *table, const uint8_t *key, uint32_t length, uint32_t hash) {
+struct hg_table_node *hg_table_find(const struct hg_table *table, const uint8_t *key, uint32_t length, uint32_t hash) {
     if (table->size == 0) {
         return NULL;
     }
-    struct hg_node *node = *bucket_of(table, hash);
+    struct hg_table_node *node = *bucket_of(table, hash);
     while (node != NULL && (node->hash != hash || node->key_length != length ||
                             memcmp((const char *)node + table->key_offset, key, length) != 0)) {
         node = node->chain;
@@ -45,9 +45,9 @@ struct hg_node *hg_table_find(const struct hg_table *table, const uint8_t *key, 
 }
 
 static bool resize(struct hg_table *table, uint32_t size) {
-    struct hg_node **old = table->buckets;
+    struct hg_table_node **old = table->buckets;
     const uint32_t old_size = table->size;
-    struct hg_node **buckets = table->alloc.alloc(table->alloc.context, (size_t)size * sizeof(struct hg_node *));
+    struct hg_table_node **buckets = table->alloc.alloc(table->alloc.context, (size_t)size * sizeof(struct hg_table_node *));
     if (buckets == NULL) {
         return false;
     }
@@ -57,8 +57,8 @@ static bool resize(struct hg_table *table, uint32_t size) {
     table->buckets = buckets;
     table->size = size;
     for (uint32_t i = 0; i < old_size; i++) {
-        for (struct hg_node *node = old[i], *next; node != NULL; node = next) {
-            struct hg_node **bucket = bucket_of(table, node->hash);
+        for (struct hg_table_node *node = old[i], *next; node != NULL; node = next) {
+            struct hg_table_node **bucket = bucket_of(table, node->hash);
             next = node->chain;
             node->chain = *bucket;
             *bucket = node;
@@ -80,15 +80,15 @@ bool hg_table_reserve(struct hg_table *table) {
     return true;
 }
 
-void hg_table_insert(struct hg_table *table, struct hg_node *node) {
-    struct hg_node **bucket = bucket_of(table, node->hash);
+void hg_table_insert(struct hg_table *table, struct hg_table_node *node) {
+    struct hg_table_node **bucket = bucket_of(table, node->hash);
     node->chain = *bucket;
     *bucket = node;
     table->count++;
 }
 
-void hg_table_remove(struct hg_table *table, const struct hg_node *node) {
-    struct hg_node **place = bucket_of(table, node->hash);
+void hg_table_remove(struct hg_table *table, const struct hg_table_node *node) {
+    struct hg_table_node **place = bucket_of(table, node->hash);
     while (*place != node) {
         place = &(*place)->chain;
     }

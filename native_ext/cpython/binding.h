@@ -15,8 +15,15 @@
 #error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
 #endif
 
+extern PyType_Spec hg_feed_spec;
 extern PyType_Spec hg_limiter_spec;
 extern PyType_Spec hg_store_spec;
+extern PyType_Spec hg_validator_spec;
+
+/* The state of the module: one for each interpreter that imports it. */
+struct hg_module {
+    PyTypeObject *validator;
+};
 
 extern const struct hg_alloc hg_malloc;
 

@@ -1,4 +1,12 @@
-from typing import final
+from collections.abc import Callable
+from typing import Final, Literal, Self, TypeAlias, final
+
+from typing_extensions import Buffer, disjoint_base
+
+# (malformed, [(instance, schema, message, keyword location, URI of the schema document, offset, line), ...])
+_Found: TypeAlias = tuple[bool, list[tuple[str, str, str, str, str, int, int]]]
+
+FORMATS: Final[tuple[str, ...]]
 
 @final
 class Limiter:
@@ -15,3 +23,30 @@ class Store:
     def get(self, key: bytes, now_ms: int) -> tuple[bytes, bytes, int, int] | None: ...
     def delete(self, key: bytes, now_ms: int) -> bool: ...
     def stats(self) -> dict[str, int]: ...
+
+@disjoint_base
+class Validator:
+    def __new__(
+        cls,
+        text: bytes,
+        draft: int,
+        formats: int,
+        last_duplicate: bool,
+        unknown_keywords: bool,
+        limits: tuple[int, int, int, int],
+        resolve: Callable[[str], bytes | None],
+        findings: list[tuple[bool, str, str, str]],
+        /,
+    ) -> Self: ...
+    def is_valid(self, data: Buffer, encoding: Literal["json", "cbor"] = "json") -> bool: ...
+    def to_cbor(self, data: Buffer, *, deterministic: bool = False) -> bytes: ...
+    def to_json(self, data: Buffer, /) -> bytes: ...
+    def _explain(self, data: Buffer, encoding: Literal["json", "cbor"] = "json") -> _Found | None: ...
+
+@final
+class Feed:
+    def __new__(cls, validator: Validator, framing: str, max_record: int, /) -> Feed: ...
+    def feed(self, chunk: Buffer, /) -> list[_Found | None]: ...
+    def close(self) -> list[_Found | None]: ...
+    @property
+    def ended(self) -> bool: ...

@@ -58,7 +58,7 @@ static inline uint32_t check_table(const struct hg_table *table) {
     CHECK((table->size == 0) == (table->buckets == NULL));
     CHECK((table->size & (table->size - 1)) == 0);
     for (uint32_t i = 0; i < table->size; i++) {
-        for (const struct hg_node *node = table->buckets[i]; node != NULL; node = node->chain, count++) {
+        for (const struct hg_table_node *node = table->buckets[i]; node != NULL; node = node->chain, count++) {
             const uint8_t *key = (const uint8_t *)node + table->key_offset;
             CHECK(node->hash == hg_table_hash(table, key, node->key_length));
             CHECK((node->hash & (table->size - 1)) == i);

@@ -99,6 +99,31 @@ CASES = [
     ("^\\^\\$\\\\\\.\\*\\+\\?\\(\\)\\[\\]\\{\\}\\|\\/$", ["^$\\.*+?()[]{}|/"], ["x"]),
     ("\\.", ["a.b"], ["ab"]),
     ("/", ["a/b"], ["ab"]),
+    # properties
+    ("^\\p{Letter}+$", ["Hello", "\u03c0", "A\u00e9\u4e2d"], ["123", "", "a1", "e\u0301"]),
+    ("^\\p{digit}+$", ["42", "\u09ea\u09e8"], ["-%#", "\u00bd"]),
+    ("\\p{L}cole", ["l'\u00e9cole"], ["L'\u00c9COLE", "cole"]),
+    ("^\\P{L}$", ["1", "\u0301", "\U0001f600"], ["a", "\u03c0"]),
+    ("^[\\p{Lu}\\p{Nd}_]+$", ["A\u00c99_", "\u0663\u0416"], ["a", "\u00e9", "-"]),
+    ("^[^\\p{L}\\d]$", ["-", "\u0663"], ["a", "3", "\u03c0"]),
+    ("^[\\P{M}]$", ["a"], ["\u0301", "\u20dd"]),
+    ("^\\p{gc=Lt}$", ["\u01c5"], ["\u01c4", "\u01c6"]),
+    ("^\\p{General_Category=Decimal_Number}$", ["7"], ["a"]),
+    ("^\\p{LC}$", ["a", "A", "\u01c5"], ["\u02b0", "\u4e2d"]),
+    ("^\\p{Nl}\\p{No}$", ["\u2160\u00b2"], ["12"]),
+    ("^\\p{Punctuation}+$", ["!\u00ab\u203f)"], ["$", "a"]),
+    ("^\\p{Sc}+$", ["$\u20ac"], ["c"]),
+    ("^\\p{S}$", ["+", "\U0001f600"], ["-"]),
+    ("^\\p{Z}+$", [" \u00a0\u2028\u2029"], ["\t", "\u200b"]),
+    ("^\\p{Zl}$", ["\u2028"], ["\u2029"]),
+    ("^\\p{cntrl}$", ["\0", "\x85"], ["a", "\u200b"]),
+    ("^\\p{C}$", ["\0", "\u200b", "\ue000", "\u0378", "\U0010ffff"], ["a"]),
+    ("^\\p{Surrogate}$", [], ["a", "\U0001f600"]),
+    ("^\\p{Assigned}$", ["a", "\ue000"], ["\u0378", "\U0010ffff"]),
+    ("^\\p{ASCII}$", ["a", "\x7f"], ["\x80", "\u00e9"]),
+    ("^\\p{Any}$", ["a", "\n", "\U0010ffff"], [""]),
+    ("^\\P{Any}$", [], ["a", ""]),
+    ("^\\p{L}{2,3}(-\\p{L}{1,64}|\\d{3})$", ["\u00e9a-" + "\u03c0" * 64, "abc123"], ["ab-" + "x" * 65, "a-b"]),
     # word edges
     ("\\bfoo\\b", ["foo", "a foo.", "foo-bar"], ["food", "_foo", "afoo"]),
     ("^\\B$", [""], ["a"]),
@@ -108,6 +133,9 @@ CASES = [
     ("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", ["a", "seattle-3", "a" * 63], ["-a", "a-", "a" * 64, "A"]),
     ("^([0-9A-F]{2}:){5}[0-9A-F]{2}$", ["AA:BB:CC:00:11:22"], ["AA:BB:CC:00:11", "aa:bb:cc:00:11:22"]),
     ("^v\\d+(\\.\\d+){2}(-[\\w.]+)?$", ["v1.2.3", "v10.0.1-rc.1"], ["1.2.3", "v1.2", "v1.2.3-"]),
+    # too large for a table of states
+    ("^([a-z]{0,200}-){2}$", ["--", "a-b-", "a" * 200 + "-" + "b" * 200 + "-"], ["a-", "a" * 201 + "--", "A--"]),
+    ("(a|b)\\w{12}c$", ["xa123456789012c", "ab12345678901bc"], ["xc123456789012c", "a123456789012cc-"]),
 ]
 
 # pattern, a part of the reason, offset
@@ -148,8 +176,19 @@ REFUSED = [
     ("(?<year>\\d+)", "names", 2),
     ("(a)\\1", "backreferences", 4),
     ("\\k<a>", "backreferences", 1),
-    ("\\p{Letter}", "property", 1),
-    ("\\P{L}", "property", 1),
+    ("\\p", "expected '{' and the name of a property", 2),
+    ("\\pL", "expected '{' and the name of a property", 2),
+    ("\\P{L", "unmatched '{'", 4),
+    ("\\p{}", "unknown property", 3),
+    ("\\p{Lx}", "unknown property", 3),
+    ("\\p{letter}", "unknown property", 3),
+    ("\\p{Lu Ll}", "unknown property", 3),
+    ("\\p{=L}", "unknown property", 3),
+    ("\\p{Script=Greek}", "unknown property", 3),
+    ("\\p{gc=Any}", "unknown property", 3),
+    ("\\p{gc=gc=L}", "unknown property", 3),
+    ("[\\p{L}-z]", "single characters", 8),
+    ("[a-\\p{L}]", "single characters", 8),
     ("\\a", "unknown escape", 1),
     ("\\Z", "unknown escape", 1),
     ("\\-", "unknown escape", 1),
@@ -157,6 +196,7 @@ REFUSED = [
     ("\\_", "unknown escape", 1),
     ("\\00", "unknown escape", 1),
     ("\\c1", "unknown escape", 1),
+    ("\\c\u0131", "unknown escape", 1),
     ("\\c", "unknown escape", 1),
     ("[\\B]", "unknown escape", 2),
     ("\\x4", "hexadecimal", 3),
@@ -171,6 +211,12 @@ REFUSED = [
     ("(((){999}){999}){999}", "repeats too much", 21),
     ("(" * 17 + ")" * 17, "16 nested groups", 17),
     ("(" * 5000, "16 nested groups", 17),
+    ("(" * 16384, "16 nested groups", 17),
+    ("(" * 16385, "longer than 16384 characters", 16384),
+    ("\u00e9" * 16385, "longer than 16384 characters", 16384),
+    ("[" + "\\p{L}" * 30 + "]", "more than 16384 ranges", 131),
+    ("[^" + "\\w" * 5000 + "]", "more than 16384 ranges", 8196),
+    ("\\p{L}|" * 30, "more than 16384 ranges", 155),
 ]
 
 
@@ -212,6 +258,8 @@ class RefusedTest(unittest.TestCase):
     def test_limits_are_reachable(self) -> None:
         Pattern(f"a{{{limits.PATTERN_STATES - 1}}}")
         Pattern("(" * limits.PATTERN_DEPTH + ")" * limits.PATTERN_DEPTH)
+        self.assertTrue(Pattern("[" + "a" * (limits.PATTERN_LENGTH - 2) + "]").search("a"))
+        self.assertTrue(Pattern("[" + "\\w" * (limits.PATTERN_RANGES // 4) + "]").search("a"))
 
 
 class LinearTest(unittest.TestCase):

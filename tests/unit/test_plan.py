@@ -48,8 +48,8 @@ class PlanTest(unittest.TestCase):
         self.assertEqual(weather.name, "weather")
         self.assertTrue(weather.durable)
         self.assertEqual(weather.cache_key, ["station"])
-        self.assertTrue(weather.schema.is_valid({}))
-        self.assertFalse(weather.schema.is_valid([]))
+        self.assertTrue(weather.schema.is_valid(b"{}"))
+        self.assertFalse(weather.schema.is_valid(b"[]"))
 
     def test_all_values_arrive(self):
         plan = build(
@@ -74,7 +74,8 @@ class PlanTest(unittest.TestCase):
             False,
         )
         s = plan.streams["s"]
-        self.assertEqual((s.schema, s.rate_milli, s.burst, s.body_limit, s.durable), (None, 5, 6, 7, False))
+        self.assertTrue(s.schema.is_valid(b"[null]"))  # none: any message
+        self.assertEqual((s.rate_milli, s.burst, s.body_limit, s.durable), (5, 6, 7, False))
         self.assertEqual((s.cache_key, s.topic, s.last_ttl_ms), (None, "a/b", 8))
         cache = (plan.cache_bytes, plan.cache_value, plan.cache_entries, plan.cache_rate_milli, plan.cache_burst)
         self.assertEqual(cache, (1, 2, 3, 4, 5))
@@ -106,6 +107,8 @@ class PlanTest(unittest.TestCase):
         self.refused(stream(cache_key="station"), "streams.weather.cache_key")
         self.refused(stream(schema={"type": "thing"}), "streams.weather.schema")
         self.refused(stream(schema={"unknownKeyword": 1}), "streams.weather.schema")
+        self.refused(stream(schema="true"), "streams.weather.schema")
+        self.refused(stream(schema=5), "streams.weather.schema")
 
     def test_what_the_sink_cannot_do(self):
         self.refused(stream(), "streams.weather.durability", None, False)

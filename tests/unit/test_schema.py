@@ -3,10 +3,9 @@
 import unittest
 
 from headgate import limits
-from headgate.core.json import loads
 from headgate.core.number import Dec
 from headgate.core.schema import Schema, SchemaError
-from headgate.core.schema_compile import nearest
+from headgate.core.schema_annotations import nearest
 from headgate.core.schema_explain import show
 
 # schema, valid instances, invalid instances: all JSON text
@@ -164,6 +163,10 @@ CASES = [
 REFUSED = [
     ("5", "", "object or a boolean"),
     ("null", "", "object or a boolean"),
+    ('"true"', "", "object or a boolean"),
+    ("[", "", "not JSON: unexpected end at byte 1"),
+    ('{"a":1,"a":2}', "", "not JSON: duplicate name"),
+    ('{"multipleOf":1234567890123456789}', "/multipleOf", "more than 18 significant digits"),
     ("[]", "", "object or a boolean"),
     ('{"properties":{"a":1}}', "/properties/a", "object or a boolean"),
     ('{"items":[{}]}', "/items", "object or a boolean"),
@@ -188,7 +191,7 @@ REFUSED = [
     ('{"pattern":"(?=a)"}', "/pattern", "lookaround"),
     ('{"patternProperties":{"[":{}}}', "/patternProperties/[", "unmatched '['"),
     ('{"patternProperties":{"a/~":5}}', "/patternProperties/a~1~0", "object or a boolean"),
-    ('{"format":"email"}', "/format", 'unknown format "email"'),
+    ('{"format":"iri"}', "/format", 'unknown format "iri"'),
     ('{"format":"date-tiem"}', "/format", 'did you mean "date-time"'),
     ('{"format":1}', "/format", "must be a string"),
     ('{"required":"a"}', "/required", "list of names"),
@@ -215,22 +218,26 @@ REFUSED = [
     ('{"dependencies":{}}', "/dependencies", 'did you mean "dependentRequired"'),
     ('{"x-unit":"C"}', "/x-unit", 'unknown keyword "x-unit"'),
     ('{"items":{"unit/s":"C"}}', "/items/unit~1s", "unknown keyword"),
-    ('{"unevaluatedProperties":false}', "/unevaluatedProperties", "not supported"),
-    ('{"unevaluatedItems":false}', "/unevaluatedItems", "not supported"),
-    ('{"dependentSchemas":{}}', "/dependentSchemas", "not supported"),
-    ('{"$anchor":"a"}', "/$anchor", "not supported"),
-    ('{"$dynamicRef":"#a"}', "/$dynamicRef", "not supported"),
-    ('{"contentEncoding":"base64"}', "/contentEncoding", "not supported"),
-    ('{"$schema":"http://json-schema.org/draft-07/schema#"}', "/$schema", "only https://json-schema.org/draft/2020-12"),
+    ('{"unevaluatedProperties":1}', "/unevaluatedProperties", "object or a boolean"),
+    ('{"unevaluatedItems":[]}', "/unevaluatedItems", "object or a boolean"),
+    ('{"dependentSchemas":[]}', "/dependentSchemas", "object of schemas"),
+    ('{"$anchor":1}', "/$anchor", "must be a string"),
+    ('{"$dynamicRef":"#a"}', "/$dynamicRef", "nothing at #a"),
+    ('{"contentEncoding":64}', "/contentEncoding", "must be a string"),
+    ('{"$schema":"http://json-schema.org/draft-04/schema#"}', "/$schema", "draft-04/schema is not supported"),
+    ('{"$vocabulary":[]}', "/$vocabulary", "must be an object"),
+    ('{"$recursiveRef":"#"}', "/$recursiveRef", "unknown keyword"),
+    ('{"$defs":{"a":{"$anchor":"x"},"b":{"$anchor":"x"}}}', "/$defs/", "is there twice"),
+    ('{"items":{"$id":"x#y"}}', "/items/$id", "must not have a fragment"),
+    ('{"items":{"$schema":"https://json-schema.org/draft/2020-12/schema"}}', "/items/$schema", "for the top"),
     ('{"$schema":1}', "/$schema", "must be a string"),
-    ('{"items":{"$id":"x"}}', "/items/$id", "at the top only"),
     ('{"title":1}', "/title", "must be a string"),
     ('{"deprecated":"no"}', "/deprecated", "true or false"),
     ('{"examples":{}}', "/examples", "must be a list"),
     ('{"$ref":1}', "/$ref", "must be a string"),
-    ('{"$ref":"other.json"}', "/$ref", "into this document"),
-    ('{"$ref":""}', "/$ref", "into this document"),
-    ('{"$ref":"#thing"}', "/$ref", "anchors"),
+    ('{"$ref":"other.json"}', "/$ref", "there is no document other.json"),
+    ('{"$ref":""}', "", "never ends"),
+    ('{"$ref":"#thing"}', "/$ref", "nothing at #thing"),
     ('{"$ref":"#/$defs/a"}', "/$ref", "nothing at #/$defs/a"),
     ('{"allOf":[{"$ref":"#/allOf/1"}]}', "/allOf/0/$ref", "nothing at"),
     ('{"allOf":[true,{"$ref":"#/allOf/00"}]}', "/allOf/1/$ref", "nothing at"),
@@ -252,84 +259,96 @@ REFUSED = [
 ]
 
 
-def parse(text: str) -> object:
-    return loads(text.encode(), 64)
+def errors(schema: Schema, text: str, encoding: str = "json") -> "list[tuple[str, str, str]]":
+    found = []
+    for violation in schema.validate(text.encode(), encoding).errors:
+        found.append((violation.instance, violation.schema, violation.message))
+    return found
 
 
 class VerdictTest(unittest.TestCase):
     def test_cases(self) -> None:
         for source, yes, no in CASES:
-            schema = Schema(parse(source))
+            schema = Schema(source)
             for text in yes:
-                self.assertEqual((source, text, schema.errors(parse(text))), (source, text, []))
-                self.assertTrue(schema.is_valid(parse(text)))
+                self.assertEqual((source, text, errors(schema, text)), (source, text, []))
+                self.assertTrue(schema.is_valid(text.encode()))
             for text in no:
-                self.assertEqual((source, text, schema.is_valid(parse(text))), (source, text, False))
-                self.assertGreater(len(schema.errors(parse(text))), 0)
+                self.assertEqual((source, text, schema.is_valid(text.encode())), (source, text, False))
+                self.assertGreater(len(errors(schema, text)), 0)
 
     def test_wrapped(self) -> None:
         # The same verdicts one level down, through a reference, and turned round by `not`.
         for source, yes, no in CASES:
             if "#" in source or "$id" in source:
                 continue
-            schema = Schema(parse('{"items":{"$ref":"#/$defs/x"},"$defs":{"x":' + source + "}}"))
-            opposite = Schema(parse('{"not":' + source + "}"))
+            schema = Schema('{"items":{"$ref":"#/$defs/x"},"$defs":{"x":' + source + "}}")
+            opposite = Schema('{"not":' + source + "}")
             for text in yes:
-                self.assertTrue(schema.is_valid(parse(f"[{text}]")))
-                self.assertFalse(opposite.is_valid(parse(text)))
+                self.assertTrue(schema.is_valid(f"[{text}]".encode()))
+                self.assertFalse(opposite.is_valid(text.encode()))
             for text in no:
-                self.assertFalse(schema.is_valid(parse(f"[{text}]")))
-                self.assertTrue(opposite.is_valid(parse(text)))
-                for instance, _, _ in schema.errors(parse(f"[{text}]")):
+                self.assertFalse(schema.is_valid(f"[{text}]".encode()))
+                self.assertTrue(opposite.is_valid(text.encode()))
+                for instance, _, _ in errors(schema, f"[{text}]"):
                     self.assertEqual(instance[:2], "/0")
 
 
 class BinaryValuesTest(unittest.TestCase):
-    """What CBOR may bring: floats with their exact value, and things that are of no JSON type."""
+    """What CBOR may bring: floats that stand for decimals, and things that are of no JSON type."""
+
+    def verdict(self, schema: object, data: str) -> bool:
+        compiled = Schema(schema)  # type: ignore[arg-type]
+        found = compiled.is_valid(bytes.fromhex(data), "cbor")
+        self.assertEqual(bool(compiled.validate(bytes.fromhex(data), "cbor")), found)
+        return found
 
     def test_floats(self) -> None:
-        integer = Schema({"type": "integer"})
-        self.assertTrue(integer.is_valid(2.0))
-        self.assertFalse(integer.is_valid(2.5))
-        self.assertTrue(Schema({"type": "number", "minimum": 2, "maximum": Dec(25, -1)}).is_valid(2.5))
-        self.assertFalse(Schema({"exclusiveMaximum": Dec(25, -1)}).is_valid(2.5))
-        self.assertTrue(Schema({"multipleOf": Dec(5, -1)}).is_valid(2.5))
-        self.assertTrue(Schema({"const": 2}).is_valid(2.0))
-        self.assertTrue(Schema({"enum": [[Dec(25, -1)]]}).is_valid([2.5]))
-        self.assertFalse(Schema({"uniqueItems": True}).is_valid([2, 2.0]))
-        self.assertFalse(Schema({"const": True}).is_valid(1.0))
+        integer = {"type": "integer"}
+        self.assertTrue(self.verdict(integer, "f94000"))  # 2.0
+        self.assertFalse(self.verdict(integer, "f94100"))  # 2.5
+        self.assertTrue(self.verdict({"minimum": 2, "maximum": Dec(25, -1)}, "fa40200000"))
+        self.assertFalse(self.verdict({"exclusiveMaximum": Dec(25, -1)}, "f94100"))
+        self.assertTrue(self.verdict({"multipleOf": Dec(1, -2)}, "fb4082c03d70a3d70a"))  # 600.03
+        self.assertFalse(self.verdict({"multipleOf": Dec(1, -2)}, "fb4082c03d70a3d70b"))  # the next double
+        self.assertTrue(self.verdict({"const": 2}, "fb4000000000000000"))
+        self.assertTrue(self.verdict({"enum": [[Dec(25, -1)]]}, "81f94100"))
+        self.assertFalse(self.verdict({"uniqueItems": True}, "8202f94000"))
+        self.assertFalse(self.verdict({"const": True}, "f93c00"))
 
-    def test_not_finite(self) -> None:
-        for f in (float("nan"), float("inf"), -float("inf")):
-            self.assertFalse(Schema({"type": ["number", "null"]}).is_valid(f))
-            for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
-                schema = Schema({keyword: 1})
-                self.assertFalse(schema.is_valid(f))
-                self.assertEqual(schema.errors(f), [("", "/" + keyword, "not a finite number")])
-            self.assertFalse(Schema({"enum": [1]}).is_valid(f))
-            self.assertTrue(Schema(True).is_valid(f))
+    def test_foreign(self) -> None:
+        every = {"type": ["null", "boolean", "number", "string", "array", "object"]}
+        asserted = {"minLength": 5, "minProperties": 5, "minItems": 5, "minimum": 5, "pattern": "x", "required": ["a"]}
+        # NaN, infinity, undefined, a simple value, bytes, an unknown tag
+        for data in ("f97e00", "f97c00", "f7", "e5", "4178", "d8636161"):
+            self.assertFalse(self.verdict(every, data))
+            self.assertFalse(self.verdict({"const": "x"}, data))
+            self.assertTrue(self.verdict(asserted, data))
+            self.assertTrue(self.verdict(True, data))
+            self.assertFalse(self.verdict(False, data))
+        self.assertTrue(self.verdict({"uniqueItems": True}, "834178617841 79"))
 
-    def test_no_json_type(self) -> None:
-        every = {"type": ["null", "boolean", "number", "string", "array"]}
-        for value in (b"x", bytearray(b"x"), {1: 2}, {"a": 1, 2: 3}, object()):
-            self.assertFalse(Schema(every).is_valid(value))
-            self.assertFalse(Schema({"type": "object"}).is_valid(value))
-            self.assertFalse(Schema({"const": "x"}).is_valid(value))
-            self.assertTrue(Schema({"minLength": 5, "minProperties": 5, "minimum": 5}).is_valid(value))
-            self.assertEqual(len(Schema(every).errors(value)), 1)
-        self.assertFalse(Schema({"uniqueItems": True}).is_valid([b"x", b"x"]))
-        self.assertTrue(Schema({"uniqueItems": True}).is_valid([b"x", "x", b"y"]))
+    def test_bytes_as_text(self) -> None:
+        base64 = {"type": "string", "contentEncoding": "base64", "maxLength": 4, "pattern": "^[A-Za-z0-9+/=]*$"}
+        self.assertTrue(self.verdict(base64, "43010203"))
+        self.assertFalse(self.verdict(base64, "4401020304"))
+        self.assertTrue(self.verdict(base64, "6161"))
+        for encoding, text in (("base16", "FF00"), ("base32", "74AA===="), ("base64", "/wA="), ("base64url", "_wA")):
+            self.assertTrue(self.verdict({"contentEncoding": encoding, "enum": [text]}, "42ff00"))
+            self.assertTrue(self.verdict({"contentEncoding": encoding, "enum": [text]}, "5f41ff4100ff"))
+        self.assertFalse(self.verdict({"contentEncoding": "rot13", "type": "string"}, "42ff00"))
+        self.assertFalse(self.verdict({"allOf": [{"contentEncoding": "base64"}], "type": "string"}, "42ff00"))
 
     def test_large_integers(self) -> None:
         # Beyond what the JSON parser makes an int of, equal numbers come in two forms.
-        self.assertTrue(Schema({"const": Dec(1, 200)}).is_valid(10**200))
-        self.assertFalse(Schema({"const": Dec(1, 200)}).is_valid(10**200 + 1))
-        self.assertFalse(Schema({"uniqueItems": True}).is_valid([-(10**200), Dec(-1, 200)]))
+        schema = Schema({"const": Dec(1, 200)})
+        self.assertTrue(schema.is_valid(b"\xc2\x58\x54" + (10**200).to_bytes(84, "big"), "cbor"))
+        self.assertFalse(schema.is_valid(b"\xc2\x58\x54" + (10**200 + 1).to_bytes(84, "big"), "cbor"))
 
 
 class ErrorsTest(unittest.TestCase):
     def found(self, schema: str, instance: str) -> "list[tuple[str, str, str]]":
-        return Schema(parse(schema)).errors(parse(instance))
+        return errors(Schema(schema), instance)
 
     def test_messages(self) -> None:
         for schema, instance, message in (
@@ -354,7 +373,7 @@ class ErrorsTest(unittest.TestCase):
             ('{"enum":["a",1]}', "true", 'true is none of "a", 1'),
             ('{"enum":[1,2,3,4,5,6]}', "0", "0 is none of 1, 2, 3, 4, 5, ..."),
             ('{"required":["t"]}', "{}", 'the property "t" is missing'),
-            ('{"dependentRequired":{"a":["b","c"]}}', '{"a":1}', 'with "a" there must be "b", "c"'),
+            ('{"dependentRequired":{"a":["b","c"]}}', '{"a":1,"c":1}', 'with "a" there must be "b"'),
             ('{"propertyNames":{"maxLength":1}}', '{"ab":1}', '"ab" is not allowed as a name'),
             ('{"contains":{"type":"null"}}', "[1]", "0 items match, there must be 1"),
             ('{"contains":{"type":"null"},"maxContains":1}', "[null,null]", "2 items match, there may be 1"),
@@ -394,27 +413,31 @@ class ErrorsTest(unittest.TestCase):
             ),
         ):
             found = self.found(schema, instance)
-            self.assertEqual([(error[0], error[1]) for error in found], expected)
+            # dicts of small boards are not in order
+            self.assertEqual(sorted([(error[0], error[1]) for error in found]), sorted(expected))
 
     def test_limit(self) -> None:
-        schema = Schema({"items": {"type": "null"}})
-        self.assertEqual(len(schema.errors([1] * 100)), limits.SCHEMA_ERRORS)
-        self.assertEqual(len(schema.errors([1] * 100, 3)), 3)
-        self.assertEqual(schema.errors([None, 1], 3)[0][0], "/1")
+        text = "[" + "1," * 99 + "1]"
+        self.assertEqual(len(errors(Schema({"items": {"type": "null"}}), text)), limits.SCHEMA_ERRORS)
+        few = Schema({"items": {"type": "null"}}, limits={"errors": 3})
+        self.assertEqual(len(errors(few, text)), 3)
+        self.assertEqual(errors(few, "[null,1]")[0][0], "/1")
 
     def test_answers_stay_small(self) -> None:
         long = "x" * 10000
         for schema, value in (
-            ({"maxLength": 5}, long),
-            ({"additionalProperties": False}, {long: 1}),
-            ({"items": {"type": "null"}}, [[1] * 5000]),
-            ({"type": "null"}, 10**3000),
-            ({"const": 10**3000}, Dec(10**3000 + 1, -1)),
-            ({"type": "null"}, {long: long}),
-            ({"propertyNames": False}, {long: 1}),
-            ({"enum": [long] * 9}, 1),
+            ('{"maxLength":5}', f'"{long}"'),
+            ('{"additionalProperties":false}', f'{{"{long}":1}}'),
+            ('{"items":{"type":"null"}}', "[[" + "1," * 4999 + "1]]"),
+            ('{"type":"null"}', "1" * 128),
+            ('{"const":1e300}', "1" * 128),
+            ('{"type":"null"}', f'{{"{long}":"{long}"}}'),
+            ('{"propertyNames":false}', f'{{"{long}":1}}'),
+            ('{"enum":[' + f'"{long}",' * 8 + "1]}", "2"),
         ):
-            for instance, pointer, message in Schema(schema).errors(value):
+            found = errors(Schema(schema), value)
+            self.assertEqual(len(found), 1)
+            for instance, pointer, message in found:
                 self.assertLess(len(instance) + len(pointer) + len(message), 600)
 
     def test_show(self) -> None:
@@ -428,22 +451,38 @@ class LoadTest(unittest.TestCase):
     def test_refused(self) -> None:
         for source, pointer, reason in REFUSED:
             with self.assertRaises(SchemaError) as caught:
-                Schema(parse(source))
+                Schema(source, unknown="refuse")
             error = caught.exception
+            if pointer[-1:] == "/":  # one of several
+                self.assertEqual(error.pointer[: len(pointer)], pointer)
+                continue
             self.assertEqual((source, error.pointer), (source, pointer))
             self.assertIn(reason, error.reason)
             self.assertEqual(str(error), f"{error.reason} at {pointer or 'the top'}")
 
     def test_python_values_that_are_no_json(self) -> None:
-        for document in ({"minimum": 0.5}, {"const": 0.5}, {"enum": [[{"a": 0.5}]]}, {1: 2}, {"type": b"null"}, b"x"):
+        infinite = float("inf")
+        for document in (
+            {"minimum": infinite},
+            {"const": [infinite]},
+            {"enum": [[{"a": b"x"}]]},
+            {1: 2},
+            {"type": b"null"},
+        ):
             with self.assertRaises(SchemaError):
                 Schema(document)
+
+    def test_floats_of_another_parser(self) -> None:
+        schema = Schema({"multipleOf": 0.25, "maximum": 2.0, "enum": [0.5, {"a": [1.5]}]})
+        self.assertTrue(schema.is_valid(b"0.50"))
+        self.assertTrue(schema.is_valid(b'{"a":[15e-1]}'))
+        self.assertFalse(schema.is_valid(b"1"))
 
     def test_limits(self) -> None:
         chain: object = True
         for _ in range(limits.SCHEMA_CHAIN - 1):
             chain = {"allOf": [chain]}
-        self.assertTrue(Schema(chain).is_valid(1))
+        self.assertTrue(Schema(chain).is_valid(b"1"))
         with self.assertRaises(SchemaError):
             Schema({"allOf": [chain]})
         with self.assertRaises(SchemaError) as caught:
@@ -459,14 +498,14 @@ class LoadTest(unittest.TestCase):
 class HostileTest(unittest.TestCase):
     def test_deep_values(self) -> None:
         schema = Schema({"properties": {"a": {"$ref": "#"}}, "items": {"$ref": "#"}, "additionalProperties": False})
-        value: object = 1
-        for _ in range(limits.JSON_DEPTH // 2):
-            value = [{"a": value}]
-        self.assertTrue(schema.is_valid(value) in (True, False))  # small stacks may end first: then it is refused
-        for _ in range(2000):
-            value = [{"a": value}]
-        self.assertFalse(schema.is_valid(value))
-        self.assertEqual(len(schema.errors(value)), 1)
+        deep = limits.JSON_DEPTH // 2
+        text = '[{"a":' * deep + "1" + "}]" * deep
+        self.assertTrue(
+            schema.is_valid(text.encode()) in (True, False)
+        )  # small stacks may end first: then it is refused
+        result = schema.validate(("[" + text + "]").encode())
+        self.assertTrue(result.malformed)
+        self.assertEqual(result.errors[0].message, f"nested too deeply at byte {1 + 6 * deep - 5}")
 
     def test_branches_do_not_multiply(self) -> None:
         # Two alternatives on each of thirty levels: four thousand million ways.
@@ -477,21 +516,14 @@ class HostileTest(unittest.TestCase):
                     {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a", "y"]},
                     {"const": 1},
                 ]
-            }
+            },
+            limits={"steps": 2000},
         )
-        value: object = 2
-        for _ in range(30):
-            value = {"a": value, "x": 0, "y": 0}
-        whole = limits.SCHEMA_STEPS
-        limits.SCHEMA_STEPS = 2000
-        try:
-            self.assertFalse(schema.is_valid(value))
-            errors = schema.errors(value)
-        finally:
-            limits.SCHEMA_STEPS = whole
-        self.assertGreater(len(errors), 0)
-        self.assertIn("too deeply", errors[-1][2])
-        self.assertTrue(schema.is_valid(1))
+        text = '{"x":0,"y":0,"a":' * 30 + "2" + "}" * 30
+        self.assertFalse(schema.is_valid(text.encode()))
+        found = errors(schema, text)
+        self.assertEqual(found[-1][2], "too many steps")
+        self.assertTrue(schema.is_valid(b"1"))
 
 
 if __name__ == "__main__":

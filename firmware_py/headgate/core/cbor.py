@@ -8,6 +8,10 @@ Map keys may be integers of at most 64 bits, floats other than NaN, text, byte s
 else is refused: equal hashes of bignums, tags and arrays can be computed by a sender, and a dict full of them
 takes quadratic time. Keys that Python holds equal (1, 1.0 and true) count as duplicates, and duplicates are refused.
 
+`plain` is the data model of JSON, for documents that stand for JSON text: keys are text only, a finite float is the
+decimal that it stands for (core.double), tags 0 (on text), 1 (on a number) and 55799 (at the start) are transparent,
+byte strings are `Bytes`.
+
 No recursion: the depth a sender chooses must not become depth of the interpreter's stack.
 """
 # ruff: noqa: PLR2004 - the numbers are those of the tables in RFC 8949 and of IEEE 754
@@ -23,12 +27,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("CBORError", "Simple", "Tag", "dumps", "loads", "undefined")
+__all__ = ("Bytes", "CBORError", "Simple", "Tag", "dumps", "loads", "undefined")
 
 # Major types, RFC 8949 section 3.1; the open containers of the decoder carry these as their kind.
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 3, 4, 5, 6, 7
 _INDEFINITE = 31  # additional information of indefinite lengths, and of "break" in major type 7
 _BREAK = 0xFF
+_TRANSPARENT = (0, 1, 55799)  # RFC 8949 sections 3.4.1, 3.4.2 and 3.4.6
 _WORD = 1 << 64  # first value that does not fit the argument of a head
 
 
@@ -67,6 +72,16 @@ class Simple:
 
     def __repr__(self) -> str:
         return f"Simple({self.value})"
+
+
+class Bytes:
+    """A byte string in the plain data model. `text`: what a schema took it for (core.content), once one has asked."""
+
+    __slots__ = ("data", "text")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.text: str | None = None
 
 
 undefined = Simple(23)
@@ -115,13 +130,30 @@ def _simple(info: int, argument: int, start: int) -> object:
     return Simple(argument)
 
 
+def _plain_float(info: int, argument: int, start: int) -> object:
+    """The decimal that a float stands for; one that is not finite stays a float."""
+    from headgate.core import double  # noqa: PLC0415 - few documents of small boards have floats in them
+
+    widths = (5, 10) if info == 25 else (8, 23) if info == 26 else (11, 52)
+    number = double.decimal_of(double.widen(argument, widths[0], widths[1]))
+    return _simple(info, argument, start) if number is None else number
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and value is not True and value is not False
 
 
-def _tagged(number: int, value: object, start: int) -> object:
+def _tagged(number: int, value: object, start: int, plain: bool) -> object:
     """The value of tag `number` around `value`; the number tags become numbers."""
+    if plain and number in _TRANSPARENT:
+        fits = isinstance(value, str) if number == 0 else _is_int(value) or isinstance(value, Dec)
+        if number < 2 and not fits:
+            raise CBORError("tag does not suit its value", start)
+        if number < 2 or start == 0:
+            return value
     if number in (2, 3):
+        if isinstance(value, Bytes):
+            value = value.data
         if not isinstance(value, bytes):
             raise CBORError("bignum is not a byte string", start)
         if len(value) > limits.CBOR_BIGNUM:
@@ -135,6 +167,10 @@ def _tagged(number: int, value: object, start: int) -> object:
             raise CBORError("decimal exponent out of range", start)
         return make(value[1], value[0])
     return Tag(number, value)
+
+
+def _waits_for_key(frame: "_Open | None") -> bool:
+    return frame is not None and frame.kind == _MAP and frame.extra is _NO_KEY
 
 
 def _check_key(key: object, offset: int) -> None:
@@ -154,17 +190,17 @@ def _join(frame: _Open) -> object:
         return b"".join(frame.value)  # type: ignore[arg-type]
     if frame.kind == _TEXT:
         return "".join(frame.value)  # type: ignore[arg-type]
-    return frame.value
+    return None if frame.kind == _ARRAY and frame.extra is None else frame.value
 
 
-def _add(frame: _Open, value: object, offset: int) -> bool:
+def _add(frame: _Open, value: object, offset: int, plain: bool) -> bool:
     """Put one finished item into its container; True when that makes the container complete."""
     if frame.kind != _MAP:
         frame.value.append(value)  # type: ignore[union-attr]
     elif frame.extra is _NO_KEY:
         _check_key(value, offset)
         if value in frame.value:  # type: ignore[operator]
-            raise CBORError("duplicate map key", offset)
+            raise CBORError("duplicate name" if plain else "duplicate map key", offset)
         frame.extra = value
     else:
         frame.value[frame.extra] = value  # type: ignore[index,call-overload]
@@ -175,10 +211,14 @@ def _add(frame: _Open, value: object, offset: int) -> bool:
 
 
 def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each would double its cost on small boards
-    data: bytes, max_depth: int = limits.CBOR_DEPTH, max_items: int = limits.CBOR_ITEMS
+    data: "bytes | bytearray | memoryview",
+    max_depth: int = limits.CBOR_DEPTH,
+    max_items: int = limits.CBOR_ITEMS,
+    plain: bool = False,
 ) -> object:
     """Decode exactly one item that fills `data` (bytes-like). CBORError: not well-formed (RFC 8949 appendix C), not
-    valid (UTF-8, duplicate keys), bytes left over, or over a limit. `max_items` counts every head but "break".
+    valid (UTF-8, duplicate keys), bytes left over, or over a limit. `max_items` counts every head but "break"; `plain`:
+    see above.
 
     No length from the input is trusted with an allocation before as many bytes are known to be there.
     """
@@ -214,12 +254,26 @@ def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each woul
             and (major != frame.kind or info == _INDEFINITE)
         ):
             raise CBORError("chunk is not a definite-length string of the same type", start)
+        if plain and major != _TEXT and initial != _BREAK and _waits_for_key(frame):
+            raise CBORError("name is not text", start)
+
+        if (
+            major > 1
+            and frame is not None
+            and frame.kind == _ARRAY
+            and len(stack) > 1
+            and initial != _BREAK
+            and stack[-2].kind == _TAG
+            and stack[-2].extra == 4
+            and not (major == _TAG and 2 <= argument <= 3)
+        ):
+            frame.extra = None  # of a decimal fraction: not an integer, whatever it will stand for
 
         if initial == _BREAK:
             if frame is None or frame.left >= 0 or (frame.kind == _MAP and frame.extra is not _NO_KEY):
                 raise CBORError("unexpected break", start)
             value = _join(frame)
-            stack.pop()
+            start = stack.pop().start
         else:
             items += 1
             if items > max_items:
@@ -230,7 +284,7 @@ def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each woul
             elif major == 1:
                 value = -1 - argument
             elif major == _SIMPLE:
-                value = _simple(info, argument, start)
+                value = (_plain_float if plain and info > 24 else _simple)(info, argument, start)
             elif info == _INDEFINITE:
                 opened = True
                 argument = -1
@@ -264,12 +318,14 @@ def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each woul
                 stack.append(_Open(major, left, value, extra, start))
                 continue
 
+        if plain and isinstance(value, bytes) and not (stack and stack[-1].kind == _BYTES):
+            value = Bytes(value)
         while stack:  # hand the finished item to its container, which may be finished by it
             frame = stack[-1]
             if frame.kind == _TAG:
-                value = _tagged(frame.extra, value, frame.start)  # type: ignore[arg-type]
-            elif _add(frame, value, start):
-                value = frame.value
+                value = _tagged(frame.extra, value, frame.start, plain)  # type: ignore[arg-type]
+            elif _add(frame, value, start, plain):
+                value = _join(frame)
             else:
                 break
             start = frame.start
@@ -280,7 +336,7 @@ def loads(  # noqa: PLR0912, PLR0915 - one loop over heads; a call for each woul
             return value
 
 
-def _head(out: bytearray, major: int, argument: int) -> None:
+def head(out: bytearray, major: int, argument: int) -> None:
     """Append a head in its shortest form (RFC 8949 section 4.2.1)."""
     top = major << 5
     if argument < 24:
@@ -301,13 +357,13 @@ def _integer(out: bytearray, value: int) -> None:
         major = 1
         value = -1 - value
     if value < _WORD:
-        _head(out, major, value)
+        head(out, major, value)
         return
     width = 9
     while value >> (8 * width):
         width += 1
-    _head(out, _TAG, 2 + major)
-    _head(out, _BYTES, width)
+    head(out, _TAG, 2 + major)
+    head(out, _BYTES, width)
     out.extend(value.to_bytes(width, "big"))
 
 
@@ -376,30 +432,30 @@ def _begin(  # noqa: PLR0912 - one branch for each type
             text = value.encode()
         except UnicodeError:
             raise CBORError("text with a lone surrogate") from None
-        _head(out, _TEXT, len(text))
+        head(out, _TEXT, len(text))
         out.extend(text)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        _head(out, _BYTES, len(value))
+        head(out, _BYTES, len(value))
         out.extend(value)
     elif isinstance(value, float):
         out.extend(_float(value))
     elif isinstance(value, (list, tuple)):
-        _head(out, _ARRAY, len(value))
+        head(out, _ARRAY, len(value))
         return iter(value) if value else None
     elif isinstance(value, dict):
-        _head(out, _MAP, len(value))
+        head(out, _MAP, len(value))
         return _members(out, value, deterministic) if value else None
     elif isinstance(value, Dec):
         out.extend(b"\xc4\x82")
         _integer(out, value.exponent)
         _integer(out, value.mantissa)
     elif isinstance(value, Tag):
-        _head(out, _TAG, value.number)
+        head(out, _TAG, value.number)
         return iter((value.value,))
     elif isinstance(value, Simple):
         if not 0 <= value.value < 256 or 24 <= value.value < 32:
             raise CBORError("no such simple value")
-        _head(out, _SIMPLE, value.value)
+        head(out, _SIMPLE, value.value)
     else:
         raise CBORError("a value of this type has no CBOR form")
     return None

@@ -1,7 +1,11 @@
-"""The string formats that schemas may assert: date-time, date, time (RFC 3339), uuid (RFC 9562), ipv4, ipv6. Portable.
+"""The string formats that schemas may assert: date-time, date, time (RFC 3339), uuid (RFC 9562), ipv4, ipv6, and
+those of core/formats_more.py. Portable. Twin: native_ext/core/format.c.
 
-Each check takes the whole string and is exact: no white space around, ASCII digits only, no values out of range.
+Each check takes the whole string and is exact: no white space around, ASCII digits only, no values out of range. A text
+of more than limits.FORMAT_TEXT bytes is of no format.
 """
+
+from headgate import limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ def is_date(text: str) -> bool:
 
 def is_time(text: str) -> bool:
     """RFC 3339 full-time: 23:59:60.5+01:00. The second 60 only where it is 23:59 in UTC (section 5.7)."""
-    if len(text) <= _CLOCK_LENGTH or text[2] != ":" or text[5] != ":":
+    if not _CLOCK_LENGTH < len(text) <= limits.FORMAT_TEXT or text[2] != ":" or text[5] != ":":
         return False
     hour, minute, second = _number(text, 0, 2), _number(text, 3, 2), _number(text, 6, 2)
     if not (0 <= hour < _HOURS and 0 <= minute < _MINUTES and 0 <= second <= _LEAP_SECOND):
@@ -74,7 +78,8 @@ def is_time(text: str) -> bool:
 def is_date_time(text: str) -> bool:
     """RFC 3339 date-time: a date, a T (or t) and a time with its offset."""
     return (
-        text[_DATE_LENGTH : _DATE_LENGTH + 1] in ("T", "t")
+        len(text) <= limits.FORMAT_TEXT
+        and text[_DATE_LENGTH : _DATE_LENGTH + 1] in ("T", "t")
         and is_date(text[:_DATE_LENGTH])
         and is_time(text[_DATE_LENGTH + 1 :])
     )
@@ -136,3 +141,15 @@ FORMATS: "dict[str, Callable[[str], bool]]" = {
     "ipv4": is_ipv4,
     "ipv6": is_ipv6,
 }
+
+# In core/formats_more.py, which is imported when one of them is asked for.
+MORE = ("duration", "email", "hostname", "uri", "uri-reference", "json-pointer", "relative-json-pointer", "regex")
+
+
+def find(name: str) -> "Callable[[str], bool] | None":
+    """The check of that name, None for a format that is not known."""
+    if name in MORE:
+        from headgate.core import formats_more  # noqa: PLC0415 (a board without such a schema never loads it)
+
+        return formats_more.FORMATS[name]
+    return FORMATS.get(name)

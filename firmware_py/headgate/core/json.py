@@ -93,13 +93,16 @@ def _parse(data: bytes, max_depth: int, duplicates: bool) -> object:  # noqa: PL
                 after = end + 1
             else:
                 name, after = _string(data, i + 1)
-            if name in members and not duplicates:
-                raise JSONError("duplicate name", i)
+            start = i
             i = after
             if data[i] <= _SPACE:
                 i = _skip(data, i)
             if data[i] != _COLON:
                 raise JSONError("expected ':'", i)
+            if name in members:
+                if not duplicates:
+                    raise JSONError("duplicate name", start)
+                del members[name]  # the last one counts, and it stands where it stands
             i += 1
             c = data[i]
             if c <= _SPACE:

@@ -4,7 +4,8 @@ A backtracking matcher takes exponential time for `^(a+)+$` and a hostile string
 simulated) visits each state at most once for each character, so a search costs O(states * characters), always.
 
 Taken: literals, `.`, classes, `\\d \\w \\s \\D \\W \\S`, escapes (`\\n \\xHH \\uHHHH \\u{H} \\cX \\0`), `^ $ \\b \\B`,
-groups `( )` and `(?: )`, `|`, and `* + ? {n} {n,} {n,m}`, greedy or lazy (a yes/no search cannot tell them apart).
+`\\p{...}` and `\\P{...}` with a general category (core/unicode.py), groups `( )` and `(?: )`, `|`, and `* + ? {n} {n,}
+{n,m}`, greedy or lazy (a yes/no search cannot tell them apart).
 The syntax is that of Unicode mode (ECMA-262 section 22.2.1), characters are code points. Everything else, such as
 lookaround and backreferences, is refused when the pattern is compiled. Portable.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Node = tuple[Any, ...]
 
 WORD = (0x30, 0x39, 0x41, 0x5A, 0x5F, 0x5F, 0x61, 0x7A)  # pairs of bounds: digits, letters and the low line
+_FEW = 16  # bounds of ranges that are looked at one after the other
 _TURNS = 0xFFFFFFF  # fits the small integers of a 32-bit MicroPython, which need no heap
 
 # The syntax tree: tuples that begin with one of these, and the instructions of the automaton.
@@ -145,7 +147,15 @@ def _holds(kind: int, previous: int, following: int) -> bool:
 
 
 def _within(ranges: "tuple[int, ...]", c: int) -> bool:
-    for i in range(0, len(ranges), 2):
+    start = 0
+    end = len(ranges)
+    while end - start > _FEW:
+        middle = (start + end) >> 2 << 1  # a low bound: even
+        if c < ranges[middle]:
+            end = middle
+        else:
+            start = middle
+    for i in range(start, end, 2):
         if c <= ranges[i + 1]:
             return c >= ranges[i]
     return False

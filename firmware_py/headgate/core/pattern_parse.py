@@ -40,7 +40,7 @@ def compile_pattern(source: str) -> "tuple[str | None, int, list[Node]]":
     """(literal, where, code). A plain text, with or without anchors, needs no automaton: then `literal` is the text,
     `where` BEGIN, END, their sum or 0, and `code` empty; otherwise `literal` is None. Neither does a run of one class
     from end to end: then `code` is a single REPEAT. Raises PatternError."""
-    tree = _Parser(source).parse()
+    tree = Parser(source).parse()
     code = _Emitter(len(source)).emit_all(tree)  # also where it is not needed: the limits are the same for all
     literal, where = _plain(tree)
     if literal is not None:
@@ -92,15 +92,17 @@ def _plain(tree: "Node") -> "tuple[str | None, int]":
     return "".join([chr(node[1]) for node in nodes]), where
 
 
-class _Parser:
+class Parser:
     """Source text to syntax tree, by recursive descent: one call deep for each open group."""
 
-    __slots__ = ("_at", "_source")
-
     def __init__(self, source: str) -> None:
+        if len(source) > limits.PATTERN_LENGTH:
+            raise PatternError(f"the pattern is longer than {limits.PATTERN_LENGTH} characters", limits.PATTERN_LENGTH)
         # A list: indexing a str that is not ASCII walks it from the start on MicroPython.
         self._source = list(source)
         self._at = 0
+        self._ranges = 0  # in all classes, as they were written
+        self._properties: dict[str, tuple[int, ...]] = {}  # those found so far
 
     def parse(self) -> "Node":
         tree = self._disjunction(0)
@@ -148,25 +150,36 @@ class _Parser:
             return self._assertion(END)
         node: Node
         if char == "(":
-            if self._take("?") and not self._take(":"):
-                raise self._error("of the groups with '?' only '(?:' is supported, no lookaround and no names")
+            looks = self._take("?") and self._looks()
             node = self._disjunction(depth + 1)
             if not self._take(")"):
                 raise self._error("unmatched '('")
+            if looks:
+                return self._assertion(BEGIN)
         elif char == "[":
             node = (CLASS, self._class())
         elif char == ".":
-            node = (CLASS, _complement(_LINE_END))
+            node = (CLASS, self._counted(_complement(_LINE_END)))
         elif char == "\\":
             if self._take("b"):
                 return self._assertion(EDGE)
             if self._take("B"):
                 return self._assertion(NO_EDGE)
             ranges = self._escape(False)
-            node = (CHAR, ranges[0]) if len(ranges) == 1 else (CLASS, ranges)
+            node = (CHAR, ranges[0]) if len(ranges) == 1 else (CLASS, self._counted(ranges))
         else:
             node = (CHAR, ord(char))
         return self._quantified(node)
+
+    def _looks(self) -> bool:
+        """Behind '(?': whether it is a lookaround, which only core/regex_syntax.py knows."""
+        if not self._take(":"):
+            raise self._error("of the groups with '?' only '(?:' is supported, no lookaround and no names")
+        return False
+
+    def _reference(self, in_class: bool) -> "tuple[int, ...]":
+        """At the character that makes an escape a backreference."""
+        raise self._error("backreferences are not supported")
 
     def _assertion(self, kind: int) -> "tuple[int]":
         if self._peek() in ("*", "+", "?", "{"):
@@ -217,14 +230,20 @@ class _Parser:
                     raise self._error("a range needs single characters at its ends")
                 if low[0] > high[0]:
                     raise self._error("the ends of a range are reversed")
-                bounds.append((low[0], high[0]))
+                low = (low[0], high[0])
             elif len(low) == 1:
-                bounds.append((low[0], low[0]))
-            else:
-                for i in range(0, len(low), 2):
-                    bounds.append((low[i], low[i + 1]))
+                low = (low[0], low[0])
+            self._counted(low)
+            for i in range(0, len(low), 2):
+                bounds.append((low[i], low[i + 1]))
         ranges = _merge(bounds)
         return _complement(ranges) if negated else ranges
+
+    def _counted(self, ranges: "tuple[int, ...]") -> "tuple[int, ...]":
+        self._ranges += len(ranges) // 2
+        if self._ranges > limits.PATTERN_RANGES:
+            raise self._error(f"the pattern has more than {limits.PATTERN_RANGES} ranges")
+        return ranges
 
     def _class_atom(self) -> "tuple[int, ...]":
         char = self._peek()
@@ -240,16 +259,41 @@ class _Parser:
             raise self._error("a lone '\\' at the end")
         if char in "dDwWsS":
             self._at += 1
-            ranges = _DIGIT if char in "dD" else WORD if char in "wW" else _SPACE
+            ranges: tuple[int, ...] = _DIGIT if char in "dD" else WORD if char in "wW" else _SPACE
             return ranges if char in "dws" else _complement(ranges)
         if char in "pP":
-            raise self._error("property escapes are not supported")
+            self._at += 1
+            ranges = self._property()
+            return ranges if char == "p" else _complement(ranges)
         if char == "k" or char in "123456789":
-            raise self._error("backreferences are not supported")
+            return self._reference(in_class)
         code = self._code_point(char, in_class)
         if code < 0:
-            raise self._error(f"unknown escape '\\{char}'")
+            raise self._error("unknown escape")
         return (code,)
+
+    def _property(self) -> "tuple[int, ...]":
+        r"""Behind '\p' or '\P': the ranges of the property."""
+        if not self._take("{"):
+            raise self._error("expected '{' and the name of a property")
+        start = self._at
+        while self._peek() not in ("", "}"):
+            self._at += 1
+        if self._peek() == "":
+            raise self._error("unmatched '{'")
+        name = "".join(self._source[start : self._at])
+        if name not in self._properties:
+            try:
+                from headgate.core import unicode  # noqa: PLC0415 (rare, and big for a board)
+            except ImportError:
+                raise self._error("unicode properties are not available here") from None
+            ranges = unicode.ranges(name)
+            if ranges is None:
+                self._at = start
+                raise self._error("unknown property")
+            self._properties[name] = ranges
+        self._at += 1
+        return self._properties[name]
 
     def _code_point(self, char: str, in_class: bool) -> int:  # noqa: PLR0911 (a grammar, in its order)
         """The code point of an escape, -1 if there is no such escape."""
@@ -267,8 +311,8 @@ class _Parser:
         if char == "u":
             return self._unicode()
         if char == "c":
-            letter = self._peek().upper()
-            if len(letter) == 1 and "A" <= letter <= "Z":
+            letter = self._peek()
+            if "A" <= letter <= "Z" or "a" <= letter <= "z":
                 self._at += 1
                 return ord(letter) & 31
         self._at -= 1

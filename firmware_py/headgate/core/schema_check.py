@@ -3,12 +3,13 @@
 A schema is a graph of `Node`s (schema_compile.py builds it). The verdict stops at the first assertion that fails and
 allocates next to nothing; what failed, and where, is found out by schema_explain.py when somebody asks.
 
-The values are those of core.json and core.cbor. Floats count with their exact value. What JSON does not have (bytes,
-tags, simple values, NaN, infinities, maps with names that are not text) is of no type at all: it passes only where
-the schema asserts nothing about types, and NaN and infinities do not pass numeric assertions either.
+The values are those of core.json and of core.cbor's plain data model, so finite numbers are int or Dec. What JSON does
+not have (NaN, infinities, undefined, unknown tags; bytes, unless contentEncoding says what text they stand for) is
+foreign: it has no type, equals nothing, and satisfies every keyword that is about values of a type.
 """
 
-from headgate.core.number import Dec, compare, from_float, is_multiple, make
+from headgate import limits
+from headgate.core.number import Dec, compare, is_multiple, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ OBJECT = 8
 ARRAY = 16
 BOOLEAN = 32
 NULL = 64
-ANY = 127
+ANY = 255  # what JSON does not have as well: no `type`
 
 TYPES = {
     "null": NULL,
@@ -49,12 +50,14 @@ _BIG = 10**100  # beyond it an int may not be in the normal form of core.number
 
 
 class SchemaError(ValueError):
-    """The schema cannot be enforced. `pointer` (RFC 6901) is the place in its document, `reason` says why."""
+    """The schema cannot be enforced. `pointer` (RFC 6901) is the place in its document, `reason` says why; `uri` is
+    that document's, "" for the one that was given."""
 
-    def __init__(self, pointer: str, reason: str) -> None:
-        super().__init__(f"{reason} at {pointer or 'the top'}")
+    def __init__(self, pointer: str, reason: str, uri: str = "") -> None:
+        super().__init__(f"{reason} at {uri + '#' + pointer if uri else pointer or 'the top'}")
         self.pointer = pointer
         self.reason = reason
+        self.uri = uri
 
 
 class Node:
@@ -68,8 +71,12 @@ class Node:
     object: "list[Test]" = []  # noqa: RUF012
     members: "Members | None" = None
     items: "Items | None" = None
-    every: "list[Node]" = []  # noqa: RUF012  $ref and allOf
-    branches: "list[tuple[str, Any]]" = []  # noqa: RUF012  (anyOf | oneOf, nodes), (not, node), (if, (if, then, else))
+    every: "list[Node]" = []  # noqa: RUF012  $ref, $dynamicRef and allOf
+    # (anyOf | oneOf, nodes), (not, node), (if, (if, then, else)), and ("", Rare) for what few schemas have
+    branches: "list[tuple[str, Any]]" = []  # noqa: RUF012
+    refs: "tuple[str, ...]" = ()  # the keywords that the first nodes in `every` come from, when they are references
+    text_of: "Callable[[Any], str | None] | None" = None  # contentEncoding: bytes -> the text they stand for
+    uri = ""  # of the schema document, "" for the main one without $id
 
     def __init__(self, pointer: str) -> None:
         self.pointer = pointer  # where the subschema stands in the schema document
@@ -100,22 +107,18 @@ def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PL
         raise Exhausted
     kind = _KINDS.get(type(v), 0)
     if kind == 0:
-        kind, v = classify(v)
-    elif kind == OBJECT:
-        for name in v:
-            if type(name) is not str:
-                kind = 0
-                break
+        kind, v = classify(node, v)
     if node.types != ANY and not node.types & kind:
         return False
     for test, argument, _ in node.any:
         if not test(v, argument):
             return False
-    if kind <= FRACTION:
-        if node.number and (kind or type(v) is float):
-            for test, argument, _ in node.number:
-                if not kind or not test(v, argument):
-                    return False
+    if kind == 0:
+        pass
+    elif kind <= FRACTION:
+        for test, argument, _ in node.number:
+            if not test(v, argument):
+                return False
     elif kind == STRING:
         for test, argument, _ in node.string:
             if not test(v, argument):
@@ -178,6 +181,9 @@ def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PL
         elif keyword == "not":
             if holds(argument, v, run):
                 return False
+        elif keyword == "":
+            if not argument.holds(v, run):
+                return False
         else:
             found = 0
             for sub in argument:
@@ -189,17 +195,16 @@ def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PL
     return True
 
 
-def classify(v: "Any") -> "tuple[int, Any]":
-    """The type bit of any value (0 for what JSON does not have), and the value with a float made exact."""
-    if isinstance(v, float) and v - v == 0:
-        v = from_float(v)
-    if isinstance(v, Dec):
-        return (INTEGER if v.exponent > 0 else FRACTION), v
+def classify(node: Node, v: "Any") -> "tuple[int, Any]":
+    """The type bit of any value, 0 if it is foreign; bytes become the text that they stand for at this node."""
     kind = _KINDS.get(type(v), 0)
-    if kind == OBJECT:
-        for name in v:
-            if type(name) is not str:
-                return 0, v
+    if kind == 0:
+        if isinstance(v, Dec):
+            return (INTEGER if v.exponent > 0 else FRACTION), v
+        if node.text_of is not None:
+            text = node.text_of(v)
+            if text is not None:
+                return STRING, text
     return kind, v
 
 
@@ -208,11 +213,11 @@ def freeze(v: "Any") -> "Any":
 
     Numbers go in as text, because the hash of text is keyed: nobody can send thousands of values with one hash.
     """
-    kind, v = classify(v)
+    kind = _KINDS.get(type(v), 0)
     if kind == STRING:
         return v
-    if kind in (INTEGER, FRACTION):
-        if isinstance(v, int) and not -_BIG < v < _BIG:
+    if kind == INTEGER or isinstance(v, Dec):
+        if kind and not -_BIG < v < _BIG:
             v = make(v, 0)
         return (f"{v.mantissa:x}*{v.exponent}",) if isinstance(v, Dec) else (f"{v:x}",)
     if kind == ARRAY:
@@ -226,7 +231,7 @@ def freeze(v: "Any") -> "Any":
             parts.append(name)
             parts.append(freeze(v[name]))
         return tuple(parts)
-    if kind or isinstance(v, bytes):
+    if kind:
         return (repr(v),)  # true, false, null
     return ("", id(v))  # what JSON does not have is equal to itself only
 
@@ -267,7 +272,7 @@ def matches(v: str, pattern: "Pattern") -> bool:
 
 
 def has_format(v: str, form: "tuple[Callable[[str], bool], str]") -> bool:
-    return form[0](v)
+    return (4 * len(v) <= limits.FORMAT_TEXT or len(v.encode()) <= limits.FORMAT_TEXT) and form[0](v)
 
 
 def unique(v: "list[Any]", wanted: bool) -> bool:

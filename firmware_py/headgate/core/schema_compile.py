@@ -1,24 +1,28 @@
 """From a JSON Schema document to `Node`s: every keyword understood and well-formed, or a SchemaError. Portable.
 
-The dialect is JSON Schema 2020-12 without what needs a second document or dynamic scope ($dynamicRef, $anchor, remote
-references) and without unevaluated*, dependentSchemas and content*. A keyword that is not enforced is never ignored.
+The dialects are JSON Schema 2020-12 and draft-07. What one document without identifiers needs is here; $id, anchors,
+dynamic scope, other documents and other dialects are in schema_places.py, loaded when a schema has any of them.
+Dynamic scope costs nothing later on: a subschema becomes a Node for each dynamic scope that it can be reached in.
 """
 
 from headgate import limits
+from headgate.core import json
 from headgate.core import schema_check as check
-from headgate.core.formats import FORMATS
 from headgate.core.number import Dec, compare
 from headgate.core.pattern import Pattern, PatternError
 from headgate.core.schema_check import TYPES, Node, SchemaError, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
+
+    from headgate.core.schema_places import Place
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # keyword: (the list of Node that gets the test, what the argument must be, the test)
-_TESTS = {
+TESTS = {
     "minimum": ("number", "number", check.at_least),
     "maximum": ("number", "number", check.at_most),
     "exclusiveMinimum": ("number", "number", check.above),
@@ -39,93 +43,130 @@ _TESTS = {
     "const": ("any", "value", check.is_one_of),
 }
 _SLOW = ("pattern", "format", "uniqueItems")  # tested after the others
-_SINGLE = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
-_LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
-_MAPS = ("properties", "patternProperties", "$defs")
-_COUNTS = ("minContains", "maxContains")
-_TEXTS = ("title", "description", "$comment")
-_FLAGS = ("deprecated", "readOnly", "writeOnly")
-_ROOT_ONLY = ("$schema", "$id")
-_OTHERS = ("type", "$ref", "default", "examples")
 # fmt: off
-_UNSUPPORTED = ("$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "unevaluatedItems", "unevaluatedProperties",
-                "dependentSchemas", "contentEncoding", "contentMediaType", "contentSchema")
+SINGLE = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
+          "unevaluatedItems", "unevaluatedProperties", "contentSchema")
 # fmt: on
-_RENAMED = {
-    "definitions": "$defs",
-    "dependencies": "dependentRequired",
-    "additionalItems": "items",
-    "id": "$id",
-    "ref": "$ref",
-    "schema": "$schema",
-    "comment": "$comment",
-    "divisibleBy": "multipleOf",
-}
-_NEAR = 2  # edits at which a misspelt word is recognised
+LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
+MAPS = ("properties", "patternProperties", "$defs", "dependentSchemas")
+COUNTS = ("minContains", "maxContains")
+OF_DRAFT_7 = ("definitions", "dependencies", "additionalItems")
 
 
-def compile_schema(document: object) -> Node:
-    """The root node of the schema in `document` (a parsed JSON object or boolean). Raises SchemaError."""
-    return _Compiler(document).run()
+def compile_schema(
+    document: object,
+    draft7: bool,
+    formats: "bool | Collection[str]",
+    registry: "Mapping[str, object] | None",
+    lints: "list[tuple[str, str]] | None",
+) -> "tuple[Node, str]":
+    """The root node of a schema (a parsed JSON object or boolean, or JSON text) and the $id at its top, or "".
+
+    `formats`: True, False or the names that are asserted. `lints` gets (pointer, reason) of what says nothing although
+    its author may believe that it does; None: that is refused. Raises SchemaError.
+    """
+    if isinstance(document, (str, bytes, bytearray, memoryview)):
+        document = parse_schema(document, "")
+    try:
+        root = _Compiler(document, draft7, formats, registry, lints).run()
+    except RuntimeError:  # the end of the stack: constants may be nested
+        raise SchemaError("", "nested too deeply") from None
+    identifier = document.get("$id", "") if isinstance(document, dict) else ""
+    return root, identifier.partition("#")[0]
 
 
-def nearest(word: str, known: "list[str]") -> str:
-    """The entry of `known` that `word` probably means, or an empty string."""
-    best = ""
-    least = _NEAR + 1
-    for candidate in sorted(known):
-        if abs(len(candidate) - len(word)) < least:
-            distance = _distance(word.lower(), candidate.lower())
-            if distance < least and distance * 2 < len(candidate):
-                best = candidate
-                least = distance
-    return best
+def parse_schema(text: "str | bytes | bytearray | memoryview", uri: str) -> object:
+    """A schema document given as JSON text."""
+    if isinstance(text, str):
+        text = text.encode()
+    if len(text) > limits.SCHEMA_BYTES:
+        raise SchemaError("", f"more than {limits.SCHEMA_BYTES} bytes", uri)
+    try:
+        return json.loads(text, limits.DOCUMENT_DEPTH)
+    except json.JSONError as error:
+        raise SchemaError("", f"not JSON: {error}", uri) from None
 
 
-def _distance(a: str, b: str) -> int:
-    """The number of insertions, deletions and replacements that make b of a."""
-    row = list(range(len(b) + 1))
-    for i in range(len(a)):
-        corner = row[0]
-        row[0] = i + 1
-        for k in range(len(b)):
-            above = row[k + 1]
-            row[k + 1] = min(above + 1, row[k] + 1, corner + (a[i] != b[k]))
-            corner = above
-    return row[-1]
+def _is_simple(document: object) -> bool:
+    """Whether every reference is a pointer into the document itself, so that schema_places.py is not needed."""
+    todo = [document]
+    top = True
+    while todo:
+        one = todo.pop()
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            if "$anchor" in one or "$dynamicAnchor" in one or "$dynamicRef" in one or "$vocabulary" in one:
+                return False
+            reference = one.get("$ref", "#")
+            if reference != "#" and not (isinstance(reference, str) and reference[:2] == "#/"):
+                return False
+            if one.get("$schema", DIALECT) not in (DIALECT, DIALECT + "#") or (not top and "$id" in one):
+                return False
+            todo += list(one.values())
+        top = False
+    return True
 
 
 class _Compiler:
     """Nodes are made first and filled from a queue: neither nesting nor recursive references need the stack."""
 
-    def __init__(self, document: object) -> None:
+    def __init__(
+        self,
+        document: object,
+        draft7: bool,
+        formats: "bool | Collection[str]",
+        registry: "Mapping[str, object] | None",
+        lints: "list[tuple[str, str]] | None",
+    ) -> None:
         self._document = document
-        self._nodes: dict[str, Node] = {}  # by pointer
-        self._queue: list[tuple[Node, object]] = []
+        self._draft7 = draft7
+        self._formats = formats
+        self._registry = registry
+        self._lints = lints
+        self._nodes: dict[str, Node] = {}  # by place and pointer
+        self._queue: list[tuple[Node, object, Place | None]] = []
 
     def run(self) -> Node:
-        root = self._node(self._document, "")
+        place = None
+        if self._draft7 or self._registry is not None or not _is_simple(self._document):
+            from headgate.core.schema_places import Library  # noqa: PLC0415 - few schemas need it
+
+            place = Library(self._draft7, self._registry or {}).main(self._document)
+        root = self._make(self._document, "", place)
         while self._queue:
-            node, document = self._queue.pop()
-            if isinstance(document, dict):
-                self._fill(node, document)
-            elif document is False:
-                node.types = 0
-            elif document is not True:
-                raise SchemaError(node.pointer, "a schema must be an object or a boolean")
+            node, document, place = self._queue.pop()
+            try:
+                if isinstance(document, dict):
+                    self._fill(node, document, place)
+                elif document is False:
+                    node.types = 0
+                elif document is not True:
+                    raise SchemaError(node.pointer, "a schema must be an object or a boolean")
+            except SchemaError as error:
+                if place is None or not place.uri or error.uri:
+                    raise
+                raise SchemaError(error.pointer, error.reason, place.uri) from None
         _refuse_loops(self._nodes)
         return root
 
-    def _node(self, document: object, pointer: str) -> Node:
-        node = self._nodes.get(pointer)
+    def _node(self, document: object, pointer: str, place: "Place | None") -> Node:
+        """The node of a subschema of the document that `place` is in."""
+        return self._make(document, pointer, None if place is None else place.at(pointer))
+
+    def _make(self, document: object, pointer: str, place: "Place | None") -> Node:
+        key = pointer if place is None else place.key + pointer
+        node = self._nodes.get(key)
         if node is None:
             if len(self._nodes) >= limits.SCHEMA_NODES:
                 raise SchemaError(pointer, f"more than {limits.SCHEMA_NODES} subschemas")
-            node = self._nodes[pointer] = Node(pointer)
-            self._queue.append((node, document))
+            node = self._nodes[key] = Node(pointer)
+            if place is not None and place.uri:
+                node.uri = place.uri
+            self._queue.append((node, document, place))
         return node
 
-    def _fill(self, node: Node, document: "dict[Any, Any]") -> None:
+    def _fill(self, node: Node, document: "dict[Any, Any]", place: "Place | None") -> None:  # noqa: PLR0912 (a table)
         parts: dict[str, Any] = {}
         for keyword in document:
             if not isinstance(keyword, str):
@@ -133,63 +174,147 @@ class _Compiler:
         for keyword in sorted(document):
             value = document[keyword]
             at = node.pointer + "/" + escape(keyword)
-            if keyword in _TESTS:
-                where, what, test = _TESTS[keyword]
-                tests = list(getattr(node, where))
-                tests.insert(len(tests) if keyword in _SLOW else 0, (test, _argument(what, value, at), keyword))
-                setattr(node, where, tests)
-            elif keyword in _SINGLE:
-                parts[keyword] = self._node(value, at)
-            elif keyword in _LISTS:
-                parts[keyword] = self._list(value, at)
-            elif keyword in _MAPS:
-                parts[keyword] = self._map(value, at)
-            elif keyword in _COUNTS:
-                parts[keyword] = _argument("count", value, at)
-            elif keyword == "type":
+            # What it does in 2020-12, "" for nothing.
+            role = keyword if place is None else place.role(keyword, document)
+            if place is None and keyword in OF_DRAFT_7:
+                role = ""
+            if role in TESTS:
+                self._test(node, keyword, TESTS[role], value, at)
+            elif role in SINGLE:
+                parts[role] = self._node(value, at, place)
+            elif role in LISTS:
+                parts[role] = self._list(value, at, place, role == keyword)
+            elif role in MAPS:
+                parts[role] = self._map(value, at, place)
+            elif role in COUNTS:
+                parts[role] = self._argument("count", value, at)
+            elif role == "type":
                 node.types = _types(value, at)
-            elif keyword == "$ref":
-                parts[keyword] = self._reference(value, at)
-            else:
-                _annotation(keyword, value, at)
-        _assemble(node, parts)
+            elif role == "$ref":
+                parts[role] = self._reference(value, at, place)
+            elif role == "$dynamicRef" and place is not None:
+                parts[role] = self._make(*place.dynamic(value, at))
+            elif role == "contentEncoding":
+                if not isinstance(value, str):
+                    raise SchemaError(at, "must be a string")
+                from headgate.core.content import encoder  # noqa: PLC0415 - few schemas need it
 
-    def _list(self, value: object, at: str) -> "list[Node]":
-        if not isinstance(value, list) or not value:
+                node.text_of = encoder(value)
+            elif role == "dependencies":
+                parts[role] = self._dependencies(node, value, at, place)
+            elif role != "default":
+                from headgate.core.schema_annotations import look_at  # noqa: PLC0415 - a board may forget it
+
+                look_at(keyword if role else "", keyword, value, at, "$id" in document, self._lints)
+        _assemble(node, parts)
+        if place is None or not place.draft7:
+            _count_names(node, parts)
+
+    def _test(self, node: Node, keyword: str, row: "tuple[str, str, Any]", value: object, at: str) -> None:
+        argument = self._argument(row[1], value, at)
+        if argument is not None:
+            tests = list(getattr(node, row[0]))
+            tests.insert(len(tests) if keyword in _SLOW else 0, (row[2], argument, keyword))
+            setattr(node, row[0], tests)
+
+    def _list(self, value: object, at: str, place: "Place | None", filled: bool) -> "list[Node]":
+        if not isinstance(value, list) or (filled and not value):
             raise SchemaError(at, "must be a list of at least one schema")
         nodes = []
         for i in range(len(value)):
-            nodes.append(self._node(value[i], f"{at}/{i}"))
+            nodes.append(self._node(value[i], f"{at}/{i}", place))
         return nodes
 
-    def _map(self, value: object, at: str) -> "dict[str, Node]":
+    def _map(self, value: object, at: str, place: "Place | None") -> "dict[str, Node]":
         if not isinstance(value, dict):
             raise SchemaError(at, "must be an object of schemas")
         nodes = {}
-        for name in sorted(value):
-            nodes[name] = self._node(value[name], at + "/" + escape(name))
+        for name in _sorted_names(value, at):
+            nodes[name] = self._node(value[name], at + "/" + escape(name), place)
         return nodes
 
-    def _reference(self, value: object, at: str) -> Node:
-        """The node that `#` or `#/json/pointer` (percent-encoded, RFC 6901 section 6) refers to."""
+    def _dependencies(self, node: Node, value: object, at: str, place: "Place | None") -> "dict[str, Node]":
+        """`dependencies` of draft-07: names go to the tests, schemas are returned."""
+        if not isinstance(value, dict):
+            raise SchemaError(at, "must be an object of schemas and of lists of names")
+        names = {}
+        nodes = {}
+        for name in _sorted_names(value, at):
+            here = at + "/" + escape(name)
+            if isinstance(value[name], list):
+                names[name] = _names(value[name], here)
+            else:
+                nodes[name] = self._node(value[name], here, place)
+        if names:
+            self._test(node, "dependencies", TESTS["dependentRequired"], names, at)
+        return nodes
+
+    def _reference(self, value: object, at: str, place: "Place | None") -> Node:
+        """The node that a reference leads to: `#` or `#/json/pointer` (percent-encoded, RFC 6901 section 6), or what
+        schema_places.py knows."""
+        if place is not None:
+            return self._make(*place.resolve(value, at))
         if not isinstance(value, str):
             raise SchemaError(at, "must be a string")
-        if value[:1] != "#":
-            raise SchemaError(at, "only references into this document (#...) are supported")
-        if value[1:2] not in ("", "/"):
-            raise SchemaError(at, "anchors are not supported")
-        target: Any = self._document
-        pointer = ""
-        for raw in _unquote(value[1:], at).split("/")[1:]:
-            token = raw.replace("~1", "/").replace("~0", "~")
-            pointer += "/" + escape(token)
-            if isinstance(target, dict) and token in target:
-                target = target[token]
-            elif isinstance(target, list) and _is_index(token, len(target)):
-                target = target[int(token)]
-            else:
-                raise SchemaError(at, f"there is nothing at {value}")
-        return self._node(target, pointer)
+        steps = follow(self._document, unquote(value[1:], at))
+        if steps is None:
+            raise SchemaError(at, f"there is nothing at {value}")
+        return self._make(steps[0], steps[1][-1], None)
+
+    def _argument(self, what: str, value: "Any", at: str) -> "Any":  # noqa: PLR0911, PLR0912 (a table)
+        """The argument of a test, in the form that the test takes; None if there is nothing to test."""
+        if what == "count":
+            number = exact_values([value], at)[0]
+            if type(number) is not int or number < 0:
+                raise SchemaError(at, "must be an integer that is not negative")
+            return number
+        if what in ("number", "positive"):
+            number = exact_values([value], at)[0]
+            if type(number) is not int and not isinstance(number, Dec):
+                raise SchemaError(at, "must be a number")
+            if what == "positive" and compare(number, 0) <= 0:
+                raise SchemaError(at, "must be above zero")
+            digits = str(number.mantissa if isinstance(number, Dec) else number).rstrip("0")
+            if what == "positive" and len(digits) > limits.MULTIPLE_DIGITS:
+                raise SchemaError(at, f"more than {limits.MULTIPLE_DIGITS} significant digits")
+            return number
+        if what == "boolean":
+            if not isinstance(value, bool):
+                raise SchemaError(at, "must be true or false")
+            return value
+        if what in ("pattern", "format"):
+            if not isinstance(value, str):
+                raise SchemaError(at, "must be a string")
+            return _pattern(value, at) if what == "pattern" else self._format(value, at)
+        if what == "names":
+            return _names(value, at)
+        if what == "dependents":
+            if not isinstance(value, dict):
+                raise SchemaError(at, "must be an object of lists of names")
+            for name in _sorted_names(value, at):
+                _names(value[name], at + "/" + escape(name))
+            return value
+        if what == "values" and not isinstance(value, list):
+            raise SchemaError(at, "must be a list of values")
+        values = exact_values(value if what == "values" else [value], at)
+        frozen = set()
+        containers = False
+        for one in values:
+            frozen.add(check.freeze(one))
+            containers = containers or isinstance(one, (list, dict))
+        return frozen, containers, values if what == "values" else values[0]
+
+    def _format(self, name: str, at: str) -> "tuple[Callable[[str], bool], str] | None":
+        from headgate.core.formats import find  # noqa: PLC0415 - a board may forget it
+
+        known = find(name)
+        if known is None:
+            from headgate.core.schema_annotations import unknown_format  # noqa: PLC0415
+
+            unknown_format(name, at, self._lints)
+            return None
+        asserted = self._formats
+        return (known, name) if asserted is True or (asserted is not False and name in asserted) else None
 
 
 def _assemble(node: Node, parts: "dict[str, Any]") -> None:
@@ -209,8 +334,10 @@ def _assemble(node: Node, parts: "dict[str, Any]") -> None:
         least = parts.get("minContains", 1)
         node.items = (prefix, parts.get("items"), contains, least, parts.get("maxContains", -1))
     every = list(parts.get("allOf", ()))
-    if "$ref" in parts:
-        every.insert(0, parts["$ref"])
+    for keyword in ("$dynamicRef", "$ref"):
+        if keyword in parts:
+            every.insert(0, parts[keyword])
+            node.refs = (keyword,) + node.refs  # noqa: RUF005 (portable)
     if every:
         node.every = every
     branches: list[tuple[str, Any]] = []
@@ -219,66 +346,77 @@ def _assemble(node: Node, parts: "dict[str, Any]") -> None:
             branches.append((keyword, parts[keyword]))
     if "if" in parts:
         branches.append(("if", (parts["if"], parts.get("then"), parts.get("else"))))
+    if (
+        "dependentSchemas" in parts
+        or "dependencies" in parts
+        or "unevaluatedItems" in parts
+        or "unevaluatedProperties" in parts
+    ):
+        from headgate.core import schema_rare  # noqa: PLC0415 - few schemas need it
+
+        branches += schema_rare.branches(node, parts)
     if branches:
         node.branches = branches
 
 
-def _argument(what: str, value: "Any", at: str) -> "Any":  # noqa: PLR0911, PLR0912 (a table, row by row)
-    """The argument of a test, in the form that the test takes."""
-    if what in ("number", "positive"):
-        if type(value) is not int and not isinstance(value, Dec):
-            raise SchemaError(at, "must be a number")
-        if what == "positive" and compare(value, 0) <= 0:
-            raise SchemaError(at, "must be above zero")
-        return value
-    if what == "count":
-        if type(value) is not int or value < 0:
-            raise SchemaError(at, "must be an integer that is not negative")
-        return value
-    if what == "boolean":
-        if not isinstance(value, bool):
-            raise SchemaError(at, "must be true or false")
-        return value
-    if what == "pattern":
-        if not isinstance(value, str):
-            raise SchemaError(at, "must be a string")
-        return _pattern(value, at)
-    if what == "format":
-        if not isinstance(value, str):
-            raise SchemaError(at, "must be a string")
-        if value not in FORMATS:
-            raise SchemaError(at, f'unknown format "{value}"' + _meant(nearest(value, list(FORMATS))))
-        return FORMATS[value], value
-    if what == "names":
-        return _names(value, at)
-    if what == "dependents":
-        if not isinstance(value, dict):
-            raise SchemaError(at, "must be an object of lists of names")
-        for name in value:
-            _names(value[name], at + "/" + escape(name))
-        return value
-    if what == "values" and not isinstance(value, list):
-        raise SchemaError(at, "must be a list of values")
-    values = value if what == "values" else [value]
-    frozen = set()
-    containers = False
-    for one in values:
-        _refuse_floats(one, at)
-        frozen.add(check.freeze(one))
-        containers = containers or isinstance(one, (list, dict))
-    return frozen, containers, value
+def _count_names(node: Node, parts: "dict[str, Any]") -> None:
+    """Refuses more names in one subschema than the limit."""
+    names = set(parts.get("properties", ()))
+    for name in parts.get("dependentSchemas", ()):
+        names.add(name)
+    for _, argument, keyword in node.object:
+        if keyword in ("required", "dependentRequired"):
+            for name in argument:
+                names.add(name)
+                if keyword == "dependentRequired":
+                    names.update(argument[name])
+    if len(names) > limits.SCHEMA_NAMES:
+        raise SchemaError(node.pointer, f"more than {limits.SCHEMA_NAMES} property names")
 
 
-def _refuse_floats(value: object, at: str) -> None:
-    todo = [value]
+def _sorted_names(value: "dict[Any, Any]", at: str) -> "list[str]":
+    for name in value:
+        if not isinstance(name, str):
+            raise SchemaError(at, "a name must be a string")
+    return sorted(value)
+
+
+def exact_values(values: "list[Any]", at: str) -> "list[Any]":
+    """The values, which may be of the interpreter's own JSON parser, as those of core.json."""
+    if _is_exact(values):
+        return values
+    from headgate.core.schema_exact import exact  # noqa: PLC0415 - not for documents of core.json
+
+    return exact(values, at)
+
+
+def _is_exact(values: "list[Any]") -> bool:
+    todo: list[Any] = [values]
     while todo:
         one = todo.pop()
-        if isinstance(one, float):
-            raise SchemaError(at, "a float: parse schemas with headgate.core.json, which keeps decimals exact")
         if isinstance(one, list):
             todo += one
         elif isinstance(one, dict):
             todo += list(one.values())
+            todo += list(one)
+        elif one is not None and not isinstance(one, (bool, int, str, Dec)):
+            return False
+    return True
+
+
+def follow(document: "Any", pointer: str) -> "tuple[Any, list[str]] | None":
+    """What a JSON Pointer leads to, and the pointers (escaped anew) of all the steps there; None for nothing."""
+    steps = [""]
+    for raw in pointer.split("/")[1:]:
+        token = raw.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict) and token in document:
+            document = document[token]
+        elif isinstance(document, list) and _is_index(token, len(document)):
+            document = document[int(token)]
+        else:
+            return None
+        steps.append(steps[-1] + "/" + escape(token))
+    return document, steps
 
 
 def _names(value: object, at: str) -> "list[str]":
@@ -299,7 +437,9 @@ def _types(value: object, at: str) -> int:
     types = 0
     for name in _names(names, at):
         if name not in TYPES:
-            raise SchemaError(at, f'unknown type "{name}"' + _meant(nearest(name, list(TYPES))))
+            from headgate.core.schema_annotations import unknown_type  # noqa: PLC0415
+
+            unknown_type(name, at)
         types |= TYPES[name]
     return types
 
@@ -311,44 +451,13 @@ def _pattern(source: str, at: str) -> Pattern:
         raise SchemaError(at, f"pattern: {error}") from None
 
 
-def _annotation(keyword: str, value: object, at: str) -> None:  # noqa: PLR0912 (a table, row by row)
-    """Keywords that assert nothing: only their form is checked. Any other is refused."""
-    if keyword in _TEXTS:
-        if not isinstance(value, str):
-            raise SchemaError(at, "must be a string")
-    elif keyword in _FLAGS:
-        if not isinstance(value, bool):
-            raise SchemaError(at, "must be true or false")
-    elif keyword == "examples":
-        if not isinstance(value, list):
-            raise SchemaError(at, "must be a list")
-    elif keyword in _ROOT_ONLY:
-        if at != "/" + keyword:
-            raise SchemaError(at, f"{keyword} is supported at the top only")
-        if not isinstance(value, str):
-            raise SchemaError(at, "must be a string")
-        if keyword == "$schema" and value not in (DIALECT, DIALECT + "#"):
-            raise SchemaError(at, f"only {DIALECT} is supported")
-    elif keyword in _UNSUPPORTED:
-        raise SchemaError(at, f'the keyword "{keyword}" is not supported')
-    elif keyword != "default":
-        known = list(_TESTS)
-        for more in (_SINGLE, _LISTS, _MAPS, _COUNTS, _TEXTS, _FLAGS, _ROOT_ONLY, _OTHERS):
-            known += more
-        raise SchemaError(at, f'unknown keyword "{keyword}"' + _meant(_RENAMED.get(keyword) or nearest(keyword, known)))
-
-
-def _meant(word: str) -> str:
-    return f', did you mean "{word}"?' if word else ""
-
-
 def _is_index(token: str, length: int) -> bool:
     if not token.encode().isdigit() or (len(token) > 1 and token[0] == "0"):
         return False
     return int(token) < length
 
 
-def _unquote(text: str, at: str) -> str:
+def unquote(text: str, at: str) -> str:
     """Percent-decoding (RFC 3986 section 2.1)."""
     parts = text.encode().split(b"%")
     out = parts[0]
@@ -367,32 +476,33 @@ def _refuse_loops(nodes: "dict[str, Node]") -> None:
 
     Depth-first over the edges that apply to the same value; `depth` holds 0 for nodes on the way, else the chain below.
     """
-    depth: dict[str, int] = {}
-    for pointer in sorted(nodes):
-        path = [nodes[pointer]]
+    depth: dict[int, int] = {}  # by id
+    for key in sorted(nodes):
+        path = [nodes[key]]
         while path:
             node = path[-1]
-            if depth.get(node.pointer):
+            if depth.get(id(node)):
                 path.pop()
                 continue
             longest = 0
             waiting = []
             for sub in _in_place(node):
-                below = depth.get(sub.pointer, -1)
+                below = depth.get(id(sub), -1)
                 if below == 0:
-                    raise SchemaError(node.pointer, f"the reference to {sub.pointer or 'the top'} never ends")
+                    raise SchemaError(node.pointer, f"the reference to {sub.pointer or 'the top'} never ends", node.uri)
                 if below < 0:
                     waiting.append(sub)
                 longest = max(longest, below)
-            if waiting and node.pointer not in depth:
-                depth[node.pointer] = 0
+            if waiting and id(node) not in depth:
+                depth[id(node)] = 0
                 path += waiting[:1]
             elif waiting:
                 path += waiting[:1]
             else:
                 if longest >= limits.SCHEMA_CHAIN:
-                    raise SchemaError(node.pointer, f"more than {limits.SCHEMA_CHAIN} schemas in a chain for one value")
-                depth[node.pointer] = longest + 1
+                    reason = f"more than {limits.SCHEMA_CHAIN} schemas in a chain for one value"
+                    raise SchemaError(node.pointer, reason, node.uri)
+                depth[id(node)] = longest + 1
                 path.pop()
 
 
@@ -402,6 +512,8 @@ def _in_place(node: Node) -> "list[Node]":
     for keyword, argument in node.branches:
         if keyword == "not":
             found.append(argument)
+        elif keyword == "":
+            found += argument.in_place()
         else:
             found += [sub for sub in argument if sub is not None]
     return found

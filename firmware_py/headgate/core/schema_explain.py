@@ -3,6 +3,8 @@
 It walks the same nodes and asks the same tests as the verdict, so the two cannot disagree.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - an object for value, path and node would cost a board more than arguments do
+
 from headgate.core.json import dumps
 from headgate.core.schema_check import (
     ANY,
@@ -15,8 +17,6 @@ from headgate.core.schema_check import (
     Node,
     Run,
     classify,
-    escape,
-    has_all,
     holds,
 )
 
@@ -24,7 +24,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_SHOWN = 64  # characters of an offending value or name, and of a keyword's argument: an answer must stay small
+    Path = tuple["Path", str | int] | None
+    Via = tuple[str, int] | None
+    Found = tuple[Path, str, str, str, str]
+
+SHOWN = 64  # characters of an offending value or name, and of a keyword's argument: an answer must stay small
 
 
 class Full(Exception):
@@ -38,47 +42,55 @@ def show(value: "Any") -> str:
     if isinstance(value, (list, tuple)):
         return f"an array with {len(value)} items"
     if isinstance(value, str):
-        return dumps(value if len(value) <= _SHOWN else value[:_SHOWN] + "...").decode()
+        return dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...").decode()
     try:
         text = dumps(value).decode()
     except ValueError:
         return "a value that JSON does not have"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
 class Explainer:
-    """Collects up to `limit` violations in `found`: (instance pointer, schema pointer, message)."""
+    """Collects up to `limit` violations in `found`, each as (path, pointer in the schema document, its URI, pointer
+    through the references that were followed, message).
 
-    __slots__ = ("_limit", "_run", "found")
+    A path leads to a value: None is the document, (path, name or index) a part of it. `via`: None until a reference
+    was followed; then (location of the last one, length of its target's pointer).
+    """
+
+    __slots__ = ("_limit", "found", "run")
 
     def __init__(self, limit: int, run: Run) -> None:
         self._limit = limit
-        self._run = run
-        self.found: list[tuple[str, str, str]] = []
+        self.run = run
+        self.found: list[Found] = []
 
-    def add(self, at: str, schema: str, message: str) -> None:
-        self.found.append((at, schema, message))
+    def add(self, node: Node, at: "Path", via: "Via", tail: str, message: str) -> None:
+        """`tail`: what follows the node's pointer, "/minimum". Raises Full."""
+        pointer = node.pointer + tail
+        self.found.append((at, pointer, node.uri, pointer if via is None else via[0] + pointer[via[1] :], message))
         if len(self.found) >= self._limit:
             raise Full
 
-    def explain(self, node: Node, v: "Any", at: str) -> None:  # noqa: PLR0912 (the order of schema_check.holds)
-        """Adds what is wrong with the value v at the pointer `at`. Raises Full, or Exhausted when the work ran out."""
-        self._run.left -= 1
-        if self._run.left < 0:
+    def explain(  # noqa: PLR0912 (the order of schema_check.holds)
+        self, node: Node, v: "Any", at: "Path" = None, via: "Via" = None
+    ) -> None:
+        """Adds what is wrong with the value v at the path `at`. Raises Full, or Exhausted when the work ran out."""
+        self.run.left -= 1
+        if self.run.left < 0:
             raise Exhausted
-        kind, v = classify(v)
+        kind, v = classify(node, v)
         if node.types != ANY and not node.types & kind:
             if node.types == 0:
-                self.add(at, node.pointer, f"nothing is allowed here, found {show(v)}")
+                self.add(node, at, via, "", f"nothing is allowed here, found {show(v)}")
             else:
-                self.add(at, node.pointer + "/type", f"expected {_type_names(node.types)}, found {show(v)}")
+                self.add(node, at, via, "/type", f"expected {_type_names(node.types)}, found {show(v)}")
             return  # the other keywords would only say it again
         tests = node.any
-        if kind <= FRACTION:
-            if kind:
-                tests = tests + node.number
-            elif isinstance(v, float) and node.number:
-                self.add(at, f"{node.pointer}/{node.number[0][2]}", "not a finite number")
+        if kind == 0:
+            pass
+        elif kind <= FRACTION:
+            tests = tests + node.number
         elif kind == STRING:
             tests = tests + node.string
         elif kind == OBJECT:
@@ -87,93 +99,109 @@ class Explainer:
             tests = tests + node.array
         for test, argument, keyword in tests:
             if not test(v, argument):
-                self._failed(keyword, argument, v, at, f"{node.pointer}/{keyword}")
+                self._failed(node, keyword, argument, v, at, via)
         if kind == OBJECT:
-            self._members(node, v, at)
+            self._members(node, v, at, via)
         elif kind == ARRAY:
-            self._items(node, v, at)
-        for sub in node.every:
-            self.explain(sub, v, at)
+            self._items(node, v, at, via)
+        for i in range(len(node.every)):
+            sub = node.every[i]
+            below = via
+            if i < len(node.refs):
+                below = (
+                    (node.pointer if via is None else via[0] + node.pointer[via[1] :]) + "/" + node.refs[i],
+                    len(sub.pointer),
+                )
+            self.explain(sub, v, at, below)
         for keyword, argument in node.branches:
-            self._branch(f"{node.pointer}/{keyword}", argument, v, at)
+            if keyword:
+                self._branch(node, keyword, argument, v, at, via)
+            else:
+                argument.explain(self, node, v, at, via)
 
-    def _failed(self, keyword: str, argument: "Any", v: "Any", at: str, schema: str) -> None:
+    def _failed(self, node: Node, keyword: str, argument: "Any", v: "Any", at: "Path", via: "Via") -> None:
         """Adds the violation of one keyword; a name that is missing is a violation of its own."""
+        tail = "/" + keyword
         if keyword == "required":
             for name in argument:
                 if name not in v:
-                    self.add(at, schema, f"the property {show(name)} is missing")
-        elif keyword == "dependentRequired":
-            for name in sorted(argument):
-                if name in v and not has_all(v, argument[name]):
-                    missing = ", ".join([show(other) for other in argument[name] if other not in v])
-                    self.add(at, schema, f"with {show(name)} there must be {missing}")
+                    self.add(node, at, via, tail, f"the property {show(name)} is missing")
+        elif keyword in ("dependentRequired", "dependencies"):
+            for name in argument:
+                if name in v:
+                    for other in argument[name]:
+                        if other not in v:
+                            self.add(node, at, via, tail, f"with {show(name)} there must be {show(other)}")
         else:
-            self.add(at, schema, _sentence(keyword, argument, v))
+            self.add(node, at, via, tail, _sentence(keyword, argument, v))
 
-    def _members(self, node: Node, v: "dict[str, Any]", at: str) -> None:
+    def _members(self, node: Node, v: "dict[str, Any]", at: "Path", via: "Via") -> None:
         if node.members is None:
             return
         properties, patterns, rest, names = node.members
-        for name in sorted(v):
-            here = at + "/" + escape(name if len(name) <= _SHOWN else name[:_SHOWN] + "...")
+        for name in v:
+            here = (at, name)
             known = name in properties
-            if names is not None and not holds(names, name, self._run):
-                self.add(at, node.pointer + "/propertyNames", f"{show(name)} is not allowed as a name")
+            if names is not None and not holds(names, name, self.run):
+                self.add(node, at, via, "/propertyNames", f"{show(name)} is not allowed as a name")
             if known:
-                self.explain(properties[name], v[name], here)
+                self.explain(properties[name], v[name], here, via)
             for pattern, sub, _ in patterns:
                 if pattern.search(name):
                     known = True
-                    self.explain(sub, v[name], here)
+                    self.explain(sub, v[name], here, via)
             if not known and rest is not None:
-                if rest.types == 0:
-                    self.add(here, node.pointer + "/additionalProperties", f"the property {show(name)} is not allowed")
-                else:
-                    self.explain(rest, v[name], here)
+                self.rest(node, rest, "/additionalProperties", name, v[name], here, via)
 
-    def _items(self, node: Node, v: "list[Any]", at: str) -> None:
+    def rest(self, node: Node, sub: Node, tail: str, name: str, v: "Any", at: "Path", via: "Via") -> None:
+        """The value of a property that no other keyword has judged."""
+        if sub.types == 0:
+            self.add(node, at, via, tail, f"the property {show(name)} is not allowed")
+        else:
+            self.explain(sub, v, at, via)
+
+    def _items(self, node: Node, v: "list[Any]", at: "Path", via: "Via") -> None:
         if node.items is None:
             return
         prefix, rest, contains, least, most = node.items
         for i in range(len(v)):
             sub = prefix[i] if i < len(prefix) else rest
             if sub is not None:
-                self.explain(sub, v[i], f"{at}/{i}")
+                self.explain(sub, v[i], (at, i), via)
         if contains is None:
             return
         found = 0
         for item in v:
-            found += holds(contains, item, self._run)
+            found += holds(contains, item, self.run)
         if found < least:
-            self.add(at, contains.pointer, f"{found} items match, there must be {least}")
+            self.add(contains, at, via, "", f"{found} items match, there must be {least}")
         elif found > most >= 0:
-            self.add(at, node.pointer + "/maxContains", f"{found} items match, there may be {most}")
+            self.add(node, at, via, "/maxContains", f"{found} items match, there may be {most}")
 
-    def _branch(self, schema: str, argument: "Any", v: "Any", at: str) -> None:
-        """anyOf, oneOf, not or if: `schema` ends with the keyword."""
-        run = self._run
-        if schema.endswith("/if"):
+    def _branch(self, node: Node, keyword: str, argument: "Any", v: "Any", at: "Path", via: "Via") -> None:
+        """anyOf, oneOf, not or if."""
+        run = self.run
+        tail = "/" + keyword
+        if keyword == "if":
             condition, then, otherwise = argument
             sub = then if holds(condition, v, run) else otherwise
             if sub is not None:
-                self.explain(sub, v, at)
+                self.explain(sub, v, at, via)
             return
-        if schema.endswith("/not"):
+        if keyword == "not":
             if holds(argument, v, run):
-                self.add(at, schema, f"{show(v)} is what is excluded here")
+                self.add(node, at, via, tail, f"{show(v)} is what is excluded here")
             return
         matching = [sub for sub in argument if holds(sub, v, run)]
         if not matching:
             # Where the type leaves one alternative, that one tells more than "none of them".
-            kind = classify(v)[0]
-            likely = [sub for sub in argument if sub.types & kind]
+            likely = [sub for sub in argument if sub.types & classify(sub, v)[0]]
             if len(likely) == 1:
-                self.explain(likely[0], v, at)
+                self.explain(likely[0], v, at, via)
             else:
-                self.add(at, schema, f"{show(v)} matches none of the {len(argument)} alternatives")
-        elif schema.endswith("/oneOf") and len(matching) > 1:
-            self.add(at, schema, f"{show(v)} matches {len(matching)} alternatives, there must be one")
+                self.add(node, at, via, tail, f"{show(v)} matches none of the {len(argument)} alternatives")
+        elif keyword == "oneOf" and len(matching) > 1:
+            self.add(node, at, via, tail, f"{show(v)} matches {len(matching)} alternatives, there must be one")
 
 
 def _type_names(types: int) -> str:

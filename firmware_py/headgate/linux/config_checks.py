@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 from headgate import limits
+from headgate._accel import Schema, SchemaError
 from headgate.core import json
-from headgate.core.schema import Schema, SchemaError
 from headgate.errors import CommandError
 from headgate.linux.config_plan import issuer_keys
 from headgate.linux.config_rules import Config, Finding, Issuer, Stream, Uplink
@@ -226,7 +226,7 @@ def _schema(config: Config, stream: Stream, file: Path, report: Report) -> None:
         report.refused.add(path)
         return
     try:
-        Schema(document)
+        Schema(data, unknown="refuse")
     except SchemaError as error:
         report.in_file(file, error.pointer or "/", error.reason)
         report.refused.add(path)

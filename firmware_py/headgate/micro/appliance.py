@@ -137,7 +137,8 @@ def start(path: str, memory: "bytearray | None") -> Appliance:
     boot = load.next_boot(path.rpartition(".")[0] + ".boot")
     del load
     unload("headgate.micro.load", "headgate.micro.settings", "headgate.tasks.plan")
-    unload("headgate.core.schema_compile", "headgate.core.pattern_parse")
+    unload("headgate.core.schema_compile", "headgate.core.schema_annotations", "headgate.core.pattern_parse")
+    unload("headgate._accel")
     if memory is not None and len(memory) != plan.cache_bytes:
         memory = None
     gc.collect()

@@ -24,7 +24,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
       ],
       "streams": {
         "weather": {                         1..64 of A-Z a-z 0-9 . _ -
-          "schema": {…} | true | null,       null: any well-formed message. Parsed by core.json (exact decimals)
+          "schema": {…} | true | null,       null: any well-formed message
           "rate_milli": 10000,               1..1000000000: messages per 1000 s and client
           "burst": 20,                       1..1000000 messages
           "body_limit": 65536,               1..limits.HTTP_BODY: bytes of one message, or of one record of a batch
@@ -49,8 +49,8 @@ The document (every value is JSON; integers only; a key not listed is refused; *
 """
 
 from headgate import limits
+from headgate._accel import Schema, SchemaError
 from headgate.core import base64url, jwt
-from headgate.core.schema import Schema, SchemaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class StreamPlan:
     )
 
     name: str
-    schema: "Schema | None"
+    schema: "Schema"
     rate_milli: int
     burst: int
     body_limit: int
@@ -256,8 +256,12 @@ def _stream(name: str, value: object, where: str, can_fsync: bool) -> StreamPlan
     stream = StreamPlan()
     stream.name = name
     document = reader.get("schema")
+    if document is None:
+        document = True  # any well-formed message
+    if not isinstance(document, (bool, dict)):
+        raise PlanError(reader.at("schema"), "a schema must be an object or a boolean")
     try:
-        stream.schema = None if document is None else Schema(document)
+        stream.schema = Schema(document, unknown="refuse")
     except SchemaError as error:
         raise PlanError(reader.at("schema"), f"{error.reason} at {error.pointer or '/'}") from None
     stream.rate_milli = reader.integer("rate_milli", 10000, 1, _RATE_MAX)

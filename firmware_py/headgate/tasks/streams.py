@@ -15,6 +15,7 @@ from headgate.tasks.sink import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from headgate.core.jwt import Claims
+    from headgate.core.schema_result import Result
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.plan import StreamPlan
     from headgate.tasks.sink import Receipt, Ticket
@@ -93,18 +94,14 @@ class Intake:
         """Parse, validate, submit. -> the sink's ticket (None: only judged) and the key of the last value, b"" for
         none. Raises Problem."""
         stream = self._stream
-        value = _parse(body, self.binary)
-        schema = stream.schema
-        if schema is not None and not schema.is_valid(value):
-            errors: list[dict[str, object]] = []
-            for instance, where, message in schema.errors(value):
-                errors.append({"instance": instance, "schema": where, "message": message})
-            raise Problem(422, "schema_violation", errors=errors)
+        encoding = "cbor" if self.binary else "json"
+        if not stream.schema.is_valid(body, encoding):
+            raise _refusal(stream.schema.validate(body, encoding), encoding)
         if not self._keep:
             self._gateway.counters.validated += 1
             return None, b""
         client = self._claims.sub
-        name = client if stream.cache_key is None else _key_at(value, stream.cache_key)
+        name = client if stream.cache_key is None else _key_at(_parse(body, self.binary), stream.cache_key)
         now = self._gateway.clock()
         ts_ms = None if now[1] == "unset" else now[0] * 1000
         record = Record(stream.name, client, body, self.content_type, ts_ms, key, self._trace)
@@ -122,19 +119,25 @@ class Intake:
             put_last(self._gateway, key, body, self.content_type, self._stream.last_ttl_ms)
 
 
+def _refusal(result: "Result", encoding: str) -> Problem:
+    """400 with the byte at which the message goes wrong, or 422 with what is wrong with it."""
+    if result.malformed:
+        if encoding == "cbor":
+            return Problem(400, "malformed_cbor", result.errors[0].message)
+        return Problem(400, "malformed_json", result.errors[0].message)
+    errors: list[dict[str, object]] = []
+    for violation in result.errors:
+        errors.append({"instance": violation.instance, "schema": violation.schema, "message": violation.message})
+    return Problem(422, "schema_violation", errors=errors)
+
+
 def _parse(body: bytes, binary: bool) -> object:
-    """Raises Problem 400 with the byte at which the message goes wrong."""
+    """The value of a message that is valid."""
     if binary:
         from headgate.core import cbor  # noqa: PLC0415 - a board pays for it only when it is used
 
-        try:
-            return cbor.loads(body)
-        except cbor.CBORError as error:
-            raise Problem(400, "malformed_cbor", f"{error.reason} at byte {error.offset}") from None
-    try:
-        return json.loads(body)
-    except json.JSONError as error:
-        raise Problem(400, "malformed_json", f"{error.reason} at byte {error.offset}") from None
+        return cbor.loads(body, plain=True)
+    return json.loads(body)
 
 
 def _key_at(value: object, pointer: "list[str]") -> "str | None":

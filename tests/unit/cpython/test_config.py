@@ -425,12 +425,12 @@ def test_plan_document_builds(place: Place) -> None:
     assert (plan.cache_bytes, plan.cache_value, plan.cache_entries) == (32768, 2048, 9)
     assert (plan.cache_rate_milli, plan.cache_burst) == (3000, 4)
     weather = plan.streams["weather"]
-    assert weather.schema is not None
+    assert not weather.schema.is_valid(b"null")
     assert (weather.rate_milli, weather.burst, weather.body_limit) == (5000, 10, 1024)
     assert not weather.durable
     assert weather.cache_key == ["station"]
     assert weather.last_ttl_ms == 3_600_000
-    assert plan.streams["any"].schema is None
+    assert plan.streams["any"].schema.is_valid(b"null")
     assert plan.streams["any"].durable
 
 

@@ -1,0 +1,267 @@
+/* CBOR as the engine reads it (RFC 8949): functions of the same names and meanings as in json_reader.h. No byte
+ * stands behind the document, so every read asks for the end first. Meaning of numbers, texts and tags: cbor_item.h. */
+#ifndef HEADGATE_CBOR_READER_H
+#define HEADGATE_CBOR_READER_H
+
+#include <float.h>
+
+#include "cbor_item.h"
+#include "engine_run.h"
+
+#define HG_R(name) hg_cbor_##name
+
+HG_INLINE const uint8_t *r_white(const struct hg_run *run, const uint8_t *p) {
+    (void)run;
+    return p;
+}
+
+/* What starts at *p, which is moved over tags that say nothing here. */
+HG_INLINE enum hg_token r_token(struct hg_run *run, const uint8_t **p) {
+    if (HG_UNLIKELY(*p >= run->stop)) {
+        return HG_T_FAULT;
+    }
+    const uint8_t token = hg_cbor_tokens[**p];
+    return HG_LIKELY(token != HG_CBOR_ASK) ? (enum hg_token)token : hg_cbor_token(run, p);
+}
+
+/* HG_T_FAULT was found at p. */
+HG_INLINE const uint8_t *r_no_token(struct hg_run *run, const uint8_t *p) {
+    (void)hg_cbor_judge(run, p);
+    return NULL;
+}
+
+/* Each of the following: p at the token -> after it, or NULL with the fault noted. */
+HG_INLINE const uint8_t *r_literal(struct hg_run *run, const uint8_t *p, enum hg_token token) {
+    (void)run, (void)token;
+    return p + 1;
+}
+
+/* `size` bytes at p are ASCII; `room` bytes are readable there. false: some are not, or it is not cheap to tell. */
+HG_INLINE bool r_ascii(const uint8_t *p, uint32_t size, size_t room) {
+    uint64_t bits = 0;
+    if (room < ((size + 7) & ~7u)) {
+        return false;
+    }
+    for (; size > 8; size -= 8, p += 8) {
+        bits |= hg_load64(p);
+    }
+    if (size != 0) {
+        bits |= hg_load64(p) & hg_first_bytes(size);
+    }
+    return (bits & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* Texts in one run of bytes are plain; all other strings are `escaped`: start and size are those of the whole item.
+ * `encoding` is that in which a byte string stands for a text. */
+HG_INLINE const uint8_t *r_string(struct hg_run *run, const uint8_t *p, struct hg_text *text, uint32_t encoding) {
+    const uint32_t size = *p - 0x60u;
+    const size_t room = (size_t)(run->end - p) - 1;
+    if (HG_LIKELY(size < 24 && size <= room && r_ascii(p + 1, size, room))) {
+        *text = (struct hg_text){.start = p + 1, .size = size, .characters = size};
+        return p + 1 + size;
+    }
+    struct hg_text rare; /* not *text itself: its address would leave, and its fields could not live in registers */
+    p = hg_cbor_string(run, p, &rare, encoding);
+    *text = rare;
+    return p;
+}
+
+/* room: HG_NUMBER_TEXT bytes, which must outlive the number. */
+HG_INLINE const uint8_t *r_number(struct hg_run *run, const uint8_t *p, struct hg_number *number, uint8_t *room) {
+    if (HG_LIKELY(*p < 0x40)) {
+        const bool negative = *p >= 0x20;
+        const size_t left = (size_t)(run->end - p);
+        const uint32_t info = *p & 31u;
+        uint32_t argument = info, size = 1;
+        if (info >= 24) {
+            if (info == 24 && left >= 2) {
+                argument = p[1];
+                size = 2;
+            } else if (info == 25 && left >= 3) {
+                argument = hg_big16(p + 1);
+                size = 3;
+            } else if (info == 26 && left >= 5) {
+                argument = hg_big32(p + 1);
+                size = 5;
+            } else {
+                size = 0;
+            }
+        }
+        if (HG_LIKELY(size != 0)) {
+            *number = (struct hg_number){.mantissa = (uint64_t)argument + negative, .negative = negative};
+            return p + size;
+        }
+    }
+    struct hg_number rare;
+    p = hg_cbor_number(run, p, &rare, room);
+    *number = rare;
+    return p;
+}
+
+HG_INLINE const uint8_t *r_foreign(struct hg_run *run, const uint8_t *p) { return hg_cbor_judge(run, p); }
+
+/* p at an array or map -> where r_first goes on. The caller gives run->depth back at the end: for an empty one as
+ * well, which may stand where nothing more may be opened. */
+HG_INLINE const uint8_t *r_open(struct hg_run *run, const uint8_t *p, struct hg_iter *iter) {
+    struct hg_cbor_head head;
+    if (HG_LIKELY(hg_cbor_head(p, run->end, &head) == HG_NO_FAULT &&
+                  head.argument <= (size_t)(run->end - head.after))) {
+        iter->left = head.indefinite ? UINT32_MAX : (uint32_t)head.argument;
+        if (HG_LIKELY(run->depth != 0 || iter->left == 0)) {
+            run->depth--;
+            return head.after;
+        }
+    }
+    return r_no_token(run, p);
+}
+
+/* 1: an item or name starts at *p (that it is one is not known yet). 0: the container ended before *p. -1: fault. */
+HG_INLINE int r_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    (void)object;
+    if (HG_LIKELY(iter->left != UINT32_MAX)) {
+        return iter->left == 0 ? 0 : (iter->left--, 1);
+    }
+    if (HG_UNLIKELY(*p >= run->end)) {
+        (void)hg_malformed(run, HG_UNEXPECTED_END, run->end);
+        return -1;
+    }
+    if (**p == HG_CBOR_STOP) {
+        ++*p;
+        return 0;
+    }
+    return 1;
+}
+
+HG_INLINE int r_first(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    return r_next(run, p, iter, object);
+}
+
+/* The name at p is `name`: -> where its value starts. NULL: it is another one, or not easy to tell; nothing is
+ * noted. */
+HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+    const uint32_t length = name->length;
+    if (HG_UNLIKELY(p >= run->stop) || *p != (0x60 | length) || length >= 24 ||
+        (length != 0 && !hg_same_bytes(p + 1, (size_t)(run->end - p) - 1, hg_at(run->program, name->text), length))) {
+        return NULL;
+    }
+    return p + 1 + length;
+}
+
+/* The name at p -> where its value starts. */
+HG_INLINE const uint8_t *r_name(struct hg_run *run, const uint8_t *p, struct hg_text *text) {
+    if (HG_UNLIKELY(p >= run->stop || *p >> 5 != HG_CBOR_TEXT)) {
+        return hg_cbor_no_name(run, p);
+    }
+    return r_string(run, p, text, 0);
+}
+
+/* Whether the whole document was read: nothing may follow its value. */
+HG_INLINE const uint8_t *r_end(struct hg_run *run, const uint8_t *p) {
+    return p == run->end ? p : hg_malformed(run, HG_CBOR_AFTER, p);
+}
+
+/* The text in pieces of whole characters (only if text->escaped). -> bytes in `piece`, 0 at the end. */
+HG_INLINE void r_pieces(struct hg_pieces *pieces, const struct hg_text *text, uint32_t encoding) {
+    hg_cbor_pieces(pieces, text, encoding);
+}
+
+HG_INLINE uint32_t r_piece(struct hg_pieces *pieces, uint8_t piece[HG_PIECE]) { return hg_cbor_piece(pieces, piece); }
+
+/* A constant of the schema in this encoding. */
+HG_INLINE const uint8_t *r_container(const struct hg_program *program, const struct hg_container *container,
+                                     uint32_t *length) {
+    *length = container->cbor_length;
+    return hg_at(program, container->cbor);
+}
+
+/* Quick looks, without moving p: false may also mean "not easy to tell". */
+HG_INLINE bool r_is_string(const struct hg_run *run, const uint8_t *p) {
+    return p < run->end && *p >> 5 == 3;
+}
+
+HG_INLINE bool r_is_number(const struct hg_run *run, const uint8_t *p) {
+    if (p < run->stop && *p >> 5 <= 1) {
+        return true;
+    }
+    /* a finite float */
+    return (run->stop - p >= 9 && *p == 0xFB && ((p[1] & 0x7F) != 0x7F || (p[2] & 0xF0) != 0xF0)) ||
+           (run->stop - p >= 5 && *p == 0xFA && ((p[1] & 0x7F) != 0x7F || (p[2] & 0x80) != 0x80)) ||
+           (run->stop - p >= 3 && *p == 0xF9 && (p[1] & 0x7C) != 0x7C);
+}
+
+/* The float as a number of millionths, if that is the shortest decimal that reads back as it (number.h): below 10^15
+ * of them there is only one decimal of 15 digits that does, and six digits after the point are what devices send. */
+HG_INLINE bool r_millionths(double value, uint64_t *mantissa, bool *negative) {
+#if FLT_EVAL_METHOD == 0
+    *negative = value < 0;
+    value = *negative ? -value : value;
+    if (HG_LIKELY(value < 1e9)) { /* not NaN either */
+        const int64_t millionths = (int64_t)(value * 1e6 + 0.5);
+        *mantissa = (uint64_t)millionths;
+        return (double)millionths / 1e6 == value;
+    }
+#else
+    (void)value, (void)mantissa, (void)negative;
+#endif
+    return false;
+}
+
+/* The plainest numbers: value = (*negative ? -1 : 1) * *mantissa * 10^*exponent. NULL: it is none; nothing is noted. */
+HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t *p, uint64_t *mantissa,
+                                        int32_t *exponent, bool *negative) {
+    const ptrdiff_t room = run->stop - p;
+    if (HG_UNLIKELY(room <= 0)) {
+        return NULL;
+    }
+    const unsigned major = *p >> 5, info = *p & 31;
+    uint64_t argument = info;
+    uint32_t size = 1;
+    if (info >= 24) {
+        if (info == 24 && room >= 2) {
+            argument = p[1];
+            size = 2;
+        } else if (info == 25 && room >= 3) {
+            argument = (uint64_t)p[1] << 8 | p[2];
+            size = 3;
+        } else if (info == 26 && room >= 5) {
+            argument = hg_big32(p + 1);
+            size = 5;
+        } else if (info == 27 && room >= 9) {
+            argument = hg_big64(p + 1);
+            size = 9;
+        } else {
+            return NULL;
+        }
+    }
+    if (HG_LIKELY(major <= 1)) {
+        *negative = major == 1;
+        *exponent = 0;
+        *mantissa = argument + major;
+        return HG_LIKELY(argument != UINT64_MAX) ? p + size : NULL;
+    }
+    double value;
+    if (size == 9) {
+        memcpy(&value, &argument, sizeof value);
+    } else if (size == 5 || (size == 3 && (argument & 0x7C00) != 0)) { /* a float, or a half that is not subnormal: 8 bits of exponent */
+        const uint32_t half = (uint32_t)argument;
+        const uint32_t bits = size == 5 ? half : (half & 0x8000) << 16 | (((half & 0x7FFF) << 13) + (112u << 23));
+        float narrow;
+        memcpy(&narrow, &bits, sizeof narrow);
+        value = narrow;
+    } else {
+        return NULL;
+    }
+    *exponent = -6;
+    return major == 7 && r_millionths(value, mantissa, negative) ? p + size : NULL;
+}
+
+/* A map with a name given twice is not valid (RFC 8949 section 5.6), whatever is wanted of JSON. */
+HG_INLINE bool r_last_counts(const struct hg_run *run) {
+    (void)run;
+    return false;
+}
+
+/* Before the first value. */
+HG_INLINE void r_start(struct hg_run *run) { hg_cbor_start(run); }
+
+#endif

@@ -1,0 +1,95 @@
+#include <string.h>
+
+#include "compiler.h"
+
+/* Depth first over the edges to subschemas for the same value: an edge back to where one stands would never end, and a
+ * long chain would need a long stack. hg_compiled.chain: 0 not seen, ON_THE_WAY, else the longest chain from there. */
+
+enum { ON_THE_WAY = HG_SCHEMA_NODES + 1 };
+
+static uint32_t edge(const struct hg_compiler *compiler, const struct hg_compiled *from, uint32_t i) {
+    return ((const uint32_t *)(const void *)compiler->edges.data)[from->edges + i];
+}
+
+static bool refuse_loop(struct hg_compiler *compiler, const struct hg_compiled *from, const struct hg_compiled *to) {
+    struct hg_buffer path = {0};
+    char shown[HG_SHORT];
+    const struct hg_tree *tree = &compiler->documents[to->document].tree;
+    if (!hg_tree_path(tree, HG_TREE_ROOT, to->item, &path, compiler->memory)) {
+        hg_buffer_clear(&path, compiler->memory);
+        return hg_no_memory(compiler);
+    }
+    uint32_t size = path.size < sizeof shown ? path.size : (uint32_t)sizeof shown - 1;
+    while (size != path.size && (path.data[size] & 0xC0) == 0x80) { /* not within a character */
+        size--;
+    }
+    if (size != 0) {
+        memcpy(shown, path.data, size);
+    }
+    shown[size] = 0;
+    hg_buffer_clear(&path, compiler->memory);
+    return hg_error(compiler, from->document, from->item, "the reference to %s never ends",
+                    size == 0 ? "the top" : shown);
+}
+
+/* All that can be reached from `start`; `path` and `next` (the edge to take) have room for one more than
+ * HG_SCHEMA_CHAIN. */
+static bool walk(struct hg_compiler *compiler, uint32_t start) {
+    uint32_t path[HG_SCHEMA_CHAIN + 1], next[HG_SCHEMA_CHAIN + 1];
+    uint32_t depth = 1;
+    path[0] = start;
+    next[0] = 0;
+    if (hg_compiled_at(compiler, start)->chain != 0) {
+        return true;
+    }
+    hg_compiled_at(compiler, start)->chain = ON_THE_WAY;
+    while (depth != 0) {
+        struct hg_compiled *here = hg_compiled_at(compiler, path[depth - 1]);
+        if (next[depth - 1] < here->edge_count) {
+            const uint32_t to = edge(compiler, here, next[depth - 1]++);
+            struct hg_compiled *there = hg_compiled_at(compiler, to);
+            if (there->chain == ON_THE_WAY) {
+                return refuse_loop(compiler, here, there);
+            }
+            if (there->chain == 0) {
+                if (depth == HG_SCHEMA_CHAIN) {
+                    return hg_error(compiler, here->document, here->item,
+                                    "more than %d schemas in a chain for one value", HG_SCHEMA_CHAIN);
+                }
+                there->chain = ON_THE_WAY;
+                path[depth] = to;
+                next[depth++] = 0;
+            }
+            continue;
+        }
+        uint32_t longest = 0;
+        struct hg_node node;
+        memcpy(&node, compiler->program.data + here->node, sizeof node);
+        for (uint32_t i = 0; i < here->edge_count; i++) {
+            const struct hg_compiled *there = hg_compiled_at(compiler, edge(compiler, here, i));
+            struct hg_node other;
+            memcpy(&other, compiler->program.data + there->node, sizeof other);
+            longest = there->chain > longest ? there->chain : longest;
+            node.flags |= other.flags & HG_NODE_LIST;
+        }
+        if (longest >= HG_SCHEMA_CHAIN) {
+            return hg_error(compiler, here->document, here->item, "more than %d schemas in a chain for one value",
+                            HG_SCHEMA_CHAIN);
+        }
+        if (here->node != 0) {
+            memcpy(compiler->program.data + here->node, &node, sizeof node);
+        }
+        here->chain = longest + 1;
+        depth--;
+    }
+    return true;
+}
+
+bool hg_check_loops(struct hg_compiler *compiler) {
+    for (uint32_t i = 0; i < hg_compiled_count(compiler); i++) {
+        if (!walk(compiler, i)) {
+            return false;
+        }
+    }
+    return true;
+}

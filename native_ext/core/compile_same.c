@@ -1,0 +1,100 @@
+#include <string.h>
+
+#include "compiler.h"
+
+/* The keywords that apply other subschemas to the same value: $ref, $dynamicRef, allOf, anyOf, oneOf, not, if. */
+
+static bool add_same(struct hg_compiler *compiler, struct hg_same same) {
+    return hg_buffer_append(&compiler->more, compiler->memory, &same, sizeof same) || hg_no_memory(compiler);
+}
+
+static bool add_reference(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword) {
+    struct hg_target target;
+    struct hg_same same = {.op = HG_SAME_ALL, .keyword = (uint16_t)keyword};
+    if (!hg_refer(compiler, sub->document, sub->at[keyword], sub->resource, &target) ||
+        !hg_in_place(compiler, sub, target.document, target.item, &same.a)) {
+        return false;
+    }
+    if (keyword == HG_K_DYNAMIC_REF && target.dynamic != 0) {
+        same.op = HG_SAME_DYNAMIC;
+        same.b = target.dynamic - 1;
+        ((struct hg_dynamic_name *)(void *)compiler->dynamic_names.data)[same.b].used = true;
+    }
+    return same.a == 0 && same.op == HG_SAME_ALL ? true : add_same(compiler, same);
+}
+
+/* compiler->work: hg_ref[]. */
+static bool add_list(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword, enum hg_same_op op) {
+    const uint32_t item = sub->at[keyword];
+    struct hg_same same = {.op = (uint16_t)op, .keyword = (uint16_t)keyword};
+    hg_ref node;
+    compiler->work.size = 0;
+    for (uint32_t i = sub->tree->items[item].start; i != 0; i = sub->tree->items[i].next, same.index++) {
+        if (!hg_in_place(compiler, sub, sub->document, i, &node)) {
+            return false;
+        }
+        if (op == HG_SAME_ALL) {
+            same.a = node;
+            if (node != 0 && !add_same(compiler, same)) {
+                return false;
+            }
+        } else if (!hg_buffer_append(&compiler->work, compiler->memory, &node, sizeof node)) {
+            return hg_no_memory(compiler);
+        }
+    }
+    if (op == HG_SAME_ALL) {
+        return true;
+    }
+    same.b = same.index;
+    same.index = 0;
+    same.a = hg_put(compiler, compiler->work.data, compiler->work.size, 8);
+    return same.a != 0 && add_same(compiler, same);
+}
+
+static bool add_if(struct hg_compiler *compiler, struct hg_subschema *sub) {
+    struct hg_same same = {.op = HG_SAME_IF, .keyword = HG_K_IF};
+    const uint32_t condition = sub->at[HG_K_IF], then = sub->at[HG_K_THEN], otherwise = sub->at[HG_K_ELSE];
+    if (condition == 0) { /* then and else are without effect */
+        return true;
+    }
+    if (!hg_in_place(compiler, sub, sub->document, condition, &same.a) ||
+        (then != 0 && !hg_in_place(compiler, sub, sub->document, then, &same.b)) ||
+        (otherwise != 0 && !hg_in_place(compiler, sub, sub->document, otherwise, &same.c))) {
+        return false;
+    }
+    same.flags = (then != 0 ? 1u : 0u) | (otherwise != 0 ? 2u : 0u);
+    if ((same.b | same.c) == 0 && (same.a == 0 || sub->dialect.draft == HG_IN_7)) {
+        return true; /* in 2020-12, `if` alone still says what it has evaluated */
+    }
+    return add_same(compiler, same);
+}
+
+bool hg_compile_same(struct hg_compiler *compiler, struct hg_subschema *sub) {
+    const uint32_t *at = sub->at;
+    compiler->more.size = 0;
+    if ((at[HG_K_REF] != 0 && !add_reference(compiler, sub, HG_K_REF)) ||
+        (at[HG_K_DYNAMIC_REF] != 0 && !add_reference(compiler, sub, HG_K_DYNAMIC_REF)) ||
+        (at[HG_K_ALL_OF] != 0 && !add_list(compiler, sub, HG_K_ALL_OF, HG_SAME_ALL)) ||
+        (at[HG_K_ANY_OF] != 0 && !add_list(compiler, sub, HG_K_ANY_OF, HG_SAME_ANY)) ||
+        (at[HG_K_ONE_OF] != 0 && !add_list(compiler, sub, HG_K_ONE_OF, HG_SAME_ONE))) {
+        return false;
+    }
+    if (at[HG_K_NOT] != 0) {
+        struct hg_same same = {.op = HG_SAME_NOT, .keyword = HG_K_NOT};
+        if (!hg_in_place(compiler, sub, sub->document, at[HG_K_NOT], &same.a) || !add_same(compiler, same)) {
+            return false;
+        }
+    }
+    if (!add_if(compiler, sub)) {
+        return false;
+    }
+    if (compiler->more.size == 0) {
+        return true;
+    }
+    struct hg_same end = {.op = HG_SAME_END};
+    if (!add_same(compiler, end)) {
+        return false;
+    }
+    sub->node.same = hg_put(compiler, compiler->more.data, compiler->more.size, 8);
+    return sub->node.same != 0;
+}

@@ -1,0 +1,247 @@
+/* The writer JSON -> CBOR (RFC 8949): shortest heads, definite lengths, included after json_reader.h.
+ *
+ * Nothing asks for room, because hg_cbor_bound(length) = 9/4 length + 16 bytes are always enough. In a document
+ * every value and name but the outermost value has a byte of its own behind it (comma, colon, bracket or brace).
+ * With that byte,
+ *   a float, or an integer of 9 bytes, was written with 4 bytes at least ("0.1,", "5e9,"): 9 <= 9/4 * 4
+ *   an integer of 2, 3 or 5 bytes, with 3 at least for 2 or 3 bytes ("24,", but "1e3," is 4) and 4 for 5 ("1e5,")
+ *   a decimal fraction is 2 bytes, an exponent of 1 to 5 and a mantissa; either it has 16 digits or more (at most 5
+ *   bytes and 0.42 of one for each), or an exponent of 3 or more digits ("1e291,": 6 bytes, "1e-999999999,": 8)
+ *   a bignum has 20 digits or more, and 3 bytes and 0.42 of one for each
+ *   a text of n bytes is n + 3 bytes of JSON, and n + 1 here (n >= 24: n + 2, n >= 256: n + 3, n >= 65536: n + 5)
+ *   an array or object is 3 bytes of JSON and 1 byte here (24 items or more: 2, 256: 3, 65536: 5)
+ *
+ * so all that was written is at most 9/4 of all that was read, or 2.25 bytes more for an outermost number. Short texts
+ * are copied as 16 bytes from their start, before which at most 9/4 * (length - 2) + 1 bytes stand: 12.5 more. */
+#ifndef HEADGATE_EMIT_CBOR_H
+#define HEADGATE_EMIT_CBOR_H
+
+#include <float.h>
+
+#include "engine_run.h"
+
+#define HG_EMITS 1
+
+HG_INLINE uint8_t *w_big32(uint8_t *out, uint32_t word) {
+    out[0] = (uint8_t)(word >> 24);
+    out[1] = (uint8_t)(word >> 16);
+    out[2] = (uint8_t)(word >> 8);
+    out[3] = (uint8_t)word;
+    return out + 4;
+}
+
+HG_INLINE uint8_t *w_big64(uint8_t *out, uint64_t word) {
+    return w_big32(w_big32(out, (uint32_t)(word >> 32)), (uint32_t)word);
+}
+
+/* A head: the major type (RFC 8949 section 3.1) and its argument in the shortest form -> the byte after it. */
+HG_INLINE uint8_t *w_head(uint8_t *out, unsigned major, uint64_t argument) {
+    const unsigned top = major << 5;
+    if (HG_LIKELY(argument < 24)) {
+        *out = (uint8_t)(top | (unsigned)argument);
+        return out + 1;
+    }
+    if (argument <= UINT8_MAX) {
+        out[0] = (uint8_t)(top | 24);
+        out[1] = (uint8_t)argument;
+        return out + 2;
+    }
+    if (argument <= UINT16_MAX) {
+        out[0] = (uint8_t)(top | 25);
+        out[1] = (uint8_t)(argument >> 8);
+        out[2] = (uint8_t)argument;
+        return out + 3;
+    }
+    if (argument <= UINT32_MAX) {
+        out[0] = (uint8_t)(top | 26);
+        return w_big32(out + 1, (uint32_t)argument);
+    }
+    out[0] = (uint8_t)(top | 27);
+    return w_big64(out + 1, argument);
+}
+
+/* A finite double in the shortest format that holds it (RFC 8949 section 4.1). */
+static uint8_t *w_float(uint8_t *out, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    const int power = (int)(bits >> 52 & 2047) - 1023;
+    unsigned width = 8;
+    if (HG_LIKELY((uint32_t)bits << 3 != 0 && power >= -126)) { /* more than 23 bits, as most decimals */
+        *out = 0xFB;
+        return w_big64(out + 1, bits);
+    }
+    for (int half = 0; half <= 1 && power > -1023; half++) { /* subnormal doubles are too small for the others */
+        const int bias = half ? 15 : 127, kept = half ? 10 : 23;
+        const int lost = 52 - kept + (power < 1 - bias ? 1 - bias - power : 0); /* more, if subnormal there */
+        const uint64_t full = power < 1 - bias ? fraction | UINT64_C(1) << 52 : fraction;
+        if (power > bias || lost > 52 || full >> lost << lost != full) {
+            break; /* what does not fit into binary32 does not fit into binary16 */
+        }
+        const uint64_t exponent = power < 1 - bias ? 0 : (uint64_t)(power + bias) << kept;
+        const uint64_t narrow = (uint64_t)(value < 0) << (half ? 15 : 31) | exponent | full >> lost;
+        bits = narrow << (half ? 48 : 32);
+        width = half ? 2 : 4;
+    }
+    *out++ = width == 8 ? 0xFB : width == 4 ? 0xFA : 0xF9;
+    for (unsigned i = 0; i < width; i++, bits <<= 8) {
+        *out++ = (uint8_t)(bits >> 56);
+    }
+    return out;
+}
+
+/* The digits of the number, without its exponent, as integer or bignum. */
+static uint8_t *w_integer(uint8_t *out, const struct hg_number *number) {
+    uint8_t bytes[HG_CBOR_BIGNUM];
+    const unsigned negative = number->negative;
+    if (number->digits == NULL) {
+        return w_head(out, negative, number->mantissa - negative);
+    }
+    const uint32_t length = hg_number_to_bytes(number, negative, bytes);
+    if (length <= 8) {
+        uint64_t value = 0;
+        for (uint32_t i = 0; i < length; i++) {
+            value = value << 8 | bytes[i];
+        }
+        return w_head(out, negative, value);
+    }
+    *out++ = (uint8_t)(0xC2 | negative); /* tags 2 and 3, section 3.4.3 */
+    out = w_head(out, 2, length);
+    memcpy(out, bytes, length);
+    return out + length;
+}
+
+/* Any number. Integers of 64 bits as such; else the float that stands for it, if one does; else a bignum or decimal
+ * fraction. */
+static HG_NOINLINE uint8_t *w_number(uint8_t *out, const struct hg_number *number) {
+    struct hg_number normal = *number;
+    uint64_t integer;
+    if (number->digits == NULL && number->mantissa < UINT64_C(1000000000000000) && number->exponent >= -22 &&
+        !hg_number_is_integer(number)) { /* what devices send; it fits a double */
+        return w_float(out, hg_number_to_double(number));
+    }
+    (void)hg_number_normalize(&normal);
+    const bool negative = normal.negative;
+    normal.negative = false;
+    const bool small = hg_number_uint64(&normal, &integer);
+    normal.negative = negative;
+    if (small) {
+        return integer == 0 ? w_head(out, 0, 0) : w_head(out, negative, integer - negative);
+    }
+    if (hg_number_fits_double(&normal)) {
+        return w_float(out, hg_number_to_double(&normal));
+    }
+    if (normal.exponent != 0) {
+        *out++ = 0xC4; /* tag 4 on an array of exponent and mantissa, section 3.4.4 */
+        *out++ = 0x82;
+        const bool down = normal.exponent < 0;
+        out = w_head(out, down, down ? (uint64_t)(-1 - (int64_t)normal.exponent) : (uint64_t)normal.exponent);
+    }
+    return w_integer(out, &normal); /* -2^64 is no bignum: w_integer knows */
+}
+
+HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
+    *run->out++ = token == HG_T_FALSE ? 0xF4 : token == HG_T_TRUE ? 0xF5 : 0xF6;
+}
+
+HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
+    if (HG_LIKELY(number->exponent == 0 && number->digits == NULL)) {
+        const unsigned negative = number->negative && number->mantissa != 0; /* -0 is 0 */
+        run->out = w_head(run->out, negative, number->mantissa - negative);
+        return;
+    }
+#if FLT_EVAL_METHOD == 0
+    /* A fraction of a few digits: both operands are exact, so the quotient is the nearest double. */
+    static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    if (HG_LIKELY(number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
+                  number->mantissa < UINT64_C(1000000000000000))) {
+        double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
+        if (HG_LIKELY((double)(int64_t)value != value)) { /* it is no integer after all */
+            uint64_t bits;
+            value = number->negative ? -value : value;
+            if ((double)(float)value == value) {
+                run->out = w_float(run->out, value);
+                return;
+            }
+            memcpy(&bits, &value, sizeof bits);
+            *run->out++ = 0xFB;
+            run->out = w_big64(run->out, bits);
+            return;
+        }
+    }
+#endif
+    const struct hg_number copy = *number; /* not *number itself: its address would leave */
+    run->out = w_number(run->out, &copy);
+}
+
+/* `size` bytes that are followed by `room - size` more readable ones. */
+HG_INLINE uint8_t *w_bytes(uint8_t *out, const uint8_t *bytes, uint32_t size, size_t room) {
+    if (HG_LIKELY(size <= 16 && room >= 16)) {
+        memcpy(out, bytes, 16);
+    } else {
+        memcpy(out, bytes, size);
+    }
+    return out + size;
+}
+
+/* A text with escapes: its size is known when it has been written. */
+static HG_NOINLINE uint8_t *w_unescaped(uint8_t *out, const struct hg_text *text) {
+    uint8_t piece[HG_PIECE], *const start = out;
+    const uint8_t *p = text->start, *const end = text->start + text->size;
+    uint32_t size, written;
+    for (size = 0; (written = hg_unescape(&p, end, piece, sizeof piece)) != 0; size += written) {
+    }
+    out = w_head(start, 3, size);
+    for (p = text->start; (written = hg_unescape(&p, end, piece, sizeof piece)) != 0; out += written) {
+        memcpy(out, piece, written);
+    }
+    return out;
+}
+
+HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
+    (void)encoding; /* as JSON it is the encoded text already */
+    if (HG_UNLIKELY(text->escaped)) {
+        const struct hg_text copy = *text;
+        run->out = w_unescaped(run->out, &copy);
+        return;
+    }
+    uint8_t *out = w_head(run->out, 3, text->size);
+    run->out = w_bytes(out, text->start, text->size, (size_t)(run->end - text->start) + 1);
+}
+
+HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) { e_text(run, text, 0); }
+
+HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
+    uint8_t *out = w_head(run->out, 3, name->length);
+    run->out = w_bytes(out, hg_at(run->program, name->text), name->length, SIZE_MAX); /* 16 bytes can be read */
+}
+
+/* -> mark for e_close: one byte is reserved for the head. */
+HG_INLINE uint8_t *e_open(struct hg_run *run, bool object) {
+    (void)object;
+    return run->out++;
+}
+
+/* Before each item or name. */
+HG_INLINE void e_item(struct hg_run *run, uint32_t index) { (void)run, (void)index; }
+
+static HG_NOINLINE void w_long_head(struct hg_run *run, uint8_t *mark, bool object, uint32_t count) {
+    const size_t more = count <= UINT8_MAX ? 1 : count <= UINT16_MAX ? 2 : 4;
+    memmove(mark + 1 + more, mark + 1, (size_t)(run->out - mark) - 1);
+    (void)w_head(mark, object ? 5 : 4, count);
+    run->out += more;
+}
+
+HG_INLINE void e_close(struct hg_run *run, uint8_t *mark, bool object, uint32_t count) {
+    if (HG_LIKELY(count < 24)) {
+        *mark = (uint8_t)((object ? 0xA0 : 0x80) | count);
+    } else {
+        w_long_head(run, mark, object, count);
+    }
+}
+
+/* A value that the other encoding does not have: never in JSON. */
+HG_INLINE void e_foreign(struct hg_run *run, const uint8_t *at) { (void)run, (void)at; }
+
+#endif

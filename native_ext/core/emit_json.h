@@ -1,0 +1,140 @@
+/* The writer CBOR -> JSON: compact UTF-8 text, byte for byte that of headgate.core.json.dumps; included after
+ * cbor_reader.h. Writes up to run->out_end and counts in run->out_lost what did not fit, so that the caller knows
+ * how much room to make. */
+#ifndef HEADGATE_EMIT_JSON_H
+#define HEADGATE_EMIT_JSON_H
+
+#include "engine_run.h"
+
+#define HG_EMITS 1
+
+static HG_NOINLINE void w_lost(struct hg_run *run, const uint8_t *bytes, size_t size) {
+    const size_t fits = (size_t)(run->out_end - run->out);
+    memcpy(run->out, bytes, fits);
+    run->out += fits;
+    run->out_lost += size - fits;
+}
+
+HG_INLINE void w_bytes(struct hg_run *run, const void *bytes, size_t size) {
+    if (HG_UNLIKELY(size > (size_t)(run->out_end - run->out))) {
+        w_lost(run, bytes, size);
+        return;
+    }
+    memcpy(run->out, bytes, size);
+    run->out += size;
+}
+
+HG_INLINE void w_byte(struct hg_run *run, char byte) {
+    if (HG_UNLIKELY(run->out == run->out_end)) {
+        run->out_lost++;
+        return;
+    }
+    *run->out++ = (uint8_t)byte;
+}
+
+HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
+    const char *word = token == HG_T_FALSE ? "false" : token == HG_T_TRUE ? "true" : "null";
+    w_bytes(run, word, token == HG_T_FALSE ? 5 : 4);
+}
+
+HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
+    uint8_t text[HG_NUMBER_TEXT];
+    const struct hg_number copy = *number; /* not *number itself: its address would leave */
+    w_bytes(run, text, hg_number_format_json(&copy, text));
+}
+
+HG_INLINE bool w_is_special(uint8_t byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
+
+/* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */
+static const uint8_t *w_find_special(const uint8_t *p, const uint8_t *end) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (; end - p >= 8; p += 8) { /* subtracting sets the highest bit of a byte below what is subtracted */
+        const uint64_t word = hg_load64(p), quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+        const uint64_t control = (word - ones * 0x20) & ~word;
+        if (((control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & ones * 0x80) != 0) {
+            break;
+        }
+    }
+    while (p < end && !w_is_special(*p)) {
+        p++;
+    }
+    return p;
+}
+
+static void w_escaped(struct hg_run *run, const uint8_t *p, uint32_t size) {
+    static const char HEX[] = "0123456789abcdef", ESCAPES[] = "\"\\\b\f\n\r\t", ESCAPED[] = "\"\\bfnrt";
+    const uint8_t *const end = p + size;
+    for (;;) {
+        const uint8_t *special = w_find_special(p, end);
+        w_bytes(run, p, (size_t)(special - p));
+        if (special == end) {
+            return;
+        }
+        const char *known = *special == 0 ? NULL : strchr(ESCAPES, *special);
+        char escape[6] = {'\\', 'u', '0', '0', HEX[*special >> 4], HEX[*special & 15]};
+        if (known != NULL) {
+            escape[1] = ESCAPED[known - ESCAPES];
+        }
+        w_bytes(run, escape, known != NULL ? 2 : 6);
+        p = special + 1;
+    }
+}
+
+static void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
+    w_byte(run, '"');
+    if (HG_LIKELY(!text->escaped)) {
+        w_escaped(run, text->start, text->size);
+    } else {
+        struct hg_pieces pieces;
+        uint8_t piece[HG_PIECE];
+        uint32_t size;
+        r_pieces(&pieces, text, encoding);
+        while ((size = r_piece(&pieces, piece)) != 0) {
+            w_escaped(run, piece, size);
+        }
+    }
+    w_byte(run, '"');
+}
+
+HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) {
+    const struct hg_text copy = *text;
+    e_text(run, &copy, 0);
+    w_byte(run, ':');
+}
+
+HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
+    const uint8_t *text = hg_at(run->program, name->text);
+    w_byte(run, '"');
+    if (HG_LIKELY(name->escapes == 0)) {
+        w_bytes(run, text, name->length + (size_t)2); /* quote and colon stand behind it */
+        return;
+    }
+    w_escaped(run, text, name->length);
+    w_bytes(run, "\":", 2);
+}
+
+HG_INLINE uint8_t *e_open(struct hg_run *run, bool object) {
+    w_byte(run, object ? '{' : '[');
+    return NULL;
+}
+
+/* Before each item or name. */
+HG_INLINE void e_item(struct hg_run *run, uint32_t index) {
+    if (index != 0) {
+        w_byte(run, ',');
+    }
+}
+
+HG_INLINE void e_close(struct hg_run *run, uint8_t *mark, bool object, uint32_t count) {
+    (void)mark, (void)count;
+    w_byte(run, object ? '}' : ']');
+}
+
+/* A value that JSON does not have: the document may be valid, but it has no JSON text. */
+HG_INLINE void e_foreign(struct hg_run *run, const uint8_t *at) {
+    if (run->foreign == NULL) {
+        run->foreign = at;
+    }
+}
+
+#endif

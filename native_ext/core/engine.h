@@ -1,0 +1,350 @@
+/* The interpreter of compiled schemas: decides while it scans. A template, see engine_run.h; this file has single values, the parts it
+ * includes have objects, arrays, and what applies to the same value in place.
+ *
+ * Every function takes p at the start of something and gives the byte after it, or NULL if the document is refused; why is in `run`.
+ * An engine that explains goes on after a violation (VIOLATED), any other stops at once: that is the only difference between them. */
+#ifndef HEADGATE_ENGINE_H
+#define HEADGATE_ENGINE_H
+
+#include "engine_run.h"
+#include "values.h"
+
+/* Use as a statement where `node` was violated by the value at `at`. */
+#if HG_EXPLAINS
+#define VIOLATED(keyword, at, detail, name) x_violation(run, node, keyword, at, detail, name)
+#else
+#define VIOLATED(keyword, at, detail, name)                                       \
+    do {                                                                           \
+        (void)(node), (void)(keyword), (void)(detail), (void)(name);               \
+        return hg_invalid(run, at);                                                \
+    } while (false)
+#endif
+
+static const struct hg_node ANYTHING = {.types = HG_ANY};
+
+static const uint8_t *object(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+static const uint8_t *array(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+static const uint8_t *same(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after);
+#if !HG_EMITS && !HG_EXPLAINS
+static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#endif
+static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+
+/* The value at p under the schema `ref`. */
+static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
+    const struct hg_node *node = ref == 0 ? &ANYTHING : hg_at(run->program, ref);
+#if HG_EXPLAINS
+    if (run->explain->full) {
+        return HG_R(skip)(run, p); /* only faults are of interest now */
+    }
+#else
+    while (HG_UNLIKELY((node->flags & HG_NODE_REF) != 0)) {
+        const struct hg_same *rule = hg_at(run->program, node->same);
+        node = rule->a == 0 ? &ANYTHING : hg_at(run->program, rule->a);
+    }
+#endif
+    if (HG_UNLIKELY(run->scope != NULL) && node != &ANYTHING && run->scope->resource != node->resource) {
+        const struct hg_scope *outer = run->scope;
+        const struct hg_scope scope = {outer, node->resource};
+        run->scope = &scope;
+        p = in_place(run, node, p);
+        run->scope = outer;
+        return p;
+    }
+    return in_place(run, node, p);
+}
+
+/* Work that a schema can ask for again and again, in units of one subschema applied to up to 16 bytes. */
+HG_INLINE bool charge(struct hg_run *run, uint32_t cost, const uint8_t *at) {
+    if (HG_UNLIKELY(run->steps < cost)) {
+        run->steps = 0;
+        (void)hg_malformed(run, HG_OUT_OF_STEPS, at);
+        return false;
+    }
+    run->steps -= cost;
+    return true;
+}
+
+/* One call more on the stack. */
+HG_INLINE bool deeper(struct hg_run *run, const uint8_t *p) {
+    if (HG_UNLIKELY(run->frames == 0)) {
+        (void)hg_malformed(run, HG_OUT_OF_STEPS, p);
+        return false;
+    }
+    run->frames--;
+    return true;
+}
+
+/* The rules of a number but its type and choice. */
+static const uint8_t *number_rules(struct hg_run *run, const struct hg_node *node, const struct hg_number *number,
+                                   const uint8_t *start, const uint8_t *after) {
+    const struct hg_number_rules *rules = hg_at(run->program, node->number);
+    const struct hg_number_rule *rule = hg_at(run->program, rules->rules);
+    for (const struct hg_number_rule *end = rule + rules->count; rule < end; rule++) {
+        const struct hg_number bound = hg_constant_number(run->program, hg_at(run->program, rule->constant));
+        bool good;
+        if (rule->keyword == HG_K_MULTIPLE_OF) {
+            good = hg_number_is_multiple(number, &bound);
+        } else {
+            const int order = hg_number_compare_fast(number, &bound);
+            good = rule->keyword == HG_K_MINIMUM             ? order >= 0
+                   : rule->keyword == HG_K_MAXIMUM           ? order <= 0
+                   : rule->keyword == HG_K_EXCLUSIVE_MINIMUM ? order > 0
+                                                             : order < 0;
+        }
+        if (!good) {
+            VIOLATED((enum hg_keyword)rule->keyword, start, 0, NULL);
+        }
+    }
+    return after;
+}
+
+/* Any number, the rare ones included. */
+static HG_NOINLINE const uint8_t *any_number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
+    struct hg_number number;
+    const uint8_t *after = r_number(run, start, &number, run->digits[0]);
+    if (HG_UNLIKELY(after == NULL)) {
+        return NULL;
+    }
+    e_number(run, &number);
+    if ((node->types & (HG_INTEGER | HG_FRACTION)) != (HG_INTEGER | HG_FRACTION)) {
+        const int type = hg_number_is_integer(&number) ? HG_INTEGER : HG_FRACTION;
+        if ((node->types & type) == 0) {
+            VIOLATED(node->types == 0 ? HG_K_NONE : HG_K_TYPE, start, 0, NULL);
+            return after;
+        }
+    }
+    if (node->number != 0 && number_rules(run, node, &number, start, after) == NULL) {
+        return NULL;
+    }
+    if (node->choice != 0) {
+        const struct hg_choice *choice = hg_at(run->program, node->choice);
+        if (!HG_R(is_choice)(run, choice, HG_T_NUMBER, start, NULL, 0, &number)) {
+            VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+        }
+    }
+    return after;
+}
+
+/* 10^(6 + exponent): what makes millionths of the mantissa. */
+static const uint32_t MILLIONTHS[6] = {1, 10, 100, 1000, 10000, 100000};
+
+/* A number under a node without const or enum: the plain ones, which are as good as all, are decided by two comparisons. */
+HG_INLINE const uint8_t *number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
+#if !HG_EXPLAINS
+    static const struct hg_number_rules NONE = {
+        .least = INT64_MIN, .most = INT64_MAX, .exact = 1, .scaled = 1, .least6 = INT64_MIN, .most6 = INT64_MAX};
+    const struct hg_number_rules *rules = HG_LIKELY(node->number != 0) ? hg_at(run->program, node->number) : &NONE;
+    struct hg_number number = {0};
+    const uint8_t *after = r_quick_number(run, start, &number.mantissa, &number.exponent, &number.negative);
+    if (HG_UNLIKELY(after == NULL || node->choice != 0)) {
+        return any_number(run, node, start);
+    }
+    int64_t least, most, step, value = (int64_t)number.mantissa;
+    if (HG_LIKELY(number.exponent == 0)) {
+        if (HG_UNLIKELY(number.mantissa > INT64_MAX || rules->exact == 0 || (node->types & HG_INTEGER) == 0)) {
+            return any_number(run, node, start);
+        }
+        least = rules->least;
+        most = rules->most;
+        step = rules->step;
+    } else {
+        /* with no more than six digits after the point: in millionths */
+        const uint32_t power = (uint32_t)(number.exponent + 6);
+        if (HG_UNLIKELY(power > 5 || number.mantissa > INT64_MAX / 1000000 || rules->scaled == 0 ||
+                        (node->types & HG_FRACTION) == 0)) {
+            return any_number(run, node, start);
+        }
+        value *= MILLIONTHS[power];
+        least = rules->least6;
+        most = rules->most6;
+        step = rules->step6;
+    }
+    value = number.negative ? -value : value;
+    if (HG_UNLIKELY(value < least || value > most || (step != 0 && value % step != 0))) {
+        return hg_invalid(run, start);
+    }
+    e_number(run, &number);
+    return after;
+#else
+    return any_number(run, node, start);
+#endif
+}
+
+HG_INLINE const uint8_t *string(struct hg_run *run, const struct hg_node *node, const uint8_t *start, bool bytes) {
+    const struct hg_string_rules *rules = node->string == 0 ? NULL : hg_at(run->program, node->string);
+    const uint32_t encoding = bytes ? rules->encoding : 0;
+    struct hg_text text;
+    const uint8_t *after = r_string(run, start, &text, encoding);
+    if (HG_UNLIKELY(after == NULL)) {
+        return NULL;
+    }
+    e_text(run, &text, encoding);
+    if (rules != NULL) {
+        if (HG_UNLIKELY(text.characters < rules->min_length)) {
+            VIOLATED(HG_K_MIN_LENGTH, start, 0, NULL);
+        }
+        if (HG_UNLIKELY(text.characters > rules->max_length)) {
+            VIOLATED(HG_K_MAX_LENGTH, start, 0, NULL);
+        }
+        if (rules->pattern != 0 &&
+            !HG_R(text_matches)(&text, encoding, hg_at(run->program, rules->pattern))) {
+            VIOLATED(HG_K_PATTERN, start, 0, NULL);
+        }
+        if (rules->format != 0 && !HG_R(text_has_format)(&text, encoding, rules->format)) {
+            VIOLATED(HG_K_FORMAT, start, 0, NULL);
+        }
+    }
+    if (node->choice != 0) {
+        const struct hg_choice *choice = hg_at(run->program, node->choice);
+        if (HG_R(text_find)(run->program, &choice->strings, &text, encoding) == UINT32_MAX) {
+            VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+        }
+    }
+    return after;
+}
+
+HG_INLINE const uint8_t *literal(struct hg_run *run, const struct hg_node *node, const uint8_t *start,
+                                 enum hg_token token) {
+    const uint8_t *after = r_literal(run, start, token);
+    if (HG_UNLIKELY(after == NULL)) {
+        return NULL;
+    }
+    e_literal(run, token);
+    if (node->choice != 0) {
+        const struct hg_choice *choice = hg_at(run->program, node->choice);
+        const int bit = token == HG_T_TRUE ? HG_TRUE_LITERAL : token == HG_T_FALSE ? HG_FALSE_LITERAL : HG_NULL;
+        if ((choice->literals & bit) == 0) {
+            VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+        }
+    }
+    return after;
+}
+
+/* `value` without a call for the numbers and strings of simple schemas, which is most of what comes. */
+HG_INLINE const uint8_t *quick_value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
+#if !HG_EXPLAINS
+    const struct hg_node *node = hg_at(run->program, ref);
+    if (HG_LIKELY(ref != 0 && (node->flags & HG_NODE_SIMPLE) != 0)) {
+        if (r_is_string(run, p)) {
+            if (HG_LIKELY((node->types & HG_STRING) != 0)) {
+                return string(run, node, p, false);
+            }
+        } else if (r_is_number(run, p) && HG_LIKELY((node->types & (HG_INTEGER | HG_FRACTION)) != 0)) {
+            return number(run, node, p);
+        }
+    }
+#endif
+    return value(run, ref, p);
+}
+
+/* `value`, and the subschema it goes into is told: the child `ref` of `node` by `keyword`. */
+HG_INLINE const uint8_t *child(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword, hg_ref ref,
+                               const uint8_t *p) {
+    const uint32_t outer = x_into(run, node, keyword, ref);
+    p = quick_value(run, ref, p);
+    x_out(run, outer);
+    return p;
+}
+
+/* `child` for a value that was read before. */
+HG_INLINE const uint8_t *child_again(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword,
+                                     hg_ref ref, const uint8_t *p) {
+    const uint8_t *after = charge(run, 1, p) ? child(run, node, keyword, ref, p) : NULL;
+    return after != NULL && charge(run, (uint32_t)(after - p) / 16, p) ? after : NULL;
+}
+
+/* An array or object that const or enum is about. */
+static const uint8_t *container_choice(struct hg_run *run, const struct hg_node *node, enum hg_token token,
+                                       const uint8_t *start, const uint8_t *after) {
+    const struct hg_choice *choice = hg_at(run->program, node->choice);
+    if (!HG_R(is_choice)(run, choice, token, start, NULL, 0, NULL)) {
+        VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+    }
+    return after;
+}
+
+/* unevaluatedProperties (object) or unevaluatedItems of the node: what neither it nor anything it applied in place has evaluated. */
+static HG_NOINLINE const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members,
+                                              const uint8_t *start, const uint8_t *after);
+
+HG_INLINE bool has_unevaluated(const struct hg_run *run, const struct hg_node *node, bool members) {
+    return members ? node->object != 0 &&
+                         ((const struct hg_object_rules *)hg_at(run->program, node->object))->has_unevaluated != 0
+                   : node->array != 0 &&
+                         ((const struct hg_array_rules *)hg_at(run->program, node->array))->has_unevaluated != 0;
+}
+
+static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+#if !HG_EMITS && !HG_EXPLAINS
+    if (HG_UNLIKELY((node->flags & HG_NODE_BARE) != 0) && node->same != 0) {
+        return bare(run, node, p);
+    }
+#endif
+    enum hg_token token = r_token(run, &p);
+    const uint8_t *after = NULL;
+    static const uint8_t TYPE[] = {
+        [HG_T_FAULT] = HG_ANY,    [HG_T_NULL] = HG_NULL,      [HG_T_FALSE] = HG_BOOLEAN,
+        [HG_T_TRUE] = HG_BOOLEAN, [HG_T_STRING] = HG_STRING,  [HG_T_NUMBER] = HG_INTEGER | HG_FRACTION,
+        [HG_T_BYTES] = HG_STRING, [HG_T_ARRAY] = HG_ARRAY,    [HG_T_OBJECT] = HG_OBJECT,
+        [HG_T_FOREIGN] = HG_FOREIGN,
+    };
+    if (token == HG_T_BYTES && (node->flags & HG_NODE_BYTES) == 0) {
+        token = HG_T_FOREIGN;
+    }
+    if (HG_UNLIKELY((node->types & TYPE[token]) == 0)) {
+        VIOLATED(node->types == 0 ? HG_K_NONE : HG_K_TYPE, p, 0, NULL);
+        return HG_R(skip)(run, p); /* the other keywords would only say it again */
+    }
+    switch (token) {
+    case HG_T_STRING:
+        after = string(run, node, p, false);
+        break;
+    case HG_T_NUMBER:
+        after = number(run, node, p);
+        break;
+    case HG_T_OBJECT:
+        after = object(run, node, p);
+        if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
+            after = container_choice(run, node, token, p, after);
+        }
+        break;
+    case HG_T_ARRAY:
+        after = array(run, node, p);
+        if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
+            after = container_choice(run, node, token, p, after);
+        }
+        break;
+    case HG_T_TRUE:
+    case HG_T_FALSE:
+    case HG_T_NULL:
+        after = literal(run, node, p, token);
+        break;
+    case HG_T_BYTES:
+        after = string(run, node, p, true);
+        break;
+    case HG_T_FOREIGN:
+        after = r_foreign(run, p);
+        e_foreign(run, p);
+        if (after != NULL && node->choice != 0) {
+            VIOLATED((enum hg_keyword)((const struct hg_choice *)hg_at(run->program, node->choice))->keyword, p, 0, NULL);
+        }
+        break;
+    case HG_T_FAULT:
+        return r_no_token(run, p);
+    }
+    if (HG_UNLIKELY(node->same != 0) && after != NULL) {
+        after = same(run, node, p, after);
+    }
+    if (HG_UNLIKELY(token == HG_T_OBJECT || token == HG_T_ARRAY) && after != NULL &&
+        has_unevaluated(run, node, token == HG_T_OBJECT)) {
+        after = unevaluated(run, node, token == HG_T_OBJECT, p, after);
+    }
+    return after;
+}
+
+#include "engine_array.h"
+#include "engine_object.h"
+#include "engine_same.h"
+
+#endif

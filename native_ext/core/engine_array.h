@@ -1,0 +1,78 @@
+/* Arrays: a part of engine.h. */
+
+static HG_NOINLINE const uint8_t *unique_items(struct hg_run *run, const struct hg_node *node, uint32_t count,
+                                               const uint8_t *start, const uint8_t *after) {
+    const uint8_t *twice;
+    if (!HG_R(unique)(run, start, false, count, &twice)) {
+        if (twice == NULL) {
+            return NULL;
+        }
+        VIOLATED(HG_K_UNIQUE_ITEMS, start, 0, NULL);
+    }
+    return after;
+}
+
+static const uint8_t *array(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+    static const struct hg_array_rules NONE = {.max = UINT32_MAX, .max_contains = UINT32_MAX};
+    const struct hg_array_rules *rules = node->array == 0 ? &NONE : hg_at(run->program, node->array);
+    const hg_ref *prefix = hg_at(run->program, rules->prefix);
+    const uint8_t *start = p;
+    uint32_t count = 0, contained = 0;
+    struct hg_iter iter;
+    int more;
+    if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
+        return NULL;
+    }
+    uint8_t *mark = e_open(run, false);
+    for (more = r_first(run, &p, &iter, false); more > 0; more = r_next(run, &p, &iter, false)) {
+        const uint8_t *item = p;
+        uint32_t outer = 0;
+        e_item(run, count);
+        if (HG_EXPLAINS) {
+            outer = x_index(run, count);
+        }
+        if (HG_LIKELY(count >= rules->prefix_count)) {
+            p = child(run, node, (enum hg_keyword)rules->rest_keyword, rules->rest, p);
+        } else {
+            p = child(run, node, (enum hg_keyword)rules->prefix_keyword, prefix[count], p);
+        }
+        if (HG_EXPLAINS) {
+            x_leave(run, outer);
+        }
+        if (HG_UNLIKELY(p == NULL)) {
+            return NULL;
+        }
+        if (HG_UNLIKELY(rules->has_contains != 0)) {
+            if (HG_R(holds)(run, rules->contains, item)) {
+                contained++;
+            } else if (run->verdict == HG_MALFORMED) {
+                return NULL;
+            }
+        }
+        count++;
+    }
+    if (HG_UNLIKELY(more < 0)) {
+        return NULL;
+    }
+    e_close(run, mark, false, count);
+    run->depth++;
+    run->frames++;
+    if (HG_UNLIKELY(count < rules->min)) {
+        VIOLATED(HG_K_MIN_ITEMS, start, count, NULL);
+    }
+    if (HG_UNLIKELY(count > rules->max)) {
+        VIOLATED(HG_K_MAX_ITEMS, start, count, NULL);
+    }
+    if (HG_UNLIKELY(rules->has_contains != 0)) {
+        if (contained < rules->min_contains) {
+            VIOLATED(HG_K_CONTAINS, start, contained, NULL);
+        }
+        if (contained > rules->max_contains) {
+            VIOLATED(HG_K_MAX_CONTAINS, start, contained, NULL);
+        }
+    }
+    if (HG_UNLIKELY(rules->unique != 0) && count > 1) {
+        return unique_items(run, node, count, start, p);
+    }
+    return p;
+}

@@ -1,0 +1,17 @@
+/* What the compiler is told about functions and branches of the hot path. */
+#ifndef HEADGATE_INLINE_H
+#define HEADGATE_INLINE_H
+
+#if defined(__GNUC__)
+#define HG_INLINE static inline __attribute__((always_inline))
+#define HG_NOINLINE __attribute__((noinline))
+#define HG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define HG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define HG_INLINE static inline
+#define HG_NOINLINE
+#define HG_LIKELY(x) (x)
+#define HG_UNLIKELY(x) (x)
+#endif
+
+#endif

@@ -1,0 +1,210 @@
+/* JSON as the engine reads it (RFC 8259). The document ends with a NUL, which fits no rule of the grammar: no loop needs to ask whether
+ * the end is reached. cbor_reader.h has functions of the same names and meanings. */
+#ifndef HEADGATE_JSON_READER_H
+#define HEADGATE_JSON_READER_H
+
+#include "engine_run.h"
+
+#define HG_R(name) hg_json_##name
+
+/* HG_MALFORMED at p, in the words that fit the place. */
+static HG_NOINLINE const uint8_t *r_fault(struct hg_run *run, enum hg_reason reason, const uint8_t *p) {
+    if (p >= run->end) {
+        reason = HG_UNEXPECTED_END;
+        p = run->end;
+        if (hg_skip_white(run->data, run->end) == run->end) {
+            reason = HG_EMPTY;
+        }
+    } else if (run->end - run->data >= 3 && memcmp(run->data, "\xef\xbb\xbf", 3) == 0) {
+        reason = HG_BYTE_ORDER_MARK;
+        p = run->data;
+    }
+    return hg_malformed(run, reason, p);
+}
+
+HG_INLINE const uint8_t *r_white(const struct hg_run *run, const uint8_t *p) {
+    return HG_LIKELY(*p > ' ') ? p : hg_skip_white(p, run->end);
+}
+
+/* What starts at *p, which may be moved (CBOR: over tags that say nothing here). */
+HG_INLINE enum hg_token r_token(struct hg_run *run, const uint8_t **p) {
+    (void)run;
+    switch (**p) {
+    case '"':
+        return HG_T_STRING;
+    case '{':
+        return HG_T_OBJECT;
+    case '[':
+        return HG_T_ARRAY;
+    case 't':
+        return HG_T_TRUE;
+    case 'f':
+        return HG_T_FALSE;
+    case 'n':
+        return HG_T_NULL;
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        return HG_T_NUMBER;
+    default:
+        return HG_T_FAULT;
+    }
+}
+
+/* Quick looks, without moving p: false may also mean "not easy to tell". */
+HG_INLINE bool r_is_string(const struct hg_run *run, const uint8_t *p) {
+    (void)run;
+    return *p == '"';
+}
+
+HG_INLINE bool r_is_number(const struct hg_run *run, const uint8_t *p) {
+    (void)run;
+    return (uint8_t)(*p - '0') <= 9 || *p == '-';
+}
+
+/* HG_T_FAULT was found at p. */
+HG_INLINE const uint8_t *r_no_token(struct hg_run *run, const uint8_t *p) { return r_fault(run, HG_EXPECTED_VALUE, p); }
+
+/* Each of the following: p at the token -> after it, or NULL with the fault noted. */
+HG_INLINE const uint8_t *r_literal(struct hg_run *run, const uint8_t *p, enum hg_token token) {
+    const char *word = token == HG_T_TRUE ? "true" : token == HG_T_FALSE ? "false" : "null";
+    const uint32_t length = token == HG_T_FALSE ? 5 : 4;
+    if ((size_t)(run->end - p) < length || memcmp(p, word, length) != 0) {
+        /* cut off in the middle of the word, or another word: the twin says the same for both */
+        return hg_malformed(run, HG_EXPECTED_VALUE, p);
+    }
+    return p + length;
+}
+
+HG_INLINE const uint8_t *r_string(struct hg_run *run, const uint8_t *p, struct hg_text *text, uint32_t encoding) {
+    enum hg_reason reason;
+    const uint8_t *at;
+    (void)encoding;
+    const uint8_t *after = hg_scan_string(p + 1, run->end, text, &reason, &at);
+    return HG_LIKELY(after != NULL) ? after : hg_malformed(run, reason, at);
+}
+
+HG_INLINE const uint8_t *r_number(struct hg_run *run, const uint8_t *p, struct hg_number *number, uint8_t *room) {
+    enum hg_reason reason;
+    const uint8_t *at;
+    (void)room;
+    const uint8_t *after = hg_number_scan(p, number, &reason, &at);
+    return HG_LIKELY(after != NULL) ? after : hg_malformed(run, reason, at);
+}
+
+/* The same for the plainest numbers: value = (*negative ? -1 : 1) * *mantissa * 10^*exponent. NULL: it is none; nothing is noted. */
+HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t *p, uint64_t *mantissa,
+                                        int32_t *exponent, bool *negative) {
+    (void)run;
+    *negative = *p == '-';
+    return hg_number_quick(p + *negative, mantissa, exponent);
+}
+
+HG_INLINE const uint8_t *r_foreign(struct hg_run *run, const uint8_t *p) { return r_no_token(run, p); }
+
+/* p at an array or object -> where r_first goes on. The caller gives run->depth back at the end. */
+HG_INLINE const uint8_t *r_open(struct hg_run *run, const uint8_t *p, struct hg_iter *iter) {
+    (void)iter;
+    if (HG_UNLIKELY(run->depth == 0)) {
+        return hg_malformed(run, HG_TOO_DEEP, p);
+    }
+    run->depth--;
+    return p + 1;
+}
+
+/* 1: an item or name starts at *p (an item after its comma; that it is a value is not known yet). 0: the container ended before *p.
+ * -1: fault. */
+HG_INLINE int r_first(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    (void)iter;
+    *p = r_white(run, *p);
+    if (**p == (object ? '}' : ']')) {
+        ++*p;
+        return 0;
+    }
+    return 1;
+}
+
+HG_INLINE int r_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    (void)iter;
+    const uint8_t *at = *p;
+    if (HG_LIKELY(*at == ',')) {
+        *p = r_white(run, at + 1);
+        return 1;
+    }
+    at = r_white(run, at);
+    if (*at == ',') {
+        *p = r_white(run, at + 1);
+        return 1;
+    }
+    if (HG_LIKELY(*at == (object ? '}' : ']'))) {
+        *p = at + 1;
+        return 0;
+    }
+    (void)r_fault(run, object ? HG_EXPECTED_COMMA_OR_BRACE : HG_EXPECTED_COMMA_OR_BRACKET, at);
+    return -1;
+}
+
+/* The name at p is `name`: -> where its value starts. NULL: it is another one, or not easy to tell; nothing is noted. */
+HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+    const uint32_t length = name->length + 3; /* quotes and colon */
+    const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
+    return hg_same_bytes(p, (size_t)(run->end - p) + 1, quoted, length) ? r_white(run, p + length) : NULL;
+}
+
+/* The name at p -> where its value starts. */
+HG_INLINE const uint8_t *r_name(struct hg_run *run, const uint8_t *p, struct hg_text *text) {
+    if (HG_UNLIKELY(*p != '"')) {
+        return r_fault(run, HG_EXPECTED_NAME, p);
+    }
+    p = r_string(run, p, text, 0);
+    if (HG_UNLIKELY(p == NULL)) {
+        return NULL;
+    }
+    p = r_white(run, p);
+    if (HG_UNLIKELY(*p != ':')) {
+        return r_fault(run, HG_EXPECTED_COLON, p);
+    }
+    return r_white(run, p + 1);
+}
+
+/* A name may be given twice. It no longer is in a document that is JSON: duplicates.h has dropped all but the last. */
+HG_INLINE bool r_last_counts(const struct hg_run *run) {
+    return (run->program->flags & HG_PROGRAM_LAST_DUPLICATE) != 0;
+}
+
+/* Before the first value (CBOR: what depends on the start of the document). */
+HG_INLINE void r_start(struct hg_run *run) { (void)run; }
+
+/* Whether the whole document was read: what may follow its value. */
+HG_INLINE const uint8_t *r_end(struct hg_run *run, const uint8_t *p) {
+    p = r_white(run, p);
+    return p == run->end ? p : hg_malformed(run, HG_DATA_AFTER, p);
+}
+
+/* The text in pieces (only if text->escaped). -> bytes in `piece`, 0 at the end. */
+HG_INLINE void r_pieces(struct hg_pieces *pieces, const struct hg_text *text, uint32_t encoding) {
+    pieces->p = text->start;
+    pieces->end = text->start + text->size;
+    pieces->encoding = encoding;
+}
+
+HG_INLINE uint32_t r_piece(struct hg_pieces *pieces, uint8_t piece[HG_PIECE]) {
+    return hg_unescape(&pieces->p, pieces->end, piece, HG_PIECE);
+}
+
+/* A constant of the schema in this encoding. */
+HG_INLINE const uint8_t *r_container(const struct hg_program *program, const struct hg_container *container,
+                                     uint32_t *length) {
+    *length = container->json_length;
+    return hg_at(program, container->json);
+}
+
+#endif

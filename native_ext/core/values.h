@@ -1,0 +1,39 @@
+/* What exists once for each reader: questions about values that were read before, answered by reading them again. */
+#ifndef HEADGATE_VALUES_H
+#define HEADGATE_VALUES_H
+
+#include "engine_run.h"
+
+#define HG_MARKS 2048 /* members or items looked at in one pass; more take more passes */
+
+/* For each reader R (json, cbor); p, q: at a value. Faults in it are noted in run. */
+#define HG_VALUES(R)                                                                                                    \
+    /* The value satisfies `ref`. false: it does not, or the run has failed (run->verdict == HG_MALFORMED). */          \
+    bool hg_##R##_holds(struct hg_run *run, hg_ref ref, const uint8_t *p);                                              \
+    /* Over the value, which is checked for syntax. */                                                                  \
+    const uint8_t *hg_##R##_skip(struct hg_run *run, const uint8_t *p);                                                 \
+    /* The texts stand for the same; `encoding` is that of both if they are byte strings. */                            \
+    bool hg_##R##_text_equal(const struct hg_text *a, const struct hg_text *b, uint32_t encoding);                      \
+    bool hg_##R##_text_matches(const struct hg_text *text, uint32_t encoding, const void *pattern);                     \
+    bool hg_##R##_text_has_format(const struct hg_text *text, uint32_t encoding, uint32_t format);                      \
+    /* The index of the text in names, or UINT32_MAX. */                                                                \
+    uint32_t hg_##R##_text_find(const struct hg_program *program, const struct hg_names *names,                         \
+                                const struct hg_text *text, uint32_t encoding);                                         \
+    /* The values are equal as JSON Schema has it. Each is read with its own run: q may be in a constant of the schema. */    \
+    bool hg_##R##_equal(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t *q);                  \
+    bool hg_##R##_is_choice(struct hg_run *run, const struct hg_choice *choice, enum hg_token token, const uint8_t *p,  \
+                            const struct hg_text *text, uint32_t encoding, const struct hg_number *number);             \
+    /* No two names of the object (items of the array) at p are the same: any number of them in bounded memory. false: *twice is the      \
+     * second of two, or NULL if the run has failed. */                                                                 \
+    bool hg_##R##_unique(struct hg_run *run, const uint8_t *p, bool object, uint32_t count, const uint8_t **twice);     \
+    /* unevaluatedProperties (object) and unevaluatedItems: sets bit i of `bits` if member or item first + i of the valid value at p is evaluated \
+     * by `node` or what it applies in place; HG_MARKS of them. false: the run has failed. */                           \
+    bool hg_##R##_marks(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,  \
+                        uint8_t bits[HG_MARKS / 8]);                                                                    \
+    /* Where a $dynamicRef leads now. */                                                                                \
+    hg_ref hg_##R##_dynamic(const struct hg_run *run, const struct hg_same *same);
+
+HG_VALUES(json)
+HG_VALUES(cbor)
+
+#endif

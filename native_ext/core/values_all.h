@@ -1,0 +1,167 @@
+/* values.h for one reader: a template, included after the reader and the engine that only decides. */
+#ifndef HEADGATE_VALUES_ALL_H
+#define HEADGATE_VALUES_ALL_H
+
+#include "engine_run.h"
+#include "format.h"
+#include "pattern.h"
+#include "siphash.h"
+#include "values.h"
+
+#include "values_text.h"
+
+bool HG_R(holds)(struct hg_run *run, hg_ref ref, const uint8_t *p) { return ref == 0 || attempt(run, ref, p) != NULL; }
+
+const uint8_t *HG_R(skip)(struct hg_run *run, const uint8_t *p) { return value(run, 0, p); }
+
+#include "values_equal.h"
+
+bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, enum hg_token token, const uint8_t *p,
+                     const struct hg_text *text, uint32_t encoding, const struct hg_number *number) {
+    if (token == HG_T_STRING) {
+        return HG_R(text_find)(run->program, &choice->strings, text, encoding) != UINT32_MAX;
+    }
+    if (token == HG_T_NUMBER) {
+        const struct hg_constant *constant = hg_at(run->program, choice->numbers);
+        for (uint32_t i = 0; i < choice->number_count; i++) {
+            const struct hg_number other = hg_constant_number(run->program, constant + i);
+            if (hg_number_compare(number, &other) == 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+    const struct hg_container *container = hg_at(run->program, choice->containers);
+    for (uint32_t i = 0; i < choice->container_count; i++) {
+        struct hg_run constant;
+        uint32_t length;
+        const uint8_t *start = r_container(run->program, container + i, &length);
+        constant.program = run->program;
+        constant.data = start;
+        constant.end = constant.stop = start + length;
+        constant.judged = start;
+        constant.scope = NULL;
+        constant.depth = HG_DOCUMENT_DEPTH;
+        constant.frames = HG_FRAMES;
+        constant.steps = UINT32_MAX;
+        if (HG_R(equal)(run, p, &constant, start)) {
+            return true;
+        }
+        if (run->verdict == HG_MALFORMED) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Names or items are put into a table by their hash, as many at a time as the table holds: those whose hash falls into the part of this
+ * pass. So memory does not grow with the object; the time of further passes is charged. */
+#define UNIQUE_SLOTS 1024 /* of the largest table; a power of two, as is every other size */
+
+struct unique_slot {
+    uint32_t offset; /* of the name or item from the container's start; 0: free (there stands the container's own head) */
+    uint32_t hash;
+};
+
+/* The two at p and q, read before, are the same. */
+static bool twins(struct hg_run *run, const uint8_t *p, const uint8_t *q, bool object) {
+    struct hg_text a, b;
+    if (!object) {
+        return HG_R(equal)(run, p, run, q);
+    }
+    return r_name(run, p, &a) != NULL && r_name(run, q, &b) != NULL && HG_R(text_equal)(&a, &b, 0);
+}
+
+/* One pass: 1 all differ, 0 *twice is the second of two, -1 the run has failed, 2 the table is full. */
+static int unique_pass(struct hg_run *run, const uint8_t *start, bool object, uint32_t part, uint32_t parts,
+                       struct unique_slot *slots, uint32_t size, const uint8_t **twice) {
+    const uint32_t depth = run->depth;
+    const uint8_t *p = start;
+    struct hg_iter iter;
+    uint32_t used = 0;
+    int more, result = 1;
+    memset(slots, 0, size * sizeof *slots);
+    if ((p = r_open(run, p, &iter)) == NULL) {
+        return -1;
+    }
+    for (more = r_first(run, &p, &iter, object); more > 0 && result == 1; more = r_next(run, &p, &iter, object)) {
+        const uint8_t *at = p;
+        uint64_t hash;
+        if (object) {
+            struct hg_text name = {0};
+            if ((p = r_name(run, p, &name)) == NULL) {
+                return -1;
+            }
+            hash = text_hash(&name, 0, run->program->seed);
+            p = HG_R(skip)(run, p);
+        } else {
+            hash = hash_value(run, p, &p);
+        }
+        if (p == NULL) {
+            return -1;
+        }
+        if ((uint32_t)(hash >> 32) % parts != part) {
+            continue;
+        }
+        uint32_t slot = (uint32_t)hash & (size - 1);
+        for (; slots[slot].offset != 0; slot = (slot + 1) & (size - 1)) {
+            if (slots[slot].hash == (uint32_t)hash && twins(run, start + slots[slot].offset, at, object)) {
+                *twice = at;
+                result = 0;
+                break;
+            }
+            if (run->verdict == HG_MALFORMED) {
+                return -1;
+            }
+        }
+        if (result == 1 && ++used > size / 4 * 3) {
+            result = 2;
+        }
+        slots[slot].offset = (uint32_t)(at - start);
+        slots[slot].hash = (uint32_t)hash;
+    }
+    run->depth = depth;
+    return more < 0 ? -1 : charge(run, 1 + (uint32_t)(p - start) / 16, start) ? result : -1;
+}
+
+HG_NOINLINE bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object, uint32_t count,
+                              const uint8_t **twice) {
+    struct unique_slot slots[UNIQUE_SLOTS];
+    uint32_t size = 32, parts = 1;
+    while (size < UNIQUE_SLOTS && size < count * 2) {
+        size *= 2;
+    }
+    if (count > size / 2) {
+        parts = count / (size / 2) + 1;
+    }
+    *twice = NULL;
+    run->verdict = HG_INVALID;
+    for (uint32_t part = 0; part < parts; part++) {
+        const int result = unique_pass(run, p, object, part, parts, slots, size, twice);
+        if (result <= 0) {
+            return false;
+        }
+        if (result == 2) { /* as good as never: the hashes are keyed */
+            parts *= 2;
+            part = UINT32_MAX;
+        }
+    }
+    return true;
+}
+
+hg_ref HG_R(dynamic)(const struct hg_run *run, const struct hg_same *same) {
+    const struct hg_dynamic *entries = hg_at(run->program, run->program->dynamic);
+    hg_ref found = same->a;
+    for (const struct hg_scope *scope = run->scope; scope != NULL; scope = scope->outer) {
+        for (uint32_t i = 0; i < run->program->dynamic_count; i++) {
+            if (entries[i].anchor == same->b && entries[i].resource == scope->resource) {
+                found = entries[i].node; /* the outermost counts, and it comes last */
+            }
+        }
+    }
+    return found;
+}
+
+#include "values_marks.h"
+
+#endif

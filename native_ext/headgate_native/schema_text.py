@@ -1,0 +1,94 @@
+"""A schema as Python objects -> its JSON text, exactly: what JSON cannot say is refused instead of bent.
+
+Not json.dumps: that one has no Decimal, and it turns other names into text without a word.
+"""
+
+import json
+
+from headgate_native.result import SchemaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+DEPTH = 128  # nested containers of a schema; over it: refused (a schema that contains itself ends here, too)
+
+
+def text_of(schema: "Mapping[str, Any] | bool | str | bytes", uri: str = "") -> bytes:
+    """UTF-8 text of a schema given as dict or bool; str and bytes are JSON text already.
+
+    Takes dict, list, tuple, str, bool, None, int, float (by its repr), Decimal and core.number.Dec. Raises SchemaError,
+    with `uri`.
+    """
+    if isinstance(schema, bytes):
+        return schema
+    if isinstance(schema, str):
+        return schema.encode("utf-8", "surrogatepass")  # which is not UTF-8 then, and refused as such
+    if isinstance(schema, bool):
+        return b"true" if schema else b"false"
+    if not isinstance(schema, dict):
+        raise SchemaError("", f"a schema is a dict, a bool or JSON text, not {type(schema).__name__}", uri)
+    parts: list[str] = []
+    _Writer(parts, uri).write(schema, "", 0)
+    return "".join(parts).encode()
+
+
+class _Writer:
+    __slots__ = ("_out", "_uri")
+
+    def __init__(self, out: "list[str]", uri: str) -> None:
+        self._out = out
+        self._uri = uri
+
+    def write(self, value: "Any", pointer: str, depth: int) -> None:
+        out = self._out.append
+        if isinstance(value, str):
+            out(json.dumps(value))
+        elif value is None or isinstance(value, bool):
+            out("null" if value is None else "true" if value else "false")
+        elif isinstance(value, dict | list | tuple):
+            if depth >= DEPTH:
+                raise SchemaError(pointer, "nested too deeply", self._uri)
+            if isinstance(value, dict):
+                self._object(value, pointer, depth)
+            else:
+                out("[")
+                for i, item in enumerate(value):
+                    out("," if i else "")
+                    self.write(item, f"{pointer}/{i}", depth + 1)
+                out("]")
+        else:
+            out(self._number(value, pointer))
+
+    def _object(self, members: "dict[Any, Any]", pointer: str, depth: int) -> None:
+        out = self._out.append
+        out("{")
+        comma = ""
+        for name, value in members.items():
+            if not isinstance(name, str):
+                raise SchemaError(pointer, f"the name {name!r} is not text", self._uri)
+            out(f"{comma}{json.dumps(name)}:")
+            comma = ","
+            self.write(value, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", depth + 1)
+        out("}")
+
+    def _number(self, value: "Any", pointer: str) -> str:
+        try:
+            if isinstance(value, int):
+                return int.__repr__(value)
+            if isinstance(value, float):
+                text = float.__repr__(value)
+            elif type(value).__name__ == "Decimal":  # without the import of decimal, which most programs do without
+                text = str(value)
+            elif hasattr(value, "mantissa") and hasattr(value, "exponent"):  # core.number.Dec, from core.json
+                text = f"{value.mantissa}e{value.exponent}"
+            else:
+                raise SchemaError(pointer, f"JSON has no {type(value).__name__}", self._uri)
+        except ValueError as error:  # an int with more digits than Python writes
+            if isinstance(error, SchemaError):
+                raise
+            raise SchemaError(pointer, "a number with too many digits", self._uri) from None
+        if text.lstrip("-")[:1] not in tuple("0123456789"):  # inf, nan, Infinity, NaN, sNaN
+            raise SchemaError(pointer, "a number must be finite", self._uri)
+        return text

@@ -1,0 +1,165 @@
+"""The native validator against its pure twin: random schemas of both drafts, random documents in both encodings.
+
+HEADGATE_EXAMPLES=5000 looks longer. What only the C types can get wrong is in test_schema_type.py.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headgate.core.schema import Schema as PureSchema
+from headgate.core.schema_result import InvalidDocument as PureInvalidDocument
+from headgate_native import InvalidDocument, Schema
+
+from . import schema_kit as kit
+
+SETTINGS = settings(
+    max_examples=kit.EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+DRAFTS = ["2020-12", "7"]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_random_schemas_and_documents(draft: Any) -> None:
+    @SETTINGS
+    @given(kit.documents(draft), st.lists(kit.json_documents(), min_size=1, max_size=6), st.data())
+    def check(schema: Any, documents: list[bytes], data: Any) -> None:
+        pair = kit.twins(schema, draft=draft)
+        if pair is None:
+            return
+        for document in documents:
+            kit.same(*pair, document)
+        kit.same(*pair, data.draw(kit.mutated(st.sampled_from(documents))))
+
+    check()
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_random_schemas_and_cbor(draft: Any) -> None:
+    @SETTINGS
+    @given(kit.documents(draft), st.lists(kit.cbor_documents(), min_size=1, max_size=6), st.data())
+    def check(schema: Any, documents: list[bytes], data: Any) -> None:
+        pair = kit.twins(schema, draft=draft)
+        if pair is None:
+            return
+        for document in documents:
+            kit.same(*pair, document, "cbor")
+        kit.same(*pair, data.draw(kit.mutated(st.sampled_from(documents))), "cbor")
+
+    check()
+
+
+OPTIONS = [
+    {"duplicates": "last"},
+    {"formats": False},
+    {"formats": ["date", "ipv4"]},
+    {"limits": {"depth": 2, "errors": 3}},
+    {"limits": {"bytes": 20}},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options(options: Any) -> None:
+    @SETTINGS
+    @given(kit.documents("2020-12"), kit.json_documents(), kit.cbor_documents())
+    def check(schema: Any, document: bytes, item: bytes) -> None:
+        pair = kit.twins(schema, **options)
+        if pair is None:
+            return
+        limit = options.get("limits", {}).get("errors", 16)
+        kit.same(*pair, document, limit=limit)
+        kit.same(*pair, item, "cbor", limit=limit)
+
+    check()
+
+
+NATIVE, PURE = Schema(True), PureSchema(True)
+
+
+@SETTINGS
+@given(kit.json_documents() | kit.mutated(kit.json_documents()) | st.binary(max_size=12))
+def test_any_bytes_as_json(document: bytes) -> None:
+    kit.same(NATIVE, PURE, document)
+
+
+@SETTINGS
+@given(kit.cbor_documents() | kit.mutated(kit.cbor_documents()) | st.binary(max_size=12))
+def test_any_bytes_as_cbor(document: bytes) -> None:
+    kit.same(NATIVE, PURE, document, "cbor")
+
+
+def transcoded(schema: Any, method: str, document: bytes, **options: Any) -> Any:
+    try:
+        return getattr(schema, method)(document, **options)
+    except (InvalidDocument, PureInvalidDocument) as error:
+        return kit.told(error.result)
+
+
+@SETTINGS
+@given(kit.json_documents(), st.booleans())
+def test_json_to_cbor_and_back(document: bytes, deterministic: bool) -> None:
+    item = transcoded(NATIVE, "to_cbor", document, deterministic=deterministic)
+    assert item == transcoded(PURE, "to_cbor", document, deterministic=deterministic)
+    if isinstance(item, bytes):
+        assert kit.same(NATIVE, PURE, item, "cbor")
+        text = NATIVE.to_json(item)
+        assert text == PURE.to_json(item)
+        assert NATIVE.to_cbor(text, deterministic=deterministic) == item
+        if not deterministic:
+            assert json.loads(text, parse_int=exact, parse_float=exact) == json.loads(
+                document, parse_int=exact, parse_float=exact
+            )
+
+
+def exact(text: str) -> Any:
+    """Equal for equal numbers, with every digit."""
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    plain = "".join(map(str, digits)).lstrip("0")
+    shorter = plain.rstrip("0")
+    return (sign, shorter, exponent + len(plain) - len(shorter)) if plain else 0
+
+
+@SETTINGS
+@given(kit.cbor_documents() | kit.mutated(kit.cbor_documents()))
+def test_cbor_to_json(item: bytes) -> None:
+    text = transcoded(NATIVE, "to_json", item)
+    assert text == transcoded(PURE, "to_json", item)
+    if isinstance(text, bytes):
+        assert kit.same(NATIVE, PURE, text)
+
+
+@SETTINGS
+@given(kit.documents("2020-12"), kit.cbor_documents(), kit.json_documents())
+def test_transcoding_what_a_schema_allows(schema: Any, item: bytes, document: bytes) -> None:
+    pair = kit.twins(schema)
+    if pair is not None:
+        assert transcoded(pair[0], "to_json", item) == transcoded(pair[1], "to_json", item)
+        assert transcoded(pair[0], "to_cbor", document) == transcoded(pair[1], "to_cbor", document)
+
+
+HARD = [
+    b"", b" ", b"\xef\xbb\xbf{}", b"1e400", b"-0", b"-", b"01", b"1.", b"1e", b'"\\u0000"',
+    b'{"\\u0000": 1, "\\u0000": 2}', b'{"a": 1, "\\u0061": 2}', b'"\\ud800"', b'"\\udc00\\ud800"',
+    b'"\\ud83d\\ude00"', b'"\xed\xa0\x80"', b'"\xc0\x80"', b'"\xf4\x90\x80\x80"', b"[" * 33 + b"]" * 33,
+    b"[" * 32 + b"]" * 32, b"\0", b"{}\0", b"nul", b"nulll", b"NaN", b"[1,]", b'{"a":1,}', b"1 2", b'"a', b'"\\',
+    b"1" * 128, b"1" * 129, b"1e999999999", b"1e1000000000", b"0." + b"0" * 126 + b"1", b'"\x7f"', b'"\t"', b"\xff",
+    b"[1 2]", b'{"a" 1}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", HARD)
+def test_hard_documents(document: bytes) -> None:
+    kit.same(NATIVE, PURE, document)
+    kit.same(*_pair({"type": "number", "multipleOf": 0.01}), document)
+    kit.same(*_pair({"uniqueItems": True, "propertyNames": {"maxLength": 0}}), document)
+
+
+def _pair(schema: Any) -> Any:
+    pair = kit.twins(schema)
+    assert pair is not None
+    return pair
