@@ -8,11 +8,13 @@ import os
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 ABI = "0x030B0000"  # CPython 3.11 and everything after it
 
 compile_args = ["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra"]
 compile_args += ["-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-fstack-protector-strong"]
+compile_args += ["-fno-asynchronous-unwind-tables"]  # nothing here throws; debuggers read .debug_frame
 link_args = ["-Wl,-z,relro,-z,now"]
 if os.environ.get("HEADGATE_WERROR") == "1":
     compile_args.append("-Werror")
@@ -26,8 +28,26 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
     compile_args += ["--coverage", "-O0", "-U_FORTIFY_SOURCE"]
     link_args.append("--coverage")
 
+# Files of the core every message passes through; the others need not be fast, but small.
+HOT = {"format", "format_host", "format_time", "format_uri", "limiter", "number", "pattern", "scan", "siphash"}
+HOT |= {"store", "table", "to_cbor", "to_json", "validate_cbor", "validate_json"}
+
+
+class BuildExt(build_ext):
+    def build_extensions(self) -> None:
+        compile_one = self.compiler._compile
+
+        def compile_sized(obj: str, src: str, ext: str, cc_args: list[str], *flags: list[str]) -> None:
+            cold = Path(src).parent.name == "core" and Path(src).stem not in HOT and not sanitize
+            compile_one(obj, src, ext, cc_args, flags[0] + ["-Os"] * cold, *flags[1:])
+
+        self.compiler._compile = compile_sized
+        super().build_extensions()
+
+
 native = Path("native_ext")
 setup(
+    cmdclass={"build_ext": BuildExt},
     ext_modules=[
         Extension(
             "headgate_native._native",

@@ -139,8 +139,11 @@ def measure(options: argparse.Namespace, found: "dict[str, Any]") -> None:
             corpus.write(folder, workload)
         names = [workload.name for workload in every if not options.workloads or workload.name in options.workloads]
         small = [workload.name for workload in workloads.small() if workload.name in names]
-        say("building the native programs")
-        built, skipped = native.build(native.programs(folder, small))
+        built: list[native.Built] = []
+        skipped: dict[str, str] = {}
+        if options.time or options.memory or options.count:
+            say("building the native programs")
+            built, skipped = native.build(native.programs(folder, small))
         found["machine"], found["packages"] = results.machine(), results.packages()
         if options.time:
             found["time"] = time_part(options, folder, names)

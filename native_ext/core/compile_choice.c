@@ -159,9 +159,9 @@ static bool put_containers(struct hg_compiler *compiler, const struct hg_subsche
     return choice->container_count == 0 || choice->containers != 0;
 }
 
-/* The values from the item `first` on (one: it alone). */
+/* The values from the item `first` on (one: it alone). never: they are only what messages speak of, nothing is chosen. */
 static bool put_choice(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword, uint32_t first,
-                       bool one) {
+                       bool one, bool never) {
     struct hg_choice choice;
     uint32_t count = 0;
     memset(&choice, 0, sizeof choice);
@@ -191,6 +191,12 @@ static bool put_choice(struct hg_compiler *compiler, struct hg_subschema *sub, u
     }
     choice.text_length = compiler->more.size;
     choice.text = choice.text_length == 0 ? 0 : hg_put(compiler, compiler->more.data, choice.text_length, 1);
+    if (never) {
+        choice.literals = 0;
+        choice.types = 0;
+        compiler->work.size = 0;
+        first = 0;
+    }
     if ((choice.text_length != 0 && choice.text == 0) || !put_numbers(compiler, &choice) ||
         !put_strings(compiler, sub, first, one, &choice) || !put_containers(compiler, sub, first, one, &choice)) {
         return false;
@@ -210,17 +216,17 @@ bool hg_compile_choice(struct hg_compiler *compiler, struct hg_subschema *sub) {
         return hg_error(compiler, sub->document, values, "more than %d values", HG_SCHEMA_VALUES);
     }
     if (constant == 0) {
-        return values == 0 || put_choice(compiler, sub, HG_K_ENUM, list->start, false);
+        return values == 0 || put_choice(compiler, sub, HG_K_ENUM, list->start, false, false);
     }
     if (values == 0) {
-        return put_choice(compiler, sub, HG_K_CONST, constant, true);
+        return put_choice(compiler, sub, HG_K_CONST, constant, true, false);
     }
     /* Both: the one value if enum has it, else none. */
     for (uint32_t i = list->start; i != 0; i = sub->tree->items[i].next) {
         if (hg_constant_equal(sub->tree, i, constant)) {
-            return put_choice(compiler, sub, HG_K_CONST, constant, true);
+            return put_choice(compiler, sub, HG_K_CONST, constant, true, false);
         }
     }
     return hg_lint(compiler, sub->document, values, "unsatisfiable: const is not among the values") &&
-           put_choice(compiler, sub, HG_K_ENUM, 0, false);
+           put_choice(compiler, sub, HG_K_CONST, constant, true, true);
 }

@@ -1,3 +1,5 @@
+#define HG_COLD
+
 #include "duplicates.h"
 
 #include <stdlib.h>
@@ -73,11 +75,13 @@ static bool blank(struct cleaner *cleaner, const struct entry *entry) {
 
 /* The entries from `first` on are the members of one object. */
 static bool blank_replaced(struct cleaner *cleaner, uint32_t first) {
-    struct entry *entries = cleaner->entries + first;
     const uint32_t count = cleaner->count - first;
-    if (count > 1) {
-        qsort(entries, count, sizeof *entries, by_hash);
+    if (count < 2) {
+        cleaner->count = first;
+        return true;
     }
+    struct entry *entries = cleaner->entries + first;
+    qsort(entries, count, sizeof *entries, by_hash);
     for (uint32_t i = 0; i + 1 < count; i++) {
         /* equal names are neighbours, in the order of the document, unless two names share a keyed 64-bit hash */
         if (entries[i].hash == entries[i + 1].hash && same_name(cleaner, &entries[i], &entries[i + 1]) &&

@@ -1,4 +1,6 @@
 /* CBOR -> violations. */
+#define HG_COLD
+
 #include "validate.h"
 
 #include "engine_run.h"

@@ -1,4 +1,6 @@
 /* JSON text -> violations. */
+#define HG_COLD
+
 #include "validate.h"
 
 #include "engine_run.h"

@@ -3,7 +3,11 @@
 #define HEADGATE_INLINE_H
 
 #if defined(__GNUC__)
+#if defined(HG_COLD) /* defined by files whose speed nobody waits for: small is better there */
+#define HG_INLINE static inline __attribute__((unused))
+#else
 #define HG_INLINE static inline __attribute__((always_inline))
+#endif
 #define HG_NOINLINE __attribute__((noinline))
 #define HG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HG_UNLIKELY(x) __builtin_expect(!!(x), 0)

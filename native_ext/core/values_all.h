@@ -8,6 +8,32 @@
 #include "siphash.h"
 #include "values.h"
 
+/* The reader's functions for what is rare: called here, not spread over the code. */
+static HG_NOINLINE const uint8_t *v_open(struct hg_run *run, const uint8_t *p, struct hg_iter *iter) {
+    return r_open(run, p, iter);
+}
+
+static HG_NOINLINE int v_first(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    return r_first(run, p, iter, object);
+}
+
+static HG_NOINLINE int v_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
+    return r_next(run, p, iter, object);
+}
+
+static HG_NOINLINE const uint8_t *v_name(struct hg_run *run, const uint8_t *p, struct hg_text *text) {
+    return r_name(run, p, text);
+}
+
+static HG_NOINLINE const uint8_t *v_string(struct hg_run *run, const uint8_t *p, struct hg_text *text) {
+    return r_string(run, p, text, 0);
+}
+
+static HG_NOINLINE const uint8_t *v_number(struct hg_run *run, const uint8_t *p, struct hg_number *number,
+                                           uint8_t *room) {
+    return r_number(run, p, number, room);
+}
+
 #include "values_text.h"
 
 bool HG_R(holds)(struct hg_run *run, hg_ref ref, const uint8_t *p) { return ref == 0 || attempt(run, ref, p) != NULL; }
@@ -69,7 +95,7 @@ static bool twins(struct hg_run *run, const uint8_t *p, const uint8_t *q, bool o
     if (!object) {
         return HG_R(equal)(run, p, run, q);
     }
-    return r_name(run, p, &a) != NULL && r_name(run, q, &b) != NULL && HG_R(text_equal)(&a, &b, 0);
+    return v_name(run, p, &a) != NULL && v_name(run, q, &b) != NULL && HG_R(text_equal)(&a, &b, 0);
 }
 
 /* One pass: 1 all differ, 0 *twice is the second of two, -1 the run has failed, 2 the table is full. */
@@ -81,15 +107,15 @@ static int unique_pass(struct hg_run *run, const uint8_t *start, bool object, ui
     uint32_t used = 0;
     int more, result = 1;
     memset(slots, 0, size * sizeof *slots);
-    if ((p = r_open(run, p, &iter)) == NULL) {
+    if ((p = v_open(run, p, &iter)) == NULL) {
         return -1;
     }
-    for (more = r_first(run, &p, &iter, object); more > 0 && result == 1; more = r_next(run, &p, &iter, object)) {
+    for (more = v_first(run, &p, &iter, object); more > 0 && result == 1; more = v_next(run, &p, &iter, object)) {
         const uint8_t *at = p;
         uint64_t hash;
         if (object) {
             struct hg_text name = {0};
-            if ((p = r_name(run, p, &name)) == NULL) {
+            if ((p = v_name(run, p, &name)) == NULL) {
                 return -1;
             }
             hash = text_hash(&name, 0, run->program->seed);

@@ -17,18 +17,18 @@ static const uint8_t *member(struct hg_run *run, struct hg_run *other, const uin
         }
         if (round == 1) {
             const uint32_t depth = other->depth;
-            at = r_open(other, q, &iter);
+            at = v_open(other, q, &iter);
             if (at == NULL) {
                 return NULL;
             }
             other->depth = depth;
-            more = r_first(other, &at, &iter, true);
+            more = v_first(other, &at, &iter, true);
         } else {
-            more = r_next(other, &at, &iter, true);
+            more = v_next(other, &at, &iter, true);
         }
-        for (; more > 0; more = r_next(other, &at, &iter, true)) {
+        for (; more > 0; more = v_next(other, &at, &iter, true)) {
             struct hg_text found;
-            const uint8_t *value_at = r_name(other, at, &found);
+            const uint8_t *value_at = v_name(other, at, &found);
             if (value_at == NULL || !charge(run, 1, at)) {
                 return NULL;
             }
@@ -51,25 +51,25 @@ static const uint8_t *equal_object(struct hg_run *run, const uint8_t *p, struct 
     const uint8_t *start = *q, *from = NULL, *end;
     uint32_t count = 0, others = 0;
     int more;
-    if ((p = r_open(run, p, &iter)) == NULL) {
+    if ((p = v_open(run, p, &iter)) == NULL) {
         return NULL;
     }
-    for (more = r_first(run, &p, &iter, true); more > 0; more = r_next(run, &p, &iter, true), count++) {
+    for (more = v_first(run, &p, &iter, true); more > 0; more = v_next(run, &p, &iter, true), count++) {
         struct hg_text name;
         const uint8_t *theirs;
-        p = r_name(run, p, &name);
+        p = v_name(run, p, &name);
         if (p == NULL || (theirs = member(run, other, start, &name, &from, &from_iter)) == NULL ||
             (p = equal_value(run, p, other, &theirs)) == NULL) {
             return NULL;
         }
     }
     run->depth++;
-    if ((end = r_open(other, start, &iter)) == NULL || more < 0) {
+    if ((end = v_open(other, start, &iter)) == NULL || more < 0) {
         return NULL;
     }
-    for (more = r_first(other, &end, &iter, true); more > 0; more = r_next(other, &end, &iter, true), others++) {
+    for (more = v_first(other, &end, &iter, true); more > 0; more = v_next(other, &end, &iter, true), others++) {
         struct hg_text name;
-        if ((end = r_name(other, end, &name)) == NULL || (end = HG_R(skip)(other, end)) == NULL) {
+        if ((end = v_name(other, end, &name)) == NULL || (end = HG_R(skip)(other, end)) == NULL) {
             return NULL;
         }
     }
@@ -81,16 +81,16 @@ static const uint8_t *equal_object(struct hg_run *run, const uint8_t *p, struct 
 static const uint8_t *equal_array(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t **q) {
     struct hg_iter iter, other_iter;
     const uint8_t *theirs = *q;
-    if ((p = r_open(run, p, &iter)) == NULL || (theirs = r_open(other, theirs, &other_iter)) == NULL) {
+    if ((p = v_open(run, p, &iter)) == NULL || (theirs = v_open(other, theirs, &other_iter)) == NULL) {
         return NULL;
     }
-    int more = r_first(run, &p, &iter, false), other_more = r_first(other, &theirs, &other_iter, false);
+    int more = v_first(run, &p, &iter, false), other_more = v_first(other, &theirs, &other_iter, false);
     while (more > 0 && other_more > 0) {
         if ((p = equal_value(run, p, other, &theirs)) == NULL) {
             return NULL;
         }
-        more = r_next(run, &p, &iter, false);
-        other_more = r_next(other, &theirs, &other_iter, false);
+        more = v_next(run, &p, &iter, false);
+        other_more = v_next(other, &theirs, &other_iter, false);
     }
     run->depth++;
     other->depth++;
@@ -113,12 +113,12 @@ static const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct h
         *q = r_literal(other, theirs, token);
         return *q == NULL ? NULL : r_literal(run, p, token);
     case HG_T_NUMBER:
-        p = r_number(run, p, &number, run->digits[0]);
-        *q = r_number(other, theirs, &other_number, run->digits[1]);
+        p = v_number(run, p, &number, run->digits[0]);
+        *q = v_number(other, theirs, &other_number, run->digits[1]);
         return p != NULL && *q != NULL && hg_number_compare(&number, &other_number) == 0 ? p : NULL;
     case HG_T_STRING:
-        p = r_string(run, p, &text, 0);
-        *q = r_string(other, theirs, &other_text, 0);
+        p = v_string(run, p, &text);
+        *q = v_string(other, theirs, &other_text);
         return p != NULL && *q != NULL && HG_R(text_equal)(&text, &other_text, 0) ? p : NULL;
     case HG_T_OBJECT:
         *q = theirs;
@@ -152,21 +152,21 @@ static uint64_t hash_value(struct hg_run *run, const uint8_t *p, const uint8_t *
     int more;
     switch (token) {
     case HG_T_NUMBER:
-        *after = r_number(run, p, &number, run->digits[0]);
+        *after = v_number(run, p, &number, run->digits[0]);
         return *after == NULL ? 0 : chain(seed, token, hg_number_hash(&number, seed));
     case HG_T_STRING:
-        *after = r_string(run, p, &text, 0);
+        *after = v_string(run, p, &text);
         return *after == NULL ? 0 : chain(seed, token, text_hash(&text, 0, seed));
     case HG_T_OBJECT:
     case HG_T_ARRAY:
-        if ((p = r_open(run, p, &iter)) == NULL) {
+        if ((p = v_open(run, p, &iter)) == NULL) {
             break;
         }
-        for (more = r_first(run, &p, &iter, token == HG_T_OBJECT); more > 0;
-             more = r_next(run, &p, &iter, token == HG_T_OBJECT)) {
+        for (more = v_first(run, &p, &iter, token == HG_T_OBJECT); more > 0;
+             more = v_next(run, &p, &iter, token == HG_T_OBJECT)) {
             uint64_t name_hash = 0;
             if (token == HG_T_OBJECT) {
-                if ((p = r_name(run, p, &text)) == NULL) {
+                if ((p = v_name(run, p, &text)) == NULL) {
                     break;
                 }
                 name_hash = text_hash(&text, 0, seed);

@@ -44,14 +44,14 @@ static bool mark_own(struct hg_run *run, const struct hg_node *node, const uint8
     if (items != NULL && items->has_rest == 0 && items->has_contains == 0 && items->prefix_count == 0) {
         return true;
     }
-    if ((p = r_open(run, p, &iter)) == NULL) {
+    if ((p = v_open(run, p, &iter)) == NULL) {
         return false;
     }
-    for (more = r_first(run, &p, &iter, object); more > 0; more = r_next(run, &p, &iter, object), index++) {
+    for (more = v_first(run, &p, &iter, object); more > 0; more = v_next(run, &p, &iter, object), index++) {
         const uint8_t *item;
         if (members != NULL) {
             struct hg_text name;
-            if ((p = r_name(run, p, &name)) == NULL) {
+            if ((p = v_name(run, p, &name)) == NULL) {
                 return false;
             }
             item = p;
@@ -92,12 +92,12 @@ static bool mark_dependents(struct hg_run *run, const struct hg_node *node, cons
         if (dependent[i].required != 0) {
             continue;
         }
-        if ((p = r_open(run, p, &iter)) == NULL) {
+        if ((p = v_open(run, p, &iter)) == NULL) {
             return false;
         }
-        for (more = r_first(run, &p, &iter, true); more > 0 && !there; more = r_next(run, &p, &iter, true)) {
+        for (more = v_first(run, &p, &iter, true); more > 0 && !there; more = v_next(run, &p, &iter, true)) {
             struct hg_text name;
-            if ((p = r_name(run, p, &name)) == NULL || (p = HG_R(skip)(run, p)) == NULL) {
+            if ((p = v_name(run, p, &name)) == NULL || (p = HG_R(skip)(run, p)) == NULL) {
                 return false;
             }
             there = HG_R(text_find)(run->program, &rules->names, &name, 0) == dependent[i].property;

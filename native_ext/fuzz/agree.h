@@ -145,7 +145,7 @@ static inline void agree_json(const struct hg_program *program, const uint8_t *b
     const enum hg_verdict verdict = check_json(program, data, length, &fault);
     uint8_t *cbor = cbor_of(program, data, length, &again, &other, &written);
     CHECK_SAME(verdict, &fault, again, &other);
-    CHECK(verdict == HG_VALID || again != verdict || (fault.reason == other.reason && fault.offset == other.offset));
+    CHECK(verdict != HG_MALFORMED || again != verdict || (fault.reason == other.reason && fault.offset == other.offset));
     if (cbor == NULL) { /* what it would be if the schema did not mind */
         cbor = cbor_of(&any, data, length, &again, &other, &written);
         CHECK(again == HG_VALID || verdict != HG_VALID);
@@ -197,7 +197,8 @@ static inline void agree_cbor(const struct hg_program *program, const uint8_t *b
             CHECK(again == HG_MALFORMED && (other.reason == HG_CBOR_NO_JSON || other.reason == HG_OUT_OF_STEPS));
         } else {
             CHECK_SAME(verdict, &fault, again, &other);
-            CHECK(again != verdict || (fault.reason == other.reason && fault.offset == other.offset));
+            CHECK(verdict != HG_MALFORMED || again != verdict ||
+                  (fault.reason == other.reason && fault.offset == other.offset));
         }
     } else {
         CHECK_SAME(verdict, &fault, again, &other);

@@ -185,7 +185,7 @@ static void test_choices(void) {
     end(&run);
     node = compiled(&run, "{\"const\":1,\"enum\":[2]}");
     choice = hg_at(run.program, node->choice);
-    CHECK(choice->keyword == HG_K_ENUM && choice->number_count == 0 && choice->types == 0);
+    CHECK(choice->keyword == HG_K_CONST && choice->number_count == 0 && choice->types == 0);
     CHECK(strcmp(run.findings, "L /enum: unsatisfiable: const is not among the values\n") == 0);
     end(&run);
 }
