@@ -29,6 +29,9 @@ static const uint8_t *same(struct hg_run *run, const struct hg_node *node, const
 static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #endif
 static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#if HG_EXPLAINS
+static unsigned type_of(struct hg_run *run, const uint8_t *p);
+#endif
 
 /* The value at p under the schema `ref`. */
 static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
@@ -302,6 +305,11 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
         break;
     case HG_T_NUMBER:
         after = number(run, node, p);
+#if HG_EXPLAINS
+        if (after != NULL && (node->types & type_of(run, p)) == 0) {
+            return after; /* as above */
+        }
+#endif
         break;
     case HG_T_OBJECT:
         after = object(run, node, p);

@@ -303,6 +303,8 @@ def same(native: Schema, pure: PureSchema, data: bytes, encoding: str = "json", 
     mine, other = native.validate(data, encoding), pure.validate(data, encoding)  # type: ignore[arg-type]
     assert mine.valid == other.valid == bool(mine) == bool(other) == verdict
     assert mine.malformed == other.malformed
+    if encoding == "cbor" and mine.malformed and "duplicate name" in other.errors[0].message:
+        return verdict  # where two things are wrong with a map, the twins may name either
     if len(other.errors) < limit:
         assert told(mine) == told(other)
     else:

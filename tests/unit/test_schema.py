@@ -205,7 +205,7 @@ REFUSED = [
     ('{"type":"interger"}', "/type", 'did you mean "integer"'),
     ('{"type":[]}', "/type", "at least one type"),
     ('{"type":["string","string"]}', "/type/1", "twice"),
-    ('{"type":5}', "/type/0", "must be a string"),
+    ('{"type":5}', "/type", "must be a list of names"),
     ('{"allOf":{}}', "/allOf", "at least one schema"),
     ('{"anyOf":[]}', "/anyOf", "at least one schema"),
     ('{"oneOf":[{},5]}', "/oneOf/1", "object or a boolean"),

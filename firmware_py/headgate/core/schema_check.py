@@ -106,6 +106,7 @@ def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PL
     if run.left < 0:
         raise Exhausted
     kind = _KINDS.get(type(v), 0)
+    given = v  # to other nodes, bytes are not the text that they stand for here
     if kind == 0:
         kind, v = classify(node, v)
     if node.types != ANY and not node.types & kind:
@@ -170,24 +171,24 @@ def holds(node: Node, v: "Any", run: Run) -> bool:  # noqa: PLR0911, PLR0912, PL
                 if found < least or found > most >= 0:
                     return False
     for sub in node.every:
-        if not holds(sub, v, run):
+        if not holds(sub, given, run):
             return False
     for keyword, argument in node.branches:
         if keyword == "if":
             condition, then, otherwise = argument
-            sub = then if holds(condition, v, run) else otherwise
-            if sub is not None and not holds(sub, v, run):
+            sub = then if holds(condition, given, run) else otherwise
+            if sub is not None and not holds(sub, given, run):
                 return False
         elif keyword == "not":
-            if holds(argument, v, run):
+            if holds(argument, given, run):
                 return False
         elif keyword == "":
-            if not argument.holds(v, run):
+            if not argument.holds(given, run):
                 return False
         else:
             found = 0
             for sub in argument:
-                found += holds(sub, v, run)
+                found += holds(sub, given, run)
                 if found and (keyword == "anyOf" or found > 1):
                     break
             if found == 0 or (found > 1 and keyword == "oneOf"):

@@ -431,11 +431,11 @@ def _names(value: object, at: str) -> "list[str]":
 
 
 def _types(value: object, at: str) -> int:
-    names = value if isinstance(value, list) else [value]
+    names = _names([value] if isinstance(value, str) else value, at)
     if not names:
         raise SchemaError(at, "must name at least one type")
     types = 0
-    for name in _names(names, at):
+    for name in names:
         if name not in TYPES:
             from headgate.core.schema_annotations import unknown_type  # noqa: PLC0415
 

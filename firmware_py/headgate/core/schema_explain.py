@@ -44,6 +44,8 @@ def show(value: "Any") -> str:
     if isinstance(value, str):
         return dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...").decode()
     try:
+        if hasattr(value, "text"):  # cbor.Bytes: a text only where the schema says so, and then it comes as one
+            raise ValueError("bytes")
         text = dumps(value).decode()
     except ValueError:
         return "a value that JSON does not have"
@@ -79,6 +81,7 @@ class Explainer:
         self.run.left -= 1
         if self.run.left < 0:
             raise Exhausted
+        given = v
         kind, v = classify(node, v)
         if node.types != ANY and not node.types & kind:
             if node.types == 0:
@@ -112,12 +115,12 @@ class Explainer:
                     (node.pointer if via is None else via[0] + node.pointer[via[1] :]) + "/" + node.refs[i],
                     len(sub.pointer),
                 )
-            self.explain(sub, v, at, below)
+            self.explain(sub, given, at, below)
         for keyword, argument in node.branches:
             if keyword:
-                self._branch(node, keyword, argument, v, at, via)
+                self._branch(node, keyword, argument, given, at, via)
             else:
-                argument.explain(self, node, v, at, via)
+                argument.explain(self, node, given, at, via)
 
     def _failed(self, node: Node, keyword: str, argument: "Any", v: "Any", at: "Path", via: "Via") -> None:
         """Adds the violation of one keyword; a name that is missing is a violation of its own."""
@@ -175,7 +178,7 @@ class Explainer:
             found += holds(contains, item, self.run)
         if found < least:
             self.add(contains, at, via, "", f"{found} items match, there must be {least}")
-        elif found > most >= 0:
+        if found > most >= 0:
             self.add(node, at, via, "/maxContains", f"{found} items match, there may be {most}")
 
     def _branch(self, node: Node, keyword: str, argument: "Any", v: "Any", at: "Path", via: "Via") -> None:

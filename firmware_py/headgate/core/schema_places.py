@@ -199,7 +199,8 @@ class Library:
             if isinstance(schema, dict):
                 try:
                     resource = self._identify(schema, pointer, resource)
-                    todo += [(sub, pointer + at, resource) for sub, at in _subschemas(schema, resource.dialect)]
+                    found = [(sub, pointer + at, resource) for sub, at in _subschemas(schema, resource.dialect)]
+                    todo += reversed(found)  # in the order of the document: of equal $id, the first one counts
                 except SchemaError as error:
                     raise SchemaError(error.pointer, error.reason, error.uri or name) from None
         return top
@@ -223,6 +224,8 @@ class Library:
             base = join(resource.base, own)
             if pointer == "":
                 resource.base = base
+                if resource.uri:
+                    resource.uri = base
             else:
                 resource = self._new(resource.document, pointer, schema, resource.uri, base)
                 self.embedded[f"{resource.document}:{pointer}"] = resource
