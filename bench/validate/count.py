@@ -11,8 +11,7 @@ VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out
 STILL = ("setarch", "-R")  # no address randomisation
 NATIVE_ROUNDS = (4, 24)
 BYTES = 4_000_000  # of documents to decide for one figure of a Python peer; slow ones get less
-# Runs of an interpreter differ by some 100,000 instructions whatever it runs: hundreds of rounds make that nothing.
-FEWEST, MOST = 2, 600
+FEWEST, MOST = 2, 200  # rounds
 
 
 class CannotCount(Exception):

@@ -20,6 +20,10 @@ static const uint8_t *array(struct hg_run *run, const struct hg_node *node, cons
     uint32_t count = 0, contained = 0;
     struct hg_iter iter;
     int more;
+    if (!HG_EMITS && !HG_EXPLAINS && run->only == p && rules->rest == 0 && rules->prefix_count == 0 &&
+        rules->has_contains == 0 && rules->unique == 0 && rules->min == 0 && rules->max == UINT32_MAX) {
+        return p + 1; /* nothing to ask of the items, and where it ends is of no interest */
+    }
     if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
         return NULL;
     }

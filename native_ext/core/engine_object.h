@@ -157,6 +157,14 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
     uint64_t other_kinds = 0;
     struct hg_iter iter;
     int more;
+    /* when all that the schema names was seen, nothing else matters to the question whether the object is valid */
+    const bool only = !HG_EMITS && !HG_EXPLAINS && run->only == p && rules->rest == 0 && rules->pattern_count == 0 &&
+                      rules->names_node == 0 && rules->min == 0 && rules->max == UINT32_MAX;
+    const bool special = only || rules->names_node != 0;
+    uint32_t awaited = rules->names.count;
+    if (only && awaited == 0) {
+        return p + 1;
+    }
     for (uint32_t w = 0; w < rules->words; w++) {
         seen[w] = 0;
     }
@@ -197,6 +205,8 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
             }
             seen[index / 64] |= bit;
             hint = index + 1;
+        } else if (run->again) {
+            other_count = 0; /* names given twice were found the first time */
         } else if (other_count < HG_OTHERS) {
             if (HG_UNLIKELY(among(others, other_count, &other_kinds, &name)) && !r_last_counts(run)) {
                 return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
@@ -205,18 +215,6 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
         } else {
             other_count = HG_OTHERS + 1;
         }
-        if (HG_UNLIKELY(rules->names_node != 0) && !HG_R(holds)(run, rules->names_node, name_at)) {
-            if (run->verdict == HG_MALFORMED) {
-                return NULL;
-            }
-            if (HG_EXPLAINS) {
-                x_leave(run, outer); /* the instance is the object */
-            }
-            VIOLATED(HG_K_PROPERTY_NAMES, start, 0, &name);
-            if (HG_EXPLAINS) {
-                outer = x_name(run, &name);
-            }
-        }
         p = index != UINT32_MAX ? known_member(run, node, property, after)
                                 : other_member(run, node, rules, &name, after);
         if (HG_EXPLAINS) {
@@ -224,6 +222,17 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
         }
         if (HG_UNLIKELY(p == NULL)) {
             return NULL;
+        }
+        if (HG_UNLIKELY(special)) {
+            if (rules->names_node != 0 && !HG_R(holds)(run, rules->names_node, name_at)) {
+                if (run->verdict == HG_MALFORMED) {
+                    return NULL;
+                }
+                VIOLATED(HG_K_PROPERTY_NAMES, start, 0, &name);
+            }
+            if (only && index != UINT32_MAX && --awaited == 0) {
+                break;
+            }
         }
     }
     if (HG_UNLIKELY(more < 0)) {

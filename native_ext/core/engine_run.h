@@ -38,6 +38,8 @@ struct hg_run {
     uint32_t depth;               /* containers that may still be opened */
     uint32_t frames;              /* calls that may still be nested: bounds the C stack, whatever the schema */
     uint32_t steps;               /* left of the work limit, in units of one subschema applied again to up to 16 bytes */
+    bool again;                   /* the value was read before: its syntax and its names are good */
+    const uint8_t *only;          /* what is asked of the value here is only whether it is valid, not where it ends; or NULL */
     enum hg_verdict verdict;      /* why the last call failed: HG_INVALID or HG_MALFORMED */
     enum hg_reason reason;        /* of HG_MALFORMED */
     const uint8_t *at;            /* where it failed */
@@ -80,7 +82,7 @@ HG_INLINE const uint8_t *hg_malformed(struct hg_run *run, enum hg_reason reason,
     return NULL;
 }
 
-#define HG_FRAMES 1024 /* calls of the engine on the stack, about 300 bytes each */
+#define HG_FRAMES 1024 /* calls of the engine on the stack, at most 530 bytes each (tests/c/test_stack.c) */
 
 /* -> the first byte to read, or NULL: the document is too large. */
 HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope, const struct hg_program *program,
@@ -98,6 +100,8 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->frames = HG_FRAMES;
     /* each byte may be read again often, and a small document may be asked many questions */
     run->steps = length > (UINT32_MAX - program->max_steps) / 16 ? UINT32_MAX : program->max_steps + 16 * length;
+    run->again = false;
+    run->only = NULL;
     run->reason = HG_NO_FAULT;
     return HG_LIKELY(length <= program->max_bytes) ? data : hg_malformed(run, HG_TOO_LARGE, data);
 }

@@ -9,11 +9,13 @@
 #define HG_INLINE static inline __attribute__((always_inline))
 #endif
 #define HG_NOINLINE __attribute__((noinline))
+#define HG_UNUSED __attribute__((unused)) /* by some of the files that include it */
 #define HG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #else
 #define HG_INLINE static inline
 #define HG_NOINLINE
+#define HG_UNUSED
 #define HG_LIKELY(x) (x)
 #define HG_UNLIKELY(x) (x)
 #endif

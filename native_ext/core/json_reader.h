@@ -183,6 +183,51 @@ HG_INLINE bool r_last_counts(const struct hg_run *run) {
 /* Before the first value (CBOR: what depends on the start of the document). */
 HG_INLINE void r_start(struct hg_run *run) { (void)run; }
 
+#define HG_CAN_PASS
+
+/* p: after the opening quote of a string that was read before -> after the closing one. */
+HG_INLINE const uint8_t *r_pass_string(struct hg_run *run, const uint8_t *p) {
+    const uint8_t *start = p, *quote;
+    while ((quote = memchr(p, '"', (size_t)(run->end - p))) != NULL) {
+        const uint8_t *back = quote;
+        while (back > start && back[-1] == '\\') {
+            back--;
+        }
+        p = quote + 1;
+        if ((quote - back) % 2 == 0) {
+            return p;
+        }
+    }
+    return r_fault(run, HG_UNEXPECTED_END, run->end);
+}
+
+/* Over a value that was read before: only quotes and brackets need a look. */
+static HG_UNUSED const uint8_t *r_pass(struct hg_run *run, const uint8_t *p) {
+    uint32_t depth = 0;
+    if (*p == '"') {
+        return r_pass_string(run, p + 1);
+    }
+    if ((*p | 0x20) != '{') { /* a number or a word: up to the comma, bracket or white space behind it */
+        while (*p > ' ' && *p != ',' && (*p | 0x20) != '}') {
+            p++;
+        }
+        return p;
+    }
+    while (p < run->end) {
+        const unsigned c = *p++;
+        if (c == '"') {
+            if ((p = r_pass_string(run, p)) == NULL) {
+                return NULL;
+            }
+        } else if ((c | 0x20) == '{') { /* [ and { differ in that bit only, and so do ] and } */
+            depth++;
+        } else if ((c | 0x20) == '}' && --depth == 0) {
+            return p;
+        }
+    }
+    return r_fault(run, HG_UNEXPECTED_END, run->end);
+}
+
 /* Whether the whole document was read: what may follow its value. */
 HG_INLINE const uint8_t *r_end(struct hg_run *run, const uint8_t *p) {
     p = r_white(run, p);

@@ -36,9 +36,30 @@ static HG_NOINLINE const uint8_t *v_number(struct hg_run *run, const uint8_t *p,
 
 #include "values_text.h"
 
-bool HG_R(holds)(struct hg_run *run, hg_ref ref, const uint8_t *p) { return ref == 0 || attempt(run, ref, p) != NULL; }
+bool HG_R(holds)(struct hg_run *run, hg_ref ref, const uint8_t *p) {
+    if (ref == 0) {
+        return true;
+    }
+    const bool again = run->again;
+    const uint8_t *only = run->only;
+    run->again = true;
+    run->only = p;
+    const bool good = attempt(run, ref, p) != NULL;
+    run->again = again;
+    run->only = only;
+    return good;
+}
 
 const uint8_t *HG_R(skip)(struct hg_run *run, const uint8_t *p) { return value(run, 0, p); }
+
+/* Over a value that was read before. */
+static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
+    const bool again = run->again;
+    run->again = true;
+    p = value(run, 0, p);
+    run->again = again;
+    return p;
+}
 
 #include "values_equal.h"
 
@@ -70,6 +91,8 @@ bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, enum hg
         constant.depth = HG_DOCUMENT_DEPTH;
         constant.frames = HG_FRAMES;
         constant.steps = UINT32_MAX;
+        constant.again = true;
+        constant.only = NULL;
         if (HG_R(equal)(run, p, &constant, start)) {
             return true;
         }
@@ -119,7 +142,7 @@ static int unique_pass(struct hg_run *run, const uint8_t *start, bool object, ui
                 return -1;
             }
             hash = text_hash(&name, 0, run->program->seed);
-            p = HG_R(skip)(run, p);
+            p = v_skip(run, p);
         } else {
             hash = hash_value(run, p, &p);
         }

@@ -33,11 +33,11 @@ static const uint8_t *member(struct hg_run *run, struct hg_run *other, const uin
                 return NULL;
             }
             if (HG_R(text_equal)(name, &found, 0)) {
-                *from = HG_R(skip)(other, value_at);
+                *from = v_skip(other, value_at);
                 *iter_from = iter;
                 return value_at;
             }
-            at = HG_R(skip)(other, value_at);
+            at = v_skip(other, value_at);
             if (at == NULL || round == 0) {
                 break;
             }
@@ -69,7 +69,7 @@ static const uint8_t *equal_object(struct hg_run *run, const uint8_t *p, struct 
     }
     for (more = v_first(other, &end, &iter, true); more > 0; more = v_next(other, &end, &iter, true), others++) {
         struct hg_text name;
-        if ((end = v_name(other, end, &name)) == NULL || (end = HG_R(skip)(other, end)) == NULL) {
+        if ((end = v_name(other, end, &name)) == NULL || (end = v_skip(other, end)) == NULL) {
             return NULL;
         }
     }
@@ -184,7 +184,7 @@ static uint64_t hash_value(struct hg_run *run, const uint8_t *p, const uint8_t *
         *after = p;
         return chain(seed, token, hash);
     default:
-        *after = HG_R(skip)(run, p);
+        *after = v_skip(run, p);
         return token;
     }
     *after = NULL;

@@ -70,7 +70,7 @@ static bool mark_own(struct hg_run *run, const struct hg_node *node, const uint8
                 }
             }
         }
-        if ((p = HG_R(skip)(run, item)) == NULL) {
+        if ((p = v_skip(run, item)) == NULL) {
             return false;
         }
     }
@@ -97,7 +97,7 @@ static bool mark_dependents(struct hg_run *run, const struct hg_node *node, cons
         }
         for (more = v_first(run, &p, &iter, true); more > 0 && !there; more = v_next(run, &p, &iter, true)) {
             struct hg_text name;
-            if ((p = v_name(run, p, &name)) == NULL || (p = HG_R(skip)(run, p)) == NULL) {
+            if ((p = v_name(run, p, &name)) == NULL || (p = v_skip(run, p)) == NULL) {
                 return false;
             }
             there = HG_R(text_find)(run->program, &rules->names, &name, 0) == dependent[i].property;

@@ -138,7 +138,7 @@ static bool collect(void *context, const struct hg_violation *violation) {
 
 static PyObject *explained_once(bool malformed, const char *words, uint32_t offset, uint32_t line) {
     char message[128];
-    PyOS_snprintf(message, sizeof message, "%s at byte %lu", words, (unsigned long)offset);
+    PyOS_snprintf(message, sizeof message, malformed ? "%s at byte %lu" : "%s", words, (unsigned long)offset);
     return Py_BuildValue("(O[(sssssII)])", malformed ? Py_True : Py_False, "", "", message, "", "", (unsigned)offset,
                          (unsigned)line);
 }
@@ -150,6 +150,9 @@ PyObject *hg_explained_words(enum hg_encoding_of encoding, const char *words, ui
 PyObject *hg_explained_fault(enum hg_encoding_of encoding, const uint8_t *data, bool malformed,
                              const struct hg_fault *fault) {
     struct collector to = {.data = encoding == HG_JSON ? data : NULL, .line = 1};
+    if (fault->reason == HG_OUT_OF_STEPS) { /* nothing is wrong with its syntax; it is about the document as a whole */
+        return explained_once(false, hg_fault_text(fault->reason), 0, line_of(&to, 0));
+    }
     return explained_once(malformed, hg_fault_text(fault->reason), fault->offset, line_of(&to, fault->offset));
 }
 

@@ -54,7 +54,11 @@ static bool read(const uint8_t *text, size_t length, struct hg_number *number) {
         CHECK(reason != HG_NO_FAULT && at >= text && at <= text + length);
         CHECK(!good || reason == HG_NUMBER_TOO_LONG || reason == HG_EXPONENT_RANGE);
     } else {
-        CHECK(good && after == text + length && length <= HG_JSON_NUMBER);
+        unsigned digits = 0;
+        for (const uint8_t *p = text; p < after && *p != 'e' && *p != 'E'; p++) {
+            digits += *p >= '0' && *p <= '9';
+        }
+        CHECK(good && after == text + length && digits <= HG_JSON_NUMBER);
     }
     return after != NULL;
 }

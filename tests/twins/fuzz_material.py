@@ -1,4 +1,4 @@
-"""What fuzz_differential.py judges: schemas of the official suite and random ones, and documents near what they ask for.
+"""What fuzz_differential.py judges: schemas of the official suite and random ones, and documents near them.
 
 A schema and a document are Python values in which each number is a `Number`: text as it is to be written. All is drawn
 from one random.Random, so a seed names a run.
@@ -21,10 +21,33 @@ class Number(str):
 
 NUMBERS = [
     Number(text)
-    for text in (
-        "0 -0 1 1.0 10e-1 2 3 -1 1.5 0.1 0.30 600.03 1e2 100 -1e-3 4.5e0 9007199254740993 9223372036854775808 1e30 "
-        "18446744073709551615 18446744073709551616 -9223372036854775809 123456789012345678901234567890.5 3.4e38 1e400"
-    ).split()
+    for text in [
+        "0",
+        "-0",
+        "1",
+        "1.0",
+        "10e-1",
+        "2",
+        "3",
+        "-1",
+        "1.5",
+        "0.1",
+        "0.30",
+        "600.03",
+        "1e2",
+        "100",
+        "-1e-3",
+        "4.5e0",
+        "9007199254740993",
+        "9223372036854775808",
+        "1e30",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "123456789012345678901234567890.5",
+        "3.4e38",
+        "1e400",
+    ]
 ]
 NAMES = ["a", "b", "ab", "foo", "bar", "é", "a/b", "~", "", "\0", "\U0001f600"]
 TEXTS = [
@@ -79,7 +102,7 @@ class Material:
             schema = {**schema, definitions: {name: self.random_schema(draft, 2) for name in "ab"}}
         return draft, schema, [self.value(3) for _ in range(4)]
 
-    # --- values ---------------------------------------------------------------------------------------------------------
+    # --- values -----------------------------------------------------------------------------------------------------
 
     def value(self, depth: int) -> Any:
         rng = self.rng
@@ -134,7 +157,11 @@ class Material:
         out = bytearray(data)
         for _ in range(rng.randrange(1, 4)):
             at = rng.randrange(len(out) + 1)
-            byte = rng.choice(b'{}[]",:\\ue0-+.1\x00\x1f\x80\xc3\xed\xff\n tfn') if rng.randrange(2) else rng.randrange(256)
+            byte = (
+                rng.choice(b'{}[]",:\\ue0-+.1\x00\x1f\x80\xc3\xed\xff\n tfn')
+                if rng.randrange(2)
+                else rng.randrange(256)
+            )
             how = rng.randrange(9)
             if how < 3:
                 out[at : at + 1] = bytes([byte])
@@ -164,7 +191,7 @@ class Material:
             return text
         return json.dumps(value) + white
 
-    # --- schemas --------------------------------------------------------------------------------------------------------
+    # --- schemas ----------------------------------------------------------------------------------------------------
 
     def random_schema(self, draft: str, depth: int) -> Any:
         rng = self.rng
@@ -209,11 +236,13 @@ class Material:
 
 
 _COUNTS = [Number(count) for count in range(5)]
-_BOUNDS = [Number(text) for text in "0 1 1.5 -1 2 3 10 9007199254740993 9223372036854775808 1e30".split()]
+_BOUNDS = [
+    Number(text) for text in ["0", "1", "1.5", "-1", "2", "3", "10", "9007199254740993", "9223372036854775808", "1e30"]
+]
 SIMPLE: dict[str, Any] = {
     "type": [*TYPES, ["integer", "string"], ["number", "null", "array"], ["object", "boolean"]],
     "enum": "values", "const": "value", "minimum": _BOUNDS, "maximum": _BOUNDS, "exclusiveMinimum": _BOUNDS,
-    "exclusiveMaximum": _BOUNDS, "multipleOf": [Number(text) for text in "1 2 0.01 0.3 1.5 7 100".split()],
+    "exclusiveMaximum": _BOUNDS, "multipleOf": [Number(text) for text in ["1", "2", "0.01", "0.3", "1.5", "7", "100"]],
     "minLength": _COUNTS, "maxLength": _COUNTS, "pattern": PATTERNS, "format": FORMATS, "minItems": _COUNTS,
     "maxItems": _COUNTS, "uniqueItems": [True, False], "minProperties": _COUNTS, "maxProperties": _COUNTS,
     "required": "names",

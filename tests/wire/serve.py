@@ -19,11 +19,16 @@ if not CPYTHON:  # as headgate.micro.main does: many small steps keep a small he
     limits.RECORDS_IN_FLIGHT = 16
     gc.threshold(4096)
 
-from headgate._accel import Limiter, Store  # noqa: E402
+from headgate._accel import Limiter  # noqa: E402
 from headgate.core import json  # noqa: E402
 from headgate.tasks.gateway import Gateway  # noqa: E402
 from headgate.tasks.plan import build  # noqa: E402
 from headgate.tasks.sink import MemorySink  # noqa: E402
+
+if CPYTHON:
+    from headgate._accel import Store
+else:
+    from headgate.core.store import Store
 
 HOST = "127.0.0.1"
 

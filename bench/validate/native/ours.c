@@ -1,5 +1,5 @@
-/* Headgate's core without Python. -DMODE: 0 JSON -> verdict, 1 CBOR -> verdict, 2 JSON -> verdict and CBOR. The report has the size
- * of the compiled schema and the calls of the allocator that were made while documents were decided. */
+/* Headgate's core without Python. -DMODE: 0 JSON -> verdict, 1 CBOR -> verdict, 2 JSON -> verdict and CBOR. The report
+ * has the size of the compiled schema and the calls of the allocator that were made while documents were decided. */
 #include "core/compile.h"
 #include "core/validate.h"
 #include "driver.h"
@@ -30,8 +30,11 @@ static void say(void *context, enum hg_severity severity, const char *uri, const
 
 static int prepare(const struct document *schema, size_t largest) {
     static const struct hg_alloc memory = {counted, give_back, NULL};
-    struct hg_compile_options options = {
-        .draft = HG_DRAFT_2020, .formats = UINT32_MAX, .unknown_keywords = true, .max_steps = UINT32_MAX, .finding = say};
+    struct hg_compile_options options = {.draft = HG_DRAFT_2020,
+                                         .formats = UINT32_MAX,
+                                         .unknown_keywords = true,
+                                         .max_steps = UINT32_MAX,
+                                         .finding = say};
     if (hg_compile(&memory, (const uint8_t *)schema->data, (uint32_t)schema->size, &options, &program) != HG_OK) {
         return -1;
     }

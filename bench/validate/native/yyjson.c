@@ -1,4 +1,4 @@
-/* yyjson, DOM read without a schema. -DPOOL=1: its memory comes from one buffer that is used again (its fastest way). */
+/* yyjson, DOM read without a schema. -DPOOL=1: its memory is one buffer that is used again (its fastest way). */
 #include "yyjson.h"
 
 #include "driver.h"

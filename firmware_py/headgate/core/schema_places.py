@@ -210,7 +210,7 @@ class Library:
         self.resources.append(resource)
         return resource
 
-    def _identify(self, schema: "dict[str, Any]", pointer: str, resource: Resource) -> Resource:
+    def _identify(self, schema: "dict[str, Any]", pointer: str, resource: Resource) -> Resource:  # noqa: PLR0912 (each keyword has its rule)
         """Takes note of the identifiers of a schema within `resource`. -> the resource it is in, or is."""
         for keyword in ("$id", "$schema", "$anchor", "$dynamicAnchor"):
             if not isinstance(schema.get(keyword, ""), str):

@@ -8,7 +8,6 @@ import stat
 from pathlib import Path
 
 from headgate import limits
-from headgate._accel import Schema, SchemaError
 from headgate.core import json
 from headgate.errors import CommandError
 from headgate.linux.config_plan import issuer_keys
@@ -225,6 +224,8 @@ def _schema(config: Config, stream: Stream, file: Path, report: Report) -> None:
         report.in_file(file, "", f"line {line}, byte {error.offset}: not JSON: {error.reason}")
         report.refused.add(path)
         return
+    from headgate._accel import Schema, SchemaError
+
     try:
         Schema(data, unknown="refuse")
     except SchemaError as error:

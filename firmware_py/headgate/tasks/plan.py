@@ -49,12 +49,13 @@ The document (every value is JSON; integers only; a key not listed is refused; *
 """
 
 from headgate import limits
-from headgate._accel import Schema, SchemaError
 from headgate.core import base64url, jwt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from headgate._accel import Schema
 
 VERSION = 1
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -255,6 +256,8 @@ def _stream(name: str, value: object, where: str, can_fsync: bool) -> StreamPlan
     reader = _Reader(value, where)
     stream = StreamPlan()
     stream.name = name
+    from headgate._accel import Schema, SchemaError  # noqa: PLC0415 - here, where a missing native core is a failure
+
     document = reader.get("schema")
     if document is None:
         document = True  # any well-formed message
