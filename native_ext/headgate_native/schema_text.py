@@ -3,8 +3,6 @@
 Not json.dumps: that one has no Decimal, and it turns other names into text without a word.
 """
 
-import json
-
 from headgate_native.result import SchemaError
 
 TYPE_CHECKING = False
@@ -35,16 +33,19 @@ def text_of(schema: "Mapping[str, Any] | bool | str | bytes", uri: str = "") -> 
 
 
 class _Writer:
-    __slots__ = ("_out", "_uri")
+    __slots__ = ("_out", "_quoted", "_uri")
 
     def __init__(self, out: "list[str]", uri: str) -> None:
+        from json import dumps  # noqa: PLC0415 - it brings `re` and `enum` along, which a schema given as text can do without
+
         self._out = out
+        self._quoted = dumps
         self._uri = uri
 
     def write(self, value: "Any", pointer: str, depth: int) -> None:
         out = self._out.append
         if isinstance(value, str):
-            out(json.dumps(value))
+            out(self._quoted(value))
         elif value is None or isinstance(value, bool):
             out("null" if value is None else "true" if value else "false")
         elif isinstance(value, dict | list | tuple):
@@ -68,7 +69,7 @@ class _Writer:
         for name, value in members.items():
             if not isinstance(name, str):
                 raise SchemaError(pointer, f"the name {name!r} is not text", self._uri)
-            out(f"{comma}{json.dumps(name)}:")
+            out(f"{comma}{self._quoted(name)}:")
             comma = ","
             self.write(value, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", depth + 1)
         out("}")
