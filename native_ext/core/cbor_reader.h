@@ -261,7 +261,4 @@ HG_INLINE bool r_last_counts(const struct hg_run *run) {
     return false;
 }
 
-/* Before the first value. */
-HG_INLINE void r_start(struct hg_run *run) { hg_cbor_start(run); }
-
 #endif

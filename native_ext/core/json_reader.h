@@ -180,9 +180,6 @@ HG_INLINE bool r_last_counts(const struct hg_run *run) {
     return (run->program->flags & HG_PROGRAM_LAST_DUPLICATE) != 0;
 }
 
-/* Before the first value (CBOR: what depends on the start of the document). */
-HG_INLINE void r_start(struct hg_run *run) { (void)run; }
-
 #define HG_CAN_PASS
 
 /* p: after the opening quote of a string that was read before -> after the closing one. */

@@ -90,7 +90,9 @@ def result_of(found: "tuple[bool, list[tuple[str, str, str, str, str, int, int]]
     """The Result for what the C core says: None for a valid document, else (malformed, violations)."""
     if found is None:
         return Result(True, False, [])
-    return Result(False, found[0], [Violation(*raw) for raw in found[1]])
+    errors = [Violation(*raw) for raw in found[1]]
+    errors.sort(key=lambda error: error.offset)  # they come as they were found: a name that is missing, last
+    return Result(False, found[0], errors)
 
 
 class SchemaError(ValueError):

@@ -115,6 +115,13 @@ class VerdictTest(unittest.TestCase):
         counted = Schema('{"maxProperties":1,"minProperties":1}', duplicates="last")
         self.assertTrue(counted.is_valid(b'{"a":1,"\\u0061":2}'))
 
+    def test_violations_come_in_the_order_of_the_document(self) -> None:
+        schema = Schema(
+            '{"required":["q"],"properties":{"a":{"type":"null"},"b":{"items":{"type":"null"},"minItems":3}}}'
+        )
+        errors = schema.validate(b'{"b":[1,2],"a":3}').errors
+        self.assertEqual([error.instance for error in errors], ["", "/b", "/b/0", "/b/1", "/a"])
+
     def test_limits(self) -> None:
         shallow = Schema(True, limits={"depth": 2})
         self.assertTrue(shallow.is_valid(b"[[]]"))
