@@ -60,11 +60,11 @@ def test_idle_costs_nothing(tmp_path: Path, broker: Mosquitto) -> None:
 
 
 def settle(pid: int) -> float:
-    """Wait until a whole second passes without a wake-up; returns how long that took."""
+    """Wait until three seconds pass without a wake-up (work under way may pause for one); returns how long that took."""
     started = time.monotonic()
-    while time.monotonic() - started < 20:
+    while time.monotonic() - started < 30:
         before = context_switches(pid)
-        time.sleep(1)
+        time.sleep(3)
         if context_switches(pid) == before:
             break
     return time.monotonic() - started
