@@ -60,7 +60,7 @@ def test_idle_costs_nothing(tmp_path: Path, broker: Mosquitto) -> None:
 
 
 def settle(pid: int) -> float:
-    """Wait until three seconds pass without a wake-up (work under way may pause for one); returns how long that took."""
+    """Wait until three seconds pass without a wake-up (work may pause for one); returns how long that took."""
     started = time.monotonic()
     while time.monotonic() - started < 30:
         before = context_switches(pid)
