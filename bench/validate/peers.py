@@ -84,11 +84,7 @@ def _ours_to_json(task: Task) -> Judge:
     return _raises(_headgate(task).to_json, InvalidDocument)
 
 
-def _orjson_then(is_valid: Callable[[Any], bool]) -> Judge:
-    import orjson  # noqa: PLC0415 - lives in the peers' environment
-
-    loads, refusal = orjson.loads, orjson.JSONDecodeError
-
+def _loaded(loads: Callable[[bytes], Any], refusal: type[Exception], is_valid: Callable[[Any], bool]) -> Judge:
     def judge(data: bytes) -> bool:
         try:
             value = loads(data)
@@ -97,6 +93,31 @@ def _orjson_then(is_valid: Callable[[Any], bool]) -> Judge:
         return is_valid(value)
 
     return judge
+
+
+def _transcoded(
+    loads: Callable[[bytes], Any],
+    refusal: type[Exception],
+    is_valid: Callable[[Any], bool],
+    dumps: Callable[[Any], Any],
+) -> Judge:
+    def judge(data: bytes) -> bool:
+        try:
+            value = loads(data)
+        except refusal:
+            return False
+        if not is_valid(value):
+            return False
+        dumps(value)
+        return True
+
+    return judge
+
+
+def _orjson_then(is_valid: Callable[[Any], bool]) -> Judge:
+    import orjson  # noqa: PLC0415 - lives in the peers' environment
+
+    return _loaded(orjson.loads, orjson.JSONDecodeError, is_valid)
 
 
 def _jsonschema_rs_validator(task: Task) -> Callable[[Any], bool]:
@@ -196,53 +217,20 @@ def _rs_to_cbor(task: Task) -> Judge:
     import cbor2  # noqa: PLC0415 - lives in the peers' environment
     import orjson  # noqa: PLC0415
 
-    is_valid, loads, dumps, refusal = _jsonschema_rs_validator(task), orjson.loads, cbor2.dumps, orjson.JSONDecodeError
-
-    def judge(data: bytes) -> bool:
-        try:
-            value = loads(data)
-        except refusal:
-            return False
-        if not is_valid(value):
-            return False
-        dumps(value)
-        return True
-
-    return judge
+    return _transcoded(orjson.loads, orjson.JSONDecodeError, _jsonschema_rs_validator(task), cbor2.dumps)
 
 
 def _rs_from_cbor(task: Task) -> Judge:
     import cbor2  # noqa: PLC0415 - lives in the peers' environment
 
-    is_valid, loads, refusal = _jsonschema_rs_validator(task), cbor2.loads, cbor2.CBORDecodeError
-
-    def judge(data: bytes) -> bool:
-        try:
-            value = loads(data)
-        except refusal:
-            return False
-        return is_valid(value)
-
-    return judge
+    return _loaded(cbor2.loads, cbor2.CBORDecodeError, _jsonschema_rs_validator(task))
 
 
 def _rs_to_json(task: Task) -> Judge:
     import cbor2  # noqa: PLC0415 - lives in the peers' environment
     import orjson  # noqa: PLC0415
 
-    is_valid, loads, dumps, refusal = _jsonschema_rs_validator(task), cbor2.loads, orjson.dumps, cbor2.CBORDecodeError
-
-    def judge(data: bytes) -> bool:
-        try:
-            value = loads(data)
-        except refusal:
-            return False
-        if not is_valid(value):
-            return False
-        dumps(value)
-        return True
-
-    return judge
+    return _transcoded(cbor2.loads, cbor2.CBORDecodeError, _jsonschema_rs_validator(task), orjson.dumps)
 
 
 def _parser(module: str, name: str, refusal: str) -> "Callable[[Task], Judge]":

@@ -155,6 +155,12 @@ HG_INLINE const uint8_t *r_name(struct hg_run *run, const uint8_t *p, struct hg_
     return r_string(run, p, text, 0);
 }
 
+/* Before the first value: where it starts. */
+HG_INLINE const uint8_t *r_start(struct hg_run *run, const uint8_t *p) {
+    hg_cbor_start(run);
+    return p;
+}
+
 /* Whether the whole document was read: nothing may follow its value. */
 HG_INLINE const uint8_t *r_end(struct hg_run *run, const uint8_t *p) {
     return p == run->end ? p : hg_malformed(run, HG_CBOR_AFTER, p);

@@ -127,7 +127,7 @@ static HG_NOINLINE const uint8_t *any_number(struct hg_run *run, const struct hg
     }
     if (node->choice != 0) {
         const struct hg_choice *choice = hg_at(run->program, node->choice);
-        if (!HG_R(is_choice)(run, choice, HG_T_NUMBER, start, NULL, 0, &number)) {
+        if (!HG_R(is_choice)(run, choice, start, &number)) {
             VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
         }
     }
@@ -263,10 +263,10 @@ HG_INLINE const uint8_t *child_again(struct hg_run *run, const struct hg_node *n
 }
 
 /* An array or object that const or enum is about. */
-static const uint8_t *container_choice(struct hg_run *run, const struct hg_node *node, enum hg_token token,
-                                       const uint8_t *start, const uint8_t *after) {
+static const uint8_t *container_choice(struct hg_run *run, const struct hg_node *node, const uint8_t *start,
+                                       const uint8_t *after) {
     const struct hg_choice *choice = hg_at(run->program, node->choice);
-    if (!HG_R(is_choice)(run, choice, token, start, NULL, 0, NULL)) {
+    if (!HG_R(is_choice)(run, choice, start, NULL)) {
         VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
     }
     return after;
@@ -319,13 +319,13 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
     case HG_T_OBJECT:
         after = object(run, node, p);
         if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
-            after = container_choice(run, node, token, p, after);
+            after = container_choice(run, node, p, after);
         }
         break;
     case HG_T_ARRAY:
         after = array(run, node, p);
         if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
-            after = container_choice(run, node, token, p, after);
+            after = container_choice(run, node, p, after);
         }
         break;
     case HG_T_TRUE:
@@ -359,5 +359,13 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
 #include "engine_array.h"
 #include "engine_object.h"
 #include "engine_same.h"
+
+/* The whole document. p: what hg_run_start gave. */
+HG_INLINE const uint8_t *document(struct hg_run *run, const uint8_t *p) {
+    if (HG_LIKELY(p != NULL)) {
+        p = value(run, run->program->root, r_start(run, p));
+    }
+    return HG_LIKELY(p != NULL) ? r_end(run, p) : NULL;
+}
 
 #endif

@@ -102,7 +102,9 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->steps = length > (UINT32_MAX - program->max_steps) / 16 ? UINT32_MAX : program->max_steps + 16 * length;
     run->again = false;
     run->only = NULL;
+    run->verdict = HG_VALID;
     run->reason = HG_NO_FAULT;
+    run->at = data;
     return HG_LIKELY(length <= program->max_bytes) ? data : hg_malformed(run, HG_TOO_LARGE, data);
 }
 

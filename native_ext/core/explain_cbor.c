@@ -14,5 +14,5 @@
 
 enum hg_verdict hg_explain_cbor(const struct hg_program *program, const uint8_t *data, uint32_t length,
                                 hg_report report, void *context, struct hg_fault *fault) {
-    return explain_document(program, data, length, report, context, fault, hg_cbor_start);
+    return explain_document(program, data, length, report, context, fault);
 }

@@ -1,11 +1,9 @@
-/* The explaining walk over a whole document: the last part of the template, after engine.h. `prepare` (NULL: nothing) is
- * what the reader needs before. */
+/* The explaining walk over a whole document: the last part of the template, after engine.h. */
 #ifndef HEADGATE_EXPLAIN_RUN_H
 #define HEADGATE_EXPLAIN_RUN_H
 
 static enum hg_verdict explain_document(const struct hg_program *program, const uint8_t *data, uint32_t length,
-                                        hg_report report, void *context, struct hg_fault *fault,
-                                        void (*prepare)(struct hg_run *run)) {
+                                        hg_report report, void *context, struct hg_fault *fault) {
     struct hg_run run;
     struct hg_scope scope;
     struct hg_explain explain;
@@ -17,20 +15,9 @@ static enum hg_verdict explain_document(const struct hg_program *program, const 
     explain.first = 0;
     explain.instance_length = explain.keyword_length = 0;
     explain.instance[0] = explain.keyword[0] = 0;
-    run.verdict = HG_VALID; /* x_violation keeps them, whether or not anything has failed yet */
-    run.reason = HG_NO_FAULT;
-    run.at = data;
     const uint8_t *p = hg_run_start(&run, &scope, program, data, length);
     run.explain = &explain;
-    if (p != NULL) {
-        if (prepare != NULL) {
-            prepare(&run);
-        }
-        p = value(&run, program->root, r_white(&run, p));
-        if (p != NULL) {
-            p = r_end(&run, p);
-        }
-    }
+    p = document(&run, p);
     if (p != NULL && explain.violated) {
         fault->reason = HG_NO_FAULT;
         fault->offset = explain.first;

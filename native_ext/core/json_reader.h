@@ -225,6 +225,9 @@ static HG_UNUSED const uint8_t *r_pass(struct hg_run *run, const uint8_t *p) {
     return r_fault(run, HG_UNEXPECTED_END, run->end);
 }
 
+/* Before the first value: where it starts. */
+HG_INLINE const uint8_t *r_start(struct hg_run *run, const uint8_t *p) { return r_white(run, p); }
+
 /* Whether the whole document was read: what may follow its value. */
 HG_INLINE const uint8_t *r_end(struct hg_run *run, const uint8_t *p) {
     p = r_white(run, p);

@@ -15,12 +15,7 @@ enum hg_verdict hg_json_to_cbor(const struct hg_program *program, const uint8_t 
     struct hg_scope scope;
     const uint8_t *p = hg_run_start(&run, &scope, program, data, length);
     run.out = out;
-    if (HG_LIKELY(p != NULL)) {
-        p = value(&run, program->root, r_white(&run, p));
-        if (HG_LIKELY(p != NULL)) {
-            p = r_end(&run, p);
-        }
-    }
+    p = document(&run, p);
     *written = (uint32_t)(run.out - out);
     return hg_run_result(&run, p, fault);
 }

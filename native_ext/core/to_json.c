@@ -18,13 +18,7 @@ enum hg_verdict hg_cbor_to_json(const struct hg_program *program, const uint8_t 
     run.out_end = out + capacity;
     run.out_lost = 0;
     run.foreign = NULL;
-    if (HG_LIKELY(p != NULL)) {
-        hg_cbor_start(&run);
-        p = value(&run, program->root, p);
-        if (HG_LIKELY(p != NULL)) {
-            p = r_end(&run, p);
-        }
-    }
+    p = document(&run, p);
     if (p != NULL) {
         const uint64_t needed = (uint64_t)(run.out - out) + run.out_lost;
         if (run.foreign != NULL) {

@@ -15,12 +15,6 @@ enum hg_verdict hg_validate_cbor(const struct hg_program *program, const uint8_t
     struct hg_run run;
     struct hg_scope scope;
     const uint8_t *p = hg_run_start(&run, &scope, program, data, length);
-    if (HG_LIKELY(p != NULL)) {
-        hg_cbor_start(&run);
-        p = value(&run, program->root, p);
-        if (HG_LIKELY(p != NULL)) {
-            p = r_end(&run, p);
-        }
-    }
+    p = document(&run, p);
     return hg_run_result(&run, p, fault);
 }

@@ -21,8 +21,9 @@
                                 const struct hg_text *text, uint32_t encoding);                                         \
     /* The values are equal as JSON Schema has it. Each is read with its own run: q may be in a constant of the schema. */    \
     bool hg_##R##_equal(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t *q);                  \
-    bool hg_##R##_is_choice(struct hg_run *run, const struct hg_choice *choice, enum hg_token token, const uint8_t *p,  \
-                            const struct hg_text *text, uint32_t encoding, const struct hg_number *number);             \
+    /* The number, or (NULL) the array or object at p, is one of the choice. */                                         \
+    bool hg_##R##_is_choice(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,                       \
+                            const struct hg_number *number);                                                            \
     /* No two names of the object (items of the array) at p are the same: any number of them in bounded memory. false: *twice is the      \
      * second of two, or NULL if the run has failed. */                                                                 \
     bool hg_##R##_unique(struct hg_run *run, const uint8_t *p, bool object, uint32_t count, const uint8_t **twice);     \

@@ -63,12 +63,9 @@ static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
 
 #include "values_equal.h"
 
-bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, enum hg_token token, const uint8_t *p,
-                     const struct hg_text *text, uint32_t encoding, const struct hg_number *number) {
-    if (token == HG_T_STRING) {
-        return HG_R(text_find)(run->program, &choice->strings, text, encoding) != UINT32_MAX;
-    }
-    if (token == HG_T_NUMBER) {
+bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
+                     const struct hg_number *number) {
+    if (number != NULL) {
         const struct hg_constant *constant = hg_at(run->program, choice->numbers);
         for (uint32_t i = 0; i < choice->number_count; i++) {
             const struct hg_number other = hg_constant_number(run->program, constant + i);
