@@ -119,8 +119,11 @@ class VerdictTest(unittest.TestCase):
         schema = Schema(
             '{"required":["q"],"properties":{"a":{"type":"null"},"b":{"items":{"type":"null"},"minItems":3}}}'
         )
-        errors = schema.validate(b'{"b":[1,2],"a":3}').errors
-        self.assertEqual([error.instance for error in errors], ["", "/b", "/b/0", "/b/1", "/a"])
+        document = b'{"b":[1,2],"a":3}'
+        found = [error.instance for error in schema.validate(document).errors]
+        # MicroPython's dict keeps no order: there the members come in the order it gives them
+        kept = list(json.loads(document)) == ["b", "a"]
+        self.assertEqual(found, ["", "/b", "/b/0", "/b/1", "/a"] if kept else ["", "/a", "/b", "/b/0", "/b/1"])
 
     def test_limits(self) -> None:
         shallow = Schema(True, limits={"depth": 2})

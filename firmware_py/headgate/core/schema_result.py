@@ -151,7 +151,7 @@ def pointer_of(at: "Path") -> str:
 
 
 def _order(value: "Any", at: "Path") -> "list[int]":
-    """Where a value stands among those of the document: a sort key."""
+    """Where a value stands in the document (on MicroPython: among the members of its dicts): a sort key."""
     order = []
     for name in names_of(at):
         order.append(list(value).index(name) if isinstance(value, dict) else int(name))
