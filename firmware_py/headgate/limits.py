@@ -22,6 +22,12 @@ LINGER_MS = 1000  # after an error: the unread rest of the request is discarded 
 LINGER_BYTES = 65536  # ... and at most this much of it
 REFUSALS = 32  # connections over the limit that are told so (503) at a time; more are just closed
 
+# The native server (native_ext/core/server.h).
+SERVER_TURN_US = 2000  # busy for so long, it lets the other tasks of the process run
+SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 out_of_memory for who needs more
+SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
+LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
+
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
 JSON_NUMBER = 128  # digits of one number, without its exponent
@@ -58,6 +64,9 @@ TOKEN = 4096  # bytes
 TOKEN_SUBJECT = 64  # characters of `sub`
 TOKEN_SCOPES = 32  # entries of `scope`
 TOKEN_SCOPE = 128  # characters of one of them
+TOKENS = 4096  # verified tokens remembered; the least used go first (native)
+TOKENS_BYTES = 4194304  # of these tokens together
+REVOKED = 4096  # `jti` values one issuer may have revoked; over it: refused at load
 TOKEN_TIME = 253402300799  # Unix seconds; the end of year 9999: a later exp, nbf or iat is refused
 
 # Clock trust (core/clock.py, linux/ntp.py).
@@ -93,6 +102,7 @@ RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then
 # Outbox (linux/outbox.py). A full buffer or budget: 503 + Retry-After (or the oldest go, if so configured).
 OUTBOX_BUFFER_RECORDS = 4096  # accepted in memory, not committed yet
 OUTBOX_BUFFER_BYTES = 4194304
+ROW_OVERHEAD = 64  # bytes charged for each message beside body and names
 BATCH_RECORDS = 500  # one group commit
 BATCH_RECORDS_MAX = 10000  # the most that may be configured; a batch with more is refused by whoever reads it
 BATCH_BYTES = 262144

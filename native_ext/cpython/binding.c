@@ -118,6 +118,14 @@ bool hg_check(enum hg_status status) {
     return false;
 }
 
+bool hg_expect(PyObject *object, PyTypeObject *type, const char *name) {
+    if (object != NULL && type != NULL && PyObject_TypeCheck(object, type)) {
+        return true;
+    }
+    PyErr_Format(PyExc_TypeError, "%s must be the native type of that name", name);
+    return false;
+}
+
 PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items) {
     bool complete = true;
     for (Py_ssize_t i = 0; i < count; i++) {

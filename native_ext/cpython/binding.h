@@ -17,13 +17,22 @@
 
 extern PyType_Spec hg_feed_spec;
 extern PyType_Spec hg_limiter_spec;
+extern PyType_Spec hg_parser_spec;
+extern PyType_Spec hg_request_spec;
 extern PyType_Spec hg_store_spec;
+extern PyType_Spec hg_tls_spec;
 extern PyType_Spec hg_validator_spec;
 
-/* The state of the module: one for each interpreter that imports it. */
+/* The state of the module: one for each interpreter that imports it. The types that others are given as arguments. */
 struct hg_module {
-    PyTypeObject *validator;
+    PyTypeObject *validator, *store, *limiter, *verifier, *plan, *intake, *batch, *tls, *request;
+    PyObject *need_data, *end, *problem; /* of set_http1; NULL until then */
 };
+/* http1.c: set_http1 */
+PyObject *hg_set_http1(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* Of any object of this module's types. */
+#define HG_MODULE(object) ((const struct hg_module *)PyType_GetModuleState(Py_TYPE(object)))
 
 extern const struct hg_alloc hg_malloc;
 
@@ -40,6 +49,9 @@ bool hg_bytes(PyObject *object, const char *name, const uint8_t **data, size_t *
 bool hg_seed(PyObject *object, uint8_t seed[HG_SEED]);
 /* Raises what the status stands for; true for HG_OK. */
 bool hg_check(enum hg_status status);
+
+/* The argument `name` is of this type of ours. */
+bool hg_expect(PyObject *object, PyTypeObject *type, const char *name);
 
 /* A tuple of the items, whose references it takes even when it fails; NULL with an exception set when one is NULL. */
 PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items);

@@ -19,7 +19,10 @@ static int execute(PyObject *module) {
     struct hg_module *state = PyModule_GetState(module);
     PyObject *formats = NULL;
     int result = -1;
-    if (add_type(module, &hg_limiter_spec, NULL) == 0 && add_type(module, &hg_store_spec, NULL) == 0 &&
+    if (add_type(module, &hg_limiter_spec, &state->limiter) == 0 &&
+        add_type(module, &hg_store_spec, &state->store) == 0 &&
+        add_type(module, &hg_tls_spec, &state->tls) == 0 &&
+        add_type(module, &hg_parser_spec, NULL) == 0 && add_type(module, &hg_request_spec, &state->request) == 0 &&
         add_type(module, &hg_validator_spec, &state->validator) == 0 && add_type(module, &hg_feed_spec, NULL) == 0 &&
         (formats = hg_format_names()) != NULL) {
         result = PyModule_AddObjectRef(module, "FORMATS", formats);
@@ -29,16 +32,48 @@ static int execute(PyObject *module) {
 }
 
 static int traverse(PyObject *module, visitproc visit, void *arg) {
-    Py_VISIT((PyObject *)((struct hg_module *)PyModule_GetState(module))->validator);
+    const struct hg_module *state = PyModule_GetState(module);
+    Py_VISIT((PyObject *)state->validator);
+    Py_VISIT((PyObject *)state->store);
+    Py_VISIT((PyObject *)state->limiter);
+    Py_VISIT((PyObject *)state->verifier);
+    Py_VISIT((PyObject *)state->plan);
+    Py_VISIT((PyObject *)state->intake);
+    Py_VISIT((PyObject *)state->batch);
+    Py_VISIT((PyObject *)state->tls);
+    Py_VISIT((PyObject *)state->request);
+    Py_VISIT(state->need_data);
+    Py_VISIT(state->end);
+    Py_VISIT(state->problem);
     return 0;
 }
 
 static int clear(PyObject *module) {
-    Py_CLEAR(((struct hg_module *)PyModule_GetState(module))->validator);
+    struct hg_module *state = PyModule_GetState(module);
+    Py_CLEAR(state->validator);
+    Py_CLEAR(state->store);
+    Py_CLEAR(state->limiter);
+    Py_CLEAR(state->verifier);
+    Py_CLEAR(state->plan);
+    Py_CLEAR(state->intake);
+    Py_CLEAR(state->batch);
+    Py_CLEAR(state->tls);
+    Py_CLEAR(state->request);
+    Py_CLEAR(state->need_data);
+    Py_CLEAR(state->end);
+    Py_CLEAR(state->problem);
     return 0;
 }
 
 static void release(void *module) { (void)clear(module); }
+
+static PyMethodDef functions[] = {
+    {"set_http1", (PyCFunction)(void (*)(void))hg_set_http1, METH_FASTCALL,
+     PyDoc_STR("set_http1(need_data, end, problem, /)\n--\n\n"
+               "What RequestParser.next returns besides requests and parts of bodies, and the exception it raises:\n"
+               "problem(status, code, detail, close=True).")},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, (void *)execute},
@@ -51,6 +86,7 @@ static struct PyModuleDef definition = {
     .m_doc = "Native twins of headgate.core; headgate._accel chooses between them.",
     .m_size = sizeof(struct hg_module),
     .m_slots = slots,
+    .m_methods = functions,
     .m_traverse = traverse,
     .m_clear = clear,
     .m_free = release,

@@ -299,6 +299,13 @@ class RequestParser:
         """No more input: an unfinished message becomes a Problem."""
         self._eof = True
 
+    def rest(self) -> bytes:
+        """Input that belongs to no message seen so far; it is taken out. For who hands the connection on after END."""
+        rest = self._buffer[self._at :]
+        self._buffer = b""
+        self._at = 0
+        return rest
+
     def next(self) -> object:
         """NEED_DATA, a Request, a body part (bytes, not empty) or END. Raises Problem."""
         if self._problem is not None:

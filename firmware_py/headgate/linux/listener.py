@@ -41,6 +41,23 @@ def allow_descriptors(wanted: int) -> int:
     return soft
 
 
+def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of `host`. Raises OSError."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            # One family to a socket: "::" is not "0.0.0.0" as well, each can be configured.
+            server = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            server.setblocking(False)
+            sockets.append(server)
+    except BaseException:
+        for server in sockets:
+            server.close()
+        raise
+    return sockets
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
     """Tells its listener when the connection is gone."""
 
@@ -87,16 +104,7 @@ class Listener:
 
     def open(self, host: str, port: int) -> None:
         """Listen on every address of `host`. Raises OSError."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for family, _, _, _, address in dict.fromkeys(found):
-                # One family to a socket: "::" is not "0.0.0.0" as well, each can be configured.
-                server = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-                server.setblocking(False)
-                self.sockets.append(server)
-        except BaseException:
-            self.close()
-            raise
+        self.sockets = listening_sockets(host, port)
         for server in self.sockets:
             self._resume(server)
 

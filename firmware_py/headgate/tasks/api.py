@@ -62,7 +62,7 @@ async def get_metrics(x: "Exchange", params: "dict[str, str]") -> "Response | No
     gateway = x.gateway
     limiter = (len(gateway.limiter), gateway.limiter.evicted)
     stats = gateway.store.stats()
-    pieces = metrics.pieces(gateway.counters, stats, limiter, gateway.info(), __version__)
+    pieces = metrics.pieces(gateway.totals(), stats, limiter, gateway.info(), __version__)
     if limits.READ_CHUNK >= _ROOMY:
         return Response(200, b"".join(pieces), metrics.CONTENT_TYPE)
     for piece in pieces:

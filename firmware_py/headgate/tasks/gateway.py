@@ -136,12 +136,9 @@ class Gateway:
         """Serve one connection, to its end. For whoever listens by other means than `start`."""
         counters = self.counters
         connection = Connection(self, reader, writer)
-        full = len(self._connections) - self._refusing >= self.plan.connections
+        full = self.count() >= self.plan.connections
         counters.opened += 1
-        self._connections.append(connection)
-        counters.connections = len(self._connections)
-        if self._reaper is None:
-            self._reaper = asyncio.create_task(self._reap())
+        self._begin(connection)
         try:
             if not full:
                 await connection.run()
@@ -159,10 +156,27 @@ class Gateway:
                 finally:
                     self._refusing -= 1
         finally:
-            self._connections.remove(connection)
-            counters.connections = len(self._connections)
-            if not self._connections and self._empty is not None:
-                self._empty.set()
+            self._end(connection)
+
+    def count(self) -> int:
+        """Connections now, without those that are being refused."""
+        return len(self._connections) - self._refusing
+
+    def totals(self) -> Counters:
+        """What /metrics shows: `counters`, and what others counted who serve for this gateway."""
+        return self.counters
+
+    def _begin(self, connection: Connection) -> None:
+        self._connections.append(connection)
+        self.counters.connections = len(self._connections)
+        if self._reaper is None:
+            self._reaper = asyncio.create_task(self._reap())
+
+    def _end(self, connection: Connection) -> None:
+        self._connections.remove(connection)
+        self.counters.connections = len(self._connections)
+        if not self._connections and self._empty is not None:
+            self._empty.set()
 
     async def _reap(self) -> None:
         """Cuts what is past its deadline. Runs only while somebody is connected."""

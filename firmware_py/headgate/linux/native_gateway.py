@@ -1,0 +1,169 @@
+"""The gateway on the native server: C serves what is frequent and lends the rest to the gateway of tasks/.
+
+The server runs inside the event loop's selector (linux/selector.py). What it has for Python comes as events: requests
+to serve, rows for the outbox, notices. There is one Gateway for all of it: its handlers, deadlines and counters are
+those of the asyncio driver, and TLS connections come to it by linux/listener.py as they always did.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from headgate import limits
+from headgate.linux.lent import LentConnection, LentStream
+from headgate.linux.listener import listening_sockets
+from headgate.tasks.counters import Counters
+from headgate.tasks.gateway import Gateway
+
+if TYPE_CHECKING:
+    from headgate.linux.selector import NativeSelector, Reading
+    from headgate.linux.server_port import Server
+
+log = logging.getLogger("headgate.server")
+
+
+def added(ours: Counters, others: Mapping[str, Any]) -> Counters:
+    """The sum. `others`: Server.counters(), whose names and forms are those of Counters."""
+    total = Counters()
+    for name in ("accepted", "replayed", "validated", "opened", "refused", "connections", "latency_ms"):
+        setattr(total, name, getattr(ours, name) + others[name])
+    for name in ("requests", "problems", "rejected"):
+        counts = dict(getattr(ours, name))
+        for key, count in others[name].items():
+            counts[key] = counts.get(key, 0) + count
+        setattr(total, name, counts)
+    total.latency = [one + other for one, other in zip(ours.latency, others["latency"], strict=True)]
+    return total
+
+
+class NativeListener:
+    """The sockets of one address, on which the server accepts. Has what gateway.drain asks for."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self.sockets: list[socket.socket] = []
+
+    def open(self, host: str, port: int) -> None:
+        """Listen on every address of `host`. Raises OSError."""
+        self.sockets = listening_sockets(host, port)
+        for listening in self.sockets:
+            self._server.listen(listening.fileno())
+
+    def close(self) -> None:
+        for listening in self.sockets:
+            self._server.unlisten(listening.fileno())
+            listening.close()
+        self.sockets = []
+
+    async def wait_closed(self) -> None:
+        """The server keeps count of its connections itself."""
+
+
+class NativeGateway(Gateway):
+    """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
+    in the loop whose selector is `selector`. `reading()`: TrustedClock.reading; `rows()`: called when the intake has
+    some; `compile_plan(plan)`: the native form of a Plan. Further arguments: those of Gateway."""
+
+    def __init__(
+        self,
+        server: "Server",
+        selector: "NativeSelector",
+        *,
+        reading: "Reading",
+        rows: Callable[[], None],
+        compile_plan: Callable[[Any], Any],
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        self.server = server
+        self._selector = selector
+        self._rows = rows
+        self._compile = compile_plan
+        self._lent: dict[int, LentStream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._left = asyncio.Event()  # the server has no connections, and will have none
+        self._loop = asyncio.get_running_loop()
+        selector.join(server, reading)
+        self._loop.add_reader(server.fileno(), self._dispatch)
+
+    def listener(self) -> NativeListener:
+        listener = NativeListener(self.server)
+        self.add_server(listener)
+        return listener
+
+    def adopt(self, plan: Any) -> None:
+        """For new requests of both drivers, from now on."""
+        self.server.plan = self._compile(plan)
+        self.plan = plan
+
+    async def drain(self, timeout_ms: int) -> None:
+        """As ever, with the server's connections. The server and the selector part at the end."""
+        self.server.drain()
+        left = self._loop.create_task(self._until_left(timeout_ms))
+        try:
+            await super().drain(timeout_ms)
+            await left
+        finally:
+            left.cancel()
+            self.server.abort()  # lent connections are broken then, and end
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=limits.LINGER_MS / 1000)
+            self._loop.remove_reader(self.server.fileno())
+            self._selector.leave()
+
+    async def _until_left(self, timeout_ms: int) -> None:
+        if self.server.connections:
+            try:
+                await asyncio.wait_for(self._left.wait(), timeout_ms / 1000)
+            except TimeoutError:
+                log.warning("%d connections are cut: they took too long to end", self.server.connections)
+
+    def count(self) -> int:
+        """Of both drivers; a lent connection is the server's."""
+        return super().count() - len(self._lent) + self.server.connections
+
+    def totals(self) -> Counters:
+        """What was served by C and by Python."""
+        total = added(self.counters, self.server.counters())
+        total.connections -= len(self._lent)  # counted by both
+        return total
+
+    def info(self) -> dict[str, object]:
+        info = dict(super().info())
+        info["server"] = {"memory_bytes": self.server.memory, "lent": len(self._lent)}
+        return info
+
+    # -- what the server has for Python
+
+    def _dispatch(self) -> None:
+        """The event loop calls this when there are events."""
+        for kind, identity in self._selector.events():
+            if kind == "lent":
+                self._serve(identity)
+            elif kind == "rows":
+                self._rows()
+            elif kind == "empty":
+                self._left.set()
+            elif kind == "no_files":
+                log.error("cannot accept connections for the moment: out of file descriptors (see ulimit -n)")
+            else:
+                stream = self._lent.get(identity)
+                if stream is not None:
+                    stream.wake(kind)
+
+    def _serve(self, identity: int) -> None:
+        stream = self._lent[identity] = LentStream(self.server, identity)
+        task = self._loop.create_task(self._serve_lent(stream))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve_lent(self, stream: LentStream) -> None:
+        connection = LentConnection(self, stream)
+        self._begin(connection)
+        try:
+            await connection.run()
+        finally:
+            del self._lent[stream.id]
+            self._end(connection)

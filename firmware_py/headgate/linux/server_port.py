@@ -1,0 +1,61 @@
+"""What the Python side asks of the native server (`headgate_native._native.Server`), which core/server.h explains.
+
+For type checkers and readers; nothing is imported from here when the program runs.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Server(Protocol):
+    """One thread's. Calls on a lent connection raise OSError when it is broken or not there (any more)."""
+
+    plan: Any  # the native form of tasks.plan.Plan, for new requests
+
+    def fileno(self) -> int: ...
+
+    def listen(self, fd: int, secure: bool = False) -> None:
+        """Accept connections from this listening socket, which stays the caller's."""
+
+    def unlisten(self, fd: int) -> None: ...
+
+    def register(self, fd: int, mask: int) -> None:
+        """A descriptor of asyncio's. `mask`: 1 readable, 2 writable."""
+
+    def modify(self, fd: int, mask: int) -> None: ...
+
+    def unregister(self, fd: int) -> None: ...
+
+    def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Serve. -> asyncio's descriptors that are ready: (fd, mask), in the mask 4 for a hang-up or error."""
+
+    def events(self) -> list[tuple[str, int]]:
+        """(kind, connection or 0), each once. Kinds: "lent" "input" "drained" "gone" "rows" "no_files" "empty"."""
+
+    def set_clock(self, now_s: int, state: str, floor_s: int) -> None: ...
+
+    def lent_read(self, identity: int) -> bytes | None:
+        """b"": wait for "input"; None: nothing more will come."""
+
+    def lent_write(self, identity: int, data: bytes) -> bool:
+        """True: wait for "drained" before the next one."""
+
+    def lent_return(self, identity: int, rest: bytes) -> None: ...
+
+    def lent_close(self, identity: int, abort: bool) -> None: ...
+
+    def lent_finish(self, identity: int) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def counters(self) -> Mapping[str, Any]:
+        """By the names of tasks.counters.Counters, and in their form."""
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def memory(self) -> int:
+        """Bytes held for connections."""

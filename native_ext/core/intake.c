@@ -1,0 +1,228 @@
+#include "intake.h"
+
+#include <string.h>
+
+#include "limits.h"
+
+void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint64_t boot, uint32_t max_rows,
+                    uint64_t max_bytes) {
+    *intake = (struct hg_intake){.alloc = *alloc, .boot = boot, .max_rows = max_rows, .max_bytes = max_bytes};
+    intake->room = UINT64_MAX;
+    intake->oldest_ms = intake->oldest_waiting_ms = -1;
+}
+
+static void free_rows(const struct hg_alloc *alloc, struct hg_row *row) {
+    while (row != NULL) {
+        struct hg_row *next = row->next;
+        alloc->release(alloc->context, row);
+        row = next;
+    }
+}
+
+void hg_intake_clear(struct hg_intake *intake) {
+    free_rows(&intake->alloc, intake->head);
+    intake->head = intake->tail = NULL;
+    intake->rows = 0;
+    intake->bytes = 0;
+    intake->oldest_ms = intake->oldest_waiting_ms = -1;
+}
+
+static enum hg_code refuse(struct hg_problem *problem, uint32_t *retry_s, enum hg_code code, const char *detail,
+                           int64_t wait_s) {
+    *problem = (struct hg_problem){503, (uint8_t)code, false, detail};
+    *retry_s = wait_s < 1 ? 1 : wait_s > 3600 ? 3600 : (uint32_t)wait_s;
+    return code;
+}
+
+static struct hg_view copied(uint8_t **at, struct hg_view text) {
+    struct hg_view copy = {NULL, 0};
+    if (text.at != NULL) {
+        copy = (struct hg_view){*at, text.length};
+        memcpy(*at, text.at, text.length);
+        *at += text.length;
+    }
+    return copy;
+}
+
+static void append(struct hg_intake *intake, struct hg_row *row) {
+    row->next = NULL;
+    if (intake->tail == NULL) {
+        intake->head = row;
+    } else {
+        intake->tail->next = row;
+    }
+    intake->tail = row;
+    intake->rows += 1;
+    if (intake->oldest_ms < 0) {
+        intake->oldest_ms = row->at_ms;
+    }
+    if ((row->flags & HG_ROW_PROMISED) == 0 && intake->oldest_waiting_ms < 0) {
+        intake->oldest_waiting_ms = row->at_ms;
+    }
+}
+
+enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
+                           uint32_t *retry_s) {
+    const size_t texts = (size_t)row->stream.length + row->client.length + row->body.length + row->key.length +
+                         row->trace.length + row->last.length;
+    const uint64_t size = (uint64_t)row->body.length + row->stream.length + row->client.length + HG_ROW_OVERHEAD;
+    struct hg_row *copy;
+    uint8_t *at;
+    if (intake->closing) {
+        return refuse(problem, retry_s, HG_P_DRAINING, "shutting down", 5);
+    }
+    if ((row->flags & HG_ROW_PROMISED) == 0 && row->at_ms < intake->refuse_until_ms) {
+        return refuse(problem, retry_s, HG_P_STORAGE_FAILED, "the disk is full or failing; the message was not stored",
+                      (intake->refuse_until_ms - row->at_ms + 999) / 1000);
+    }
+    if (intake->rows >= intake->max_rows || size > intake->max_bytes || intake->bytes > intake->max_bytes - size) {
+        return refuse(problem, retry_s, HG_P_OUTBOX_FULL, "too many messages wait for the disk", 1);
+    }
+    if (size > intake->room || intake->bytes > intake->room - size) {
+        intake->overfull += 1;
+        return refuse(problem, retry_s, HG_P_OUTBOX_FULL, "the budget for undelivered messages is used up", 30);
+    }
+    copy = intake->alloc.alloc(intake->alloc.context, sizeof *copy + texts);
+    if (copy == NULL) {
+        return refuse(problem, retry_s, HG_P_OUT_OF_MEMORY, "", 1);
+    }
+    *copy = *row;
+    at = (uint8_t *)(copy + 1);
+    copy->stream = copied(&at, row->stream);
+    copy->client = copied(&at, row->client);
+    copy->body = copied(&at, row->body);
+    copy->key = copied(&at, row->key);
+    copy->trace = copied(&at, row->trace);
+    copy->last = copied(&at, row->last);
+    copy->size = (uint32_t)size;
+    copy->seq = *seq = ++intake->seq;
+    intake->bytes += size;
+    append(intake, copy);
+    return HG_P_NONE;
+}
+
+/* What the queue's first rows say; after rows have left it. */
+static void look_again(struct hg_intake *intake) {
+    intake->oldest_ms = intake->head == NULL ? -1 : intake->head->at_ms;
+    intake->oldest_waiting_ms = -1;
+    for (const struct hg_row *row = intake->head; row != NULL; row = row->next) {
+        if ((row->flags & HG_ROW_PROMISED) == 0) {
+            intake->oldest_waiting_ms = row->at_ms;
+            break;
+        }
+    }
+}
+
+void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch) {
+    struct hg_row *last = NULL;
+    *batch = (struct hg_batch){intake->head, 0, 0};
+    while (intake->head != NULL && batch->rows < max_rows &&
+           (last == NULL || batch->bytes + intake->head->size <= max_bytes)) {
+        last = intake->head;
+        batch->rows += 1;
+        batch->bytes += last->size;
+        intake->head = last->next;
+    }
+    if (last != NULL) {
+        last->next = NULL;
+    }
+    if (intake->head == NULL) {
+        intake->tail = NULL;
+    }
+    intake->rows -= batch->rows;
+    look_again(intake);
+}
+
+void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch) {
+    intake->bytes -= batch->bytes;
+    free_rows(&intake->alloc, batch->head);
+    *batch = (struct hg_batch){NULL, 0, 0};
+}
+
+void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
+    struct hg_row *kept = NULL, **end = &kept, *next;
+    for (struct hg_row *row = batch->head; row != NULL; row = next) {
+        next = row->next;
+        if ((row->flags & HG_ROW_PROMISED) != 0) {
+            *end = row;
+            end = &row->next;
+            intake->rows += 1;
+            if (intake->head == NULL) {
+                intake->tail = row;
+            }
+        } else {
+            intake->bytes -= row->size;
+            intake->alloc.release(intake->alloc.context, row);
+        }
+    }
+    *end = intake->head;
+    intake->head = kept;
+    *batch = (struct hg_batch){NULL, 0, 0};
+    look_again(intake);
+}
+
+void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
+    struct hg_row **from = &intake->head, **to = &batch->head;
+    *batch = (struct hg_batch){NULL, 0, 0};
+    intake->tail = NULL;
+    while (*from != NULL) {
+        struct hg_row *row = *from;
+        if ((row->flags & HG_ROW_PROMISED) != 0) {
+            intake->tail = row;
+            from = &row->next;
+            continue;
+        }
+        *from = row->next;
+        row->next = NULL;
+        *to = row;
+        to = &row->next;
+        batch->rows += 1;
+        batch->bytes += row->size;
+    }
+    intake->rows -= batch->rows;
+    look_again(intake);
+}
+
+/* The head of a CBOR item, RFC 8949 section 3, in its shortest form. */
+static void cbor_head(struct hg_output *output, uint8_t major, uint64_t argument) {
+    uint8_t head[9];
+    const uint32_t width = argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
+    static const uint8_t info[9] = {0, 24, 25, 0, 26, 0, 0, 0, 27};
+    head[0] = (uint8_t)(major << 5 | (width == 0 ? (uint8_t)argument : info[width]));
+    for (uint32_t i = 0; i < width; i++) {
+        head[1 + i] = (uint8_t)(argument >> 8 * (width - 1 - i));
+    }
+    hg_output_add(output, head, width + 1);
+}
+
+static void cbor_text(struct hg_output *output, uint8_t major, struct hg_view text) {
+    if (text.at == NULL) {
+        hg_output_add(output, "\xF6", 1); /* null */
+        return;
+    }
+    cbor_head(output, major, text.length);
+    hg_output_add(output, text.at, text.length);
+}
+
+bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output) {
+    static const char json[] = "application/json", cbor[] = "application/cbor";
+    uint32_t index = 0;
+    for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
+        if (skip != NULL && (skip[index / 8] >> index % 8 & 1) != 0) {
+            continue;
+        }
+        hg_output_add(output, "\x87", 1); /* seven fields: linux/batch.py, Row */
+        cbor_head(output, 0, row->seq);
+        cbor_text(output, 3, row->stream);
+        cbor_text(output, 3, row->client);
+        if (row->ts_ms < 0) {
+            hg_output_add(output, "\xF6", 1);
+        } else {
+            cbor_head(output, 0, (uint64_t)row->ts_ms);
+        }
+        cbor_text(output, 3, (struct hg_view){(const uint8_t *)((row->flags & HG_ROW_CBOR) != 0 ? cbor : json), 16});
+        cbor_text(output, 2, row->body);
+        cbor_text(output, 3, row->trace);
+    }
+    return !output->failed;
+}

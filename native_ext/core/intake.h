@@ -1,0 +1,75 @@
+/* Accepted messages on their way to the disk: a bounded queue of rows, taken in batches, released when the commit is done.
+ * Twin of firmware_py/headgate/linux/intake.py. One thread adds and takes; a batch, once taken, may be read by another. */
+#ifndef HEADGATE_INTAKE_H
+#define HEADGATE_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "alloc.h"
+#include "output.h"
+#include "problem.h"
+
+enum {
+    HG_ROW_DURABLE = 1, /* the stream's durability is fsync */
+    HG_ROW_PROMISED = 2, /* its receipt was given out: it may not fail any more */
+    HG_ROW_CBOR = 4     /* application/cbor, otherwise application/json */
+};
+
+/* One accepted message; the views are into its own block. */
+struct hg_row {
+    struct hg_row *next;
+    uint64_t seq;
+    int64_t ts_ms; /* Unix ms of arrival; -1: the clock was unset */
+    int64_t at_ms; /* monotonic, of arrival */
+    uint64_t waiter; /* who waits for the commit: the server's id of a connection; 0: nobody there */
+    uint32_t flags;
+    uint32_t size; /* bytes charged: body, stream, client and HG_ROW_OVERHEAD */
+    struct hg_view stream, client, body;
+    struct hg_view key;   /* Idempotency-Key; at == NULL: none */
+    struct hg_view trace; /* traceparent; at == NULL: none */
+    struct hg_view last;  /* key of the last value in the store (last/...); at == NULL: it is not kept */
+    int64_t last_ttl_ms;
+};
+
+struct hg_intake {
+    struct hg_alloc alloc;
+    struct hg_row *head, *tail;
+    uint32_t rows, max_rows;   /* queued */
+    uint64_t bytes, max_bytes; /* queued and taken but not released */
+    uint64_t boot, seq;        /* seq: the last number given out */
+    uint64_t room;             /* bytes the disk budget has left beyond what is queued and taken; UINT64_MAX: no bound */
+    int64_t refuse_until_ms;   /* monotonic; storing fails: rows that are not promised are refused until then. 0: it works */
+    bool closing;              /* HG_P_DRAINING for everything */
+    uint64_t overfull;         /* rows refused for want of `room`: perhaps something has expired */
+    int64_t oldest_ms, oldest_waiting_ms; /* at_ms of the first row queued, of the first that is not promised; -1: none */
+};
+
+void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint64_t boot, uint32_t max_rows,
+                    uint64_t max_bytes);
+void hg_intake_clear(struct hg_intake *intake);
+
+/* Queues a copy of *row (whose next, seq and size are not read) under the next number. -> HG_P_NONE, and *seq; or why not:
+ * HG_P_DRAINING, HG_P_STORAGE_FAILED, HG_P_OUTBOX_FULL, HG_P_OUT_OF_MEMORY with the detail and *retry_s, and nothing has changed. */
+enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
+                           uint32_t *retry_s);
+
+/* Rows taken together. */
+struct hg_batch {
+    struct hg_row *head;
+    uint32_t rows;
+    uint64_t bytes; /* charged */
+};
+/* The oldest rows, at least one unless the queue is empty, then as many as both limits allow. */
+void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch);
+/* The rows as the elements of the batch's CBOR array (linux/batch.py), without those whose bit is set in `skip` (bit i of byte
+ * i / 8; NULL: none). May run in another thread. -> false: no memory. */
+bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output);
+/* Frees the rows and their charge. */
+void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch);
+/* The commit failed: promised rows go back to the front of the queue, all others are freed (tell who waits first). */
+void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch);
+/* Of the queue as well: rows that are not promised leave it, as *batch. */
+void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch);
+
+#endif

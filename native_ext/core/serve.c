@@ -1,0 +1,352 @@
+#include "serve.h"
+
+#include "serve_call.h"
+
+#define NO_MEMBERS {(const uint8_t *)"", 0}
+
+void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc) {
+    *gate = (struct hg_gate){.dated_s = -1};
+    hg_output_init(&gate->scratch, alloc, HG_SERVER_ANSWERS);
+}
+
+void hg_gate_clear(struct hg_gate *gate) { hg_output_clear(&gate->scratch); }
+
+void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *clock) {
+    gate->now_ms = now_ms;
+    gate->clock = *clock;
+    if (clock->state != HG_CLOCK_UNSET && clock->now_s != gate->dated_s) {
+        gate->dated_s = clock->now_s;
+        hg_http_date(clock->now_s, gate->date);
+    }
+}
+
+void hg_line_add(struct hg_line *line, const void *data, size_t length) {
+    const size_t room = sizeof line->text - line->length, taken = length < room ? length : room;
+    if (taken != 0) {
+        memcpy(line->text + line->length, data, taken);
+        line->length += (uint32_t)taken;
+    }
+}
+
+void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
+
+void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
+
+void hg_line_number(struct hg_line *line, int64_t number) {
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        digits[--at] = (uint8_t)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (number < 0) {
+        digits[--at] = '-';
+    }
+    hg_line_add(line, digits + at, sizeof digits - at);
+}
+
+struct hg_view hg_trimmed(struct hg_view text) {
+    while (text.length != 0 && (text.at[text.length - 1] == ' ' || text.at[text.length - 1] == '\t')) {
+        text.length -= 1;
+    }
+    while (text.length != 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {
+        text.at += 1;
+        text.length -= 1;
+    }
+    return text;
+}
+
+bool hg_view_equals_any_case(struct hg_view view, const char *text) {
+    if (view.length != strlen(text)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < view.length; i++) {
+        const uint8_t c = view.at[i];
+        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)text[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void hg_call_init(struct hg_call *call, struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                  struct hg_visit *visit, struct hg_output *output) {
+    call->gate = gate;
+    call->request = request;
+    call->head = head;
+    call->visit = visit;
+    call->output = output;
+    call->may_keep = true;
+    if (request->path_empty) {
+        call->path = hg_text_view("/");
+    } else {
+        call->path = (struct hg_view){head + request->path.at, request->path.length};
+        if (!request->path_plain) {
+            call->path = (struct hg_view){call->decoded, hg_percent_decode(call->path, call->decoded)};
+        }
+    }
+}
+
+static struct hg_manner manner_of(struct hg_call *call, bool close) {
+    struct hg_visit *visit = call->visit;
+    visit->keep_alive = !close && call->may_keep && call->request->keep_alive && !call->gate->draining;
+    return (struct hg_manner){visit->keep_alive, visit->http10, visit->verb == HG_HEAD};
+}
+
+static bool is_message(const struct hg_visit *visit) {
+    return visit->route == HG_ROUTE_PUBLISH || visit->route == HG_ROUTE_VALIDATE;
+}
+
+enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer) {
+    struct hg_gate *gate = call->gate;
+    if (is_message(call->visit)) {
+        gate->counters.rejected[answer->code] += 1;
+    }
+    hg_answer_problem(gate, answer, manner_of(call, false), call->output);
+    hg_counters_finish(&gate->counters, answer->status, answer->code, gate->now_ms - call->visit->start_ms);
+    return HG_SERVED_ANSWER;
+}
+
+enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail) {
+    const struct hg_answer answer = {status, code, hg_text_view(detail), call->path, NO_MEMBERS, NO_MEMBERS};
+    return hg_deny_with(call, &answer);
+}
+
+enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body) {
+    struct hg_gate *gate = call->gate;
+    const struct hg_manner manner = manner_of(call, false);
+    hg_answer_begin(gate, status, call->output);
+    hg_output_add(call->output, fields.at, fields.length);
+    hg_answer_end(status, manner, body, call->output);
+    hg_counters_finish(&gate->counters, status, HG_P_NONE, gate->now_ms - call->visit->start_ms);
+    return HG_SERVED_ANSWER;
+}
+
+/* RFC 6750 section 3, naming the claim. */
+static void refuse_token(struct hg_call *call, const struct hg_token_error *error) {
+    struct hg_line detail = {0, {0}}, fields = {0, {0}}, members = {0, {0}};
+    struct hg_answer answer = {401, HG_P_INVALID_TOKEN, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
+    if (error->claim[0] != '\0') {
+        hg_line_text(&detail, error->claim);
+        hg_line_text(&detail, ": ");
+    }
+    hg_line_text(&detail, error->detail[0] != '\0' ? error->detail : error->code);
+    hg_line_text(&fields, "WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"");
+    hg_line_view(&fields, hg_line_of(&detail));
+    hg_line_text(&fields, "\"\r\n");
+    hg_line_text(&members, ",\"reason\":\"");
+    hg_line_text(&members, error->code);
+    if (error->claim[0] != '\0') {
+        hg_line_text(&members, "\",\"claim\":\"");
+        hg_line_text(&members, error->claim);
+    }
+    hg_line_text(&members, "\"");
+    answer.detail = hg_line_of(&detail);
+    answer.fields = hg_line_of(&fields);
+    answer.members = hg_line_of(&members);
+    (void)hg_deny_with(call, &answer);
+}
+
+const struct hg_claims *hg_authenticate(struct hg_call *call) {
+    const struct hg_view value = hg_field_of(call, HG_FIELD_AUTHORIZATION);
+    const struct hg_claims *claims;
+    struct hg_token_error error;
+    struct hg_view token;
+    if (value.at == NULL || value.length < 7 ||
+        !hg_view_equals_any_case((struct hg_view){value.at, 7}, "bearer ")) {
+        const struct hg_answer answer = {401,
+                                         HG_P_MISSING_TOKEN,
+                                         hg_text_view(value.at == NULL ? "" : "the scheme is Bearer"),
+                                         call->path,
+                                         hg_text_view("WWW-Authenticate: Bearer\r\n"),
+                                         NO_MEMBERS};
+        (void)hg_deny_with(call, &answer);
+        return NULL;
+    }
+    token = (struct hg_view){value.at + 7, value.length - 7};
+    while (token.length != 0 && token.at[0] == ' ') { /* none at the end: values come without */
+        token.at += 1;
+        token.length -= 1;
+    }
+    if (!hg_tokens_verify(call->visit->plan->spec.tokens, token.at, token.length, &call->gate->clock, &claims, &error)) {
+        refuse_token(call, &error);
+        return NULL;
+    }
+    memcpy(call->visit->sub, claims->sub.at, claims->sub.length);
+    call->visit->sub_length = (uint8_t)claims->sub.length;
+    return claims;
+}
+
+enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name) {
+    struct hg_output *text = &call->gate->scratch; /* a name may be as long as a path */
+    struct hg_answer answer = {403, HG_P_INSUFFICIENT_SCOPE, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
+    struct hg_output fields, detail;
+    hg_output_init(&fields, &text->alloc, 2 * HG_HTTP_LINE);
+    hg_output_init(&detail, &text->alloc, 2 * HG_HTTP_LINE);
+    hg_output_text(&fields, "WWW-Authenticate: Bearer error=\"insufficient_scope\", scope=\"");
+    hg_output_text(&fields, action);
+    hg_output_add(&fields, name.at, name.length);
+    hg_output_text(&fields, "\"\r\n");
+    hg_output_text(&detail, "needs ");
+    hg_output_text(&detail, action);
+    hg_output_add(&detail, name.at, name.length);
+    if (!fields.failed && !detail.failed) {
+        answer.fields = (struct hg_view){fields.data, fields.length};
+        answer.detail = (struct hg_view){detail.data, detail.length};
+    }
+    (void)hg_deny_with(call, &answer);
+    hg_output_clear(&fields);
+    hg_output_clear(&detail);
+    return HG_SERVED_ANSWER;
+}
+
+static void refuse_memory(struct hg_call *call) {
+    const struct hg_answer answer = {503, HG_P_OUT_OF_MEMORY, NO_MEMBERS, NO_MEMBERS, hg_text_view("Retry-After: 1\r\n"),
+                                     NO_MEMBERS};
+    (void)hg_deny_with(call, &answer);
+}
+
+/* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
+static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms,
+                        int64_t left) {
+    struct hg_line fields = {0, {0}}, detail = {0, {0}};
+    struct hg_answer answer = {429, HG_P_RATE_LIMITED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
+    const int64_t retry_s = (wait_ms + 999) / 1000;
+    hg_line_text(&fields, "Retry-After: ");
+    hg_line_number(&fields, retry_s);
+    hg_line_text(&fields, "\r\nRateLimit-Policy: \"");
+    hg_line_view(&fields, bucket);
+    hg_line_text(&fields, "\";q=");
+    hg_line_number(&fields, burst);
+    hg_line_text(&fields, ";w=");
+    hg_line_number(&fields, (burst * 1000 + rate_milli - 1) / rate_milli);
+    hg_line_text(&fields, "\r\nRateLimit: \"");
+    hg_line_view(&fields, bucket);
+    hg_line_text(&fields, "\";r=");
+    hg_line_number(&fields, left);
+    hg_line_text(&fields, ";t=");
+    hg_line_number(&fields, retry_s);
+    hg_line_text(&fields, "\r\n");
+    hg_line_text(&detail, "wait ");
+    hg_line_number(&detail, wait_ms);
+    hg_line_text(&detail, " ms");
+    answer.fields = hg_line_of(&fields);
+    answer.detail = hg_line_of(&detail);
+    (void)hg_deny_with(call, &answer);
+}
+
+bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst) {
+    struct hg_line key = {0, {0}};
+    int64_t wait_ms = 0, left = 0;
+    hg_line_view(&key, bucket);
+    hg_line_add(&key, "", 1);
+    hg_line_view(&key, client);
+    if (hg_limiter_take(call->gate->limiter, key.text, key.length, rate_milli, burst, call->gate->now_ms, 1, &wait_ms,
+                        &left) != HG_OK) {
+        refuse_memory(call);
+        return false;
+    }
+    if (wait_ms != 0) {
+        refuse_rate(call, bucket, rate_milli, burst, wait_ms, left);
+        return false;
+    }
+    return true;
+}
+
+/* Fields that the twin joins when they come more than once. */
+#define JOINED                                                                                              \
+    (1u << HG_FIELD_AUTHORIZATION | 1u << HG_FIELD_CONTENT_TYPE | 1u << HG_FIELD_CONTENT_ENCODING |         \
+     1u << HG_FIELD_IDEMPOTENCY_KEY | 1u << HG_FIELD_TRACEPARENT | 1u << HG_FIELD_CACHE_CONTROL |           \
+     1u << HG_FIELD_IF_MATCH | 1u << HG_FIELD_IF_NONE_MATCH)
+
+static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
+    struct hg_line fields = {0, {0}};
+    struct hg_answer answer = {405, HG_P_METHOD_NOT_ALLOWED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
+    hg_line_text(&fields, "Allow: ");
+    hg_line_text(&fields, hg_route_allow(route));
+    hg_line_text(&fields, "\r\n");
+    answer.fields = hg_line_of(&fields);
+    call->visit->route = HG_ROUTE_NONE; /* not counted as a message */
+    return hg_deny_with(call, &answer);
+}
+
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
+                             struct hg_visit *visit, struct hg_output *output) {
+    struct hg_call call;
+    enum hg_route route;
+    *visit = (struct hg_visit){.plan = gate->plan, .start_ms = gate->now_ms, .verb = request->verb,
+                               .http10 = request->http10, .route = HG_ROUTE_NONE};
+    if ((request->repeated & JOINED) != 0) {
+        return HG_SERVED_ELSEWHERE;
+    }
+    hg_call_init(&call, gate, request, head, visit, output);
+    call.may_keep = body_known;
+    route = hg_route_of(call.path, call.param);
+    if (route == HG_ROUTE_NONE) {
+        return hg_deny(&call, 404, HG_P_NOT_FOUND, "no such resource; GET / lists what there is");
+    }
+    if (!hg_route_takes(route, request->verb)) {
+        return refuse_method(&call, route);
+    }
+    visit->route = (uint8_t)route;
+    switch (route) {
+    case HG_ROUTE_PUBLISH:
+    case HG_ROUTE_VALIDATE: return hg_message_head(&call);
+    case HG_ROUTE_LAST:
+    case HG_ROUTE_CACHE: return hg_cache_head(&call);
+    case HG_ROUTE_HEALTH:
+        return hg_answer_with(&call, 200, hg_text_view("Content-Type: application/json\r\n"),
+                              hg_text_view("{\"status\":\"ok\"}"));
+    case HG_ROUTE_READY:
+    case HG_ROUTE_METRICS:
+    case HG_ROUTE_INDEX:
+    case HG_ROUTE_COUNT:
+    case HG_ROUTE_NONE: break;
+    }
+    return HG_SERVED_ELSEWHERE;
+}
+
+enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output) {
+    struct hg_call call;
+    hg_call_init(&call, gate, request, head, visit, output);
+    (void)hg_route_of(call.path, call.param); /* the parameters */
+    return visit->route == HG_ROUTE_CACHE ? hg_cache_put(&call, body) : hg_message_body(&call, body, waiter);
+}
+
+void hg_serve_refusal(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, struct hg_visit *visit,
+                      const struct hg_problem *problem, bool keep, struct hg_output *output) {
+    struct hg_call call;
+    struct hg_line detail = {0, {0}};
+    struct hg_answer answer = {problem->status, (enum hg_code)problem->code, NO_MEMBERS, NO_MEMBERS, NO_MEMBERS, NO_MEMBERS};
+    hg_call_init(&call, gate, request, head, visit, output);
+    call.may_keep = keep && !problem->close;
+    answer.instance = call.path;
+    if (problem->code == HG_P_BODY_TOO_LARGE) {
+        hg_line_text(&detail, "this resource takes ");
+        hg_line_number(&detail, visit->limit);
+        hg_line_text(&detail, " bytes");
+        answer.detail = hg_line_of(&detail);
+    } else {
+        answer.detail = hg_text_view(problem->detail);
+    }
+    if (problem->code == HG_P_OUT_OF_MEMORY) {
+        answer.fields = hg_text_view("Retry-After: 1\r\n");
+    }
+    (void)hg_deny_with(&call, &answer);
+}
+
+void hg_serve_problem(struct hg_gate *gate, const struct hg_problem *problem, uint32_t retry_s, struct hg_output *output) {
+    struct hg_line fields = {0, {0}};
+    struct hg_answer answer = {problem->status,  (enum hg_code)problem->code, hg_text_view(problem->detail), NO_MEMBERS,
+                               NO_MEMBERS, NO_MEMBERS};
+    if (retry_s != 0) {
+        hg_line_text(&fields, "Retry-After: ");
+        hg_line_number(&fields, retry_s);
+        hg_line_text(&fields, "\r\n");
+        answer.fields = hg_line_of(&fields);
+    }
+    hg_answer_problem(gate, &answer, (struct hg_manner){false, false, false}, output);
+    hg_counters_finish(&gate->counters, answer.status, answer.code, 0);
+}

@@ -1,0 +1,85 @@
+/* One request and its answer, without connections: the gateway in C. Twin of firmware_py/headgate/tasks (api, access, streams,
+ * cache): the same judgements in the same order with the same answers. What it does not serve (batches, metrics, readiness,
+ * the index, anything rare) it leaves to that twin, untouched: nothing taken from the limiter, nothing stored.
+ *
+ * serve.c: dispatch, token, scope, rate; serve_message.c: ingest and validate; serve_cache.c: key-value and last values;
+ * answer.c: heads, problems. */
+#ifndef HEADGATE_SERVE_H
+#define HEADGATE_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "counters.h"
+#include "http1.h"
+#include "intake.h"
+#include "limiter.h"
+#include "plan.h"
+#include "store.h"
+#include "token.h"
+
+/* What all requests share. One thread. */
+struct hg_gate {
+    const struct hg_plan *plan; /* of new requests */
+    struct hg_store *store;
+    struct hg_limiter *limiter;
+    struct hg_intake *intake;   /* NULL: messages are left to the twin */
+    struct hg_counters counters;
+    uint64_t boot;              /* part of every ETag */
+    bool draining;              /* answers say Connection: close */
+    int64_t now_ms;             /* monotonic */
+    struct hg_clock clock;      /* state HG_CLOCK_UNSET: answers have no Date */
+    int64_t dated_s;            /* of `date` */
+    uint8_t date[29];           /* IMF-fixdate, RFC 9110 section 5.6.7 */
+    struct hg_output scratch;   /* a body whose length has to be known first */
+};
+/* `plan`, `store`, `limiter`, `intake` and `boot` are for the caller to set. */
+void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc);
+void hg_gate_clear(struct hg_gate *gate);
+/* To be called before requests are served, once for a group of them. */
+void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *clock);
+
+/* What is remembered of a request until its body is there. Plain data, may be copied. */
+struct hg_visit {
+    const struct hg_plan *plan;
+    const struct hg_stream *stream; /* NULL: cache */
+    int64_t start_ms;
+    uint32_t limit;    /* bytes of body that are wanted; longer: hg_serve_too_large */
+    uint8_t route;     /* serve.c's own */
+    uint8_t verb;      /* enum hg_method */
+    bool binary;       /* CBOR */
+    bool keep_alive;   /* the answer lets the connection persist */
+    bool http10;
+    uint8_t sub_length;
+    uint8_t sub[64];   /* HG_TOKEN_SUBJECT */
+};
+
+enum hg_served {
+    HG_SERVED_ELSEWHERE, /* for the twin; *output is untouched */
+    HG_SERVED_BODY,      /* let in: goes on with hg_serve_body, once at most visit->limit bytes of body are there */
+    HG_SERVED_ANSWER,    /* the whole answer is in *output; visit->keep_alive says what it told the client */
+    HG_SERVED_LATER      /* queued with its waiter; the answer comes with hg_serve_committed or hg_serve_failed */
+};
+
+/* A head has been read; `head`: its bytes. `body_known`: what is left of the body is certain to come and short enough to be read
+ * over (see Exchange.can_skip), so that a refusal may keep the connection. */
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
+                             struct hg_visit *visit, struct hg_output *output);
+/* The same request with its whole body. body.at[body.length] must be readable and 0. `waiter`: of the row, if one is queued. */
+enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output);
+/* Refuses a request that was let in, for its body: too long, too slow (HG_P_TIMEOUT), no memory for it. `keep`: as body_known. */
+void hg_serve_refusal(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                      struct hg_visit *visit, const struct hg_problem *problem, bool keep, struct hg_output *output);
+/* Input that is no request, or a client that is not let in: the answer, with Connection: close. */
+void hg_serve_problem(struct hg_gate *gate, const struct hg_problem *problem, uint32_t retry_s, struct hg_output *output);
+
+/* How a queued row ended. `replayed`: "boot.seq" of the first message under its key, length 0: it is stored. Keeps the last
+ * value, counts, and if somebody waits (output != NULL) writes the answer. `visit`: what hg_serve_body left. */
+void hg_serve_committed(struct hg_gate *gate, const struct hg_row *row, struct hg_view replayed, struct hg_visit *visit,
+                        struct hg_output *output);
+/* Not stored: code HG_P_STORAGE_FAILED, HG_P_IDEMPOTENCY_KEY_REUSED, HG_P_DRAINING... `retry_s` 0: no Retry-After. */
+void hg_serve_failed(struct hg_gate *gate, const struct hg_row *row, const struct hg_problem *problem, uint32_t retry_s,
+                     struct hg_visit *visit, struct hg_output *output);
+
+#endif

@@ -1,0 +1,353 @@
+/* The key-value cache and the last values: two prefixes of one store, one byte budget. The entries are those of the twin
+ * (tasks/cache.py): meta is "<max-age seconds, 0 = none> <monotonic ms of the PUT> <media type>". */
+#include "serve_call.h"
+#include "sha256.h"
+
+#define BUCKET "cache:"       /* no stream can have this name */
+#define TYPE_MAX 128          /* bytes of a media type */
+#define MAX_AGE 2147483647    /* seconds; RFC 9111 section 1.2.2 */
+#define PREFIX "kv/"
+#define PREFIX_LENGTH 3
+#define NOTHING {(const uint8_t *)"", 0}
+
+uint32_t hg_last_key(struct hg_view stream, struct hg_view name, uint8_t key[HG_LAST_KEY]) {
+    uint32_t length = 5;
+    memcpy(key, "last/", 5);
+    memcpy(key + length, stream.at, stream.length);
+    length += stream.length;
+    key[length++] = '/';
+    if (name.length <= HG_LAST_KEY - length) {
+        memcpy(key + length, name.at, name.length);
+        return length + name.length;
+    }
+    key[length++] = 0; /* a name too long for a key goes by its hash */
+    hg_sha256(hg_sha256_plain, name.at, name.length, key + length);
+    return length + HG_SHA256;
+}
+
+void hg_put_last(struct hg_gate *gate, const struct hg_row *row) {
+    struct hg_line meta = {0, {0}};
+    uint64_t version;
+    if (row->last.length == 0) {
+        return;
+    }
+    hg_line_number(&meta, row->last_ttl_ms / 1000);
+    hg_line_text(&meta, " ");
+    hg_line_number(&meta, gate->now_ms);
+    hg_line_text(&meta, (row->flags & HG_ROW_CBOR) != 0 ? " application/cbor" : " application/json");
+    /* One that does not fit is not cached. */
+    (void)hg_store_put(gate->store, row->last.at, row->last.length, row->body.at, row->body.length, meta.text, meta.length,
+                       row->last_ttl_ms, gate->now_ms, &version);
+}
+
+static void put_etag(struct hg_line *line, const struct hg_gate *gate, uint64_t version) {
+    hg_line_text(line, "\"");
+    hg_line_number(line, (int64_t)gate->boot);
+    hg_line_text(line, "-");
+    hg_line_number(line, (int64_t)version);
+    hg_line_text(line, "\"");
+}
+
+/* RFC 9110 section 13.1: does If-Match (strong comparison) or If-None-Match (`weak`) name this ETag? Length 0: there is no
+ * representation, which nothing matches, "*" neither. */
+static bool matches(struct hg_view field, struct hg_view etag, bool weak) {
+    uint32_t from = 0;
+    if (etag.length == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i <= field.length; i++) {
+        if (i == field.length || field.at[i] == ',') {
+            struct hg_view tag = hg_trimmed((struct hg_view){field.at + from, i - from});
+            if (hg_view_equals(tag, "*")) {
+                return true;
+            }
+            if (weak && tag.length > 2 && memcmp(tag.at, "W/", 2) == 0) {
+                tag = (struct hg_view){tag.at + 2, tag.length - 2};
+            }
+            if (tag.length == etag.length && memcmp(tag.at, etag.at, tag.length) == 0) {
+                return true;
+            }
+            from = i + 1;
+        }
+    }
+    return false;
+}
+
+enum precondition { GO_ON, NOT_MODIFIED, ANSWERED };
+
+/* RFC 9110 section 13.2.2. */
+static enum precondition preconditions(struct hg_call *call, struct hg_view etag) {
+    const struct hg_view match = hg_field_of(call, HG_FIELD_IF_MATCH);
+    const struct hg_view none_match = hg_field_of(call, HG_FIELD_IF_NONE_MATCH);
+    struct hg_answer answer = {412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
+    struct hg_line fields = {0, {0}};
+    if (match.at != NULL && !matches(match, etag, false)) {
+        answer.detail = hg_text_view("If-Match");
+    } else if (none_match.at != NULL && matches(none_match, etag, true)) {
+        if (call->visit->verb == HG_GET || call->visit->verb == HG_HEAD) {
+            return NOT_MODIFIED;
+        }
+        answer.detail = hg_text_view("If-None-Match");
+    } else {
+        return GO_ON;
+    }
+    if (etag.length != 0) {
+        hg_line_text(&fields, "ETag: ");
+        hg_line_view(&fields, etag);
+        hg_line_text(&fields, "\r\n");
+        answer.fields = hg_line_of(&fields);
+    }
+    (void)hg_deny_with(call, &answer);
+    return ANSWERED;
+}
+
+/* The parts of an entry's meta. */
+static void split_meta(struct hg_view meta, struct hg_view *max_age, int64_t *stored_ms, struct hg_view *type) {
+    const uint8_t *first = memchr(meta.at, ' ', meta.length);
+    const uint32_t one = first == NULL ? meta.length : (uint32_t)(first - meta.at);
+    uint32_t at = one + 1;
+    *max_age = (struct hg_view){meta.at, one};
+    *stored_ms = 0;
+    for (; at < meta.length && meta.at[at] >= '0' && meta.at[at] <= '9'; at++) {
+        *stored_ms = *stored_ms * 10 + (meta.at[at] - '0');
+    }
+    at = at < meta.length ? at + 1 : meta.length;
+    *type = (struct hg_view){meta.at + at, meta.length - at};
+}
+
+static enum hg_served answer_value(struct hg_call *call, const uint8_t *key, uint32_t length, enum hg_code missing) {
+    struct hg_gate *gate = call->gate;
+    struct hg_line etag = {0, {0}}, fields = {0, {0}};
+    struct hg_view max_age, type;
+    struct hg_found found;
+    int64_t stored_ms;
+    bool hit = false, not_modified;
+    if (hg_store_get(gate->store, key, length, gate->now_ms, &hit, &found) != HG_OK || !hit) {
+        return preconditions(call, (struct hg_view){(const uint8_t *)"", 0}) == ANSWERED ? HG_SERVED_ANSWER
+                                                                                          : hg_deny(call, 404, missing, "");
+    }
+    split_meta((struct hg_view){found.meta, (uint32_t)found.meta_length}, &max_age, &stored_ms, &type);
+    put_etag(&etag, gate, found.version);
+    switch (preconditions(call, hg_line_of(&etag))) {
+    case ANSWERED: return HG_SERVED_ANSWER;
+    case NOT_MODIFIED: not_modified = true; break;
+    case GO_ON:
+    default: not_modified = false;
+    }
+    if (!not_modified) {
+        hg_line_text(&fields, "Content-Type: ");
+        hg_line_view(&fields, type);
+        hg_line_text(&fields, "\r\n");
+    }
+    hg_line_text(&fields, "ETag: ");
+    hg_line_view(&fields, hg_line_of(&etag));
+    hg_line_text(&fields, "\r\nAge: ");
+    hg_line_number(&fields, (gate->now_ms - stored_ms) / 1000);
+    hg_line_text(&fields, "\r\nCache-Control: ");
+    if (hg_view_equals(max_age, "0")) {
+        hg_line_text(&fields, "no-cache");
+    } else {
+        hg_line_text(&fields, "max-age=");
+        hg_line_view(&fields, max_age);
+    }
+    /* The media type is what a client said, and a browser may look. */
+    hg_line_text(&fields, "\r\nX-Content-Type-Options: nosniff\r\n");
+    return hg_answer_with(call, not_modified ? 304 : 200, hg_line_of(&fields),
+                          (struct hg_view){found.value, not_modified ? 0 : (uint32_t)found.value_length});
+}
+
+/* Scopes cache:read, cache:write, cache:* for all keys; cache:read:<prefix>, cache:write:<prefix> for some. */
+static bool is_allowed(const struct hg_claims *claims, const char *verb, struct hg_view name) {
+    const struct hg_view scopes = claims->scopes;
+    const uint32_t verb_length = (uint32_t)strlen(verb);
+    for (uint32_t from = 0, to; from < scopes.length; from = to + 1) {
+        const uint8_t *scope = scopes.at + from;
+        for (to = from; to < scopes.length && scopes.at[to] != ' '; to++) {
+        }
+        if (hg_view_equals((struct hg_view){scope, to - from}, "cache:*")) {
+            return true;
+        }
+        if (to - from >= 6 + verb_length && memcmp(scope, "cache:", 6) == 0 &&
+            memcmp(scope + 6, verb, verb_length) == 0) {
+            const uint32_t rest = to - from - 6 - verb_length;
+            if (rest == 0 || (scope[6 + verb_length] == ':' && rest - 1 <= name.length &&
+                              memcmp(scope + 7 + verb_length, name.at, rest - 1) == 0)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool take_cache_rate(struct hg_call *call) {
+    const struct hg_plan_spec *spec = &call->visit->plan->spec;
+    return hg_take_rate(call, hg_text_view(BUCKET), (struct hg_view){call->visit->sub, call->visit->sub_length},
+                        spec->cache_rate_milli, spec->cache_burst);
+}
+
+/* The store's key of a path's; -> its length. */
+static uint32_t cache_key(struct hg_view name, uint8_t key[HG_CACHE_KEY]) {
+    memcpy(key, PREFIX, PREFIX_LENGTH);
+    memcpy(key + PREFIX_LENGTH, name.at, name.length);
+    return PREFIX_LENGTH + name.length;
+}
+
+static enum hg_served get_last(struct hg_call *call, const struct hg_claims *claims) {
+    uint8_t key[HG_LAST_KEY];
+    if (!hg_scope_allows(claims, "read", call->param[0])) {
+        return hg_deny_scope(call, "read:", call->param[0]);
+    }
+    if (hg_plan_stream(call->visit->plan, call->param[0]) == NULL) {
+        return hg_deny(call, 404, HG_P_UNKNOWN_STREAM, "");
+    }
+    if (!take_cache_rate(call)) {
+        return HG_SERVED_ANSWER;
+    }
+    return answer_value(call, key, hg_last_key(call->param[0], call->param[1], key), HG_P_NO_LAST_VALUE);
+}
+
+/* max-age of a PUT in seconds, 0: none given; -1: refused. Other directives are for others. */
+static int64_t max_age_of(struct hg_call *call) {
+    const struct hg_view field = hg_field_of(call, HG_FIELD_CACHE_CONTROL);
+    int64_t seconds = 0;
+    uint32_t from = 0;
+    for (uint32_t i = 0; field.at != NULL && i <= field.length; i++) {
+        struct hg_view directive, value;
+        const uint8_t *mark;
+        int64_t number = 0;
+        bool digits = true;
+        if (i != field.length && field.at[i] != ',') {
+            continue;
+        }
+        directive = hg_trimmed((struct hg_view){field.at + from, i - from});
+        from = i + 1;
+        mark = directive.length == 0 ? NULL : memchr(directive.at, '=', directive.length);
+        value = (struct hg_view){directive.at + directive.length, 0};
+        if (mark != NULL) {
+            value = (struct hg_view){mark + 1, directive.length - (uint32_t)(mark - directive.at) - 1};
+            directive.length = (uint32_t)(mark - directive.at);
+        }
+        if (!hg_view_equals_any_case(directive, "max-age")) {
+            continue;
+        }
+        while (value.length != 0 && value.at[0] == '"') {
+            value = (struct hg_view){value.at + 1, value.length - 1};
+        }
+        while (value.length != 0 && value.at[value.length - 1] == '"') {
+            value.length -= 1;
+        }
+        for (uint32_t j = 0; j < value.length; j++) {
+            digits = digits && value.at[j] >= '0' && value.at[j] <= '9';
+            number = value.length <= 10 ? number * 10 + (value.at[j] - '0') : number | (value.at[j] - '0');
+        }
+        if (!digits || number == 0 || seconds != 0) { /* also when there is no value */
+            (void)hg_deny(call, 400, HG_P_BAD_CACHE_CONTROL,
+                            "max-age is one number of seconds, at least 1; DELETE removes a key");
+            return -1;
+        }
+        seconds = value.length > 10 || number > MAX_AGE ? MAX_AGE : number;
+    }
+    return seconds;
+}
+
+/* What can be judged of a PUT before its body. */
+static enum hg_served put_head(struct hg_call *call) {
+    if (call->request->length == 0 && !hg_has(call, HG_FIELD_CONTENT_LENGTH)) {
+        return hg_deny(call, 411, HG_P_LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked");
+    }
+    if (hg_field_of(call, HG_FIELD_CONTENT_TYPE).length > TYPE_MAX) {
+        return hg_deny(call, 415, HG_P_UNSUPPORTED_MEDIA_TYPE, "a media type may have 128 bytes");
+    }
+    if (max_age_of(call) < 0) {
+        return HG_SERVED_ANSWER;
+    }
+    call->visit->limit = call->visit->plan->spec.cache_value;
+    return HG_SERVED_BODY;
+}
+
+static enum hg_served answer_change(struct hg_call *call, uint16_t status, uint64_t version) {
+    struct hg_line fields = {0, {0}};
+    if (version != 0) {
+        hg_line_text(&fields, "ETag: ");
+        put_etag(&fields, call->gate, version);
+        hg_line_text(&fields, "\r\n");
+    }
+    return hg_answer_with(call, status, hg_line_of(&fields), (struct hg_view){(const uint8_t *)"", 0});
+}
+
+/* Judges the preconditions against what is stored; *present: something is. */
+static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length, bool *present) {
+    struct hg_line etag = {0, {0}};
+    struct hg_found found;
+    *present = false;
+    if (hg_store_get(call->gate->store, key, length, call->gate->now_ms, present, &found) == HG_OK && *present) {
+        put_etag(&etag, call->gate, found.version);
+    }
+    return preconditions(call, hg_line_of(&etag)) != ANSWERED;
+}
+
+enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
+    struct hg_gate *gate = call->gate;
+    const struct hg_view type = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
+    const int64_t max_age = max_age_of(call);
+    const int64_t ttl_ms = max_age * 1000 < HG_CACHE_TTL_MS ? max_age * 1000 : HG_CACHE_TTL_MS;
+    struct hg_line meta = {0, {0}};
+    uint8_t key[HG_CACHE_KEY];
+    const uint32_t length = cache_key(call->param[0], key);
+    uint64_t version = 0;
+    bool present;
+    if (!may_change(call, key, length, &present)) {
+        return HG_SERVED_ANSWER;
+    }
+    hg_line_number(&meta, max_age);
+    hg_line_text(&meta, " ");
+    hg_line_number(&meta, gate->now_ms);
+    hg_line_text(&meta, " ");
+    hg_line_view(&meta, type.length != 0 ? type : hg_text_view("application/octet-stream")); /* RFC 9110 section 8.3 */
+    if (hg_store_put(gate->store, key, length, body.at, body.length, meta.text, meta.length, ttl_ms, gate->now_ms,
+                     &version) != HG_OK ||
+        version == 0) {
+        return hg_deny(call, 413, HG_P_VALUE_TOO_LARGE, "");
+    }
+    return answer_change(call, present ? 204 : 201, version);
+}
+
+static enum hg_served delete_key(struct hg_call *call, const uint8_t *key, uint32_t length) {
+    bool present, deleted;
+    if (!may_change(call, key, length, &present)) {
+        return HG_SERVED_ANSWER;
+    }
+    if (!present) {
+        return hg_deny(call, 404, HG_P_NOT_CACHED, "");
+    }
+    (void)hg_store_delete(call->gate->store, key, length, call->gate->now_ms, &deleted);
+    return answer_change(call, 204, 0);
+}
+
+enum hg_served hg_cache_head(struct hg_call *call) {
+    const uint8_t verb = call->visit->verb;
+    const bool writes = verb == HG_PUT || verb == HG_DELETE;
+    const struct hg_claims *claims = hg_authenticate(call);
+    uint8_t key[HG_CACHE_KEY];
+    uint32_t length;
+    if (claims == NULL) {
+        return HG_SERVED_ANSWER;
+    }
+    if (call->visit->route == HG_ROUTE_LAST) {
+        return get_last(call, claims);
+    }
+    if (!is_allowed(claims, writes ? "write" : "read", call->param[0])) {
+        return hg_deny_scope(call, writes ? "cache:write" : "cache:read", (struct hg_view){(const uint8_t *)"", 0});
+    }
+    if (!take_cache_rate(call)) {
+        return HG_SERVED_ANSWER;
+    }
+    if (call->param[0].length > HG_CACHE_KEY - PREFIX_LENGTH) {
+        return hg_deny(call, 414, HG_P_URI_TOO_LONG, "a key may have 253 bytes");
+    }
+    if (verb == HG_PUT) {
+        return put_head(call);
+    }
+    length = cache_key(call->param[0], key);
+    return verb == HG_DELETE ? delete_key(call, key, length) : answer_value(call, key, length, HG_P_NOT_CACHED);
+}

@@ -1,0 +1,122 @@
+/* The native server: connections, deadlines and fairness around http1.h and serve.h, on one epoll set that is also asyncio's
+ * selector (linux/selector.py). While asyncio waits for its own descriptors, hg_server_wait serves.
+ *
+ *     state      waits for                       deadline
+ *     IDLE       a request                       idle_ms; holds no buffer
+ *     HEAD       the rest of a head              head_ms from its first byte
+ *     BODY       the rest of a body              body_ms, refilled at HG_BODY_RATE bytes per second
+ *     COMMIT     the commit of its message       none (the outbox answers)
+ *     FLUSH      the client to take an answer    body_ms
+ *     GREETING   the end of a TLS handshake     head_ms
+ *     LENT       Python, which serves this request (hg_server_lent_*)      Python's own
+ *     LINGER     the end of what is still coming HG_LINGER_MS, HG_LINGER_BYTES
+ *     READY      its turn: there is input it was not served for fairness
+ *
+ * connection.c: one connection's states; server.c: the set, accepting, turns; wheel.[ch]: deadlines; lent.c: what Python asks for.
+ * Everything the system does goes through struct hg_net, so that a test can script it. One thread calls. */
+#ifndef HEADGATE_SERVER_H
+#define HEADGATE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "serve.h"
+#include "tls.h"
+
+/* The system, as used here; results are those of the calls, errors negative errno. `ready`: pairs of the caller's tag and
+ * HG_NET_* bits. */
+enum { HG_NET_IN = 1, HG_NET_OUT = 2, HG_NET_GONE = 4 /* hang-up or error: reading will tell */ };
+#define HG_NET_BATCH 256 /* ready descriptors looked at in one go */
+struct hg_net_ready {
+    uint64_t tag;
+    uint32_t events;
+};
+struct hg_net {
+    void *context;
+    int (*accept)(void *context, int listener);
+    int32_t (*read)(void *context, int fd, uint8_t *data, uint32_t room);
+    int32_t (*write)(void *context, int fd, const uint8_t *data, uint32_t length); /* never raises SIGPIPE */
+    void (*finish)(void *context, int fd);                                        /* no more output: shutdown(SHUT_WR) */
+    void (*close)(void *context, int fd);
+    int (*watch)(void *context, int fd, uint64_t tag, uint32_t events); /* adds */
+    int (*change)(void *context, int fd, uint64_t tag, uint32_t events);
+    int (*forget)(void *context, int fd);
+    int (*wait)(void *context, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms); /* -1: for ever */
+    int64_t (*monotonic_us)(void *context);
+    int64_t (*wall_s)(void *context);
+};
+/* The real one (epoll); give it a context: &fd of an epoll set. */
+extern const struct hg_net hg_net_linux;
+
+struct hg_server_limits {
+    uint32_t turn_us;      /* HG_TURN_US: busy for so long, hg_server_wait returns, so that others get their turn */
+    uint64_t buffer_bytes; /* HG_SERVER_BYTES: of all connections' buffers together; over it: 503 out_of_memory */
+};
+
+struct hg_server;
+/* The gate must outlive the server, and its `plan` be set. NULL: no memory. */
+struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_net *net, struct hg_gate *gate,
+                                const struct hg_server_limits *limits);
+/* Closes every connection. Plans still in use by requests are given back (users). */
+void hg_server_free(struct hg_server *server);
+
+/* Accept from this listening socket, which stays the caller's. `tls`: its connections speak TLS; NULL: they do not. 0 or -errno. */
+int hg_server_listen(struct hg_server *server, int fd, const struct hg_tls *tls);
+void hg_server_unlisten(struct hg_server *server, int fd);
+
+/* asyncio's own descriptors. 0 or -errno. */
+int hg_server_register(struct hg_server *server, int fd, uint32_t events);
+int hg_server_modify(struct hg_server *server, int fd, uint32_t events);
+int hg_server_unregister(struct hg_server *server, int fd);
+
+/* What time it is, from now on: `clock` at the moment of the call, which goes on with the system's clocks. */
+void hg_server_clock(struct hg_server *server, const struct hg_clock *clock);
+
+/* Serve until one of asyncio's descriptors is ready (pairs of fd and HG_NET_* in `ready`), there is an event for Python
+ * (hg_server_event), the time is over, or the turn is. A wait that slept for more than a second returns before it serves, so that
+ * the clock can be set. -> pairs, or -errno. */
+int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms);
+
+enum hg_event_kind {
+    HG_EVENT_NONE,
+    HG_EVENT_LENT,     /* connection `id` has a request for Python; its input from the head's first byte on is there to be read */
+    HG_EVENT_INPUT,    /* a lent connection has more input, or its end */
+    HG_EVENT_DRAINED,  /* a lent connection's output, once over HG_LENT_OUTPUT, is written */
+    HG_EVENT_GONE,     /* a lent connection is broken; every later call on it says so */
+    HG_EVENT_ROWS,     /* the intake has rows nobody was told of: the first, the first that somebody waits for, or it is full */
+    HG_EVENT_NO_FILES, /* out of file descriptors: accepting pauses for a second; told once */
+    HG_EVENT_EMPTY     /* draining, and no connection is left */
+};
+struct hg_event {
+    enum hg_event_kind kind;
+    uint64_t id;
+};
+bool hg_server_event(struct hg_server *server, struct hg_event *event); /* false: none */
+
+/* A lent connection. All: -EBADF when it is not there (any more), -EPIPE when it is broken. */
+int32_t hg_server_lent_read(struct hg_server *server, uint64_t id, uint8_t *data, uint32_t room); /* 0 and *ended, or 0: wait */
+bool hg_server_lent_ended(struct hg_server *server, uint64_t id); /* everything was read, and no more will come */
+int hg_server_lent_write(struct hg_server *server, uint64_t id, const uint8_t *data, uint32_t length); /* 1: wait for DRAINED */
+/* Served: `rest` is what was read and belongs to the next request. The connection goes on here. */
+int hg_server_lent_return(struct hg_server *server, uint64_t id, const uint8_t *rest, uint32_t length);
+/* After what is written has gone out: closed, or at once if `abort`. */
+int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort);
+int hg_server_lent_finish(struct hg_server *server, uint64_t id); /* no more output (shutdown) */
+
+/* The batch is committed: answers everybody who waits, keeps last values, frees the rows. outcome(context, i): of row i: NULL: stored,
+ * a text "boot.seq": replayed, "": its key was used for another body. */
+typedef const char *(*hg_outcome)(void *context, uint32_t index);
+void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outcome outcome, void *context);
+/* It is not: answers 503 to who waits; promised rows go back to the intake. Rows queued behind it that are not promised fail, too. */
+void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const struct hg_problem *problem, uint32_t retry_s);
+
+/* Swap the plan for new requests. */
+void hg_server_plan(struct hg_server *server, const struct hg_plan *plan);
+/* Stop accepting, close what is idle, finish the rest with Connection: close; HG_EVENT_EMPTY when done. */
+void hg_server_drain(struct hg_server *server);
+/* Close everything now. */
+void hg_server_abort(struct hg_server *server);
+uint32_t hg_server_connections(const struct hg_server *server);
+uint64_t hg_server_memory(const struct hg_server *server); /* bytes held for connections, their slots included */
+
+#endif

@@ -1,0 +1,126 @@
+/* Tokens verified before. The least recently used goes first: whoever sends is used often, and a flood of distinct valid
+ * tokens needs distinct signatures. */
+#include <string.h>
+
+#include "limits.h"
+#include "ring.h"
+#include "sha256.h"
+#include "table.h"
+#include "token.h"
+
+/* One block: this, the token, the claims' text, and what of them was decoded. */
+struct entry {
+    struct hg_table_node node;
+    struct hg_link link;
+    uint32_t size;
+    struct hg_claims claims;
+    uint8_t token[];
+};
+
+struct hg_tokens {
+    struct hg_table table;
+    struct hg_link root; /* ordered by last use */
+    const struct hg_verifier *verifier;
+    uint32_t max_entries, max_bytes;
+    struct hg_tokens_stats stats;
+    struct hg_claims claims; /* of a token that is not kept */
+    uint8_t scratch[HG_TOKEN_SCRATCH];
+};
+
+struct hg_tokens *hg_tokens_new(const struct hg_alloc *alloc, const struct hg_verifier *verifier,
+                                const uint8_t seed[HG_SEED], uint32_t max_entries, uint32_t max_bytes) {
+    struct hg_tokens *tokens = alloc->alloc(alloc->context, sizeof *tokens);
+    if (tokens == NULL) {
+        return NULL;
+    }
+    memset(tokens, 0, sizeof *tokens);
+    hg_table_init(&tokens->table, alloc, seed, offsetof(struct entry, token));
+    hg_ring_init(&tokens->root);
+    tokens->verifier = verifier;
+    tokens->max_entries = max_entries;
+    tokens->max_bytes = max_bytes;
+    return tokens;
+}
+
+static void drop(struct hg_tokens *tokens, struct entry *entry) {
+    hg_table_remove(&tokens->table, &entry->node);
+    hg_ring_remove(&entry->link);
+    tokens->stats.bytes -= entry->size;
+    tokens->stats.entries -= 1;
+    hg_wipe(entry, entry->size); /* a token is a secret while it is valid */
+    tokens->table.alloc.release(tokens->table.alloc.context, entry);
+}
+
+void hg_tokens_free(struct hg_tokens *tokens) {
+    const struct hg_alloc alloc = tokens->table.alloc;
+    while (tokens->root.newer != &tokens->root) {
+        drop(tokens, HG_OF(tokens->root.newer, struct entry, link));
+    }
+    hg_table_clear(&tokens->table);
+    hg_wipe(tokens, sizeof *tokens);
+    alloc.release(alloc.context, tokens);
+}
+
+void hg_tokens_stats(const struct hg_tokens *tokens, struct hg_tokens_stats *stats) { *stats = tokens->stats; }
+
+static struct hg_view copied(uint8_t **at, struct hg_view text) {
+    const struct hg_view copy = {*at, text.length};
+    memcpy(*at, text.at, text.length);
+    *at += text.length;
+    return copy;
+}
+
+/* Remembers an accepted token, if there is room and memory for it. */
+static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length, uint32_t hash) {
+    const struct hg_claims *claims = &tokens->claims;
+    const uint32_t size = (uint32_t)sizeof(struct entry) + length + claims->sub.length + claims->scopes.length +
+                          claims->raw.length;
+    const struct hg_alloc *alloc = &tokens->table.alloc;
+    struct entry *entry;
+    uint8_t *at;
+    if (size > tokens->max_bytes || !hg_table_reserve(&tokens->table)) {
+        return;
+    }
+    while (tokens->stats.entries >= tokens->max_entries || tokens->stats.bytes > tokens->max_bytes - size) {
+        drop(tokens, HG_OF(tokens->root.newer, struct entry, link));
+        tokens->stats.evictions += 1;
+    }
+    entry = alloc->alloc(alloc->context, size);
+    if (entry == NULL) {
+        return;
+    }
+    entry->node.hash = hash;
+    entry->node.key_length = length;
+    entry->size = size;
+    memcpy(entry->token, token, length);
+    at = entry->token + length;
+    entry->claims = *claims;
+    entry->claims.sub = copied(&at, claims->sub);
+    entry->claims.scopes = copied(&at, claims->scopes);
+    entry->claims.raw = copied(&at, claims->raw);
+    hg_table_insert(&tokens->table, &entry->node);
+    hg_ring_add(&tokens->root, &entry->link);
+    tokens->stats.bytes += size;
+    tokens->stats.entries += 1;
+}
+
+bool hg_tokens_verify(struct hg_tokens *tokens, const uint8_t *token, uint32_t length, const struct hg_clock *clock,
+                      const struct hg_claims **claims, struct hg_token_error *error) {
+    const uint32_t hash = hg_table_hash(&tokens->table, token, length);
+    struct hg_table_node *node = hg_table_find(&tokens->table, token, length, hash);
+    if (node != NULL) {
+        struct entry *entry = HG_OF(node, struct entry, node);
+        hg_ring_remove(&entry->link);
+        hg_ring_add(&tokens->root, &entry->link);
+        tokens->stats.hits += 1;
+        *claims = &entry->claims;
+        return hg_token_times(tokens->verifier, &entry->claims, clock, error);
+    }
+    tokens->stats.misses += 1;
+    if (!hg_token_verify(tokens->verifier, token, length, clock, tokens->scratch, &tokens->claims, error)) {
+        return false;
+    }
+    keep(tokens, token, length, hash);
+    *claims = &tokens->claims;
+    return true;
+}
