@@ -20,7 +20,7 @@
 
 /* What all requests share. One thread. */
 struct hg_gate {
-    const struct hg_plan *plan; /* of new requests */
+    struct hg_plan *plan; /* of new requests */
     struct hg_store *store;
     struct hg_limiter *limiter;
     struct hg_intake *intake;   /* NULL: messages are left to the twin */
@@ -41,7 +41,7 @@ void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *c
 
 /* What is remembered of a request until its body is there. Plain data, may be copied. */
 struct hg_visit {
-    const struct hg_plan *plan;
+    struct hg_plan *plan;
     const struct hg_stream *stream; /* NULL: cache */
     int64_t start_ms;
     uint32_t limit;    /* bytes of body that are wanted; longer: hg_serve_too_large */
