@@ -10,7 +10,7 @@ from pathlib import Path
 from headgate import limits
 from headgate.core import json
 from headgate.errors import CommandError
-from headgate.linux.config_plan import issuer_keys
+from headgate.linux.config_plan import issuer_keys, revoked_tokens
 from headgate.linux.config_rules import Config, Finding, Issuer, Stream, Uplink
 from headgate.linux.config_values import Address, show_size
 from headgate.linux.toml_lines import Path as KeyPath
@@ -154,6 +154,10 @@ def _overlap(one: Address, two: Address) -> bool:
 
 def _issuer(issuer: Issuer, report: Report) -> None:
     place = report.places[id(issuer)]
+    try:
+        revoked_tokens(issuer)
+    except CommandError as error:
+        report.error((*place, "revoked" if issuer.revoked_file is None else "revoked_file"), error.line())
     sources = {"secret_file": issuer.secret_file, "public_keys": issuer.public_keys, "jwks_file": issuer.jwks_file}
     given = [name for name, value in sources.items() if value]
     if not given and not any((*place, name) in report.refused for name in sources):

@@ -172,6 +172,22 @@ class Issuer:
         "The longest `exp - iat` accepted; 0 s accepts any.",
         "401 for tokens that live longer.",
     )
+    revoked: tuple[str, ...] = key(
+        "revoked",
+        v.texts(limits.REVOKED),
+        [],
+        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without `jti` "
+        "cannot be revoked. Takes effect at the start or reload.",
+        "401.",
+    )
+    revoked_file: Path | None = key(
+        "revoked_file",
+        v.path(),
+        None,
+        f"More of them: a text file with one `jti` a line, read at the start and at each reload; {limits.REVOKED} with "
+        "those of `revoked`.",
+        "The start or reload is refused when there are more.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,6 +241,20 @@ def text(max_length: int = 256) -> Kind:
     return Kind("text", read, f"1 … {max_length} characters")
 
 
+def texts(most: int, max_length: int = 256) -> Kind:
+    """A list of up to `most` texts -> tuple."""
+    one = text(max_length)
+
+    def read(value: object, context: Context) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueOf('must be a list such as ["text"]')
+        if len(value) > most:
+            raise ValueOf(f"has more than {most} entries")
+        return tuple(str(one.read(item, context)) for item in value)
+
+    return Kind("list of texts", read, f"up to {most} of 1 … {max_length} characters")
+
+
 def clean_name(words: str) -> str:
     """The nearest name that `is_name` accepts, or ""."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-.")[:NAME_MAX]

@@ -16,6 +16,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
           "clock_policy": "estimate",        "estimate" | "refuse" | "accept": core/jwt.py, Issuer
           "leeway_s": 30,                    0..3600
           "max_ttl_s": 0,                    0..315360000; longest exp - iat; 0 = any
+          "revoked": [],                     up to limits.REVOKED values of `jti` that are refused
           "keys": [                          *required*, at least one
             {"kid": "k1", "alg": "HS256", "k": "<secret>"},         alg "HS256" | "EdDSA"; k: base64url without padding,
             {"kid": "k2", "alg": "EdDSA", "k": "<public key>"}      HS256: the secret, 32..128 bytes; EdDSA: 32 bytes
@@ -238,6 +239,12 @@ def _issuer(value: object, where: str, can_eddsa: bool) -> "jwt.Issuer":
     policy = reader.choice("clock_policy", jwt.CLOCK_POLICIES)
     leeway_s = reader.integer("leeway_s", 30, 0, 3600)
     max_ttl_s = reader.integer("max_ttl_s", 0, 0, 315360000)
+    revoked = reader.items("revoked")
+    if len(revoked) > limits.REVOKED:
+        raise PlanError(f"{where}.revoked", f"has more than {limits.REVOKED} entries")
+    for jti in revoked:
+        if not isinstance(jti, str):
+            raise PlanError(f"{where}.revoked", "must be an array of strings")
     keys = []
     kids: list[str] = []
     for index, item in enumerate(reader.items("keys")):
@@ -249,7 +256,15 @@ def _issuer(value: object, where: str, can_eddsa: bool) -> "jwt.Issuer":
     if not keys:
         raise PlanError(f"{where}.keys", "needs at least one key")
     reader.done()
-    return jwt.Issuer(name, audience, keys, leeway_s=leeway_s, clock_policy=policy, max_ttl_s=max_ttl_s)
+    return jwt.Issuer(
+        name,
+        audience,
+        keys,
+        leeway_s=leeway_s,
+        clock_policy=policy,
+        max_ttl_s=max_ttl_s,
+        revoked=revoked,  # type: ignore[arg-type]
+    )
 
 
 def _stream(name: str, value: object, where: str, can_fsync: bool) -> StreamPlan:
@@ -306,7 +321,9 @@ def build(
             if other.name == issuer.name:
                 raise PlanError(f"issuers[{index}].name", "used twice")
         issuers.append(issuer)
-    plan.verifier = jwt.Verifier(issuers, ed25519_verify)
+    from headgate._accel import Verifier  # noqa: PLC0415 - as in _stream
+
+    plan.verifier = Verifier(issuers, ed25519_verify)
     plan.streams = {}
     streams = reader.section("streams")
     for name in streams.value:
