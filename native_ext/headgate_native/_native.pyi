@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from ssl import MemoryBIO, SSLObject
 from typing import Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
@@ -49,6 +50,16 @@ class RequestParser:
     def next(self) -> object: ...
 
 def set_http1(need_data: object, end: object, problem: Callable[..., Exception], /) -> None: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        open: Callable[[], tuple[MemoryBIO, MemoryBIO, SSLObject]],
+        identify: Callable[[SSLObject], bytes | None],
+        failed: Callable[[BaseException | None], object],
+    ) -> Tls: ...
+
 @final
 class Store:
     def __new__(cls, max_bytes: int, max_value: int = 65536, max_entries: int = 65536, seed: bytes = b"") -> Store: ...
