@@ -77,6 +77,7 @@ void hg_call_init(struct hg_call *call, struct hg_gate *gate, const struct hg_re
     call->head = head;
     call->visit = visit;
     call->output = output;
+    call->identity = (struct hg_view)NO_MEMBERS;
     call->may_keep = true;
     if (request->path_empty) {
         call->path = hg_text_view("/");
@@ -148,11 +149,30 @@ static void refuse_token(struct hg_call *call, const struct hg_token_error *erro
     (void)hg_deny_with(call, &answer);
 }
 
+static void set_client(struct hg_visit *visit, struct hg_view sub) {
+    memcpy(visit->sub, sub.at, sub.length);
+    visit->sub_length = (uint8_t)sub.length;
+}
+
+/* What the client's certificate allows; NULL: there is none, or none counts. */
+static const struct hg_claims *claims_by_certificate(struct hg_call *call) {
+    const struct hg_view scopes = call->visit->plan->spec.certificate_scopes;
+    if (call->identity.length == 0 || call->identity.length > HG_TOKEN_SUBJECT || scopes.length == 0) {
+        return NULL;
+    }
+    call->granted = (struct hg_claims){call->identity, scopes, NO_MEMBERS, 0, -1, -1, -1};
+    set_client(call->visit, call->identity);
+    return &call->granted;
+}
+
 const struct hg_claims *hg_authenticate(struct hg_call *call) {
     const struct hg_view value = hg_field_of(call, HG_FIELD_AUTHORIZATION);
-    const struct hg_claims *claims;
+    const struct hg_claims *claims = value.at == NULL ? claims_by_certificate(call) : NULL;
     struct hg_token_error error;
     struct hg_view token;
+    if (claims != NULL) {
+        return claims;
+    }
     if (value.at == NULL || value.length < 7 ||
         !hg_view_equals_any_case((struct hg_view){value.at, 7}, "bearer ")) {
         const struct hg_answer answer = {401,
@@ -173,8 +193,7 @@ const struct hg_claims *hg_authenticate(struct hg_call *call) {
         refuse_token(call, &error);
         return NULL;
     }
-    memcpy(call->visit->sub, claims->sub.at, claims->sub.length);
-    call->visit->sub_length = (uint8_t)claims->sub.length;
+    set_client(call->visit, claims->sub);
     return claims;
 }
 
@@ -271,8 +290,8 @@ static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
     return hg_deny_with(call, &answer);
 }
 
-enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
-                             struct hg_visit *visit, struct hg_output *output) {
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_view identity, bool body_known, struct hg_visit *visit, struct hg_output *output) {
     struct hg_call call;
     enum hg_route route;
     *visit = (struct hg_visit){.plan = gate->plan, .start_ms = gate->now_ms, .verb = request->verb,
@@ -281,6 +300,7 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
         return HG_SERVED_ELSEWHERE;
     }
     hg_call_init(&call, gate, request, head, visit, output);
+    call.identity = identity;
     call.may_keep = body_known;
     route = hg_route_of(call.path, call.param);
     if (route == HG_ROUTE_NONE) {

@@ -61,10 +61,11 @@ enum hg_served {
     HG_SERVED_LATER      /* queued with its waiter; the answer comes with hg_serve_committed or hg_serve_failed */
 };
 
-/* A head has been read; `head`: its bytes. `body_known`: what is left of the body is certain to come and short enough to be read
+/* A head has been read; `head`: its bytes. `identity`: who the client is by its TLS certificate (hg_tls.identity), length 0:
+ * nobody; it counts where there is no token. `body_known`: what is left of the body is certain to come and short enough to be read
  * over (see Exchange.can_skip), so that a refusal may keep the connection. */
-enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
-                             struct hg_visit *visit, struct hg_output *output);
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_view identity, bool body_known, struct hg_visit *visit, struct hg_output *output);
 /* The same request with its whole body. body.at[body.length] must be readable and 0. `waiter`: of the row, if one is queued. */
 enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
                              struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output);

@@ -13,6 +13,8 @@ struct hg_call {
     struct hg_visit *visit;
     struct hg_output *output;
     bool may_keep; /* the rest of the request can be read over */
+    struct hg_view identity;  /* by the client's TLS certificate */
+    struct hg_claims granted; /* what it allows */
     struct hg_view path; /* decoded */
     struct hg_view param[2];
     uint8_t decoded[HG_HTTP_LINE];
@@ -39,7 +41,7 @@ enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer
 /* Ends: an answer that is no problem. `fields`: whole lines. */
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body);
 
-/* The token's claims, valid until the next token is looked at; NULL: refused. */
+/* The token's claims, or without one the certificate's; valid until the next token is looked at. NULL: refused. */
 const struct hg_claims *hg_authenticate(struct hg_call *call);
 enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
 /* Takes one token of the client's bucket; false: refused. */

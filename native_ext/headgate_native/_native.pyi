@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable
+from ssl import MemoryBIO, SSLObject
 from typing import Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
@@ -51,6 +52,15 @@ class RequestParser:
     def next(self) -> object: ...
 
 def set_http1(need_data: object, end: object, problem: Callable[..., Exception], /) -> None: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        open: Callable[[], tuple[MemoryBIO, MemoryBIO, SSLObject]],
+        identify: Callable[[SSLObject], bytes | None],
+        failed: Callable[[BaseException | None], object],
+    ) -> Tls: ...
 
 @final
 class Store:

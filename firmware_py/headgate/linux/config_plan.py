@@ -83,6 +83,7 @@ def plan_document(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> 
             "head_ms": config.listen.head_ms,
             "body_ms": config.listen.body_ms,
         },
+        "certificate_scopes": list(config.listen.tls_client_scopes) if config.listen.client_auth != "none" else [],
         "metrics": config.listen.metrics,
     }
 

@@ -84,6 +84,38 @@ class Listen:
     )
     tls_cert: Path | None = key("tls_cert", v.path(), None, "Certificate chain, PEM.")
     tls_key: Path | None = key("tls_key", v.path(), None, "Its private key, PEM, mode 0600.")
+    tls_client_ca: Path | None = key(
+        "tls_client_ca",
+        v.path(),
+        None,
+        "CA certificates that may vouch for clients, PEM. If revocation lists stand in it as well, they are obeyed.",
+        "The handshake fails with a certificate of another CA, or one that is expired or revoked.",
+    )
+    tls_client_auth: str | None = key(
+        "tls_client_auth",
+        v.choice("none", "optional", "required"),
+        None,
+        "Are clients asked for a certificate? `optional`: one without may still bring a token. Default: `optional` "
+        "with `tls_client_ca`, else `none`.",
+        "`required`: the handshake fails without one.",
+    )
+    tls_client_identity: str = key(
+        "tls_client_identity",
+        v.choice("cn", "san-dns"),
+        "cn",
+        "What of the certificate is the client's name, as a token's `sub` would be: the subject's common name, or the "
+        "DNS name (in lower case) of subjectAltName. There must be exactly one, of 1 to 64 letters, digits, `.` `_` `~` "
+        "`-`.",
+        "The connection is closed when there is no such name.",
+    )
+    tls_client_scopes: tuple[str, ...] = key(
+        "tls_client_scopes",
+        v.scopes(),
+        [],
+        'What clients may do by their certificate alone, without a token: scopes such as `"publish:*"`. Needed with '
+        "`tls_client_ca`. A request with `Authorization` is judged by its token only.",
+        "403 for what no scope allows.",
+    )
     connections: int = key(
         "connections",
         v.integer(1, 65536),
@@ -127,6 +159,11 @@ class Listen:
         "Who may read `/metrics`: anybody, or tokens with the scope `metrics:read`.",
         "401 or 403 without such a token.",
     )
+
+    @property
+    def client_auth(self) -> str:
+        """none | optional | required"""
+        return self.tls_client_auth or ("optional" if self.tls_client_ca is not None else "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from headgate.errors import FINDING, MISSING, OK, USAGE, CommandError
 from headgate.linux import config as configuration
 from headgate.linux import config_plan, ed25519, keys, ntp
 from headgate.linux.config_rules import Config, Issuer
-from headgate.linux.config_values import Context, ValueOf, duration
+from headgate.linux.config_values import Context, ValueOf, duration, is_scope
 
 HELP = "mint a device token, or explain why one is refused"
 
@@ -113,9 +113,7 @@ def _claims(args: argparse.Namespace) -> dict[str, Any]:
     if len(args.scope) > limits.TOKEN_SCOPES:
         raise CommandError(USAGE, f"at most {limits.TOKEN_SCOPES} scopes", "Use publish:* or read:*")
     for scope in args.scope:
-        action, _, name = scope.partition(":")
-        good = action and name and all("!" <= c <= "~" and c not in '"\\' for c in scope)
-        if not good or len(scope) > limits.TOKEN_SCOPE:
+        if not is_scope(scope):
             raise CommandError(USAGE, f"--scope {scope!r} is not ACTION:NAME", "For instance publish:weather")
     try:
         life: Any = duration(1000, 10 * YEAR_MS, unit_ms=1000).read(args.ttl, Context(Path(), Path()))

@@ -1,11 +1,10 @@
 """What every handler asks of a request before it serves it: token, scope, rate, media type, preconditions."""
 
-from headgate.core.jwt import TokenError, scope_allows
+from headgate.core.jwt import Claims, TokenError, scope_allows
 from headgate.core.problem import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from headgate.core.jwt import Claims
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.gateway import Gateway
 
@@ -13,9 +12,14 @@ _SCHEME = b"bearer "
 
 
 def authenticate(x: "Exchange") -> "Claims":
-    """The bearer token's claims. Raises Problem 401 as RFC 6750 section 3 wants it, naming the claim."""
+    """The bearer token's claims; without a token, those of the TLS client certificate. Raises Problem 401 as RFC 6750
+    section 3 wants it, naming the claim."""
     value = x.request.header(b"authorization")
     if value is None:
+        scopes = x.plan.certificate_scopes
+        identity = x.identity() if scopes else ""
+        if identity:
+            return Claims(identity, "", scopes, 0, {})
         raise Problem(401, "missing_token", headers=[(b"WWW-Authenticate", b"Bearer")])
     if value[: len(_SCHEME)].lower() != _SCHEME:
         raise Problem(401, "missing_token", "the scheme is Bearer", headers=[(b"WWW-Authenticate", b"Bearer")])

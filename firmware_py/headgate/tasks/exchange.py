@@ -57,6 +57,11 @@ class Exchange:
         if request.length == 0:
             self.complete = connection.parser.next() is END
 
+    def identity(self) -> str:
+        """Who the client is by its TLS certificate, as a token's `sub`; "" when it has shown none. Streams of TLS
+        connections have an attribute of this name."""
+        return getattr(self._connection.reader, "identity", "")
+
     async def read(self) -> "bytes | None":
         """The next part of the body, None at its end. The first call answers Expect: 100-continue."""
         if self.complete:

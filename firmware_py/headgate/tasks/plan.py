@@ -45,6 +45,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
         "connections": limits.CONNECTIONS,
         "idle_ms": limits.IDLE_MS, "head_ms": limits.HEAD_MS, "body_ms": limits.BODY_MS
       },
+      "certificate_scopes": [],              what a client may do by its TLS certificate, without a token; [] = nothing
       "metrics": "open"                      "open" | "scope": /metrics needs a token with scope metrics:read
     }
 """
@@ -114,6 +115,7 @@ class Plan:
         "cache_entries",
         "cache_rate_milli",
         "cache_value",
+        "certificate_scopes",
         "connections",
         "head_ms",
         "idle_ms",
@@ -130,6 +132,7 @@ class Plan:
     cache_entries: int
     cache_rate_milli: int
     cache_burst: int
+    certificate_scopes: "tuple[str, ...]"
     connections: int
     idle_ms: int
     head_ms: int
@@ -343,6 +346,12 @@ def build(
     plan.head_ms = bounds.integer("head_ms", limits.HEAD_MS, 1, _MS_MAX)
     plan.body_ms = bounds.integer("body_ms", limits.BODY_MS, 1, _MS_MAX)
     bounds.done()
+    scopes = []
+    for index, item in enumerate(reader.items("certificate_scopes")):
+        if not isinstance(item, str) or not item:
+            raise PlanError(f"certificate_scopes[{index}]", "must be a non-empty string")
+        scopes.append(item)
+    plan.certificate_scopes = tuple(scopes)
     plan.metrics_open = reader.choice("metrics", ("open", "scope")) == "open"
     reader.done()
     return plan
