@@ -220,10 +220,29 @@ enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg
     return HG_SERVED_ANSWER;
 }
 
-static void refuse_memory(struct hg_call *call) {
+enum hg_served hg_deny_memory(struct hg_call *call) {
     const struct hg_answer answer = {503, HG_P_OUT_OF_MEMORY, NO_MEMBERS, NO_MEMBERS, hg_text_view("Retry-After: 1\r\n"),
                                      NO_MEMBERS};
-    (void)hg_deny_with(call, &answer);
+    return hg_deny_with(call, &answer);
+}
+
+enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields) {
+    const struct hg_answer answer = {415, HG_P_UNSUPPORTED_MEDIA_TYPE, hg_text_view(detail), call->path,
+                                     hg_text_view(fields), NO_MEMBERS};
+    return hg_deny_with(call, &answer);
+}
+
+bool hg_check_body(struct hg_call *call) {
+    const struct hg_view coding = hg_field_of(call, HG_FIELD_CONTENT_ENCODING);
+    if (call->request->length == 0 && !hg_has(call, HG_FIELD_CONTENT_LENGTH)) {
+        (void)hg_deny(call, 411, HG_P_LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked");
+        return false;
+    }
+    if (coding.at != NULL && !hg_view_equals_any_case(coding, "identity")) { /* RFC 9110 section 12.5.3 */
+        (void)hg_deny_type(call, "content codings are not supported", "Accept-Encoding: identity\r\n");
+        return false;
+    }
+    return true;
 }
 
 /* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
@@ -263,7 +282,7 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
     hg_line_view(&key, client);
     if (hg_limiter_take(call->gate->limiter, key.text, key.length, rate_milli, burst, call->gate->now_ms, 1, &wait_ms,
                         &left) != HG_OK) {
-        refuse_memory(call);
+        (void)hg_deny_memory(call);
         return false;
     }
     if (wait_ms != 0) {
@@ -318,6 +337,7 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
     case HG_ROUTE_HEALTH:
         return hg_answer_with(&call, 200, hg_text_view("Content-Type: application/json\r\n"),
                               hg_text_view("{\"status\":\"ok\"}"));
+    case HG_ROUTE_CACHE_MANY:
     case HG_ROUTE_READY:
     case HG_ROUTE_METRICS:
     case HG_ROUTE_INDEX:

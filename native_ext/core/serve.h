@@ -1,6 +1,6 @@
 /* One request and its answer, without connections: the gateway in C. Twin of firmware_py/headgate/tasks (api, access, streams,
- * cache): the same judgements in the same order with the same answers. What it does not serve (batches, metrics, readiness,
- * the index, anything rare) it leaves to that twin, untouched: nothing taken from the limiter, nothing stored.
+ * cache): the same judgements in the same order with the same answers. What it does not serve (batches, several keys at once, metrics,
+ * readiness, the index, anything rare) it leaves to that twin, untouched: nothing taken from the limiter, nothing stored.
  *
  * serve.c: dispatch, token, scope, rate; serve_message.c: ingest and validate; serve_cache.c: key-value and last values;
  * answer.c: heads, problems. */

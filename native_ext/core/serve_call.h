@@ -38,6 +38,10 @@ bool hg_view_equals_any_case(struct hg_view view, const char *text); /* `text` i
 /* Ends: a problem that the client is told; -> HG_SERVED_ANSWER. */
 enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
 enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
+enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
+/* 411 when no body was announced at all, 415 for a content coding; false: refused. */
+bool hg_check_body(struct hg_call *call);
+enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
 /* Ends: an answer that is no problem. `fields`: whole lines. */
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body);
 
