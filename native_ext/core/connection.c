@@ -337,7 +337,8 @@ static enum step begin_request(struct serving *serving, uint32_t consumed) {
     work->begun = false;
     work->continued = !request->expect_continue;
     work->budget_ms = server->gate->plan->spec.body_ms;
-    served = hg_serve_head(server->gate, request, serving->data + serving->from, can_skip(work), &work->visit,
+    served = hg_serve_head(server->gate, request, serving->data + serving->from,
+                           hg_session_identity(serving->connection), can_skip(work), &work->visit,
                            &server->answers);
     if (served == HG_SERVED_BODY) {
         work->visit.plan->users += 1;

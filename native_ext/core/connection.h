@@ -170,6 +170,8 @@ void hg_session_close(struct hg_server *server, struct hg_connection *connection
 void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length);
 void hg_session_more(struct hg_server *server, uint32_t index); /* what was deciphered and not taken yet */
 void hg_session_finish(struct hg_server *server, uint32_t index); /* says that nothing more will come */
+/* Who the peer is by its certificate; length 0: nobody, or there is no TLS. */
+struct hg_view hg_session_identity(const struct hg_connection *connection);
 /* -> the bytes for the socket, until the next call; at == NULL: broken */
 struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *connection, const uint8_t *data,
                                 uint32_t length);

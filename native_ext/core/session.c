@@ -130,3 +130,8 @@ struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *
     }
     return (struct hg_view){cipher->data != NULL ? cipher->data : data, cipher->length};
 }
+
+struct hg_view hg_session_identity(const struct hg_connection *connection) {
+    return connection->session == NULL ? (struct hg_view){(const uint8_t *)"", 0}
+                                       : connection->tls->identity(connection->tls->context, connection->session);
+}
