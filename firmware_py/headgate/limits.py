@@ -96,6 +96,10 @@ CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30
 CACHE_VALUE_MAX = 1073741824
 CACHE_ENTRIES_MAX = 16777216
 
+# Several keys of the cache in one request (tasks/cache_many.py).
+MANY_KEYS = 64  # more: 400
+MANY_BYTES = 1048576  # of values; after so many the answer only names the keys that are left
+
 # Streamed bodies (core/records.py, tasks/streams.py).
 RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then reading the body pauses
 

@@ -22,6 +22,7 @@ extern PyType_Spec hg_request_spec;
 extern PyType_Spec hg_store_spec;
 extern PyType_Spec hg_tls_spec;
 extern PyType_Spec hg_validator_spec;
+extern PyType_Spec hg_verifier_spec;
 
 /* The state of the module: one for each interpreter that imports it. The types that others are given as arguments. */
 struct hg_module {

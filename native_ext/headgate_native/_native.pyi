@@ -1,7 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ssl import MemoryBIO, SSLObject
 from typing import Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
+
+from headgate.core.jwt import Claims, Issuer
 
 # (malformed, [(instance, schema, message, keyword location, URI of the schema document, offset, line), ...])
 _Found: TypeAlias = tuple[bool, list[tuple[str, str, str, str, str, int, int]]]
@@ -49,12 +52,33 @@ class RequestParser:
     def next(self) -> object: ...
 
 def set_http1(need_data: object, end: object, problem: Callable[..., Exception], /) -> None: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        open: Callable[[], tuple[MemoryBIO, MemoryBIO, SSLObject]],
+        identify: Callable[[SSLObject], bytes | None],
+        failed: Callable[[BaseException | None], object],
+    ) -> Tls: ...
+
 @final
 class Store:
     def __new__(cls, max_bytes: int, max_value: int = 65536, max_entries: int = 65536, seed: bytes = b"") -> Store: ...
     def put(self, key: bytes, value: bytes, meta: bytes, ttl_ms: int, now_ms: int) -> int: ...
     def get(self, key: bytes, now_ms: int) -> tuple[bytes, bytes, int, int] | None: ...
     def delete(self, key: bytes, now_ms: int) -> bool: ...
+    def stats(self) -> dict[str, int]: ...
+
+@final
+class Verifier:
+    def __new__(
+        cls,
+        issuers: Iterable[Issuer],
+        ed25519_verify: Callable[[bytes, bytes, bytes], bool] | None = None,
+        seed: bytes = b"",
+    ) -> Verifier: ...
+    def verify(self, token: Buffer, now_s: int, clock: str, floor_s: int | None = None) -> Claims: ...
     def stats(self) -> dict[str, int]: ...
 
 @disjoint_base

@@ -14,12 +14,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from headgate import __version__, _accel, errors, limits
 from headgate.linux import config_plan, lean, ntp, tls
-from headgate.linux.config_rules import Config
+from headgate.linux.config_rules import Config, Listen
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.supervisor import Supervisor, Watchdog
@@ -30,7 +30,8 @@ from headgate.tasks.gateway import Gateway
 
 log = logging.getLogger("headgate")
 
-# What a running appliance cannot change: field of the configuration -> where it stands in the file.
+# What a running appliance cannot change: field of the configuration -> where it stands in the file. Of [listen] not the
+# tls_… keys.
 FIXED = {
     "appliance_id": "appliance",
     "state_dir": "appliance",
@@ -68,6 +69,7 @@ class App:
         self.stopping = asyncio.Event()
         self.reloading = asyncio.Event()
         self.urls: list[str] = []
+        self._tls: tls.ServerTls | None = None
 
     def obey_signals(self) -> None:
         """To be called before `start`: a signal that comes meanwhile is obeyed as soon as it is through."""
@@ -115,12 +117,14 @@ class App:
 
     def _listen(self) -> None:
         listen = self.config.listen
-        context = tls.server_context(listen.tls_cert, listen.tls_key) if listen.https else None
+        if listen.https:
+            self._tls = tls.ServerTls(listen)
+            tls.bound_asyncio()
         maximum = self._connections()
         table: set[Any] = set()
         for scheme, address in [("http", a) for a in listen.http] + [("https", a) for a in listen.https]:
-            secure = context if scheme == "https" else None
-            listener = Listener(self.gateway, table, maximum, context=secure, handshake_s=listen.head_ms / 1000)
+            secure = self._tls if scheme == "https" else None
+            listener = Listener(self.gateway, table, maximum, tls=secure, handshake_s=listen.head_ms / 1000)
             self.gateway.add_server(listener)
             try:
                 listener.open(address.host, address.port)
@@ -158,6 +162,7 @@ class App:
             "unready": reasons,
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
+            "tls": self._tls.stats() if self._tls is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
         }
 
@@ -166,11 +171,14 @@ class App:
         self._notifier.reloading()
         try:
             config = self._load()
-            later = [name for name in FIXED if getattr(config, name) != getattr(self.config, name)]
+            fixed = {name: getattr(self.config, name) for name in FIXED}
+            fixed["listen"] = self._with_tls_of(config.listen)
+            later = [name for name in FIXED if getattr(config, name) != fixed[name]]
             if "appliance_id" in later and not config.appliance_id:  # not in the file: it goes on as it is
                 later.remove("appliance_id")
-            config = replace(config, **{name: getattr(self.config, name) for name in FIXED})
+            config = replace(config, **fixed)
             plan = build_plan(config)
+            made = self._tls.prepare(config.listen) if self._tls is not None else None
         except errors.CommandError as problem:
             log.error("reload refused, the old configuration goes on: %s", problem.line())
             self._notifier.ready("reload refused, the old configuration goes on")
@@ -179,12 +187,22 @@ class App:
             log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
         self.config, self.gateway.plan = config, plan
+        if self._tls is not None and made is not None:
+            self._tls.adopt(made)
         if uplink_changed:
             await self.supervisor.end("uplink")
             self._start_uplink()
         log.info("reloaded")
         self._notifier.ready("reloaded")
         return True
+
+    def _with_tls_of(self, listen: Listen) -> Listen:
+        """[listen] as it is in use, with the TLS keys of `listen`: they can change while there is TLS at all."""
+        now = self.config.listen
+        if self._tls is None or not listen.https:
+            return now
+        names = [field.name for field in fields(Listen) if field.name.startswith("tls_")]
+        return replace(now, **{name: getattr(listen, name) for name in names})
 
     async def stop(self) -> None:
         """Stop accepting, answer what was accepted, commit, disconnect."""

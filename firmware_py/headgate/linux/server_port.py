@@ -37,6 +37,9 @@ class Server(Protocol):
     def lent_read(self, identity: int) -> bytes | None:
         """b"": wait for "input"; None: nothing more will come."""
 
+    def lent_identity(self, identity: int) -> str:
+        """The client's name by its TLS certificate; "": it has shown none."""
+
     def lent_write(self, identity: int, data: bytes) -> bool:
         """True: wait for "drained" before the next one."""
 
