@@ -164,6 +164,7 @@ static inline void world_open(struct world *world, const struct world_options *o
 /* Whatever is under way: everything is given back. */
 static inline void world_close(struct world *world) {
     if (world->server != NULL) {
+        hg_server_unlisten(world->server, world->listener);
         hg_server_free(world->server);
     }
     for (uint32_t i = 0; i < world->net.count; i++) {

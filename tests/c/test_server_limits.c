@@ -24,6 +24,7 @@ static void test_too_many_connections(void) {
         (void)expect(&world, fds[i], 200);
     }
     net_end(&world.net, fds[1]);
+    serve(&world);
     still_serves(&world);
     world_close(&world);
 }
