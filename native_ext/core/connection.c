@@ -132,6 +132,10 @@ static void resume(struct hg_server *server, uint32_t index) {
         return;
     }
     if (work == NULL || (work->phase == HG_PHASE_HEAD && !work->begun)) {
+        if (server->draining) { /* the answer was written when nobody thought of that */
+            end(server, index);
+            return;
+        }
         hg_work_free(server, connection);
         connection->state = HG_IDLE;
         hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.idle_ms);
@@ -485,6 +489,9 @@ static enum step await_input(struct serving *serving) {
         return end_input(serving);
     }
     if (work->phase == HG_PHASE_HEAD && serving->at == serving->length && hg_http1_idle(&work->parser)) {
+        if (server->draining) {
+            return finish(serving, false);
+        }
         connection->state = HG_IDLE;
         if (connection->work != NULL && !hg_has_output(connection)) {
             hg_work_free(server, connection);
