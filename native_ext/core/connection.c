@@ -493,7 +493,9 @@ static enum step await_input(struct serving *serving) {
             return finish(serving, false);
         }
         connection->state = HG_IDLE;
-        if (connection->work != NULL && !hg_has_output(connection)) {
+        if (work->parser.blank) {
+            (void)(own(serving) && keep_input(serving)); /* there may be one empty line, however the input is cut */
+        } else if (connection->work != NULL && !hg_has_output(connection)) {
             hg_work_free(server, connection);
         }
         hg_connection_deadline(server, serving->index, server->now_ms + spec->idle_ms);
