@@ -214,7 +214,10 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
     for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
-        case 0: accepted(server, fd, listener->tls); break;
+        case 0:
+            server->files_told = false;
+            accepted(server, fd, listener->tls);
+            break;
         case EINTR:
         case ECONNABORTED:
         case EPROTO: break;
@@ -222,7 +225,8 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
         case ENFILE:
         case ENOBUFS:
         case ENOMEM:
-            server->no_files = true;
+            server->no_files = server->no_files || !server->files_told;
+            server->files_told = true;
             server->resume_ms = server->now_ms + PAUSE_MS;
             watch_listeners(server, 0);
             return;
