@@ -311,6 +311,7 @@ static void test_freed_while_they_wait(void) {
     struct world world;
     world_open(&world, NULL);
     post(&world, connect_client(&world), "safe", "1");
+    hg_server_unlisten(world.server, world.listener);
     hg_server_free(world.server);
     world.server = NULL;
     CHECK(world.intake.rows == 1);

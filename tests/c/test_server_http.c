@@ -363,6 +363,25 @@ static void test_refused_by_the_gate_closes_when_asked(void) {
     world_close(&world);
 }
 
+/* RFC 9112 section 2.2 tolerates one, however it comes. */
+static void test_empty_lines(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = connect_client(&world);
+    for (int i = 0; i < 2; i++) {
+        say(&world, fd, "\r");
+        say(&world, fd, "\n");
+        CHECK(is_silent(&world, fd));
+        say(&world, fd, HEALTH "\r\n" HEALTH);
+        (void)expect(&world, fd, 200);
+        (void)expect(&world, fd, 200);
+    }
+    say(&world, fd, "\r\n");
+    say(&world, fd, "\r\n");
+    CHECK(expect_problem(&world, fd, 400, "malformed_request").close);
+    world_close(&world);
+}
+
 int main(void) {
     test_keep_alive();
     test_http10();
@@ -377,5 +396,6 @@ int main(void) {
     test_half_closed();
     test_reset_anywhere();
     test_refused_by_the_gate_closes_when_asked();
+    test_empty_lines();
     return 0;
 }

@@ -81,7 +81,7 @@ static void test_out_of_files(void) {
     say(&world, fd, HEALTH);
     CHECK(is_silent(&world, fd));
     for (int i = 0; i < 5 && is_silent(&world, fd); i++) { /* it wakes up for that by itself */
-        CHECK(turn(&world, -1) == 0);
+        CHECK(turn(&world, 1000) == 0);
     }
     serve(&world);
     (void)expect(&world, fd, 200);
