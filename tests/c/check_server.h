@@ -70,6 +70,7 @@ static inline struct hg_plan *world_plan(struct world *world, uint32_t connectio
     struct hg_plan_spec spec = {.streams = streams,
                                 .stream_count = 4,
                                 .tokens = world->tokens,
+                                .certificate_scopes = text_of("publish:any"),
                                 .cache_value = 65536,
                                 .cache_rate_milli = 100000000,
                                 .cache_burst = 100000,
