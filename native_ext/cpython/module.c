@@ -23,6 +23,7 @@ static int execute(PyObject *module) {
         add_type(module, &hg_store_spec, &state->store) == 0 &&
         add_type(module, &hg_verifier_spec, &state->verifier) == 0 &&
         add_type(module, &hg_tls_spec, &state->tls) == 0 &&
+        add_type(module, &hg_plan_spec_type, &state->plan) == 0 && add_type(module, &hg_server_spec, NULL) == 0 &&
         add_type(module, &hg_parser_spec, NULL) == 0 && add_type(module, &hg_request_spec, &state->request) == 0 &&
         add_type(module, &hg_validator_spec, &state->validator) == 0 && add_type(module, &hg_feed_spec, NULL) == 0 &&
         (formats = hg_format_names()) != NULL) {
