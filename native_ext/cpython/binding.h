@@ -15,7 +15,9 @@
 #error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
 #endif
 
+extern PyType_Spec hg_batch_spec;
 extern PyType_Spec hg_feed_spec;
+extern PyType_Spec hg_intake_spec;
 extern PyType_Spec hg_limiter_spec;
 extern PyType_Spec hg_parser_spec;
 extern PyType_Spec hg_request_spec;

@@ -21,7 +21,8 @@ static int execute(PyObject *module) {
     int result = -1;
     if (add_type(module, &hg_limiter_spec, &state->limiter) == 0 &&
         add_type(module, &hg_store_spec, &state->store) == 0 &&
-        add_type(module, &hg_tls_spec, &state->tls) == 0 &&
+        add_type(module, &hg_intake_spec, &state->intake) == 0 &&
+        add_type(module, &hg_batch_spec, &state->batch) == 0 && add_type(module, &hg_tls_spec, &state->tls) == 0 &&
         add_type(module, &hg_parser_spec, NULL) == 0 && add_type(module, &hg_request_spec, &state->request) == 0 &&
         add_type(module, &hg_validator_spec, &state->validator) == 0 && add_type(module, &hg_feed_spec, NULL) == 0 &&
         (formats = hg_format_names()) != NULL) {
