@@ -15,10 +15,12 @@
 #error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
 #endif
 
+extern PyType_Spec hg_batch_spec;
 extern PyType_Spec hg_feed_spec;
+extern PyType_Spec hg_intake_spec;
 extern PyType_Spec hg_limiter_spec;
 extern PyType_Spec hg_parser_spec;
-extern PyType_Spec hg_plan_spec_type;
+extern PyType_Spec hg_plan_type_spec;
 extern PyType_Spec hg_request_spec;
 extern PyType_Spec hg_server_spec;
 extern PyType_Spec hg_store_spec;

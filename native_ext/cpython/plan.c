@@ -189,7 +189,7 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec hg_plan_spec_type = {
+PyType_Spec hg_plan_type_spec = {
     .name = "headgate_native._native.Plan",
     .basicsize = sizeof(struct plan_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,

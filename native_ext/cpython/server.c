@@ -12,7 +12,7 @@
 #include "plan.h"
 #include "tls.h"
 
-#define READ_MOST 65536 /* bytes of one lent_read */
+#define READ_MOST 16384 /* bytes of one lent_read */
 
 struct server_object {
     PyObject_HEAD
@@ -285,23 +285,16 @@ static PyObject *server_set_clock(PyObject *object, PyObject *const *args, Py_ss
 /* --- lent connections ------------------------------------------------------------------------------------------------ */
 
 static PyObject *server_lent_read(PyObject *object, PyObject *argument) {
+    uint8_t data[READ_MOST];
     uint64_t id;
     int32_t count;
-    PyObject *data;
     if (!identity(argument, &id)) {
         return NULL;
     }
-    data = PyBytes_FromStringAndSize(NULL, READ_MOST);
-    if (data == NULL) {
-        return NULL;
-    }
-    count = hg_server_lent_read(of(object), id, (uint8_t *)PyBytes_AsString(data), READ_MOST);
-    if (count < 0 || (count == 0 && hg_server_lent_ended(of(object), id))) {
-        Py_DECREF(data);
-        return done(count);
-    }
-    (void)_PyBytes_Resize(&data, count); /* NULL with an exception set if it fails */
-    return data;
+    count = hg_server_lent_read(of(object), id, data, sizeof data);
+    return count < 0 || (count == 0 && hg_server_lent_ended(of(object), id))
+               ? done(count)
+               : PyBytes_FromStringAndSize((const char *)data, count);
 }
 
 static PyObject *server_lent_write(PyObject *object, PyObject *const *args, Py_ssize_t count) {
