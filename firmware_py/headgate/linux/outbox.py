@@ -54,7 +54,7 @@ class Outbox:
     ) -> None:
         self.appliance = ""
         self.boot = 0
-        self._config = config
+        self.config = config
         self._clock = clock
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -102,7 +102,7 @@ class Outbox:
         Raises CommandError(STATE) when the directory cannot be used; never because of what is in the database file.
         """
         outbox = cls(config or OutboxConfig(), clock, log)
-        database = Database(state_dir, outbox._config, log)
+        database = Database(state_dir, outbox.config, log)
         try:
             identity = await outbox._worker.call(database.open, appliance)
         except BaseException:
@@ -113,7 +113,7 @@ class Outbox:
             log("warning", identity.note)
         outbox.appliance, outbox.boot = identity.appliance, identity.boot
         outbox._database = database
-        outbox.intake = Intake(identity.boot, outbox._config.buffer_records, outbox._config.buffer_bytes)
+        outbox.intake = Intake(identity.boot, outbox.config.buffer_records, outbox.config.buffer_bytes)
         outbox._take_ledger(database.ledger)
         outbox._committer = outbox._loop.create_task(outbox._run(), name="outbox")
         return outbox
@@ -172,9 +172,9 @@ class Outbox:
             return
         self._overfull = self.intake.overfull
         now_s, state = self._clock()
-        if state == TRUSTED and self._config.max_hours:
+        if state == TRUSTED and self.config.max_hours:
             age_s = None if self._oldest_s is None else now_s - self._oldest_s
-            if age_s is None or age_s >= self._config.max_hours * 3600:
+            if age_s is None or age_s >= self.config.max_hours * 3600:
                 self._sweep = True
 
     # -- the commit
@@ -187,13 +187,13 @@ class Outbox:
         if queued.closing:
             return 0.0
         due = 0.0
-        full = queued.rows >= self._config.batch_records or queued.bytes >= self._config.batch_bytes
+        full = queued.rows >= self.config.batch_records or queued.bytes >= self.config.batch_bytes
         if not (full or self._sweep):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)
 
     def _first_due(self) -> float:
-        config, due = self._config, []
+        config, due = self.config, []
         if self._deletion_at is not None:
             due.append(self._deletion_at + limits.DELIVERED_LINGER_MS / 1000)
         oldest_ms, waiting_ms = self.intake.oldest_ms, self.intake.oldest_waiting_ms
@@ -242,7 +242,7 @@ class Outbox:
                     timer.cancel()
 
     async def _commit(self) -> None:
-        taken = self.intake.take(self._config.batch_records, self._config.batch_bytes)
+        taken = self.intake.take(self.config.batch_records, self.config.batch_bytes)
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
         self._deletion_at = None
@@ -291,8 +291,8 @@ class Outbox:
 
     def _take_ledger(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        if self._config.when_full != DROP_OLDEST:
-            self.intake.room = max(self._config.max_bytes - ledger.stored_bytes, 0)
+        if self.config.when_full != DROP_OLDEST:
+            self.intake.room = max(self.config.max_bytes - ledger.stored_bytes, 0)
 
     def _resolve(self, taken: intake.Batch, outcomes: Mapping[int, Outcome]) -> None:
         """The tickets of these rows; other rows have none."""
@@ -417,7 +417,7 @@ class Outbox:
             "pending": self.intake.rows,
             "in_flight": len(self._busy),
             "bytes": ledger.stored_bytes,
-            "budget_bytes": self._config.max_bytes,
+            "budget_bytes": self.config.max_bytes,
             "oldest_s": max(now_s - (self._oldest_s or 0), 0) if known else None,
             "state": self._state(),
             "failures": self._failures,
@@ -437,8 +437,8 @@ class Outbox:
     def _state(self) -> str:
         if self._failures:
             return _STATE_FAILING
-        full = self._config.when_full != DROP_OLDEST and (
-            self._ledger.stored_bytes + self.intake.bytes >= self._config.max_bytes
+        full = self.config.when_full != DROP_OLDEST and (
+            self._ledger.stored_bytes + self.intake.bytes >= self.config.max_bytes
         )
         return _STATE_FULL if full else _STATE_OK
 
