@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
     from headgate.core.store import Store
+    from headgate.linux.intake import Intake
 
     FEATURES: "tuple[str, ...]" = ()
 elif BACKEND == "pure":
@@ -37,18 +38,19 @@ elif BACKEND == "pure":
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
 
-    if sys.implementation.name == "cpython":  # a board has a store of its own: micro/arena.py
+    if sys.implementation.name == "cpython":  # a board has a store of its own (micro/arena.py) and no disk
         from headgate.core.store import Store
+        from headgate.linux.intake import Intake
     FEATURES = ()
 else:
     try:
         from headgate_native import Schema, SchemaError
-        from headgate_native._native import Limiter, Store, Verifier
+        from headgate_native._native import Intake, Limiter, Store, Verifier
     except ImportError as error:
         raise ImportError(
             f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
             " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
         ) from error
-    FEATURES = ("limiter", "store", "schema", "jwt")
+    FEATURES = ("limiter", "store", "schema", "jwt", "intake", "server")
 
-__all__ = ["BACKEND", "FEATURES", "Limiter", "Schema", "SchemaError", "Store", "Verifier"]
+__all__ = ["BACKEND", "FEATURES", "Intake", "Limiter", "Schema", "SchemaError", "Store", "Verifier"]

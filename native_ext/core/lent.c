@@ -219,3 +219,13 @@ int hg_server_lent_finish(struct hg_server *server, uint64_t id) {
     }
     return 0;
 }
+
+int hg_server_lent_identity(struct hg_server *server, uint64_t id, struct hg_view *name) {
+    uint32_t index;
+    int error;
+    const struct hg_connection *connection = lent(server, id, &index, &error);
+    if (connection != NULL) {
+        *name = hg_session_identity(connection);
+    }
+    return error;
+}

@@ -319,7 +319,7 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
         return refuse_intake(call, &problem, retry_s);
     }
     if ((row.flags & HG_ROW_PROMISED) == 0) {
-        visit->keep_alive = call->request->keep_alive; /* for the answer that comes later */
+        visit->keep_alive = call->request->keep_alive; /* all that its answer needs of the request */
         return HG_SERVED_LATER;
     }
     gate->counters.accepted += 1;

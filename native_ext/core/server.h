@@ -107,6 +107,8 @@ int hg_server_lent_write(struct hg_server *server, uint64_t id, const uint8_t *d
 int hg_server_lent_return(struct hg_server *server, uint64_t id, const uint8_t *rest, uint32_t length);
 /* After what is written has gone out: closed, or at once if `abort`. */
 int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort);
+/* Who the client is by its TLS certificate; length 0: nobody. */
+int hg_server_lent_identity(struct hg_server *server, uint64_t id, struct hg_view *name);
 int hg_server_lent_finish(struct hg_server *server, uint64_t id); /* no more output (shutdown) */
 
 /* The batch is committed: answers everybody who waits, keeps last values, frees the rows. outcome(context, i): of row i: NULL: stored,
