@@ -734,7 +734,11 @@ void hg_connection_expired(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     struct hg_work *work = connection->work;
     struct serving serving = {.server = server, .index = index, .connection = connection, .work = work};
-    if (connection->state != HG_READING) { /* nothing to be said to who is silent, or does not listen */
+    if (connection->state == HG_IDLE) { /* TLS says good-bye: RFC 8446 section 6.1 */
+        end(server, index);
+        return;
+    }
+    if (connection->state != HG_READING) { /* nothing to be said to who does not listen */
         hg_connection_close(server, index);
         return;
     }
