@@ -229,7 +229,9 @@ static void flush_output(struct hg_server *server, uint32_t index) {
         hg_connection_watch(server, index, connection->flags & HG_WATCH_IN);
         hg_lent_written(server, index);
         break;
-    case HG_GREETING: hg_connection_watch(server, index, HG_WATCH_IN); break;
+    case HG_GREETING:
+    case HG_READING: hg_connection_watch(server, index, HG_WATCH_IN); break;
+    case HG_IDLE: resume(server, index); break; /* the last of a handshake is out */
     case HG_COMMIT:
         hg_connection_watch(server, index, 0);
         hg_connection_deadline(server, index, 0);
@@ -242,8 +244,6 @@ static void flush_output(struct hg_server *server, uint32_t index) {
         }
         break;
     case HG_FREE:
-    case HG_IDLE:
-    case HG_READING:
     case HG_READY:
     case HG_LINGER: break;
     }
