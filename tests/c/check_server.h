@@ -20,7 +20,8 @@ enum { TICKS_MS = 2 * HG_TICK_MS }; /* a deadline is kept to within this much */
 enum { TOLD_EVENTS = 1024 };
 
 struct world {
-    struct heap heap;   /* of server, gate, intake, store and limiter; allocations of it may fail */
+    struct heap heap;   /* of server, gate, intake, store and limiter; one allocation of it may fail */
+    long enough_for;    /* so many more allocations of it; then all fail. Negative: no end */
     struct heap steady; /* of what is made before anybody connects */
     struct net_script net;
     struct hg_net system;
@@ -53,6 +54,21 @@ static char bearer[512]; /* "Authorization: Bearer ...\r\n" for everything */
 
 static inline struct hg_view text_of(const char *text) {
     return (struct hg_view){(const uint8_t *)text, (uint32_t)strlen(text)};
+}
+
+static void *world_alloc(void *context, size_t size) {
+    struct world *world = context;
+    if (world->enough_for == 0) {
+        return NULL;
+    }
+    world->enough_for -= world->enough_for > 0 ? 1 : 0;
+    return heap_alloc(&world->heap, size);
+}
+
+static void world_release(void *context, void *memory) { heap_release(&((struct world *)context)->heap, memory); }
+
+static inline struct hg_alloc world_memory(struct world *world) {
+    return (struct hg_alloc){world_alloc, world_release, world};
 }
 
 static inline struct hg_program *compiled_schema(const struct hg_alloc *alloc, const char *text) {
@@ -105,12 +121,12 @@ static inline void world_token(char *out) {
 
 /* Everything but the server, whose making may be refused its memory. */
 static inline void world_prepare(struct world *world, const struct world_options *options) {
-    const struct hg_alloc alloc = heap_of(&world->heap), steady = heap_of(&world->steady);
+    const struct hg_alloc alloc = world_memory(world), steady = heap_of(&world->steady);
     const struct hg_key_spec key = {text_of("k1"), HG_HS256, {SECRET, sizeof SECRET}};
     const struct hg_issuer_spec issuer = {
         .name = text_of("test"), .audience = text_of("headgate"), .leeway_s = 5, .keys = &key, .key_count = 1};
     memset(world, 0, sizeof *world);
-    world->heap.fail_at = world->steady.fail_at = -1;
+    world->heap.fail_at = world->steady.fail_at = world->enough_for = -1;
     net_init(&world->net);
     world->system = net_of_script(&world->net);
     world->schema = compiled_schema(&steady, "{\"type\":\"object\",\"required\":[\"t\"],"
@@ -140,7 +156,7 @@ static inline void world_prepare(struct world *world, const struct world_options
 
 /* false: no memory. */
 static inline bool world_serve(struct world *world, const struct world_options *options) {
-    const struct hg_alloc alloc = heap_of(&world->heap);
+    const struct hg_alloc alloc = world_memory(world);
     const struct hg_server_limits limits = {
         .turn_us = options->turn_us != 0 ? options->turn_us : HG_SERVER_TURN_US,
         .buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : HG_SERVER_BYTES,
