@@ -140,6 +140,8 @@ def reason_of(error: BaseException | None) -> str:
         return f"client certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
+    if isinstance(error, ValueError):  # of cpython/tls.c
+        return str(error)
     return "the handshake was not completed"  # in time, or the client is gone
 
 
