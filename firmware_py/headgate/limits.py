@@ -28,6 +28,10 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# TLS on the native server (native_ext/cpython/tls.c).
+TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
+TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink
+
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
 JSON_NUMBER = 128  # digits of one number, without its exponent

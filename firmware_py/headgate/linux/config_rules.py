@@ -104,8 +104,8 @@ class Listen:
         v.choice("cn", "san-dns"),
         "cn",
         "What of the certificate is the client's name, as a token's `sub` would be: the subject's common name, or the "
-        "DNS name (in lower case) of subjectAltName. There must be exactly one, of 1 to 64 letters, digits, `.` `_` `~` "
-        "`-`.",
+        "DNS name (in lower case) of subjectAltName. There must be exactly one, of 1 to 64 letters, digits, `.` `_` "
+        "`~` `-`.",
         "The connection is closed when there is no such name.",
     )
     tls_client_scopes: tuple[str, ...] = key(
