@@ -244,7 +244,7 @@ static void test_cbor(void) {
     struct hg_batch batch;
     struct hg_output output;
     struct hg_row row = row_of("abcdefghijklmnopqrstuvwxyz", 0, HG_ROW_CBOR);
-    const uint32_t length = sizeof expected - 1, split = 28;
+    const uint32_t length = sizeof expected - 1, split = 29;
     uint64_t seq;
     hg_intake_init(&intake, &alloc, 1, ROWS, BYTES);
     CHECK(add(&intake, "{", 0, 0) == HG_P_NONE);
