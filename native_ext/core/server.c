@@ -158,8 +158,8 @@ void hg_server_queue(struct hg_server *server, uint32_t index) {
     server->turn_last = index;
 }
 
-/* Those in the queue now get their turn, those that come meanwhile the next time. */
-static void take_turns(struct hg_server *server) {
+/* Those in the queue now get their turn as long as there is time (one of them in any case), those that come meanwhile later. */
+static void take_turns(struct hg_server *server, int64_t turn_us) {
     const uint32_t last = server->turn_last;
     uint32_t index;
     if (last == 0) {
@@ -179,7 +179,8 @@ static void take_turns(struct hg_server *server) {
         } else {
             hg_connection_turn(server, index);
         }
-    } while (index != last);
+        hg_server_now(server);
+    } while (index != last && server->now_us < turn_us);
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------------------- */
@@ -214,7 +215,10 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
     for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
-        case 0: accepted(server, fd, listener->tls); break;
+        case 0:
+            server->files_told = false;
+            accepted(server, fd, listener->tls);
+            break;
         case EINTR:
         case ECONNABORTED:
         case EPROTO: break;
@@ -222,7 +226,8 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
         case ENFILE:
         case ENOBUFS:
         case ENOMEM:
-            server->no_files = true;
+            server->no_files = server->no_files || !server->files_told;
+            server->files_told = true;
             server->resume_ms = server->now_ms + PAUSE_MS;
             watch_listeners(server, 0);
             return;
@@ -391,7 +396,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         }
         see_to_deadlines(server);
         pairs = serve_found(server, found, count, began_us + turn_us, ready);
-        take_turns(server);
+        take_turns(server, began_us + turn_us);
         hg_server_leave(server);
         look_at_intake(server);
         hg_server_now(server);
