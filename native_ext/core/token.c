@@ -203,7 +203,7 @@ static const char *const header_names[HEADERS + 1] = {"crit", "b64", "jwk", "jku
 
 /* RFC 7519 section 5.1, RFC 9068 section 2.1, without regard to case. */
 static bool is_known_type(struct hg_value value) {
-    uint8_t text[64];
+    uint8_t text[128]; /* "application/at+jwt" has 18 characters, which an escape each makes 108 bytes */
     struct hg_view type = {text, 0};
     if (!hg_value_is_text(value) || (size_t)(value.end - value.start) + 2 > sizeof text) {
         return false;
