@@ -341,10 +341,10 @@ bool hg_token_times(const struct hg_verifier *verifier, const struct hg_claims *
     }
     if (trusted) { /* a clock that runs behind is no reason to refuse what was issued by a right one */
         const int64_t latest = clock->now_s + issuer->leeway_s;
-        if (claims->nbf > latest) {
+        if (claims->nbf >= 0 && claims->nbf > latest) {
             return refuse(error, "token_not_yet_valid", "nbf", "the token is not valid yet");
         }
-        if (claims->iat > latest) {
+        if (claims->iat >= 0 && claims->iat > latest) {
             return refuse(error, "token_not_yet_valid", "iat", "the token was issued in the future");
         }
     } else if (!judged && issuer->policy != HG_POLICY_ACCEPT) {
