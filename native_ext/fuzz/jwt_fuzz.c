@@ -4,7 +4,7 @@
 #include "input.h"
 
 enum { ENTRIES = 4, BYTES = 4096 };
-enum kind { AS_IT_IS, SIGNED, SIGNED_BY_A_STRANGER, HAS_NO_HEADER, KINDS };
+enum kind { SIGNED, SIGNED_BY_ED25519, SIGNED_BY_A_STRANGER, CHANGED, AS_IT_IS, KINDS };
 static const uint8_t PUBLIC[32] = {1};
 static int ed25519_said_yes;
 
@@ -58,27 +58,60 @@ static void check_claims(const struct hg_claims *claims) {
     CHECK(claims->raw.length > 1 && memchr(claims->raw.at, '{', claims->raw.length) != NULL);
 }
 
-static struct hg_view take_bytes(struct input *input) {
-    const int64_t wanted = take_number(input);
-    const struct hg_view piece = {input->data, wanted < 0 || (uint64_t)wanted > input->left ? (uint32_t)input->left : (uint32_t)wanted};
-    input->data += piece.length;
-    input->left -= piece.length;
-    return piece;
+/* Members of an object that would do, those that the mask names, and after them whatever the fuzzer makes up. */
+static struct hg_view take_object(struct input *input, const char *const (*members)[4], unsigned count, char *out) {
+    unsigned mask = take_byte(input), which = take_byte(input), length = 1;
+    const unsigned most = take_byte(input);
+    out[0] = '{';
+    for (unsigned i = 0; i < count; i++, mask >>= 1, which >>= 2) {
+        if ((mask & 1) == 0 && members[i][which & 3] != NULL) {
+            length += (unsigned)sprintf(out + length, "%s%s", length > 1 ? "," : "", members[i][which & 3]);
+        }
+    }
+    for (unsigned i = 0; i < most && input->left > 0; i++) {
+        out[length++] = (char)take_byte(input);
+    }
+    out[length++] = '}';
+    return (struct hg_view){(const uint8_t *)out, length};
 }
+
+static const char *const HEADERS[][4] = {
+    {"\"alg\":\"HS256\"", "\"alg\":\"EdDSA\"", "\"alg\":\"none\"", NULL},
+    {NULL, "\"typ\":\"JWT\"", "\"typ\":\"at+jwt\"", "\"typ\":\"application/\\u006awt\""},
+    {NULL, "\"kid\":\"k1\"", "\"kid\":\"\\u0065\\u0031\"", "\"kid\":\"x\""},
+};
+static const char *const MEMBERS[][4] = {
+    {"\"iss\":\"plant\",\"aud\":\"headgate\"", "\"iss\":\"all\",\"aud\":[\"b\",\"a\"]", "\"iss\":\"fleet\",\"aud\":\"headgate\"",
+     "\"iss\":\"all\""},
+    {"\"sub\":\"a\"", "\"sub\":\"\\u0061-b\"", "\"sub\":\"0123456789012345678901234567890123456789012345678901234567890123\"", NULL},
+    {"\"exp\":1800000000", "\"exp\":18e8", "\"exp\":253402300799,\"iat\":1800000000", "\"exp\":1800000100,\"nbf\":1800000000,\"iat\":1799999990"},
+    {NULL, "\"scope\":\"a:b c:*\"", "\"scope\":\"\\u0061\",\"jti\":\"kept\"", "\"jti\":\"gone\""},
+};
+enum { HEADER_COUNT = sizeof HEADERS / sizeof *HEADERS, MEMBER_COUNT = sizeof MEMBERS / sizeof *MEMBERS, OBJECT = 1024 };
 
 /* About now, or as far from it as a clock may be. */
 static int64_t take_moment(struct input *input) { return NOW - 120 + take_number(input) % HG_CLOCK_MOST; }
 
 static void take_token(struct input *input, enum kind kind, struct token *token) {
-    const struct hg_view header = kind == HAS_NO_HEADER ? text(HEADER) : take_bytes(input);
-    const struct hg_view payload = kind == AS_IT_IS ? text("") : take_bytes(input);
-    if (header.length + payload.length > HG_TOKEN) {
-        token->length = 0;
-    } else if (kind == AS_IT_IS) {
-        token->length = header.length;
-        memcpy(token->at, header.at, header.length);
-    } else {
-        make_token(token, header, payload, kind == SIGNED_BY_A_STRANGER ? OTHER_SECRET : SECRET);
+    char header[OBJECT], payload[OBJECT];
+    unsigned most = take_byte(input);
+    if (kind != AS_IT_IS) {
+        const struct hg_view head = take_object(input, HEADERS, HEADER_COUNT, header);
+        make_token(token, head, take_object(input, MEMBERS, MEMBER_COUNT, payload),
+                   kind == SIGNED_BY_A_STRANGER ? OTHER_SECRET : SECRET);
+        if (kind == SIGNED_BY_ED25519) { /* as fake_ed25519 wants it */
+            uint8_t signature[64];
+            token->length -= 43; /* of the HMAC */
+            memset(signature, token->at[(token->length - 1) / 2], sizeof signature);
+            add_base64url(token, signature, sizeof signature);
+        } else if (kind == CHANGED) { /* now it is signed by nobody */
+            const unsigned at = (most << 8 | take_byte(input)) % token->length;
+            token->at[at] ^= (uint8_t)(1 + take_byte(input) % 255);
+        }
+        return;
+    }
+    for (token->length = 0; most > 0 && input->left > 0; most--) {
+        token->at[token->length++] = take_byte(input);
     }
 }
 
@@ -96,15 +129,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     last[0].length = last[1].length = 0;
     while (input.left > 0) {
         const uint8_t what = take_byte(&input);
-        const unsigned which = what & 1; /* of two tokens one is new, the other comes again */
+        const unsigned which = what & 1; /* one of two tokens comes again, or is a new one first */
         const struct hg_clock clock = {take_moment(&input), take_moment(&input), (enum hg_clock_state)((what >> 1 & 3) % 3)};
         const struct hg_claims *kept;
         struct hg_claims claims;
         struct hg_token_error error = {NULL, NULL, NULL}, kept_error = {NULL, NULL, NULL};
         struct hg_tokens_stats stats;
         bool ok;
-        if ((what >> 3 & 1) != 0) {
-            kinds[which] = take_byte(&input) % KINDS;
+        if (last[which].length == 0 || (what >> 3 & 1) != 0) {
+            kinds[which] = (enum kind)(take_byte(&input) % KINDS);
             take_token(&input, kinds[which], &last[which]);
         }
         ed25519_said_yes = 0;
@@ -114,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         heap.fail_at = -1;
         CHECK(ok ? same_claims(&claims, kept) : same_error(&error, &kept_error) && error.detail[0] != '\0');
         if (ok) {
-            CHECK(ed25519_said_yes || kinds[which] == SIGNED || kinds[which] == HAS_NO_HEADER);
+            CHECK(ed25519_said_yes || kinds[which] == SIGNED);
             check_claims(kept);
         }
         hg_tokens_stats(tokens, &stats);
