@@ -26,12 +26,14 @@ def _choose() -> str:
 BACKEND = _choose()
 
 if TYPE_CHECKING:
+    from headgate.core.http1 import Request, RequestParser
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
     from headgate.core.store import Store
 
     FEATURES: "tuple[str, ...]" = ()
 elif BACKEND == "pure":
+    from headgate.core.http1 import Request, RequestParser
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
 
@@ -42,11 +44,12 @@ else:
     try:
         from headgate_native import Schema, SchemaError
         from headgate_native._native import Limiter, Store
+        from headgate_native.http1 import Request, RequestParser
     except ImportError as error:
         raise ImportError(
             f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
             " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
         ) from error
-    FEATURES = ("limiter", "store", "schema")
+    FEATURES = ("limiter", "store", "schema", "http1")
 
-__all__ = ["BACKEND", "FEATURES", "Limiter", "Schema", "SchemaError", "Store"]
+__all__ = ["BACKEND", "FEATURES", "Limiter", "Request", "RequestParser", "Schema", "SchemaError", "Store"]
