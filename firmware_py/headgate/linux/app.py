@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate import __version__, _accel, errors, limits
 from headgate.linux import config_plan, lean, ntp, tls
@@ -27,6 +27,9 @@ from headgate.linux.systemd import Notifier
 from headgate.linux.uplink import Uplink
 from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
+
+if TYPE_CHECKING:
+    from headgate.linux.cache_snapshot import Snapshot
 
 log = logging.getLogger("headgate")
 
@@ -94,9 +97,11 @@ class App:
             # The outbox knows who we are when the configuration does not say.
             self.config = replace(self.config, appliance_id=self.outbox.appliance)
             plan = build_plan(self.config)
+            store = _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries)
+            self.snapshot = self._snapshot_of(store)
             self.gateway = Gateway(
                 plan,
-                store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+                store=store,
                 limiter=_accel.Limiter(),
                 sink=self.outbox,
                 clock=self._clock.reading,
@@ -108,10 +113,26 @@ class App:
             self._listen()
             self.supervisor.run("outbox", self.outbox.watch, essential=True)
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
+            if self.snapshot is not None:
+                self.supervisor.run("cache", self.snapshot.run, essential=False)
             self._start_uplink()
             self.supervisor.start()
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
+
+    def _snapshot_of(self, store: Any) -> "Snapshot | None":
+        """What was kept of the cache, put back into `store`."""
+        if not self.config.cache.snapshot_ms:
+            with contextlib.suppress(OSError):  # one of earlier days must not come back when it is wanted again
+                (self.config.state_dir / "cache.snapshot").unlink()
+            return None
+        from headgate.linux.cache_snapshot import Snapshot
+
+        config = self.config
+        reading = self._clock.reading
+        snapshot = Snapshot(config.state_dir, store, config.cache.snapshot_ms, reading=reading, now_ms=monotonic_ms)
+        snapshot.load()
+        return snapshot
 
     def _listen(self) -> None:
         listen = self.config.listen
@@ -159,6 +180,7 @@ class App:
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
+            "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
         }
 
     async def reload(self) -> bool:
@@ -191,6 +213,8 @@ class App:
         self._notifier.stopping()
         await self.gateway.drain(self.config.listen.drain_ms)
         await self.supervisor.stop()
+        if self.snapshot is not None:
+            await self.snapshot.close()
         await self.outbox.close()
         self._clock.save()
 

@@ -29,7 +29,7 @@ def _hash(key: bytes) -> bytes:
 
 
 class Arena:
-    """See core/store.py for the interface: put, get, delete, stats (`scan` is for disks). `max_bytes`: 1 KB to 64 KB."""
+    """See core/store.py for the interface: put, get, delete, stats. `max_bytes`: 1 KB to 64 KB."""
 
     __slots__ = (
         "_arena",
