@@ -15,10 +15,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headgate import __version__, _accel, errors, limits
-from headgate.linux import config_plan, lean, ntp, tls
+from headgate.linux import cache_snapshot, config_plan, lean, ntp, tls
 from headgate.linux.config_rules import Config
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
@@ -27,9 +27,6 @@ from headgate.linux.systemd import Notifier
 from headgate.linux.uplink import Uplink
 from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
-
-if TYPE_CHECKING:
-    from headgate.linux.cache_snapshot import Snapshot
 
 log = logging.getLogger("headgate")
 
@@ -97,11 +94,9 @@ class App:
             # The outbox knows who we are when the configuration does not say.
             self.config = replace(self.config, appliance_id=self.outbox.appliance)
             plan = build_plan(self.config)
-            store = _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries)
-            self.snapshot = self._snapshot_of(store)
             self.gateway = Gateway(
                 plan,
-                store=store,
+                store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
                 limiter=_accel.Limiter(),
                 sink=self.outbox,
                 clock=self._clock.reading,
@@ -110,6 +105,7 @@ class App:
                 report=report,
             )
             undo.push_async_callback(self.gateway.drain, 0)
+            self.snapshot = self._restore_cache()
             self._listen()
             self.supervisor.run("outbox", self.outbox.watch, essential=True)
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
@@ -120,17 +116,14 @@ class App:
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
 
-    def _snapshot_of(self, store: Any) -> "Snapshot | None":
-        """What was kept of the cache, put back into `store`."""
-        if not self.config.cache.snapshot_ms:
+    def _restore_cache(self) -> cache_snapshot.Snapshot | None:
+        directory, every_ms = self.config.state_dir, self.config.cache.snapshot_ms
+        if not every_ms:
             with contextlib.suppress(OSError):  # one of earlier days must not come back when it is wanted again
-                (self.config.state_dir / "cache.snapshot").unlink()
+                (directory / cache_snapshot.FILE).unlink()
             return None
-        from headgate.linux.cache_snapshot import Snapshot
-
-        config = self.config
-        reading = self._clock.reading
-        snapshot = Snapshot(config.state_dir, store, config.cache.snapshot_ms, reading=reading, now_ms=monotonic_ms)
+        store, reading = self.gateway.store, self._clock.reading
+        snapshot = cache_snapshot.Snapshot(directory, store, every_ms, reading=reading, now_ms=monotonic_ms)
         snapshot.load()
         return snapshot
 
@@ -179,8 +172,8 @@ class App:
             "unready": reasons,
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
-            "task_restarts": dict(self.supervisor.restarts),
             "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
+            "task_restarts": dict(self.supervisor.restarts),
         }
 
     async def reload(self) -> bool:
