@@ -7,7 +7,7 @@
 #include "core/serve.h"
 #include "sign_token.h"
 
-enum { BODY_LIMIT = 256, VALUE_LIMIT = 100, BOOT = 7, WAITER = 42, NOW_S = 1800000000 };
+enum { BODY_LIMIT = 512, VALUE_LIMIT = 100, BOOT = 7, WAITER = 42, NOW_S = 1800000000 };
 
 #define ALL_SCOPES "publish:* read:* cache:read cache:write"
 #define WEATHER                                                                                    \
@@ -77,8 +77,8 @@ static inline void at_ms(struct scene *scene, int64_t now_ms) { hg_gate_time(&sc
 static inline void scene_open(struct scene *scene, int64_t cache_bytes) {
     const struct hg_alloc alloc = heap_of(&scene->heap), steady = heap_of(&scene->steady);
     const struct hg_key_spec key = {text_of("k1"), HG_HS256, {SECRET, sizeof SECRET}};
-    const struct hg_issuer_spec issuer = {.name = text_of("test"), .audience = text_of("headgate"), .leeway_s = 5, .keys = &key,
-                                          .key_count = 1};
+    const struct hg_issuer_spec issuer = {.name = text_of("test"), .audience = text_of("headgate"), .policy = HG_POLICY_ACCEPT,
+                                          .leeway_s = 5, .keys = &key, .key_count = 1};
     memset(scene, 0, sizeof *scene);
     scene->heap.fail_at = scene->steady.fail_at = -1;
     scene->weather = compiled_schema(&steady, WEATHER);
