@@ -522,6 +522,9 @@ def test_micro_problems(place: Place) -> None:
     problems = {".".join(map(str, path)): reason for path, reason in micro_problems(config, {})}
     assert set(problems) == {"appliance.id", "streams.a.durability", "uplink.url", "uplink.mode"}
     assert 'durability = "memory"' in problems["streams.a.durability"]
+    config = place.load("[appliance]\nid='gate-1'\n[cache]\nsnapshot='5 min'\n" + streams)
+    assert config.cache.snapshot_ms == 300_000
+    assert [where for where, _ in micro_problems(config, {})] == [("cache", "snapshot")]
 
 
 def test_defaults_respect_the_limits() -> None:
