@@ -29,9 +29,11 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
     link_args.append("--coverage")
 
 # Files of the core every message passes through; the others need not be fast, but small.
-HOT = {"format", "format_host", "format_time", "format_uri", "http1", "http1_head", "http1_target", "limiter", "number"}
-HOT |= {"pattern", "scan", "siphash", "store", "table", "to_cbor", "to_json", "validate_cbor", "validate_json"}
-HOT |= {"base64url", "find", "sha256", "token", "tokens"}
+HOT = {"format", "format_host", "format_time", "format_uri", "limiter", "number", "pattern", "scan", "siphash", "store"}
+HOT |= {"table", "to_cbor", "to_json", "validate_cbor", "validate_json"}
+HOT |= {"answer", "base64url", "commits", "connection", "find", "http1", "http1_head", "http1_target", "intake", "net_linux"}
+HOT |= {"output", "router", "serve", "serve_cache", "serve_message", "server", "session", "sha256", "token", "tokens"}
+HOT |= {"wheel", "work"}
 
 
 class BuildExt(build_ext):

@@ -28,6 +28,10 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# TLS on the native server (native_ext/cpython/tls.c).
+TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
+TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink
+
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
 JSON_NUMBER = 128  # digits of one number, without its exponent
@@ -90,6 +94,7 @@ CACHE_VALUE = 65536  # bytes of one value
 CACHE_KEY = 256  # bytes of one key
 CACHE_META = 4096  # bytes of one entry's meta (content type)
 CACHE_ENTRIES = 65536
+CACHE_SCAN_BYTES = 65536  # of entries that are looked at in one go
 CACHE_TTL_MS = 2147483648000  # ms; 2**31 s, the longest RFC 9111 section 1.2.2 asks for; longer: ValueError
 ENTRY_OVERHEAD = 64  # bytes charged for each entry beside key, value and meta
 CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30 and 2**24)

@@ -640,7 +640,8 @@ void hg_connection_end(struct hg_server *server, uint32_t index) {
 
 int32_t hg_connection_read(struct hg_server *server, uint32_t index) {
     const struct hg_connection *connection = hg_connection_at(server, index);
-    const int32_t count = server->net.read(server->net.context, connection->fd, server->input, HG_READ);
+    const uint32_t room = connection->session != NULL ? HG_TLS_PIECE : HG_READ; /* tls.h: feed */
+    const int32_t count = server->net.read(server->net.context, connection->fd, server->input, room);
     return count == -EWOULDBLOCK || count == -EINTR ? -EAGAIN : count;
 }
 

@@ -203,7 +203,7 @@ static const char *const header_names[HEADERS + 1] = {"crit", "b64", "jwk", "jku
 
 /* RFC 7519 section 5.1, RFC 9068 section 2.1, without regard to case. */
 static bool is_known_type(struct hg_value value) {
-    uint8_t text[64];
+    uint8_t text[128]; /* "application/at+jwt" has 18 characters, which an escape each makes 108 bytes */
     struct hg_view type = {text, 0};
     if (!hg_value_is_text(value) || (size_t)(value.end - value.start) + 2 > sizeof text) {
         return false;
@@ -341,10 +341,10 @@ bool hg_token_times(const struct hg_verifier *verifier, const struct hg_claims *
     }
     if (trusted) { /* a clock that runs behind is no reason to refuse what was issued by a right one */
         const int64_t latest = clock->now_s + issuer->leeway_s;
-        if (claims->nbf > latest) {
+        if (claims->nbf >= 0 && claims->nbf > latest) {
             return refuse(error, "token_not_yet_valid", "nbf", "the token is not valid yet");
         }
-        if (claims->iat > latest) {
+        if (claims->iat >= 0 && claims->iat > latest) {
             return refuse(error, "token_not_yet_valid", "iat", "the token was issued in the future");
         }
     } else if (!judged && issuer->policy != HG_POLICY_ACCEPT) {

@@ -78,7 +78,7 @@ static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length
     const struct hg_alloc *alloc = &tokens->table.alloc;
     struct entry *entry;
     uint8_t *at;
-    if (size > tokens->max_bytes || !hg_table_reserve(&tokens->table)) {
+    if (tokens->max_entries == 0 || size > tokens->max_bytes || !hg_table_reserve(&tokens->table)) {
         return;
     }
     while (tokens->stats.entries >= tokens->max_entries || tokens->stats.bytes > tokens->max_bytes - size) {

@@ -5,6 +5,7 @@ section 4. A blob names its own codec: a zstd frame starts with 28 b5 2f fd (RFC
 major type 5, so nothing outside the blob is needed to read it.
 """
 
+import sys
 from binascii import crc32
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeGuard
@@ -113,13 +114,22 @@ def _counter(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MESSAGE_MAX
 
 
-def _compressor() -> Callable[[bytes], bytes] | None:
-    """zstd of Python 3.14's standard library, else of the zstandard package, else None. With checksum and size."""
+def _standard_zstd() -> Any:
+    """`compression.zstd` of the standard library, or None. Before 3.14 it is not looked for: to find nothing takes
+    longer than to compress a small batch."""
+    if sys.version_info < (3, 14):
+        return None
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        pass
-    else:
+        return None
+    return zstd
+
+
+def _compressor() -> Callable[[bytes], bytes] | None:
+    """zstd of the standard library, else of the zstandard package, else None. With checksum and size."""
+    zstd = _standard_zstd()
+    if zstd is not None:
         options = {zstd.CompressionParameter.compression_level: LEVEL, zstd.CompressionParameter.checksum_flag: 1}
         return lambda plain: bytes(zstd.compress(plain, options=options))
     try:
@@ -135,11 +145,8 @@ def _decompress(blob: bytes, max_bytes: int) -> bytes:
     size = _frame_size(blob)
     if size is None or size > max_bytes:
         raise BatchError(f"batch declares {size} bytes, limit {max_bytes}")
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        pass
-    else:
+    zstd = _standard_zstd()
+    if zstd is not None:
         decoder = zstd.ZstdDecompressor(
             options={zstd.DecompressionParameter.window_log_max: _WINDOW_MAX.bit_length() - 1}
         )

@@ -128,6 +128,8 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
         if stream.durability != "memory":
             reason = 'there is no outbox on MicroPython; set durability = "memory" (only the last value is kept)'
             problems.append((("streams", name, "durability"), reason))
+    if config.cache.snapshot_ms:
+        problems.append((("cache", "snapshot"), "there is no disk on MicroPython; leave it out"))
     if config.listen.https:
         problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
     if config.uplink.url is not None:

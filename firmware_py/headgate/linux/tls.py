@@ -97,9 +97,13 @@ class ServerTls:
         if len(names) == 1 and is_subject(names[0]):
             return names[0]
         field = FIELDS[self._made.listen.tls_client_identity]
-        what = ascii(names[0])[:NAME_SHOWN] if len(names) == 1 else f"there {len(names)} times"
-        detail = f"its {field} is {what}; wanted is one, of 1 to 64 A-Z a-z 0-9 . _ ~ -"
-        self._refuse("client certificate: names no client", detail)
+        if len(names) == 1:
+            shown = ascii(names[0])[:NAME_SHOWN]
+            self._refuse(
+                f"client certificate: its {field} is no client's name", f"{shown} is not 1 to 64 A-Z a-z 0-9 . _ ~ -"
+            )
+        else:
+            self._refuse(f"client certificate: not one {field}", f"there are {len(names)}")
         return None
 
     def failed(self, error: BaseException | None) -> None:
@@ -140,6 +144,8 @@ def reason_of(error: BaseException | None) -> str:
         return f"client certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
+    if isinstance(error, ValueError):  # of cpython/tls.c
+        return str(error)
     return "the handshake was not completed"  # in time, or the client is gone
 
 
