@@ -311,6 +311,10 @@ static void look_at_intake(struct hg_server *server) {
     if (intake == NULL) {
         return;
     }
+    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
+        server->takes = intake->takes;
+        server->rows_told = server->waiting_told = server->batch_told = false;
+    }
     waiting = intake->oldest_waiting_ms >= 0;
     batch = intake->rows >= server->limits.batch_rows || intake->bytes >= server->limits.batch_bytes;
     server->rows = server->rows || (intake->rows != 0 && !server->rows_told) || (waiting && !server->waiting_told) ||
