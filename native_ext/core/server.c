@@ -466,6 +466,7 @@ void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->ga
 
 void hg_server_drain(struct hg_server *server) {
     server->draining = server->gate->draining = true;
+    server->resume_ms = 0; /* accepting does not go on */
     watch_listeners(server, 0);
     for (uint32_t index = 1; index < server->slots; index++) {
         const uint8_t state = hg_connection_at(server, index)->state;

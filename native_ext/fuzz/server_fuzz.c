@@ -2,15 +2,14 @@
  * leak, answers are whole HTTP in the order of the requests, and when everybody has gone nothing is held any more. What comes in
  * one piece is answered as when it comes byte by byte.
  *
- * Input: options; then operations, of one byte each and their arguments. For the comparison the same bytes are a stream of texts
- * and of themselves. */
+ * Input: options; then a script, operations of two bytes and their arguments; or what one client sends, texts and bytes. */
 #include "../../tests/c/check_server.h"
 #include "core/connection.h"
 #include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CLIENTS = 4, OPERATIONS = 64, LENT = 32, LARGE = 70000, STREAM = 2048 };
+enum { CLIENTS = 4, OPERATIONS = 64, LENT = 32, LARGE = 70000, STREAM = 1024 };
 
 /* What clients say, beside bytes of the input: before and after the token, if there is one. */
 static const struct text {
@@ -289,7 +288,7 @@ static void operate(struct script *script, struct input *input) {
             hg_server_plan(world->server, world->second);
         }
         break;
-    default: (void)turn(world, choice % 4 == 0 ? -1 : choice); break;
+    default: (void)turn(world, choice % 4 == 0 ? 2 * IDLE_MS : choice); break;
     }
     if (first < 192) {
         serve(world);
@@ -297,9 +296,8 @@ static void operate(struct script *script, struct input *input) {
     keep_lent(script);
 }
 
-static void run_script(struct input input) {
+static void run_script(struct input input, uint8_t options_byte) {
     static struct script script;
-    const uint8_t options_byte = take_byte(&input);
     const struct world_options options = {.connections = 1 + options_byte % 4u,
                                           .turn_us = (options_byte & 4) != 0 ? 50 : 0,
                                           .buffer_bytes = (options_byte & 8) != 0 ? 4096 : (options_byte & 16) != 0 ? 65536 : 0,
@@ -415,7 +413,12 @@ static void run_stream(struct input input) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    run_script((struct input){data, size});
-    run_stream((struct input){data, size});
+    struct input input = {data, size};
+    const uint8_t options = take_byte(&input);
+    if ((options & 128) != 0) {
+        run_stream(input);
+    } else {
+        run_script(input, options);
+    }
     return 0;
 }

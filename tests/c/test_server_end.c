@@ -127,6 +127,21 @@ static void test_drain_with_pipelined_requests(void) {
     world_close(&world);
 }
 
+/* Accepting pauses when the drain begins: it does not go on afterwards, and nobody spins on who would be accepted. */
+static void test_drain_without_files(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.no_files = true;
+    const int fd = connect_client(&world);
+    hg_server_drain(world.server);
+    world.net.no_files = false;
+    for (int i = 0; i < 4; i++) {
+        CHECK(turn(&world, 1000) == 0);
+    }
+    CHECK(!net_of(&world.net, fd)->open && world.net.slept_ms > 2000 && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    world_close(&world);
+}
+
 static void test_abort(void) {
     struct world world;
     uint64_t id = 0;
@@ -180,6 +195,7 @@ int main(void) {
     test_drain();
     test_drain_of_nobody();
     test_drain_with_pipelined_requests();
+    test_drain_without_files();
     test_abort();
     test_free();
     return 0;
