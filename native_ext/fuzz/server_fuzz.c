@@ -186,44 +186,44 @@ struct script {
     uint32_t lent_count;
 };
 
-static void keep_lent(struct script *script) {
-    struct world *world = &script->world;
+static void keep_lent(struct script *run) {
+    struct world *world = &run->world;
     for (uint32_t i = 0; i < world->event_count; i++) {
         if (world->events[i].kind == HG_EVENT_LENT) {
-            CHECK(script->lent_count < LENT); /* one for each client there ever was, and given back before it is lent again */
-            script->lent[script->lent_count++] = world->events[i].id;
+            CHECK(run->lent_count < LENT); /* one for each client there ever was, and given back before it is lent again */
+            run->lent[run->lent_count++] = world->events[i].id;
         }
     }
     forget_events(world);
 }
 
-static void do_lent(struct script *script, uint8_t choice, uint8_t which) {
-    struct hg_server *server = script->world.server;
+static void do_lent(struct script *run, uint8_t choice, uint8_t which) {
+    struct hg_server *server = run->world.server;
     uint8_t input[256];
-    if (script->lent_count == 0) {
+    if (run->lent_count == 0) {
         return;
     }
-    which %= script->lent_count;
-    const uint64_t id = script->lent[which];
+    which %= run->lent_count;
+    const uint64_t id = run->lent[which];
     switch (choice % 8) {
     case 0:
     case 1: (void)hg_server_lent_read(server, id, input, 1 + choice / 8u); return;
-    case 2: (void)answer_lent(&script->world, id, choice, ""); return;
-    case 3: (void)answer_lent(&script->world, id, LARGE, ""); return;
+    case 2: (void)answer_lent(&run->world, id, choice, ""); return;
+    case 3: (void)answer_lent(&run->world, id, LARGE, ""); return;
     case 4: (void)hg_server_lent_finish(server, id); return;
     case 5: (void)hg_server_lent_return(server, id, (const uint8_t *)HEALTH, choice / 8u % (uint32_t)sizeof HEALTH); break;
     default: (void)hg_server_lent_close(server, id, choice % 8 == 6); break;
     }
     (void)hg_server_lent_close(server, id, true); /* -EBADF, unless it could not be given back */
     CHECK(hg_server_lent_read(server, id, input, 1) == -EBADF);
-    script->lent[which] = script->lent[--script->lent_count];
+    run->lent[which] = run->lent[--run->lent_count];
 }
 
-static void operate(struct script *script, struct input *input) {
+static void operate(struct script *run, struct input *input) {
     static const uint32_t times_ms[] = {1, HG_TICK_MS, HG_LINGER_MS, HEAD_MS, BODY_MS, IDLE_MS};
-    struct world *world = &script->world;
+    struct world *world = &run->world;
     const uint8_t first = take_byte(input), choice = take_byte(input);
-    struct client *client = &script->clients[first / 16 % CLIENTS];
+    struct client *client = &run->clients[first / 16 % CLIENTS];
     const bool there = client->fd != 0;
     char text[1024];
     switch (first % 16) {
@@ -246,7 +246,7 @@ static void operate(struct script *script, struct input *input) {
         input->left -= length;
         break;
     }
-    case 5: open_client(world, client, script->secure, choice); break;
+    case 5: open_client(world, client, run->secure, choice); break;
     case 6:
         if (there && choice < 64) {
             net_reset(&world->net, client->fd);
@@ -275,7 +275,7 @@ static void operate(struct script *script, struct input *input) {
         break;
     }
     case 12:
-    case 13: do_lent(script, choice, first / 16); break;
+    case 13: do_lent(run, choice, first / 16); break;
     case 14:
         if (choice < 8) {
             hg_server_drain(world->server);
@@ -293,11 +293,12 @@ static void operate(struct script *script, struct input *input) {
     if (first < 192) {
         serve(world);
     }
-    keep_lent(script);
+    keep_lent(run);
 }
 
+static struct script script; /* of this run */
+
 static void run_script(struct input input, uint8_t options_byte) {
-    static struct script script;
     const struct world_options options = {.connections = 1 + options_byte % 4u,
                                           .turn_us = (options_byte & 4) != 0 ? 50 : 0,
                                           .buffer_bytes = (options_byte & 8) != 0 ? 4096 : (options_byte & 16) != 0 ? 65536 : 0,
@@ -338,13 +339,15 @@ static void run_script(struct input input, uint8_t options_byte) {
             net_leave(&world->net, script.clients[i].fd);
         }
     }
-    pass(world, IDLE_MS + HG_LINGER_MS);
-    pass(world, IDLE_MS + HG_LINGER_MS);
-    keep_lent(&script);
-    while (script.lent_count != 0) {
-        do_lent(&script, 6, 0);
+    for (int i = 0; i < 3; i++) {
+        pass(world, IDLE_MS + HG_LINGER_MS);
+        keep_lent(&script);
+        while (script.lent_count != 0) {
+            do_lent(&script, 6, 0);
+        }
+        commit(world, 0);
+        serve(world);
     }
-    commit(world, 0);
     CHECK(hg_server_connections(world->server) == 0 && world->plan->users == 0);
     CHECK(hg_server_memory(world->server) <= 2 * HG_PAGE * sizeof(struct hg_connection));
     hg_server_unlisten(world->server, script.secure);

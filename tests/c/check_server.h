@@ -220,8 +220,11 @@ static inline int turn(struct world *world, int32_t timeout_ms) {
     world->ready_count = hg_server_wait(world->server, world->ready, timeout_ms);
     CHECK(!world->toy.entered);
     while (hg_server_event(world->server, &event)) {
-        CHECK(event.kind != HG_EVENT_NONE && world->event_count < TOLD_EVENTS);
-        world->events[world->event_count++] = event;
+        CHECK(event.kind != HG_EVENT_NONE);
+        if (event.kind != HG_EVENT_INPUT || world->event_count < TOLD_EVENTS / 2) { /* of small pieces there may be many */
+            CHECK(world->event_count < TOLD_EVENTS);
+            world->events[world->event_count++] = event;
+        }
     }
     return world->ready_count;
 }
