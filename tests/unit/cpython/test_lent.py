@@ -229,7 +229,7 @@ def test_a_body_that_does_not_come_ends_the_connection(play: Play) -> None:
         scene.ms += limits.LINGER_MS
         await scene.served(lent)
         assert lent.sent.startswith(b"HTTP/1.1 405 ")
-        assert lent.closed == "abort" or lent.closed == "close"
+        assert lent.closed in {"abort", "close"}
 
     play(story)
 
