@@ -104,6 +104,7 @@ struct hg_server {
     bool batch_told, files_told;
     bool rows, no_files, empty; /* to be told */
     bool draining, clock_asked;
+    uint32_t takes;           /* of the intake, at the last look */
     uint64_t overfull;        /* of the intake, as Python knows it */
     int64_t overfull_ms;
     uint8_t input[HG_READ + 1];  /* what was read, and room for a NUL */

@@ -132,6 +132,7 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
         intake->tail = NULL;
     }
     intake->rows -= batch->rows;
+    intake->takes += batch->rows != 0;
     look_again(intake);
 }
 

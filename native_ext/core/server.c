@@ -330,10 +330,16 @@ static int64_t rows_due_ms(const struct hg_server *server) {
 
 static void look_at_intake(struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
-    const int64_t due_ms = rows_due_ms(server);
+    int64_t due_ms;
     if (intake == NULL) {
         return;
     }
+    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
+        server->takes = intake->takes;
+        server->batch_told = false;
+        server->rows_told_ms = -1;
+    }
+    due_ms = rows_due_ms(server);
     if (due_ms >= 0 && due_ms <= server->now_ms) {
         server->rows = true;
         server->rows_told_ms = due_ms;
@@ -488,6 +494,7 @@ void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->ga
 
 void hg_server_drain(struct hg_server *server) {
     server->draining = server->gate->draining = true;
+    server->resume_ms = 0; /* accepting does not go on */
     watch_listeners(server, 0);
     for (uint32_t index = 1; index < server->slots; index++) {
         const uint8_t state = hg_connection_at(server, index)->state;

@@ -240,6 +240,30 @@ static void test_intake_without_room(void) {
     world_close(&world);
 }
 
+/* Rows that come in the same wait as others have gone before it: nobody else would tell of them. */
+static void test_rows_are_told_after_a_quick_commit(void) {
+    static char text[4096];
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = connect_client(&world);
+    snprintf(text, sizeof text, "POST /v1/streams/safe HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 1\r\n\r\n1",
+             bearer);
+    for (int i = 0; i < 4; i++) {
+        net_send(&world.net, fd, text, strlen(text));
+    }
+    for (int i = 0; i < 4; i++) {
+        forget_events(&world);
+        CHECK(turn(&world, -1) == 0 && told(&world, HG_EVENT_ROWS, NULL) == 1);
+        struct hg_batch batch = take(&world, 1);
+        hg_server_release(world.server, &batch, outcome_of, (void *)(uintptr_t)stored);
+    }
+    serve(&world);
+    for (int i = 0; i < 4; i++) {
+        (void)expect(&world, fd, 202);
+    }
+    world_close(&world);
+}
+
 /* Clients that are gone before their commit: the message is stored all the same, and nobody else gets their answer. */
 static void test_gone_before_the_commit(void) {
     struct world world;
@@ -327,6 +351,7 @@ int main(void) {
     test_commit_that_fails();
     test_rows_are_told();
     test_intake_without_room();
+    test_rows_are_told_after_a_quick_commit();
     test_gone_before_the_commit();
     test_slow_reader_among_those_who_wait();
     test_batch_outlives_the_connections();

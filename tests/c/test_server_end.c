@@ -12,7 +12,7 @@ static void test_plan_swap(void) {
     say(&world, lent, METRICS);
     const uint32_t users = world.plan->users;
     CHECK(users >= 2); /* of the body, and of who waits */
-    world.second = world_plan(&world, CONNECTIONS);
+    world.second = make_plan(CONNECTIONS);
     hg_server_plan(world.server, world.second);
     CHECK(world.plan->users == users && world.second->users == 0 && world.gate.plan == world.second);
     say(&world, idle, HEALTH);
@@ -39,7 +39,7 @@ static void test_plan_with_fewer_connections(void) {
     struct world world;
     world_open(&world, NULL);
     const int first = connect_client(&world), second = connect_client(&world);
-    world.second = world_plan(&world, 1);
+    world.second = make_plan(1);
     hg_server_plan(world.server, world.second);
     const int refused = connect_client(&world);
     (void)expect_problem(&world, refused, 503, "too_many_connections");
@@ -127,6 +127,21 @@ static void test_drain_with_pipelined_requests(void) {
     world_close(&world);
 }
 
+/* Accepting pauses when the drain begins: it does not go on afterwards, and nobody spins on who would be accepted. */
+static void test_drain_without_files(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.no_files = true;
+    const int fd = connect_client(&world);
+    hg_server_drain(world.server);
+    world.net.no_files = false;
+    for (int i = 0; i < 4; i++) {
+        CHECK(turn(&world, 1000) == 0);
+    }
+    CHECK(!net_of(&world.net, fd)->open && world.net.slept_ms > 2000 && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    world_close(&world);
+}
+
 static void test_abort(void) {
     struct world world;
     uint64_t id = 0;
@@ -180,6 +195,7 @@ int main(void) {
     test_drain();
     test_drain_of_nobody();
     test_drain_with_pipelined_requests();
+    test_drain_without_files();
     test_abort();
     test_free();
     return 0;
