@@ -31,6 +31,7 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
 # Files of the core every message passes through; the others need not be fast, but small.
 HOT = {"format", "format_host", "format_time", "format_uri", "http1", "http1_head", "http1_target", "limiter", "number"}
 HOT |= {"pattern", "scan", "siphash", "store", "table", "to_cbor", "to_json", "validate_cbor", "validate_json"}
+HOT |= {"base64url", "find", "sha256", "token", "tokens"}
 
 
 class BuildExt(build_ext):

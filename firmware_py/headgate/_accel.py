@@ -26,27 +26,31 @@ def _choose() -> str:
 BACKEND = _choose()
 
 if TYPE_CHECKING:
+    from headgate.core.jwt import Verifier
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
     from headgate.core.store import Store
+    from headgate.linux.intake import Intake
 
     FEATURES: "tuple[str, ...]" = ()
 elif BACKEND == "pure":
+    from headgate.core.jwt import Verifier
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
 
-    if sys.implementation.name == "cpython":  # a board has a store of its own: micro/arena.py
+    if sys.implementation.name == "cpython":  # a board has a store of its own (micro/arena.py) and no disk
         from headgate.core.store import Store
+        from headgate.linux.intake import Intake
     FEATURES = ()
 else:
     try:
         from headgate_native import Schema, SchemaError
-        from headgate_native._native import Limiter, Store
+        from headgate_native._native import Intake, Limiter, Store, Verifier
     except ImportError as error:
         raise ImportError(
             f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
             " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
         ) from error
-    FEATURES = ("limiter", "store", "schema")
+    FEATURES = ("limiter", "store", "schema", "jwt", "intake", "server")
 
-__all__ = ["BACKEND", "FEATURES", "Limiter", "Schema", "SchemaError", "Store"]
+__all__ = ["BACKEND", "FEATURES", "Intake", "Limiter", "Schema", "SchemaError", "Store", "Verifier"]

@@ -28,6 +28,10 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# TLS on the native server (native_ext/cpython/tls.c).
+TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
+TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink
+
 # JSON, CBOR, schema. Over the limit: 400 (malformed) or 422, never a crash.
 JSON_DEPTH = 32  # nested containers
 JSON_NUMBER = 128  # digits of one number, without its exponent
@@ -95,6 +99,10 @@ ENTRY_OVERHEAD = 64  # bytes charged for each entry beside key, value and meta
 CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30 and 2**24)
 CACHE_VALUE_MAX = 1073741824
 CACHE_ENTRIES_MAX = 16777216
+
+# Several keys of the cache in one request (tasks/cache_many.py).
+MANY_KEYS = 64  # more: 400
+MANY_BYTES = 1048576  # of values; after so many the answer only names the keys that are left
 
 # Streamed bodies (core/records.py, tasks/streams.py).
 RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then reading the body pauses

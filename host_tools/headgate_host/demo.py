@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from headgate import errors
 from headgate.core import jwt
-from headgate.linux.app import App, announce
+from headgate.linux.app import App, announce, run_in_loop
 from headgate.linux.config_plan import load_keys
 from headgate.linux.config_values import BrokerURL
 from headgate_host import stations as station_data
@@ -28,6 +28,7 @@ from headgate_host.play import STREAM, Mint, play
 from headgate_host.tally import Tally
 
 if TYPE_CHECKING:
+    from headgate.linux.selector import NativeSelector
     from headgate.linux.config import Config
 
 TOKEN_TTL_S = 86400  # of the stations' tokens
@@ -261,10 +262,12 @@ def run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
         raise errors.CommandError(
             errors.CONFIG, f"the demo needs a stream called {STREAM}", "Add it, or run the demo without --config"
         )
-    return asyncio.run(_run(config, args, folder))
+    return run_in_loop(lambda selector: _run(config, args, folder, selector))
 
 
-async def _run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
+async def _run(
+    config: "Config", args: argparse.Namespace, folder: Path, selector: "NativeSelector | None"
+) -> int:
     demo = Demo(args, as_json=args.json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -277,7 +280,7 @@ async def _run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
         if config.uplink.url is None:
             url = await demo.open(folder)
             config = demo_config(config, url)
-        app = App(config, lambda: config)
+        app = App(config, lambda: config, selector)
         await app.start()
         try:
             for number in (signal.SIGINT, signal.SIGTERM):

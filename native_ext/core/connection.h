@@ -6,7 +6,17 @@
 #include "server.h"
 #include "wheel.h"
 
-enum hg_state { HG_FREE, HG_GREETING, HG_IDLE, HG_READING, HG_COMMIT, HG_FLUSH, HG_LENT, HG_LINGER };
+enum hg_state {
+    HG_FREE,
+    HG_GREETING,
+    HG_IDLE,
+    HG_READING,
+    HG_READY,
+    HG_COMMIT,
+    HG_FLUSH,
+    HG_LENT,
+    HG_LINGER
+};
 
 /* Where a request is while it is read. */
 enum hg_phase {
@@ -17,32 +27,33 @@ enum hg_phase {
 
 /* Only while something is unfinished.
  *
- * input: [head][body as far as it is decoded][not read yet], the first two only in HG_PHASE_BODY; HG_LENT: what Python has not
- * read yet. output: bytes for the socket. */
+ * input: [head][body as far as it is decoded][not looked at yet], the first two only in HG_PHASE_BODY; HG_LENT: what Python has
+ * not read yet. output: bytes for the socket. Both have room for one byte more than is counted. */
 struct hg_work {
     struct hg_http1 parser;
-    struct hg_visit visit;
+    struct hg_visit visit; /* visit.plan != NULL: one of that plan's users */
     uint8_t *input, *output;
     uint32_t input_length, input_room;
-    uint32_t head, body;                   /* bytes of each */
+    uint32_t head, body;                            /* bytes of each */
     uint32_t output_at, output_length, output_room; /* [output_at, output_length) is to be sent */
-    uint32_t skipped;                      /* bytes read over */
-    int64_t deadline_ms, since_ms, budget_ms; /* of the body: tasks/connection.py, receive_body */
+    uint32_t skipped;                               /* bytes read over */
+    int64_t since_ms, budget_ms;                    /* of the body: tasks/connection.py, receive_body */
     uint8_t phase;
+    bool begun;     /* the first bytes of a head are here, and its deadline is set */
     bool continued; /* 100 Continue is not needed any more */
 };
 
 enum {
     HG_WATCH_IN = 1,
-    HG_WATCH_OUT = 2,   /* what the set watches now */
-    HG_ENDS = 4,        /* closes once the output is gone */
-    HG_LINGERS = 8,     /* ... after what is still coming was read over */
-    HG_ENDED = 16,      /* the peer has sent its last byte */
-    HG_REFUSED = 32,    /* over the limit of connections; it is only told so */
-    HG_ABORTED = 64,    /* lent, and broken */
-    HG_QUEUED = 128     /* in the queue of those whose turn comes */
+    HG_WATCH_OUT = 2, /* what the set watches now */
+    HG_ENDS = 4,      /* closes once the output is gone */
+    HG_LINGERS = 8,   /* ... after what is still coming was read over */
+    HG_ENDED = 16,    /* the peer has sent its last byte */
+    HG_REFUSED = 32,  /* over the limit of connections; it is only told so */
+    HG_ABORTED = 64,  /* lent, and broken */
+    HG_QUEUED = 128   /* in the queue of those whose turn comes */
 };
-/* Events of a lent connection that Python was not told of. */
+/* Events of a lent connection that Python was not told of; LISTED: it is in the list of those with some; FULL: its writer waits. */
 enum { HG_TELL_LENT = 1, HG_TELL_INPUT = 2, HG_TELL_DRAINED = 4, HG_TELL_GONE = 8, HG_TELL_LISTED = 16, HG_TELL_FULL = 32 };
 
 struct hg_connection {
@@ -65,7 +76,9 @@ struct hg_listener {
 };
 #define HG_LISTENERS 16
 #define HG_PAGE 256 /* connections in one page of the table */
-#define HG_PAGES 256
+#define HG_PAGES 257
+#define HG_READ 65536   /* bytes read from a socket at a time */
+#define HG_RECORD 16384 /* bytes deciphered at a time: RFC 8446 section 5.1 */
 
 struct hg_server {
     struct hg_alloc alloc;
@@ -73,45 +86,103 @@ struct hg_server {
     struct hg_gate *gate;
     struct hg_server_limits limits;
     struct hg_listener listeners[HG_LISTENERS];
-    struct hg_connection *pages[HG_PAGES];
-    uint32_t page_count, free, count, refusing;
+    struct hg_connection *pages[HG_PAGES]; /* entry i is the page's i % HG_PAGE; entry 0 is nobody's */
+    uint32_t page_count, slots, free, count, refusing;
     uint32_t turn_first, turn_last;   /* whose turn comes */
     uint32_t event_first, event_last; /* lent connections with something to tell */
     struct hg_wheel wheel;
-    uint64_t memory;
-    int64_t now_ms, resume_ms; /* resume_ms: when accepting goes on, 0: it does */
-    struct hg_clock clock;
-    struct hg_output answers, cipher; /* of the connection being served */
-    bool rows_told, waiting_told, full_told, rows, no_files, empty_told, paused, draining;
-    uint8_t input[65536 + 1]; /* what was read, and room for a NUL */
-    uint8_t plain[16384 + 1];
+    uint64_t memory, buffers; /* bytes held for connections; of them for their work */
+    int64_t now_us, now_ms;   /* monotonic */
+    int64_t resume_ms;        /* when accepting goes on; 0: it does */
+    struct hg_clock clock;    /* as it was told at clock_ms (monotonic) and clock_wall_s */
+    int64_t clock_ms, clock_wall_s;
+    const struct hg_tls *entered; /* its enter was called */
+    struct hg_output answers;     /* of the connection being served */
+    struct hg_output cipher;
+    struct hg_work fresh;         /* of a connection that is served without a wait */
+    bool rows_told, waiting_told, batch_told; /* Python knows of them */
+    bool rows, no_files, empty;               /* to be told */
+    bool draining, clock_asked;
+    uint64_t overfull;        /* of the intake, as Python knows it */
+    int64_t overfull_ms;
+    uint8_t input[HG_READ + 1];  /* what was read, and room for a NUL */
+    uint8_t plain[HG_RECORD + 1]; /* the same, deciphered */
 };
 
-struct hg_connection *hg_connection_at(struct hg_server *server, uint32_t index);
-uint64_t hg_connection_id(const struct hg_connection *connection, uint32_t index);
+static inline struct hg_connection *hg_connection_at(const struct hg_server *server, uint32_t index) {
+    return &server->pages[index / HG_PAGE][index % HG_PAGE];
+}
+static inline uint64_t hg_connection_id(const struct hg_connection *connection, uint32_t index) {
+    return (uint64_t)connection->generation << 32 | index;
+}
 /* NULL: there is none of this id any more. */
-struct hg_connection *hg_connection_of(struct hg_server *server, uint64_t id, uint32_t *index);
+struct hg_connection *hg_connection_of(const struct hg_server *server, uint64_t id, uint32_t *index);
+static inline bool hg_has_output(const struct hg_connection *connection) {
+    return connection->work != NULL && connection->work->output_at < connection->work->output_length;
+}
+
+/* server.c */
+void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes */
+void hg_server_free_slot(struct hg_server *server, uint32_t index);
+void hg_server_leave(struct hg_server *server); /* TLS is done with for now */
+void hg_server_now(struct hg_server *server);   /* looks at the clocks */
 
 /* connection.c */
-void hg_connection_open(struct hg_server *server, int fd, const struct hg_tls *tls, bool refused);
+void hg_connection_open(struct hg_server *server, uint32_t index, bool refused); /* fd and tls are set */
 void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events);
 void hg_connection_turn(struct hg_server *server, uint32_t index); /* goes on with input that is here already */
 void hg_connection_expired(struct hg_server *server, uint32_t index);
 void hg_connection_close(struct hg_server *server, uint32_t index);
-/* The answers gathered go out; the connection goes on to what comes next. */
-void hg_connection_flush(struct hg_server *server, uint32_t index);
-void hg_connection_settle(struct hg_server *server, uint32_t index); /* after a commit's answer */
+/* The answers gathered go out, and the connection goes on to what comes next. */
+void hg_connection_settle(struct hg_server *server, uint32_t index);
+/* Bytes of plain text from the peer. data[length] may be written. */
+void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data, uint32_t length);
+void hg_connection_end(struct hg_server *server, uint32_t index); /* the peer has sent its last byte */
+void hg_connection_refuse(struct hg_server *server, uint32_t index);
 void hg_connection_watch(struct hg_server *server, uint32_t index, uint32_t events);
 void hg_connection_deadline(struct hg_server *server, uint32_t index, int64_t at_ms); /* 0: none */
+/* Plain text for the peer. false: the connection is broken (and not closed yet). */
 bool hg_connection_send(struct hg_server *server, uint32_t index, const uint8_t *data, uint32_t length);
-struct hg_work *hg_connection_work(struct hg_server *server, uint32_t index); /* made if need be; NULL: no memory */
+/* -> bytes read into server->input, 0: end of input, -EAGAIN: none now, other: broken */
+int32_t hg_connection_read(struct hg_server *server, uint32_t index);
+
+/* Its request was answered after a wait: what comes next. */
+void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive);
+void hg_connection_broken(struct hg_server *server, uint32_t index);
+
+extern const struct hg_http1_limits hg_usual_limits;
+
+/* work.c: memory is counted, and bounded by limits.buffer_bytes */
+struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection); /* made if need be; NULL: no memory */
 bool hg_work_input(struct hg_server *server, struct hg_work *work, const uint8_t *data, uint32_t length);
-void hg_connection_unwork(struct hg_server *server, struct hg_connection *connection);
-void hg_server_turn(struct hg_server *server, uint32_t index); /* puts it into the queue */
+/* ... before what is there already. */
+bool hg_work_before(struct hg_server *server, struct hg_work *work, const uint8_t *data, uint32_t length);
+bool hg_work_output(struct hg_server *server, struct hg_work *work, const uint8_t *data, uint32_t length);
+void hg_work_drop_input(struct hg_server *server, struct hg_work *work);
+void hg_work_drop_output(struct hg_server *server, struct hg_work *work);
+void hg_work_done(struct hg_work *work); /* its request is answered */
+void hg_work_free(struct hg_server *server, struct hg_connection *connection);
+
+/* session.c */
+bool hg_session_open(struct hg_server *server, struct hg_connection *connection); /* false: no memory */
+void hg_session_close(struct hg_server *server, struct hg_connection *connection);
+/* Bytes from the socket, in server->input: deciphered and handed to hg_connection_input. */
+void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length);
+void hg_session_more(struct hg_server *server, uint32_t index); /* what was deciphered and not taken yet */
+void hg_session_finish(struct hg_server *server, uint32_t index); /* says that nothing more will come */
+/* Who the peer is by its certificate; length 0: nobody, or there is no TLS. */
+struct hg_view hg_session_identity(const struct hg_connection *connection);
+/* -> the bytes for the socket, until the next call; at == NULL: broken */
+struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *connection, const uint8_t *data,
+                                uint32_t length);
+
 /* lent.c */
-void hg_lend(struct hg_server *server, uint32_t index, const uint8_t *input, uint32_t length);
+void hg_lend(struct hg_server *server, uint32_t index); /* its input begins with the request */
 void hg_lent_ready(struct hg_server *server, uint32_t index, uint32_t events);
-void hg_lent_written(struct hg_server *server, uint32_t index);
+void hg_lent_input(struct hg_server *server, uint32_t index, const uint8_t *data, uint32_t length);
+void hg_lent_ended(struct hg_server *server, uint32_t index);
+void hg_lent_written(struct hg_server *server, uint32_t index); /* its output went out */
+void hg_lent_broken(struct hg_server *server, uint32_t index);
 void hg_tell(struct hg_server *server, uint32_t index, uint8_t what);
 
 #endif

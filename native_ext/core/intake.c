@@ -63,9 +63,8 @@ static void append(struct hg_intake *intake, struct hg_row *row) {
 
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s) {
-    const size_t texts = (size_t)row->stream.length + row->client.length + row->body.length + row->key.length +
-                         row->trace.length + row->last.length;
     const uint64_t size = (uint64_t)row->body.length + row->stream.length + row->client.length + HG_ROW_OVERHEAD;
+    const uint64_t whole = sizeof *row + size + row->key.length + row->trace.length + row->last.length;
     struct hg_row *copy;
     uint8_t *at;
     if (intake->closing) {
@@ -75,14 +74,15 @@ enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, u
         return refuse(problem, retry_s, HG_P_STORAGE_FAILED, "the disk is full or failing; the message was not stored",
                       (intake->refuse_until_ms - row->at_ms + 999) / 1000);
     }
-    if (intake->rows >= intake->max_rows || size > intake->max_bytes || intake->bytes > intake->max_bytes - size) {
+    if (intake->rows >= intake->max_rows || size > intake->max_bytes || intake->bytes > intake->max_bytes - size ||
+        whole > UINT32_MAX) { /* also what 32-bit machines can address */
         return refuse(problem, retry_s, HG_P_OUTBOX_FULL, "too many messages wait for the disk", 1);
     }
     if (size > intake->room || intake->bytes > intake->room - size) {
         intake->overfull += 1;
         return refuse(problem, retry_s, HG_P_OUTBOX_FULL, "the budget for undelivered messages is used up", 30);
     }
-    copy = intake->alloc.alloc(intake->alloc.context, sizeof *copy + texts);
+    copy = intake->alloc.alloc(intake->alloc.context, (size_t)(whole - HG_ROW_OVERHEAD));
     if (copy == NULL) {
         return refuse(problem, retry_s, HG_P_OUT_OF_MEMORY, "", 1);
     }
@@ -125,6 +125,8 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
     }
     if (last != NULL) {
         last->next = NULL;
+    } else {
+        batch->head = NULL;
     }
     if (intake->head == NULL) {
         intake->tail = NULL;
@@ -133,10 +135,14 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
     look_again(intake);
 }
 
+void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch) {
+    free_rows(alloc, batch->head);
+    *batch = (struct hg_batch){NULL, 0, 0};
+}
+
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch) {
     intake->bytes -= batch->bytes;
-    free_rows(&intake->alloc, batch->head);
-    *batch = (struct hg_batch){NULL, 0, 0};
+    hg_batch_clear(&intake->alloc, batch);
 }
 
 void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
@@ -183,11 +189,15 @@ void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
     look_again(intake);
 }
 
-/* The head of a CBOR item, RFC 8949 section 3, in its shortest form. */
-static void cbor_head(struct hg_output *output, uint8_t major, uint64_t argument) {
-    uint8_t head[9];
-    const uint32_t width = argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
+/* The bytes of an argument in its shortest form, RFC 8949 section 3; 0: it is in the first byte. */
+static uint32_t width_of(uint64_t argument) {
+    return argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
+}
+
+static void add_head(struct hg_output *output, uint8_t major, uint64_t argument) {
     static const uint8_t info[9] = {0, 24, 25, 0, 26, 0, 0, 0, 27};
+    const uint32_t width = width_of(argument);
+    uint8_t head[9];
     head[0] = (uint8_t)(major << 5 | (width == 0 ? (uint8_t)argument : info[width]));
     for (uint32_t i = 0; i < width; i++) {
         head[1 + i] = (uint8_t)(argument >> 8 * (width - 1 - i));
@@ -195,34 +205,79 @@ static void cbor_head(struct hg_output *output, uint8_t major, uint64_t argument
     hg_output_add(output, head, width + 1);
 }
 
-static void cbor_text(struct hg_output *output, uint8_t major, struct hg_view text) {
+static void add_text(struct hg_output *output, uint8_t major, struct hg_view text) {
     if (text.at == NULL) {
         hg_output_add(output, "\xF6", 1); /* null */
         return;
     }
-    cbor_head(output, major, text.length);
+    add_head(output, major, text.length);
     hg_output_add(output, text.at, text.length);
 }
 
-bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output) {
-    static const char json[] = "application/json", cbor[] = "application/cbor";
+static uint64_t text_length(struct hg_view text) {
+    return text.at == NULL ? 1 : (uint64_t)1 + width_of(text.length) + text.length;
+}
+
+static struct hg_view type_of(const struct hg_row *row) {
+    const char *type = (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json";
+    return (struct hg_view){(const uint8_t *)type, 16};
+}
+
+uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip) {
+    uint64_t length = 0;
     uint32_t index = 0;
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
-        if (skip != NULL && (skip[index / 8] >> index % 8 & 1) != 0) {
+        if (!hg_skipped(skip, index)) {
+            length += 3 + width_of(row->seq) + (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) +
+                      text_length(row->stream) + text_length(row->client) + text_length(type_of(row)) +
+                      text_length(row->body) + text_length(row->trace);
+        }
+    }
+    return length;
+}
+
+bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output) {
+    uint32_t index = 0;
+    for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
+        if (hg_skipped(skip, index)) {
             continue;
         }
         hg_output_add(output, "\x87", 1); /* seven fields: linux/batch.py, Row */
-        cbor_head(output, 0, row->seq);
-        cbor_text(output, 3, row->stream);
-        cbor_text(output, 3, row->client);
+        add_head(output, 0, row->seq);
+        add_text(output, 3, row->stream);
+        add_text(output, 3, row->client);
         if (row->ts_ms < 0) {
             hg_output_add(output, "\xF6", 1);
         } else {
-            cbor_head(output, 0, (uint64_t)row->ts_ms);
+            add_head(output, 0, (uint64_t)row->ts_ms);
         }
-        cbor_text(output, 3, (struct hg_view){(const uint8_t *)((row->flags & HG_ROW_CBOR) != 0 ? cbor : json), 16});
-        cbor_text(output, 2, row->body);
-        cbor_text(output, 3, row->trace);
+        add_text(output, 3, type_of(row));
+        add_text(output, 2, row->body);
+        add_text(output, 3, row->trace);
     }
     return !output->failed;
+}
+
+/* The first half of the SHA-256 of `length` bytes: linux/outbox_keys.py, digest. */
+static void digest(hg_sha256_blocks blocks, const uint8_t *data, size_t length, uint8_t out[HG_KEY_DIGEST]) {
+    uint8_t whole[HG_SHA256];
+    hg_sha256(blocks, data, length, whole);
+    memcpy(out, whole, HG_KEY_DIGEST);
+}
+
+bool hg_row_key(const struct hg_row *row, hg_sha256_blocks blocks, struct hg_output *scratch, struct hg_row_key *key) {
+    const struct hg_view parts[3] = {row->client, row->stream, row->key};
+    scratch->length = 0;
+    for (int i = 0; i < 3; i++) {
+        const uint32_t n = parts[i].length;
+        const uint8_t length[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+        hg_output_add(scratch, length, sizeof length);
+        hg_output_add(scratch, parts[i].at, n);
+    }
+    if (scratch->failed) {
+        return false;
+    }
+    digest(blocks, scratch->data, scratch->length, key->scope);
+    digest(blocks, row->body.at, row->body.length, key->body);
+    return true;
 }

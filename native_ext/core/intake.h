@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "output.h"
 #include "problem.h"
+#include "sha256.h"
 
 enum {
     HG_ROW_DURABLE = 1, /* the stream's durability is fsync */
@@ -60,11 +61,29 @@ struct hg_batch {
     uint32_t rows;
     uint64_t bytes; /* charged */
 };
-/* The oldest rows, at least one unless the queue is empty, then as many as both limits allow. */
+/* The oldest rows: at least one unless there is none or max_rows is 0, then as many as both limits allow. */
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch);
-/* The rows as the elements of the batch's CBOR array (linux/batch.py), without those whose bit is set in `skip` (bit i of byte
- * i / 8; NULL: none). May run in another thread. -> false: no memory. */
+/* Rows of a batch that are left out: bit i of byte i / 8; NULL: none. */
+static inline bool hg_skipped(const uint8_t *skip, uint32_t index) {
+    return skip != NULL && (skip[index / 8] >> index % 8 & 1) != 0;
+}
+/* The rows, but those in `skip`, as the elements of the batch's CBOR array (linux/batch.py). May run in another thread.
+ * -> false: no memory. */
 bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output);
+/* The bytes that this adds. */
+uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip);
+
+#define HG_KEY_DIGEST 16 /* bytes */
+/* What the idempotency records hold of a row (linux/outbox_keys.py). */
+struct hg_row_key {
+    uint8_t scope[HG_KEY_DIGEST]; /* of client, stream and key */
+    uint8_t body[HG_KEY_DIGEST];
+};
+/* For a row that has a key. `scratch` is overwritten. -> false: no memory. */
+bool hg_row_key(const struct hg_row *row, hg_sha256_blocks blocks, struct hg_output *scratch, struct hg_row_key *key);
+
+/* Frees the rows; any thread. Their charge stays. */
+void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch);
 /* Frees the rows and their charge. */
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch);
 /* The commit failed: promised rows go back to the front of the queue, all others are freed (tell who waits first). */

@@ -33,6 +33,7 @@ static int by_name(const void *a, const void *b) {
 static struct hg_plan *lay_out(struct block *block, const struct hg_plan_spec *spec) {
     struct hg_plan *plan = part(block, sizeof *plan);
     struct hg_stream *streams = part(block, spec->stream_count * sizeof *streams);
+    const struct hg_view scopes = text_part(block, spec->certificate_scopes);
     for (uint32_t i = 0; i < spec->stream_count; i++) {
         const struct hg_stream *from = &spec->streams[i];
         const struct hg_view name = text_part(block, from->name);
@@ -52,6 +53,7 @@ static struct hg_plan *lay_out(struct block *block, const struct hg_plan_spec *s
     if (plan != NULL) {
         *plan = (struct hg_plan){.spec = *spec};
         plan->spec.streams = streams;
+        plan->spec.certificate_scopes = scopes;
         qsort(streams, spec->stream_count, sizeof *streams, by_name);
     }
     return plan;

@@ -27,6 +27,7 @@ struct hg_plan_spec {
     const struct hg_stream *streams; /* copied with their names and tokens; the programs must outlive the plan */
     uint32_t stream_count;
     struct hg_tokens *tokens; /* and their verifier; must outlive the plan */
+    struct hg_view certificate_scopes;  /* of clients known by their TLS certificate; as in hg_claims; copied */
     uint32_t cache_value;               /* bytes of one value */
     int64_t cache_rate_milli, cache_burst;
     uint32_t connections;

@@ -8,6 +8,7 @@ static const struct words words[HG_P_COUNT] = {
     [HG_P_NONE] = {"", ""},
     [HG_P_BAD_CACHE_CONTROL] = {"bad_cache_control", "Cache-Control not understood"},
     [HG_P_BAD_IDEMPOTENCY_KEY] = {"bad_idempotency_key", "Idempotency-Key not usable"},
+    [HG_P_BAD_QUERY] = {"bad_query", "Query not understood"},
     [HG_P_BODY_TOO_LARGE] = {"body_too_large", ""},
     [HG_P_DRAINING] = {"draining", "Shutting down"},
     [HG_P_EXPECTATION_FAILED] = {"expectation_failed", ""},

@@ -9,6 +9,7 @@ enum hg_route {
     HG_ROUTE_VALIDATE, /* stream */
     HG_ROUTE_LAST,     /* stream, client */
     HG_ROUTE_CACHE,    /* key */
+    HG_ROUTE_CACHE_MANY, /* keys in the query */
     HG_ROUTE_HEALTH,
     HG_ROUTE_READY,
     HG_ROUTE_METRICS,

@@ -77,6 +77,7 @@ void hg_call_init(struct hg_call *call, struct hg_gate *gate, const struct hg_re
     call->head = head;
     call->visit = visit;
     call->output = output;
+    call->identity = (struct hg_view)NO_MEMBERS;
     call->may_keep = true;
     if (request->path_empty) {
         call->path = hg_text_view("/");
@@ -148,11 +149,30 @@ static void refuse_token(struct hg_call *call, const struct hg_token_error *erro
     (void)hg_deny_with(call, &answer);
 }
 
+static void set_client(struct hg_visit *visit, struct hg_view sub) {
+    memcpy(visit->sub, sub.at, sub.length);
+    visit->sub_length = (uint8_t)sub.length;
+}
+
+/* What the client's certificate allows; NULL: there is none, or none counts. */
+static const struct hg_claims *claims_by_certificate(struct hg_call *call) {
+    const struct hg_view scopes = call->visit->plan->spec.certificate_scopes;
+    if (call->identity.length == 0 || call->identity.length > HG_TOKEN_SUBJECT || scopes.length == 0) {
+        return NULL;
+    }
+    call->granted = (struct hg_claims){call->identity, scopes, NO_MEMBERS, 0, -1, -1, -1};
+    set_client(call->visit, call->identity);
+    return &call->granted;
+}
+
 const struct hg_claims *hg_authenticate(struct hg_call *call) {
     const struct hg_view value = hg_field_of(call, HG_FIELD_AUTHORIZATION);
-    const struct hg_claims *claims;
+    const struct hg_claims *claims = value.at == NULL ? claims_by_certificate(call) : NULL;
     struct hg_token_error error;
     struct hg_view token;
+    if (claims != NULL) {
+        return claims;
+    }
     if (value.at == NULL || value.length < 7 ||
         !hg_view_equals_any_case((struct hg_view){value.at, 7}, "bearer ")) {
         const struct hg_answer answer = {401,
@@ -173,8 +193,7 @@ const struct hg_claims *hg_authenticate(struct hg_call *call) {
         refuse_token(call, &error);
         return NULL;
     }
-    memcpy(call->visit->sub, claims->sub.at, claims->sub.length);
-    call->visit->sub_length = (uint8_t)claims->sub.length;
+    set_client(call->visit, claims->sub);
     return claims;
 }
 
@@ -201,10 +220,29 @@ enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg
     return HG_SERVED_ANSWER;
 }
 
-static void refuse_memory(struct hg_call *call) {
+enum hg_served hg_deny_memory(struct hg_call *call) {
     const struct hg_answer answer = {503, HG_P_OUT_OF_MEMORY, NO_MEMBERS, NO_MEMBERS, hg_text_view("Retry-After: 1\r\n"),
                                      NO_MEMBERS};
-    (void)hg_deny_with(call, &answer);
+    return hg_deny_with(call, &answer);
+}
+
+enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields) {
+    const struct hg_answer answer = {415, HG_P_UNSUPPORTED_MEDIA_TYPE, hg_text_view(detail), call->path,
+                                     hg_text_view(fields), NO_MEMBERS};
+    return hg_deny_with(call, &answer);
+}
+
+bool hg_check_body(struct hg_call *call) {
+    const struct hg_view coding = hg_field_of(call, HG_FIELD_CONTENT_ENCODING);
+    if (call->request->length == 0 && !hg_has(call, HG_FIELD_CONTENT_LENGTH)) {
+        (void)hg_deny(call, 411, HG_P_LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked");
+        return false;
+    }
+    if (coding.at != NULL && !hg_view_equals_any_case(coding, "identity")) { /* RFC 9110 section 12.5.3 */
+        (void)hg_deny_type(call, "content codings are not supported", "Accept-Encoding: identity\r\n");
+        return false;
+    }
+    return true;
 }
 
 /* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
@@ -244,7 +282,7 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
     hg_line_view(&key, client);
     if (hg_limiter_take(call->gate->limiter, key.text, key.length, rate_milli, burst, call->gate->now_ms, 1, &wait_ms,
                         &left) != HG_OK) {
-        refuse_memory(call);
+        (void)hg_deny_memory(call);
         return false;
     }
     if (wait_ms != 0) {
@@ -271,8 +309,8 @@ static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
     return hg_deny_with(call, &answer);
 }
 
-enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
-                             struct hg_visit *visit, struct hg_output *output) {
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_view identity, bool body_known, struct hg_visit *visit, struct hg_output *output) {
     struct hg_call call;
     enum hg_route route;
     *visit = (struct hg_visit){.plan = gate->plan, .start_ms = gate->now_ms, .verb = request->verb,
@@ -281,6 +319,7 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
         return HG_SERVED_ELSEWHERE;
     }
     hg_call_init(&call, gate, request, head, visit, output);
+    call.identity = identity;
     call.may_keep = body_known;
     route = hg_route_of(call.path, call.param);
     if (route == HG_ROUTE_NONE) {
@@ -298,6 +337,7 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
     case HG_ROUTE_HEALTH:
         return hg_answer_with(&call, 200, hg_text_view("Content-Type: application/json\r\n"),
                               hg_text_view("{\"status\":\"ok\"}"));
+    case HG_ROUTE_CACHE_MANY:
     case HG_ROUTE_READY:
     case HG_ROUTE_METRICS:
     case HG_ROUTE_INDEX:

@@ -1,6 +1,6 @@
 /* One request and its answer, without connections: the gateway in C. Twin of firmware_py/headgate/tasks (api, access, streams,
- * cache): the same judgements in the same order with the same answers. What it does not serve (batches, metrics, readiness,
- * the index, anything rare) it leaves to that twin, untouched: nothing taken from the limiter, nothing stored.
+ * cache): the same judgements in the same order with the same answers. What it does not serve (batches, several keys at once, metrics,
+ * readiness, the index, anything rare) it leaves to that twin, untouched: nothing taken from the limiter, nothing stored.
  *
  * serve.c: dispatch, token, scope, rate; serve_message.c: ingest and validate; serve_cache.c: key-value and last values;
  * answer.c: heads, problems. */
@@ -20,7 +20,7 @@
 
 /* What all requests share. One thread. */
 struct hg_gate {
-    const struct hg_plan *plan; /* of new requests */
+    struct hg_plan *plan; /* of new requests */
     struct hg_store *store;
     struct hg_limiter *limiter;
     struct hg_intake *intake;   /* NULL: messages are left to the twin */
@@ -41,7 +41,7 @@ void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *c
 
 /* What is remembered of a request until its body is there. Plain data, may be copied. */
 struct hg_visit {
-    const struct hg_plan *plan;
+    struct hg_plan *plan;
     const struct hg_stream *stream; /* NULL: cache */
     int64_t start_ms;
     uint32_t limit;    /* bytes of body that are wanted; longer: hg_serve_too_large */
@@ -61,10 +61,11 @@ enum hg_served {
     HG_SERVED_LATER      /* queued with its waiter; the answer comes with hg_serve_committed or hg_serve_failed */
 };
 
-/* A head has been read; `head`: its bytes. `body_known`: what is left of the body is certain to come and short enough to be read
+/* A head has been read; `head`: its bytes. `identity`: who the client is by its TLS certificate (hg_tls.identity), length 0:
+ * nobody; it counts where there is no token. `body_known`: what is left of the body is certain to come and short enough to be read
  * over (see Exchange.can_skip), so that a refusal may keep the connection. */
-enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, bool body_known,
-                             struct hg_visit *visit, struct hg_output *output);
+enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
+                             struct hg_view identity, bool body_known, struct hg_visit *visit, struct hg_output *output);
 /* The same request with its whole body. body.at[body.length] must be readable and 0. `waiter`: of the row, if one is queued. */
 enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
                              struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output);

@@ -101,16 +101,18 @@ static enum precondition preconditions(struct hg_call *call, struct hg_view etag
     return ANSWERED;
 }
 
-/* The parts of an entry's meta. */
+/* The parts of an entry's meta. A restored entry may have been put before the monotonic clock's zero. */
 static void split_meta(struct hg_view meta, struct hg_view *max_age, int64_t *stored_ms, struct hg_view *type) {
     const uint8_t *first = memchr(meta.at, ' ', meta.length);
     const uint32_t one = first == NULL ? meta.length : (uint32_t)(first - meta.at);
     uint32_t at = one + 1;
+    const bool negative = at < meta.length && meta.at[at] == '-';
     *max_age = (struct hg_view){meta.at, one};
     *stored_ms = 0;
-    for (; at < meta.length && meta.at[at] >= '0' && meta.at[at] <= '9'; at++) {
+    for (at += negative; at < meta.length && meta.at[at] >= '0' && meta.at[at] <= '9'; at++) {
         *stored_ms = *stored_ms * 10 + (meta.at[at] - '0');
     }
+    *stored_ms = negative ? -*stored_ms : *stored_ms;
     at = at < meta.length ? at + 1 : meta.length;
     *type = (struct hg_view){meta.at + at, meta.length - at};
 }
@@ -252,11 +254,11 @@ static int64_t max_age_of(struct hg_call *call) {
 
 /* What can be judged of a PUT before its body. */
 static enum hg_served put_head(struct hg_call *call) {
-    if (call->request->length == 0 && !hg_has(call, HG_FIELD_CONTENT_LENGTH)) {
-        return hg_deny(call, 411, HG_P_LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked");
+    if (!hg_check_body(call)) {
+        return HG_SERVED_ANSWER;
     }
     if (hg_field_of(call, HG_FIELD_CONTENT_TYPE).length > TYPE_MAX) {
-        return hg_deny(call, 415, HG_P_UNSUPPORTED_MEDIA_TYPE, "a media type may have 128 bytes");
+        return hg_deny_type(call, "a media type may have 128 bytes", "");
     }
     if (max_age_of(call) < 0) {
         return HG_SERVED_ANSWER;
@@ -305,8 +307,10 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     hg_line_text(&meta, " ");
     hg_line_view(&meta, type.length != 0 ? type : hg_text_view("application/octet-stream")); /* RFC 9110 section 8.3 */
     if (hg_store_put(gate->store, key, length, body.at, body.length, meta.text, meta.length, ttl_ms, gate->now_ms,
-                     &version) != HG_OK ||
-        version == 0) {
+                     &version) != HG_OK) {
+        return hg_deny_memory(call);
+    }
+    if (version == 0) {
         return hg_deny(call, 413, HG_P_VALUE_TOO_LARGE, "");
     }
     return answer_change(call, present ? 204 : 201, version);

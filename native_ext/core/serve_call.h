@@ -13,6 +13,8 @@ struct hg_call {
     struct hg_visit *visit;
     struct hg_output *output;
     bool may_keep; /* the rest of the request can be read over */
+    struct hg_view identity;  /* by the client's TLS certificate */
+    struct hg_claims granted; /* what it allows */
     struct hg_view path; /* decoded */
     struct hg_view param[2];
     uint8_t decoded[HG_HTTP_LINE];
@@ -36,10 +38,14 @@ bool hg_view_equals_any_case(struct hg_view view, const char *text); /* `text` i
 /* Ends: a problem that the client is told; -> HG_SERVED_ANSWER. */
 enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
 enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
+enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
+/* 411 when no body was announced at all, 415 for a content coding; false: refused. */
+bool hg_check_body(struct hg_call *call);
+enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
 /* Ends: an answer that is no problem. `fields`: whole lines. */
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body);
 
-/* The token's claims, valid until the next token is looked at; NULL: refused. */
+/* The token's claims, or without one the certificate's; valid until the next token is looked at. NULL: refused. */
 const struct hg_claims *hg_authenticate(struct hg_call *call);
 enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
 /* Takes one token of the client's bucket; false: refused. */

@@ -68,15 +68,9 @@ static struct hg_view read_trace(const struct hg_call *call) {
     return parent && span ? (struct hg_view){value.at, 55} : none;
 }
 
-static enum hg_served refuse_type(struct hg_call *call, const char *detail, const char *fields) {
-    const struct hg_answer answer = {415, HG_P_UNSUPPORTED_MEDIA_TYPE, hg_text_view(detail), call->path,
-                                     hg_text_view(fields), NOTHING};
-    return hg_deny_with(call, &answer);
-}
-
 enum hg_served hg_message_head(struct hg_call *call) {
     struct hg_visit *visit = call->visit;
-    const struct hg_view name = call->param[0], coding = hg_field_of(call, HG_FIELD_CONTENT_ENCODING);
+    const struct hg_view name = call->param[0];
     const struct hg_stream *stream = hg_plan_stream(visit->plan, name);
     const enum kind kind = kind_of(call);
     const struct hg_claims *claims;
@@ -102,15 +96,11 @@ enum hg_served hg_message_head(struct hg_call *call) {
                       stream->burst)) {
         return HG_SERVED_ANSWER;
     }
-    if (call->request->length == 0 && !hg_has(call, HG_FIELD_CONTENT_LENGTH)) {
-        return hg_deny(call, 411, HG_P_LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked");
-    }
-    if (coding.at != NULL && !hg_view_equals_any_case(coding, "identity")) {
-        /* RFC 9110 section 12.5.3 */
-        return refuse_type(call, "content codings are not supported", "Accept-Encoding: identity\r\n");
+    if (!hg_check_body(call)) {
+        return HG_SERVED_ANSWER;
     }
     if (kind == KIND_OTHER) {
-        return refuse_type(call, "send " ACCEPTED, "Accept-Post: " ACCEPTED "\r\n");
+        return hg_deny_type(call, "send " ACCEPTED, "Accept-Post: " ACCEPTED "\r\n");
     }
     visit->stream = stream;
     visit->binary = kind == KIND_CBOR;
@@ -329,6 +319,7 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
         return refuse_intake(call, &problem, retry_s);
     }
     if ((row.flags & HG_ROW_PROMISED) == 0) {
+        visit->keep_alive = call->request->keep_alive; /* all that its answer needs of the request */
         return HG_SERVED_LATER;
     }
     gate->counters.accepted += 1;

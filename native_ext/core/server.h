@@ -1,19 +1,20 @@
 /* The native server: connections, deadlines and fairness around http1.h and serve.h, on one epoll set that is also asyncio's
  * selector (linux/selector.py). While asyncio waits for its own descriptors, hg_server_wait serves.
  *
- *     state      waits for                       deadline
- *     IDLE       a request                       idle_ms; holds no buffer
- *     HEAD       the rest of a head              head_ms from its first byte
- *     BODY       the rest of a body              body_ms, refilled at HG_BODY_RATE bytes per second
- *     COMMIT     the commit of its message       none (the outbox answers)
- *     FLUSH      the client to take an answer    body_ms
- *     GREETING   the end of a TLS handshake     head_ms
+ *     state      waits for                        deadline
+ *     GREETING   the end of a TLS handshake       head_ms
+ *     IDLE       a request                        idle_ms; holds no buffer
+ *     READING    the rest of a head               head_ms from its first byte
+ *                ... or of a body                 body_ms, refilled at HG_BODY_RATE bytes per second
+ *     READY      its turn: there is input that was not served, for fairness
+ *     COMMIT     the commit of its message        none (the outbox answers)
+ *     FLUSH      the client to take an answer     body_ms
  *     LENT       Python, which serves this request (hg_server_lent_*)      Python's own
- *     LINGER     the end of what is still coming HG_LINGER_MS, HG_LINGER_BYTES
- *     READY      its turn: there is input it was not served for fairness
+ *     LINGER     the end of what is still coming  HG_LINGER_MS, HG_LINGER_BYTES
  *
- * connection.c: one connection's states; server.c: the set, accepting, turns; wheel.[ch]: deadlines; lent.c: what Python asks for.
- * Everything the system does goes through struct hg_net, so that a test can script it. One thread calls. */
+ * connection.c: one connection's input, answers, states; work.c: what it holds meanwhile; session.c: TLS around it; lent.c: what
+ * Python asks for; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
+ * struct hg_net, so that a test can script it. One thread calls. */
 #ifndef HEADGATE_SERVER_H
 #define HEADGATE_SERVER_H
 
@@ -26,7 +27,7 @@
 /* The system, as used here; results are those of the calls, errors negative errno. `ready`: pairs of the caller's tag and
  * HG_NET_* bits. */
 enum { HG_NET_IN = 1, HG_NET_OUT = 2, HG_NET_GONE = 4 /* hang-up or error: reading will tell */ };
-#define HG_NET_BATCH 256 /* ready descriptors looked at in one go */
+#define HG_NET_BATCH 64 /* ready descriptors looked at in one go; then asyncio's are looked for again */
 struct hg_net_ready {
     uint64_t tag;
     uint32_t events;
@@ -48,9 +49,13 @@ struct hg_net {
 /* The real one (epoll); give it a context: &fd of an epoll set. */
 extern const struct hg_net hg_net_linux;
 
+#define HG_TURNS 10
 struct hg_server_limits {
-    uint32_t turn_us;      /* HG_TURN_US: busy for so long, hg_server_wait returns, so that others get their turn */
+    uint32_t turn_us;      /* HG_SERVER_TURN_US: busy for so long, hg_server_wait returns, so that others get their turn; if
+                            * they have nothing to do yet (a timeout other than 0) for HG_TURNS times as long */
     uint64_t buffer_bytes; /* HG_SERVER_BYTES: of all connections' buffers together; over it: 503 out_of_memory */
+    uint32_t batch_rows;   /* the intake has a batch when it has so many rows or bytes: Python is told at once */
+    uint64_t batch_bytes;
 };
 
 struct hg_server;
@@ -72,10 +77,11 @@ int hg_server_unregister(struct hg_server *server, int fd);
 /* What time it is, from now on: `clock` at the moment of the call, which goes on with the system's clocks. */
 void hg_server_clock(struct hg_server *server, const struct hg_clock *clock);
 
-/* Serve until one of asyncio's descriptors is ready (pairs of fd and HG_NET_* in `ready`), there is an event for Python
- * (hg_server_event), the time is over, or the turn is. A wait that slept for more than a second returns before it serves, so that
- * the clock can be set. -> pairs, or -errno. */
-int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms);
+/* Serve until one of asyncio's descriptors is ready (pairs of fd and HG_NET_* in `ready`, which has room for HG_NET_BATCH), there
+ * is an event for Python (hg_server_event), the time is over, or the turn is. When the clock was set more than HG_CLOCK_MS ago, it
+ * returns once before it serves, so that it can be set. -> pairs, or -errno. */
+#define HG_CLOCK_MS 1000
+int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t timeout_ms);
 
 enum hg_event_kind {
     HG_EVENT_NONE,
@@ -83,7 +89,7 @@ enum hg_event_kind {
     HG_EVENT_INPUT,    /* a lent connection has more input, or its end */
     HG_EVENT_DRAINED,  /* a lent connection's output, once over HG_LENT_OUTPUT, is written */
     HG_EVENT_GONE,     /* a lent connection is broken; every later call on it says so */
-    HG_EVENT_ROWS,     /* the intake has rows nobody was told of: the first, the first that somebody waits for, or it is full */
+    HG_EVENT_ROWS,     /* the intake has rows nobody was told of: the first, the first that somebody waits for, or a batch */
     HG_EVENT_NO_FILES, /* out of file descriptors: accepting pauses for a second; told once */
     HG_EVENT_EMPTY     /* draining, and no connection is left */
 };
@@ -101,6 +107,8 @@ int hg_server_lent_write(struct hg_server *server, uint64_t id, const uint8_t *d
 int hg_server_lent_return(struct hg_server *server, uint64_t id, const uint8_t *rest, uint32_t length);
 /* After what is written has gone out: closed, or at once if `abort`. */
 int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort);
+/* Who the client is by its TLS certificate; length 0: nobody. */
+int hg_server_lent_identity(struct hg_server *server, uint64_t id, struct hg_view *name);
 int hg_server_lent_finish(struct hg_server *server, uint64_t id); /* no more output (shutdown) */
 
 /* The batch is committed: answers everybody who waits, keeps last values, frees the rows. outcome(context, i): of row i: NULL: stored,
@@ -111,7 +119,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
 void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const struct hg_problem *problem, uint32_t retry_s);
 
 /* Swap the plan for new requests. */
-void hg_server_plan(struct hg_server *server, const struct hg_plan *plan);
+void hg_server_plan(struct hg_server *server, struct hg_plan *plan);
 /* Stop accepting, close what is idle, finish the rest with Connection: close; HG_EVENT_EMPTY when done. */
 void hg_server_drain(struct hg_server *server);
 /* Close everything now. */

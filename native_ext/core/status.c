@@ -24,7 +24,7 @@ const char *hg_status_text(enum hg_status status) {
     case HG_BAD_COST:
         return "cost must be 0 to burst";
     case HG_BAD_MAX_BYTES:
-        return "max_bytes must be 1 to " NUMBER(HG_CACHE_BYTES_MAX);
+        return "max_bytes must be 0 to " NUMBER(HG_CACHE_BYTES_MAX);
     case HG_BAD_MAX_VALUE:
         return "max_value must be 1 to " NUMBER(HG_CACHE_VALUE_MAX);
     case HG_BAD_MAX_ENTRIES:

@@ -10,7 +10,7 @@ _Static_assert(HG_CACHE_META <= UINT16_MAX && HG_CACHE_VALUE_MAX <= INT32_MAX - 
 
 enum hg_status hg_store_init(struct hg_store *store, const struct hg_alloc *alloc, const uint8_t seed[HG_SEED],
                              int64_t max_bytes, int64_t max_value, int64_t max_entries) {
-    if (max_bytes < 1 || max_bytes > HG_CACHE_BYTES_MAX) {
+    if (max_bytes < 0 || max_bytes > HG_CACHE_BYTES_MAX) {
         return HG_BAD_MAX_BYTES;
     }
     if (max_value < 1 || max_value > HG_CACHE_VALUE_MAX) {

@@ -36,7 +36,7 @@ struct hg_found {
     int64_t ttl_ms; /* left to live; 0 = for ever */
 };
 
-/* HG_OK or HG_BAD_MAX_*; allocates nothing yet. */
+/* HG_OK or HG_BAD_MAX_*; allocates nothing yet. max_bytes 0: nothing is kept. */
 enum hg_status hg_store_init(struct hg_store *store, const struct hg_alloc *alloc, const uint8_t seed[HG_SEED],
                              int64_t max_bytes, int64_t max_value, int64_t max_entries);
 /* Frees everything; the store is empty and usable afterwards. */

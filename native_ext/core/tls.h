@@ -1,5 +1,7 @@
 /* TLS by somebody else: what the server asks of it. The binding (cpython/tls.c) drives Python's ssl objects, so that there is no
- * OpenSSL to ship; tests have a transform of their own. */
+ * OpenSSL to ship; tests have a transform of their own.
+ *
+ * One feed is at most one step of a handshake: the server looks at its time between two of them. */
 #ifndef HEADGATE_TLS_H
 #define HEADGATE_TLS_H
 
@@ -23,14 +25,16 @@ struct hg_tls {
     void (*leave)(void *context);
     void *(*open)(void *context); /* NULL: no memory */
     void (*close)(void *context, void *session);
-    /* Takes all of data[0..length), bytes from the socket. */
+    /* Takes all of data[0..length), bytes from the socket, at most HG_TLS_PIECE. Of what is there to be read everything should be
+     * read before more is fed: whatever gathers inside stays allocated for as long as the session lives. */
     enum hg_tls_state (*feed)(void *context, void *session, const uint8_t *data, uint32_t length, struct hg_output *output);
     /* -> bytes of plain text put into `plain`, 0: none for now (or for ever: *state). */
     uint32_t (*read)(void *context, void *session, uint8_t *plain, uint32_t room, enum hg_tls_state *state,
                      struct hg_output *output);
     bool (*write)(void *context, void *session, const uint8_t *plain, uint32_t length, struct hg_output *output);
     void (*finish)(void *context, void *session, struct hg_output *output); /* says that nothing more will come */
-    /* Who the peer has proved to be by its certificate, as a client's name; length 0: nobody. Valid while the session is. */
+    /* Who the peer has proved to be by its certificate, as a client's name; length 0: nobody. Final once the session is open,
+     * valid while it is. */
     struct hg_view (*identity)(void *context, void *session);
 };
 

@@ -26,6 +26,10 @@ struct hg_wheel {
 
 void hg_wheel_init(struct hg_wheel *wheel, int64_t now_ms, struct hg_wheel_link *(*link_of)(void *, uint32_t), void *context);
 static inline uint64_t hg_tick_of(int64_t at_ms) { return ((uint64_t)at_ms + HG_TICK_MS - 1) / HG_TICK_MS; }
+/* The tick that a slot (hg_wheel_link.slot) with an entry stands for. */
+static inline uint64_t hg_wheel_slot_tick(const struct hg_wheel *wheel, uint32_t slot) {
+    return wheel->tick + (slot - 1 + HG_WHEEL - wheel->tick % HG_WHEEL) % HG_WHEEL;
+}
 /* Moves the entry to the slot of this tick (at the earliest the next one). */
 void hg_wheel_set(struct hg_wheel *wheel, uint32_t entry, uint64_t tick);
 void hg_wheel_remove(struct hg_wheel *wheel, uint32_t entry);

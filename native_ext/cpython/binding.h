@@ -15,13 +15,18 @@
 #error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
 #endif
 
+extern PyType_Spec hg_batch_spec;
 extern PyType_Spec hg_feed_spec;
+extern PyType_Spec hg_intake_spec;
 extern PyType_Spec hg_limiter_spec;
 extern PyType_Spec hg_parser_spec;
+extern PyType_Spec hg_plan_type_spec;
 extern PyType_Spec hg_request_spec;
+extern PyType_Spec hg_server_spec;
 extern PyType_Spec hg_store_spec;
 extern PyType_Spec hg_tls_spec;
 extern PyType_Spec hg_validator_spec;
+extern PyType_Spec hg_verifier_spec;
 
 /* The state of the module: one for each interpreter that imports it. The types that others are given as arguments. */
 struct hg_module {
@@ -33,6 +38,10 @@ PyObject *hg_set_http1(PyObject *module, PyObject *const *args, Py_ssize_t count
 
 /* Of any object of this module's types. */
 #define HG_MODULE(object) ((const struct hg_module *)PyType_GetModuleState(Py_TYPE(object)))
+
+/* For objects of these types only (hg_expect); what they give lives as long as the object. */
+struct hg_store *hg_store_of(PyObject *object);
+struct hg_limiter *hg_limiter_of(PyObject *object);
 
 extern const struct hg_alloc hg_malloc;
 

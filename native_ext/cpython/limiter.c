@@ -10,6 +10,8 @@ struct limiter_object {
     struct hg_limiter limiter;
 };
 
+struct hg_limiter *hg_limiter_of(PyObject *object) { return &((struct limiter_object *)object)->limiter; }
+
 static PyObject *limiter_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"capacity", "seed", NULL};
     PyObject *capacity_object = NULL, *seed_object = NULL, *result = NULL;

@@ -1,6 +1,8 @@
 /* headgate_native._native: the native twins. No global state, so any number of interpreters may have it. */
 #include "schema.h"
 
+#include <stddef.h>
+
 /* Adds the type to the module, and a reference to it to *keep unless that is NULL. */
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **keep) {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
@@ -15,16 +17,28 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **keep) {
     return result;
 }
 
+/* The types, and where the module keeps those that are asked for as arguments. */
+#define KEPT(member) offsetof(struct hg_module, member)
+#define NOT_KEPT SIZE_MAX
+static const struct {
+    PyType_Spec *spec;
+    size_t kept;
+} types[] = {
+    {&hg_limiter_spec, KEPT(limiter)}, {&hg_store_spec, KEPT(store)},         {&hg_verifier_spec, KEPT(verifier)},
+    {&hg_intake_spec, KEPT(intake)},   {&hg_batch_spec, KEPT(batch)},         {&hg_tls_spec, KEPT(tls)},
+    {&hg_plan_type_spec, KEPT(plan)},  {&hg_server_spec, NOT_KEPT},           {&hg_parser_spec, NOT_KEPT},
+    {&hg_request_spec, KEPT(request)}, {&hg_validator_spec, KEPT(validator)}, {&hg_feed_spec, NOT_KEPT},
+};
+
 static int execute(PyObject *module) {
-    struct hg_module *state = PyModule_GetState(module);
-    PyObject *formats = NULL;
-    int result = -1;
-    if (add_type(module, &hg_limiter_spec, &state->limiter) == 0 &&
-        add_type(module, &hg_store_spec, &state->store) == 0 &&
-        add_type(module, &hg_tls_spec, &state->tls) == 0 &&
-        add_type(module, &hg_parser_spec, NULL) == 0 && add_type(module, &hg_request_spec, &state->request) == 0 &&
-        add_type(module, &hg_validator_spec, &state->validator) == 0 && add_type(module, &hg_feed_spec, NULL) == 0 &&
-        (formats = hg_format_names()) != NULL) {
+    char *state = PyModule_GetState(module);
+    PyObject *formats = hg_format_names();
+    int result = formats == NULL ? -1 : 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types && result == 0; i++) {
+        const size_t kept = types[i].kept;
+        result = add_type(module, types[i].spec, kept == NOT_KEPT ? NULL : (PyTypeObject **)(void *)(state + kept));
+    }
+    if (result == 0) {
         result = PyModule_AddObjectRef(module, "FORMATS", formats);
     }
     Py_XDECREF(formats);

@@ -10,6 +10,8 @@ struct store_object {
     struct hg_store store;
 };
 
+struct hg_store *hg_store_of(PyObject *object) { return &((struct store_object *)object)->store; }
+
 static PyObject *store_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"max_bytes", "max_value", "max_entries", "seed", NULL};
     PyObject *bytes_object, *value_object = NULL, *entries_object = NULL, *seed_object = NULL, *result = NULL;

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
+
 #define RECORD 16384 /* bytes of plain text in one TLS record, RFC 8446 section 5.1 */
+
+#define HELLO_HEAD 9 /* bytes: a record's head, RFC 8446 section 5.1, and a handshake message's, section 4 */
 
 enum name { DO_HANDSHAKE, READ, WRITE, UNWRAP, PENDING, NAME_COUNT };
 static const char *const name_texts[NAME_COUNT] = {"do_handshake", "read", "write", "unwrap", "pending"};
@@ -13,29 +17,46 @@ static const char *const name_texts[NAME_COUNT] = {"do_handshake", "read", "writ
 struct tls_object {
     PyObject_HEAD
     struct hg_tls tls;
-    PyObject *open, *identify;          /* callables */
+    PyObject *open, *identify, *failed; /* callables */
     PyObject *want_read, *zero_return;  /* classes of ssl */
     PyObject *buffer;                   /* bytearray of RECORD bytes, for every read */
     PyObject *record;                   /* RECORD as an int */
     PyObject *names[NAME_COUNT];
     PyGILState_STATE lock;
-    uint64_t handshakes, refused;
 };
 
 struct session {
     PyObject *incoming, *outgoing, *object; /* MemoryBIO, MemoryBIO, SSLObject */
-    enum hg_tls_state state;
-    uint8_t identity_length;
-    uint8_t identity[255];
+    uint8_t state; /* enum hg_tls_state */
+    uint8_t hello_length, identity_length;
+    uint8_t hello[HELLO_HEAD]; /* the first bytes the peer sent */
+    uint8_t identity[HG_TOKEN_SUBJECT];
 };
 
 static void enter(void *context) { ((struct tls_object *)context)->lock = PyGILState_Ensure(); }
 
 static void leave(void *context) { PyGILState_Release(((struct tls_object *)context)->lock); }
 
+/* Tells why a handshake failed: the exception that is set, which is cleared. Without one: it was not completed. */
+static void tell_failure(struct tls_object *self) {
+    PyObject *type, *error, *traceback, *done;
+    PyErr_Fetch(&type, &error, &traceback); /* not PyErr_GetRaisedException: that is 3.12's */
+    PyErr_NormalizeException(&type, &error, &traceback);
+    done = PyObject_CallFunctionObjArgs(self->failed, error == NULL ? Py_None : error, NULL);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(self->failed);
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+}
+
 static void close_session(void *context, void *memory) {
     struct session *session = memory;
-    (void)context;
+    if (session->state == HG_TLS_GREETING) {
+        tell_failure(context);
+    }
     Py_XDECREF(session->incoming);
     Py_XDECREF(session->outgoing);
     Py_XDECREF(session->object);
@@ -59,7 +80,7 @@ static void *open_session(void *context) {
         free(session);
         return NULL;
     }
-    session->incoming = Py_NewRef(PyTuple_GetItem(made, 0));
+    session->incoming = Py_NewRef(PyTuple_GetItem(made, 0)); /* calloc: HG_TLS_GREETING, nobody */
     session->outgoing = Py_NewRef(PyTuple_GetItem(made, 1));
     session->object = Py_NewRef(PyTuple_GetItem(made, 2));
     Py_DECREF(made);
@@ -99,16 +120,11 @@ static bool flush(struct tls_object *self, struct session *session, struct hg_ou
     return !output->failed;
 }
 
-/* The exception that is set -> the state it means; it is cleared. */
-static enum hg_tls_state state_after(struct tls_object *self, const struct session *session) {
-    enum hg_tls_state state = HG_TLS_BROKEN;
-    if (PyErr_ExceptionMatches(self->want_read)) {
-        state = session->state;
-    } else if (PyErr_ExceptionMatches(self->zero_return)) {
-        state = HG_TLS_ENDED;
-    }
+/* Says that nothing more will come from here; the peer's own close_notify is not waited for. */
+static void say_goodbye(struct tls_object *self, struct session *session) {
+    PyObject *done = PyObject_CallMethodObjArgs(session->object, self->names[UNWRAP], NULL);
+    Py_XDECREF(done);
     PyErr_Clear();
-    return state;
 }
 
 /* Asked once, when the handshake is complete. false: there is a certificate, and it names nobody who could be let in. */
@@ -117,9 +133,9 @@ static bool identify(struct tls_object *self, struct session *session) {
     char *data;
     Py_ssize_t length;
     bool ok = false;
-    if (name == NULL || PyBytes_AsStringAndSize(name, &data, &length) < 0) {
+    if (name == NULL || (name != Py_None && PyBytes_AsStringAndSize(name, &data, &length) < 0)) {
         PyErr_WriteUnraisable(self->identify);
-    } else if ((size_t)length <= sizeof session->identity) {
+    } else if (name != Py_None && (size_t)length <= sizeof session->identity) {
         memcpy(session->identity, data, (size_t)length);
         session->identity_length = (uint8_t)length;
         ok = true;
@@ -130,23 +146,53 @@ static bool identify(struct tls_object *self, struct session *session) {
 
 static void greet(struct tls_object *self, struct session *session) {
     PyObject *done = PyObject_CallMethodObjArgs(session->object, self->names[DO_HANDSHAKE], NULL);
-    if (done == NULL) {
-        session->state = state_after(self, session);
-        self->refused += session->state != HG_TLS_GREETING;
-        return;
+    if (done != NULL) {
+        Py_DECREF(done);
+        session->state = HG_TLS_OPEN;
+        if (!identify(self, session)) {
+            say_goodbye(self, session);
+            session->state = HG_TLS_BROKEN;
+        }
+    } else if (PyErr_ExceptionMatches(self->want_read)) {
+        PyErr_Clear();
+    } else {
+        tell_failure(self);
+        session->state = HG_TLS_BROKEN;
     }
-    Py_DECREF(done);
-    session->state = identify(self, session) ? HG_TLS_OPEN : HG_TLS_BROKEN;
-    self->handshakes += 1;
+}
+
+/* OpenSSL takes memory for a handshake message as soon as its length is announced, up to 128 KiB for a ClientHello, which
+ * would be 128 MiB for a thousand connections that never go on. So the head of the first message is looked at before.
+ * false: it is too long, or cut into records so that its length does not stand in the first. */
+static bool hello_fits(struct session *session, const uint8_t *data, uint32_t length) {
+    const uint8_t *hello = session->hello;
+    const size_t room = HELLO_HEAD - session->hello_length, taken = length < room ? length : room;
+    if (taken == 0) {
+        return true; /* it was looked at */
+    }
+    memcpy(session->hello + session->hello_length, data, taken);
+    session->hello_length = (uint8_t)(session->hello_length + taken);
+    if (session->hello_length < HELLO_HEAD || hello[0] != 22 /* handshake; OpenSSL knows what else it could be */) {
+        return true;
+    }
+    return (hello[3] << 8 | hello[4]) >= 4 && (hello[6] << 16 | hello[7] << 8 | hello[8]) <= HG_TLS_HELLO;
 }
 
 static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, uint32_t length,
                               struct hg_output *output) {
+    static const uint8_t illegal_parameter[] = {21, 3, 1, 0, 2, 2, 47}; /* the alert, RFC 8446 section 6 */
     struct tls_object *self = context;
     struct session *session = memory;
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)length);
-    PyObject *written =
-        bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->incoming, self->names[WRITE], bytes, NULL);
+    PyObject *bytes, *written;
+    if (!hello_fits(session, data, length)) {
+        PyErr_SetString(PyExc_ValueError, "ClientHello too long");
+        tell_failure(self);
+        hg_output_add(output, illegal_parameter, sizeof illegal_parameter);
+        session->state = HG_TLS_BROKEN;
+        return session->state;
+    }
+    bytes = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)length);
+    written = bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->incoming, self->names[WRITE], bytes, NULL);
     if (written == NULL) {
         PyErr_Clear();
         session->state = HG_TLS_BROKEN; /* no memory: the stream has a hole now */
@@ -180,7 +226,10 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
                 : PyObject_CallMethodObjArgs(session->object, self->names[READ], wanted, self->buffer, NULL);
     Py_XDECREF(wanted);
     if (count == NULL) {
-        session->state = state_after(self, session);
+        if (!PyErr_ExceptionMatches(self->want_read)) {
+            session->state = PyErr_ExceptionMatches(self->zero_return) ? HG_TLS_ENDED : HG_TLS_BROKEN;
+        }
+        PyErr_Clear();
     } else {
         length = PyLong_AsSize_t(count);
         Py_DECREF(count);
@@ -188,7 +237,7 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
             PyErr_Clear();
             length = 0;
             session->state = HG_TLS_BROKEN;
-        } else if (length == 0) { /* SSLObject.read gives b"" at the end when suppress_ragged_eofs applies */
+        } else if (length == 0) { /* close_notify */
             session->state = HG_TLS_ENDED;
         }
         memcpy(plain, PyByteArray_AsString(self->buffer), length);
@@ -200,27 +249,25 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
     return (uint32_t)length;
 }
 
+/* In small records, each of which is taken away before the next: the outgoing MemoryBIO never shrinks. */
 static bool write_plain(void *context, void *memory, const uint8_t *plain, uint32_t length, struct hg_output *output) {
     struct tls_object *self = context;
     struct session *session = memory;
     while (length > 0) {
-        PyObject *bytes = PyBytes_FromStringAndSize((const char *)plain, (Py_ssize_t)length);
+        const uint32_t piece = length < HG_TLS_PIECE ? length : HG_TLS_PIECE;
+        PyObject *bytes = PyBytes_FromStringAndSize((const char *)plain, (Py_ssize_t)piece);
         PyObject *count =
             bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->object, self->names[WRITE], bytes, NULL);
         const size_t taken = count == NULL ? 0 : PyLong_AsSize_t(count);
         Py_XDECREF(bytes);
         Py_XDECREF(count);
-        if (taken == 0 || taken > length) {
+        if (taken == 0 || taken > piece || !flush(self, session, output)) {
             PyErr_Clear();
             session->state = HG_TLS_BROKEN;
             return false;
         }
         plain += taken;
         length -= (uint32_t)taken;
-    }
-    if (!flush(self, session, output)) {
-        session->state = HG_TLS_BROKEN;
-        return false;
     }
     return true;
 }
@@ -229,9 +276,7 @@ static void finish(void *context, void *memory, struct hg_output *output) {
     struct tls_object *self = context;
     struct session *session = memory;
     if (session->state == HG_TLS_OPEN || session->state == HG_TLS_ENDED) {
-        PyObject *done = PyObject_CallMethodObjArgs(session->object, self->names[UNWRAP], NULL);
-        Py_XDECREF(done);
-        PyErr_Clear(); /* the peer's own close_notify is not waited for */
+        say_goodbye(self, session);
         (void)flush(self, session, output);
     }
 }
@@ -245,19 +290,21 @@ static struct hg_view identity_of(void *context, void *memory) {
 const struct hg_tls *hg_tls_of(PyObject *object) { return &((struct tls_object *)object)->tls; }
 
 static PyObject *tls_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {(char *)"open", (char *)"identify", NULL};
-    PyObject *open, *identify, *ssl = NULL, *result = NULL;
+    static char *names[] = {(char *)"open", (char *)"identify", (char *)"failed", NULL};
+    PyObject *open, *identify, *failed, *ssl = NULL, *result = NULL;
     struct tls_object *self = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:Tls", names, &open, &identify)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:Tls", names, &open, &identify, &failed)) {
         return NULL;
     }
     self = (struct tls_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL || (ssl = PyImport_ImportModule("ssl")) == NULL) {
         goto finally;
     }
-    self->tls = (struct hg_tls){self, enter, leave, open_session, close_session, feed, read_plain, write_plain, finish, identity_of};
+    self->tls = (struct hg_tls){self, enter, leave, open_session, close_session, feed, read_plain, write_plain, finish,
+                                identity_of};
     self->open = Py_NewRef(open);
     self->identify = Py_NewRef(identify);
+    self->failed = Py_NewRef(failed);
     self->want_read = PyObject_GetAttrString(ssl, "SSLWantReadError");
     self->zero_return = PyObject_GetAttrString(ssl, "SSLZeroReturnError");
     self->buffer = PyByteArray_FromStringAndSize(NULL, RECORD);
@@ -283,6 +330,7 @@ static int tls_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->open);
     Py_VISIT(self->identify);
+    Py_VISIT(self->failed);
     Py_VISIT(self->want_read);
     Py_VISIT(self->zero_return);
     return 0;
@@ -292,6 +340,7 @@ static int tls_clear(PyObject *object) {
     struct tls_object *self = (struct tls_object *)object;
     Py_CLEAR(self->open);
     Py_CLEAR(self->identify);
+    Py_CLEAR(self->failed);
     Py_CLEAR(self->want_read);
     Py_CLEAR(self->zero_return);
     return 0;
@@ -312,34 +361,17 @@ static void tls_dealloc(PyObject *object) {
     Py_DECREF((PyObject *)type);
 }
 
-static PyObject *tls_handshakes(PyObject *object, void *closure) {
-    (void)closure;
-    return PyLong_FromUnsignedLongLong(((struct tls_object *)object)->handshakes);
-}
-
-static PyObject *tls_refused(PyObject *object, void *closure) {
-    (void)closure;
-    return PyLong_FromUnsignedLongLong(((struct tls_object *)object)->refused);
-}
-
-static PyGetSetDef attributes[] = {
-    {"handshakes", tls_handshakes, NULL, PyDoc_STR("Handshakes completed."), NULL},
-    {"refused", tls_refused, NULL, PyDoc_STR("Handshakes that failed."), NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR(
-         "Tls(open, identify)\n--\n\n"
+         "Tls(open, identify, failed)\n--\n\n"
          "TLS for a Server's connections, by Python's ssl.\n\n"
          "`open()` -> (incoming MemoryBIO, outgoing MemoryBIO, server-side SSLObject over the two), for each connection;\n"
-         "`identify(object)` -> bytes: who the peer's certificate says it is, b\"\" for nobody. Asked after the handshake;\n"
-         "an exception ends the connection.")},
+         "`identify(object)` -> bytes: who the peer's certificate says it is, b\"\" for nobody, None: the connection must\n"
+         "end. Asked when the handshake is complete. `failed(error)`: it failed; None: the connection ended before.")},
     {Py_tp_new, (void *)tls_new},
     {Py_tp_dealloc, (void *)tls_dealloc},
     {Py_tp_traverse, (void *)tls_traverse},
     {Py_tp_clear, (void *)tls_clear},
-    {Py_tp_getset, (void *)attributes},
     {0, NULL},
 };
 

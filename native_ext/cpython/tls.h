@@ -5,7 +5,7 @@
 #include "binding.h"
 #include "core/tls.h"
 
-/* NULL with an exception set: not a Tls. Lives as long as the object. */
+/* Of an object whose type was looked at (hg_expect). Lives as long as the object. */
 const struct hg_tls *hg_tls_of(PyObject *object);
 
 #endif

@@ -1,12 +1,58 @@
-from collections.abc import Callable
+import builtins
+from collections.abc import Callable, Iterable
+from ssl import MemoryBIO, SSLObject
 from typing import Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
+
+from headgate.core.jwt import Claims, Issuer
 
 # (malformed, [(instance, schema, message, keyword location, URI of the schema document, offset, line), ...])
 _Found: TypeAlias = tuple[bool, list[tuple[str, str, str, str, str, int, int]]]
 
 FORMATS: Final[tuple[str, ...]]
+
+@final
+class Intake:
+    def __new__(cls, boot: int, max_rows: int, max_bytes: int) -> Intake: ...
+    closing: bool
+    refuse_until_ms: int
+    room: int | None
+    @property
+    def boot(self) -> int: ...
+    @property
+    def overfull(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def oldest_ms(self) -> int | None: ...
+    @property
+    def oldest_waiting_ms(self) -> int | None: ...
+    def add(
+        self,
+        stream: str,
+        client: str,
+        body: builtins.bytes,
+        ts_ms: int | None,
+        at_ms: int,
+        flags: int,
+        key: str | None = None,
+        trace: str | None = None,
+    ) -> int | tuple[str, str, int]: ...
+    def take(self, max_rows: int, max_bytes: int) -> Batch: ...
+    def take_waiting(self) -> Batch: ...
+
+@final
+class Batch:
+    def __len__(self) -> int: ...
+    def seqs(self) -> list[int]: ...
+    def keyed(self) -> list[tuple[int, int, bytes, bytes]]: ...
+    def totals(self, skip: Iterable[int] = ()) -> tuple[int, dict[str, int]]: ...
+    def cbor(self, head: bytes, skip: Iterable[int] = ()) -> bytes: ...
+    def release(self) -> None: ...
+    def give_back(self) -> None: ...
 
 @final
 class Limiter:
@@ -49,12 +95,33 @@ class RequestParser:
     def next(self) -> object: ...
 
 def set_http1(need_data: object, end: object, problem: Callable[..., Exception], /) -> None: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        open: Callable[[], tuple[MemoryBIO, MemoryBIO, SSLObject]],
+        identify: Callable[[SSLObject], bytes | None],
+        failed: Callable[[BaseException | None], object],
+    ) -> Tls: ...
+
 @final
 class Store:
     def __new__(cls, max_bytes: int, max_value: int = 65536, max_entries: int = 65536, seed: bytes = b"") -> Store: ...
     def put(self, key: bytes, value: bytes, meta: bytes, ttl_ms: int, now_ms: int) -> int: ...
     def get(self, key: bytes, now_ms: int) -> tuple[bytes, bytes, int, int] | None: ...
     def delete(self, key: bytes, now_ms: int) -> bool: ...
+    def stats(self) -> dict[str, int]: ...
+
+@final
+class Verifier:
+    def __new__(
+        cls,
+        issuers: Iterable[Issuer],
+        ed25519_verify: Callable[[bytes, bytes, bytes], bool] | None = None,
+        seed: bytes = b"",
+    ) -> Verifier: ...
+    def verify(self, token: Buffer, now_s: int, clock: str, floor_s: int | None = None) -> Claims: ...
     def stats(self) -> dict[str, int]: ...
 
 @disjoint_base

@@ -133,7 +133,7 @@ static void test_extreme_arguments(void) {
     struct hg_store store;
     const uint8_t byte[1] = {0};
     bool flag;
-    CHECK(hg_store_init(&store, &alloc, SEED, 0, 1, 1) == HG_BAD_MAX_BYTES);
+    CHECK(hg_store_init(&store, &alloc, SEED, -1, 1, 1) == HG_BAD_MAX_BYTES);
     CHECK(hg_store_init(&store, &alloc, SEED, INT64_MAX, 1, 1) == HG_BAD_MAX_BYTES);
     CHECK(hg_store_init(&store, &alloc, SEED, 1, 0, 1) == HG_BAD_MAX_VALUE);
     CHECK(hg_store_init(&store, &alloc, SEED, 1, INT64_MAX, 1) == HG_BAD_MAX_VALUE);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -85,6 +86,24 @@ def test_reload(tmp_path: Path) -> None:
         appliance.config.write_text(good + '\n[streams.later]\ndurability = "memory"\n')
         appliance.process.send_signal(signal.SIGHUP)
         wait_for(lambda: post(appliance, "/v1/streams/later", token)[0] == 202, "the new stream is there")
+        assert appliance.stop() == 0
+
+
+def test_a_reload_revokes_a_token(tmp_path: Path) -> None:
+    appliance = Appliance(tmp_path, uplink_port=None, config="[streams.any]\n")
+    with running(appliance):
+        assert appliance.process is not None
+        lost, kept = appliance.token("lost-00"), appliance.token("kept-00")
+        for token in (lost, kept):  # verified once, both are remembered
+            assert post(appliance, "/v1/streams/any", token)[0] == 202
+        claims = json.loads(base64.urlsafe_b64decode(lost.split(".")[1] + "=="))
+        (appliance.config.parent / "revoked.txt").write_text(f"somebody-elses\n{claims['jti']}\n")
+        text = appliance.config.read_text()
+        appliance.config.write_text(text.replace("[[issuer]]\n", '[[issuer]]\nrevoked_file = "revoked.txt"\n'))
+        appliance.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: post(appliance, "/v1/streams/any", lost)[0] == 401, "the token is refused")
+        assert json.loads(post(appliance, "/v1/streams/any", lost)[1])["reason"] == "token_revoked"
+        assert post(appliance, "/v1/streams/any", kept)[0] == 202
         assert appliance.stop() == 0
 
 

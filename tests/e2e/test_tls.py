@@ -16,12 +16,12 @@ from pathlib import Path
 
 import certificates
 import pytest
-from harness import Appliance, Receiver, free_port, headgate, pss_kib, running, wait_for
+from harness import Appliance, Receiver, headgate, pss_kib, running, wait_for
+from https_kit import STREAMS, client_context, https, post_tls
 from mosquitto import Mosquitto, available
 
 from headgate.core import cbor
 
-STREAMS = '\n[streams.weather]\nrate = "100000/s"\nburst = 100000\n'
 RSS_GROWTH_KIB = 8 * 1024
 PSS_MAX_KIB = 32 * 1024  # with OpenSSL; without it the bound is in test_service.py
 
@@ -29,33 +29,6 @@ PSS_MAX_KIB = 32 * 1024  # with OpenSSL; without it the bound is in test_service
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return certificates.make(tmp_path_factory.mktemp("tls") / "certs")
-
-
-def https(folder: Path, certs: Path, *, key: str = "server.key", listen: str = "") -> tuple[Appliance, int]:
-    port = free_port()
-    appliance = Appliance(folder, uplink_port=None, config=STREAMS)
-    text = appliance.config.read_text()
-    tls = f'[listen]\nhttps = "127.0.0.1:{port}"\ntls_cert = "{certs}/server.pem"\ntls_key = "{certs}/{key}"\n{listen}'
-    appliance.config.write_text(text.replace("[listen]\n", tls, 1))
-    return appliance, port
-
-
-def client_context(certs: Path, version: ssl.TLSVersion) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(certs / "ca.pem"))
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that it is the server who refuses old versions
-    context.minimum_version = context.maximum_version = version
-    return context
-
-
-def post_tls(port: int, context: ssl.SSLContext, token: str) -> tuple[int, str | None]:
-    """-> (status, TLS version)"""
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    connection.request("POST", "/v1/streams/weather", b'{"t":1}', headers)
-    version = connection.sock.version()
-    status = connection.getresponse().status
-    connection.close()
-    return status, version
 
 
 def post(appliance: Appliance, token: str, body: bytes, kind: str = "application/json") -> str:

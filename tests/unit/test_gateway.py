@@ -4,6 +4,7 @@ import asyncio
 import time
 import unittest
 
+from headgate import limits
 from headgate.core import base64url, json, jwt
 from headgate.core.limiter import Limiter
 from headgate.core.problem import Problem
@@ -25,7 +26,8 @@ def document(**limits):
 
 
 def bearer():
-    claims = {"iss": "me", "aud": "headgate", "sub": "dev", "exp": NOW_S + 60, "scope": "publish:s read:s"}
+    scope = "publish:s read:s cache:*"
+    claims = {"iss": "me", "aud": "headgate", "sub": "dev", "exp": NOW_S + 60, "scope": scope}
     return jwt.sign_hs256(claims, jwt.Key("k", "HS256", SECRET))
 
 
@@ -99,6 +101,12 @@ def post(body, path=b"/v1/streams/s", kind=b"application/json", extra=b""):
         b"POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
     )
     return head % (path, bearer(), kind, len(body), extra) + body
+
+
+def cache(method, target, extra=b""):
+    """A request to the cache, without a body."""
+    head = b"%s /v1/cache%s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n%s\r\n"
+    return head % (method, target, bearer(), extra)
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -342,6 +350,68 @@ class GatewayTest(unittest.TestCase):
             self.assertIn(b"Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n", head)
 
         play(story)
+
+    def test_age_and_the_end_of_it(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(cache(b"PUT", b"/k", b"Content-Length: 0\r\nCache-Control: max-age=2\r\n"))
+            self.assertEqual((await peer.answer())[0], 201)
+            scene.ms += 1999
+            await peer.send(cache(b"GET", b"/k"))
+            _, head, _ = await peer.answer()
+            self.assertIn(b"\r\nAge: 1\r\n", head)
+            await peer.send(cache(b"GET", b"?key=k"))
+            _, _, body = await peer.answer()
+            self.assertEqual(json.loads(body)["entries"][0]["age"], 1)
+            scene.ms += 1
+            for request, status in (
+                (cache(b"PUT", b"/k", b"Content-Length: 0\r\nIf-Match: *\r\n"), 412),
+                (cache(b"GET", b"/k", b"If-None-Match: *\r\n"), 404),
+                (cache(b"DELETE", b"/k"), 404),
+                (cache(b"PUT", b"/k", b"Content-Length: 0\r\nIf-None-Match: *\r\n"), 201),
+            ):
+                await peer.send(request)
+                self.assertEqual((await peer.answer())[0], status)
+            self.assertEqual(scene.gateway.store.stats()["expirations"], 1)
+
+        play(story)
+
+    def test_each_of_several_keys_costs_one(self):
+        async def story(scene):
+            peer = await scene.connect()
+            for query, status in ((b"?key=a&key=b&key=a", 200), (b"?key=a&key=b&key=c&key=d&key=e&key=f", 429)):
+                await peer.send(cache(b"GET", query))
+                self.assertEqual((await peer.answer())[0], status)
+            scene.ms += 2000
+            await peer.send(cache(b"GET", b"?key=a&key=b&key=c&key=d&key=e&key=f"))
+            self.assertEqual((await peer.answer())[0], 200)  # a full bucket is enough for any number
+            await peer.send(cache(b"GET", b"/a"))
+            self.assertEqual((await peer.answer())[0], 429)
+
+        slow = document()
+        slow["cache"] = {"rate_milli": 1000, "burst": 5}
+        play(story, plan=slow)
+
+    def test_several_keys_within_their_bytes(self):
+        async def story(scene):
+            for name in (b"a", b"b", b"c", b"d"):
+                if name != b"c":
+                    scene.gateway.store.put(b"kv/" + name, name * 600, b"0 -9000 text/\xe9", 0, scene.ms)
+            peer = await scene.connect()
+            await peer.send(cache(b"GET", b"?key=a&key=none&key=b&key=c&key=d"))
+            _, _, body = await peer.answer()
+            document = json.loads(body)
+            self.assertEqual([entry["text"] for entry in document["entries"]], ["a" * 600, "b" * 600])
+            self.assertEqual((document["missing"], document["left"]), (["none"], ["c", "d"]))
+            self.assertEqual(document["entries"][0]["content_type"], "text/\u00e9")
+            self.assertEqual(document["entries"][0]["age"], 10)
+
+        most, chunk = limits.MANY_BYTES, limits.READ_CHUNK
+        limits.MANY_BYTES, limits.READ_CHUNK = 1200, 65536
+        try:
+            play(story)
+        finally:
+            limits.MANY_BYTES, limits.READ_CHUNK = most, chunk
 
     def test_ready(self):
         async def story(scene):

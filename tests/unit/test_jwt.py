@@ -345,6 +345,56 @@ class TestAccepted(unittest.TestCase):
             self.assertEqual((caught.exception.code, caught.exception.claim), (code, claim))
 
 
+class TestRevoked(unittest.TestCase):
+    def outcome(self, jti, **options):
+        payload = claims()[:-1] + b',"jti":' + jti + b"}"
+        try:
+            verifier(**options).verify(token(payload), NOW, "trusted")
+        except TokenError as error:
+            return error.code, error.claim
+        return "accepted"
+
+    def test_table(self):
+        revoked = ["gone", "caf\u00e9", "", "a\nb"]
+        for jti, outcome in (
+            (b'"gone"', ("token_revoked", "jti")),
+            (b'"\\u0067one"', ("token_revoked", "jti")),
+            (b'"caf\xc3\xa9"', ("token_revoked", "jti")),
+            (b'"caf\\u00e9"', ("token_revoked", "jti")),
+            (b'""', ("token_revoked", "jti")),
+            (b'"a\\nb"', ("token_revoked", "jti")),
+            (b'"gon"', "accepted"),
+            (b'"gone "', "accepted"),
+            (b'"GONE"', "accepted"),
+            (b"null", "accepted"),
+            (b"7", ("claim_invalid", "jti")),
+            (b'["gone"]', ("claim_invalid", "jti")),
+        ):
+            self.assertEqual((jti, self.outcome(jti, revoked=revoked)), (jti, outcome))
+            self.assertEqual((jti, self.outcome(jti)), (jti, "accepted"))
+
+    def test_of_this_issuer_only(self):
+        checker = Verifier(
+            [
+                Issuer("plant", "headgate", [Key("", "HS256", SECRET)], revoked=["a"]),
+                Issuer("other", "headgate", [Key("", "HS256", SECRET)], revoked=("b",)),
+            ]
+        )
+        for issuer, jti, good in (("plant", "a", 0), ("plant", "b", 1), ("other", "a", 1), ("other", "b", 0)):
+            data = token(claims(iss=issuer, jti=jti))
+            if good:
+                checker.verify(data, NOW, "trusted")
+            else:
+                with self.assertRaises(TokenError) as caught:
+                    checker.verify(data, NOW, "trusted")
+                self.assertEqual(caught.exception.code, "token_revoked")
+
+    def test_an_expired_token_is_called_expired(self):
+        with self.assertRaises(TokenError) as caught:
+            verifier(revoked=["a"]).verify(token(claims(jti="a", exp=NOW - 999)), NOW, "trusted")
+        self.assertEqual(caught.exception.code, "token_expired")
+
+
 class TestClockPolicy(unittest.TestCase):
     """While the clock is not trusted, `floor` has passed and `now` is a guess."""
 

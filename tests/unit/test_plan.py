@@ -4,6 +4,7 @@ import unittest
 
 from headgate import limits
 from headgate.core import base64url
+from headgate.core.jwt import Key, TokenError, sign_hs256
 from headgate.tasks.plan import PlanError, build, is_name, parse_pointer
 
 SECRET = base64url.encode(b"s" * 32).decode()
@@ -32,6 +33,21 @@ def stream(**changes):
 
 
 class PlanTest(unittest.TestCase):
+    def test_revoked_tokens(self):
+        claims = {"iss": "me", "aud": "headgate", "sub": "a", "exp": 1800000600}
+        key = Key("k", "HS256", b"s" * 32)
+        for jti, code in (("gone", "token_revoked"), ("other", ""), (None, "")):
+            claims["jti"] = jti
+            try:
+                build(issuer(revoked=["x", "gone"])).verifier.verify(sign_hs256(claims, key), 1800000000, "trusted")
+                found = ""
+            except TokenError as error:
+                found = error.code
+            self.assertEqual((jti, found), (jti, code))
+        self.refused(issuer(revoked=["x"] * (limits.REVOKED + 1)), "issuers[0].revoked")
+        self.refused(issuer(revoked=["x", 1]), "issuers[0].revoked")
+        self.refused(issuer(revoked="x"), "issuers[0].revoked")
+
     def refused(self, value, where, *arguments):
         with self.assertRaises(PlanError) as caught:
             build(value, *arguments)

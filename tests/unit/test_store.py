@@ -39,6 +39,12 @@ class TestStore(unittest.TestCase):
         names = sorted(self.Store(1).stats())
         self.assertEqual(names, ["bytes", "entries", "evictions", "expirations", "hits", "misses"])
 
+    def test_a_budget_of_nothing_keeps_nothing(self):
+        table = self.Store(0)
+        self.assertEqual(table.put(b"", b"", b"", 0, 0), 0)
+        self.assertIsNone(table.get(b"", 0))
+        self.check(table, entries=0, bytes=0, misses=1, evictions=0)
+
     def test_empty_and_binary_strings(self):
         table = self.Store(10000)
         table.put(b"", b"", b"", 0, 0)
@@ -254,8 +260,8 @@ class TestStore(unittest.TestCase):
     def test_the_constructor(self):
         self.Store(limits.CACHE_BYTES_MAX, limits.CACHE_VALUE_MAX, limits.CACHE_ENTRIES_MAX, b"0123456789abcdef")
         for arguments, message in (
-            ((0,), "max_bytes must be 1 to 1099511627776"),
-            ((limits.CACHE_BYTES_MAX + 1,), "max_bytes must be 1 to 1099511627776"),
+            ((-1,), "max_bytes must be 0 to 1099511627776"),
+            ((limits.CACHE_BYTES_MAX + 1,), "max_bytes must be 0 to 1099511627776"),
             ((1, 0), "max_value must be 1 to 1073741824"),
             ((1, 1 << 80), "max_value must be 1 to 1073741824"),
             ((1, 1, 0), "max_entries must be 1 to 16777216"),

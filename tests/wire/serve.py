@@ -1,6 +1,7 @@
-"""The server under test, on CPython and MicroPython:   <python> serve.py plan.json port
+"""The server under test, on CPython and MicroPython:   <python> serve.py plan.json port folder
 
-The gateway with a memory sink and nothing else. Prints "listening" when it does. On CPython SIGTERM drains it.
+The gateway and nothing else: with a memory sink, or, when the native backend is chosen, on the native server with an
+outbox in `folder`. Prints "listening" when it does. On CPython SIGTERM drains it.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ if not CPYTHON:  # as headgate.micro.main does: many small steps keep a small he
     limits.RECORDS_IN_FLIGHT = 16
     gc.threshold(4096)
 
-from headgate._accel import Limiter  # noqa: E402
+from headgate._accel import BACKEND, Limiter  # noqa: E402
 from headgate.core import json  # noqa: E402
 from headgate.tasks.gateway import Gateway  # noqa: E402
 from headgate.tasks.plan import build  # noqa: E402
@@ -41,19 +42,21 @@ def clock():
     return time.time_ns() // 1000000000, "trusted"
 
 
+def parts(plan):
+    return {
+        "store": Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+        "limiter": Limiter(64),
+        "clock": clock,
+        "now_ms": now_ms,
+    }
+
+
 async def serve(path, port):
     with open(path, "rb") as file:  # noqa: ASYNC230, PTH123 - before anything runs, and there is no pathlib everywhere
         plan = build(json.loads(file.read()), None, False)
     sink = MemorySink(7)
-    gateway = Gateway(
-        plan,
-        store=Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
-        limiter=Limiter(64),
-        sink=sink,
-        clock=clock,
-        now_ms=now_ms,
-        info=lambda: {"unready": [], "outbox": sink.stats(), "interpreter": sys.implementation.name},
-    )
+    info = {"unready": [], "outbox": sink.stats(), "interpreter": sys.implementation.name}
+    gateway = Gateway(plan, sink=sink, info=lambda: info, **parts(plan))
     await gateway.start(HOST, port)
     stop = asyncio.Event()
     if CPYTHON:
@@ -68,4 +71,9 @@ async def serve(path, port):
     print("drained")
 
 
-asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
+if BACKEND == "native":
+    from serve_native import run
+
+    run(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+else:
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -13,6 +13,8 @@ import pytest
 import wire
 from wire import CPYTHON, JSON_TYPE, Server, head, token
 
+from headgate.core import cbor
+
 GOOD = b'{"station":"st-1","temp_c":21.5}'
 POST = "/v1/streams/weather"
 TYPE = {"Content-Type": JSON_TYPE}
@@ -208,6 +210,198 @@ def test_preconditions(server: Server) -> None:
         assert client.request("DELETE", path, headers={"If-Match": new}).status == 204
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"Cache-Control": "max-age=0"}, 400, "bad_cache_control"),
+        ({"Cache-Control": "max-age"}, 400, "bad_cache_control"),
+        ({"Cache-Control": "max-age="}, 400, "bad_cache_control"),
+        ({"Cache-Control": "max-age=-1"}, 400, "bad_cache_control"),
+        ({"Cache-Control": "max-age=1.5"}, 400, "bad_cache_control"),
+        ({"Cache-Control": "max-age=1, max-age=1"}, 400, "bad_cache_control"),
+        ({"Content-Type": "x" * 129}, 415, "unsupported_media_type"),
+        ({"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
+    ],
+)
+def test_a_put_that_is_refused(server: Server, fields: dict[str, str], status: int, code: str) -> None:
+    with server.client() as client:
+        answer = client.request("PUT", "/v1/cache/refused", b"x", fields)
+        assert (answer.status, answer.json()["type"]) == (status, "urn:headgate:problem:" + code)
+        assert client.request("GET", "/v1/cache/refused").status == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("max-age=1", "max-age=1"),
+        ('MAX-AGE="9"', "max-age=9"),
+        ("no-store, private, max-age=10", "max-age=10"),
+        ("max-age=2147483647", "max-age=2147483647"),
+        ("max-age=99999999999999999999", "max-age=2147483647"),
+        ("s-maxage=5", "no-cache"),
+        ("", "no-cache"),
+    ],
+)
+def test_ages(server: Server, said: str, kept: str) -> None:
+    with server.client() as client:
+        assert client.request("PUT", "/v1/cache/age", b"x", {"Cache-Control": said}).status in (201, 204)
+        assert client.request("GET", "/v1/cache/age").headers["cache-control"] == kept
+
+
+def test_a_value_at_the_limit_and_one_over(server: Server) -> None:
+    with server.client() as client:
+        assert client.request("PUT", "/v1/cache/big", b"x" * 4096).status == 201
+        answer = client.request("PUT", "/v1/cache/big", b"y" * 4097)
+        assert (answer.status, answer.json()["type"]) == (413, "urn:headgate:problem:body_too_large")
+        assert client.request("GET", "/v1/cache/big").body == b"x" * 4096
+        client.send(head("PUT", "/v1/cache/big", None, {"Transfer-Encoding": "chunked"}))
+        client.send(wire.chunked(b"y" * 4096, b"y") + b"0\r\n\r\n")
+        chunked = client.answer()
+        assert chunked is not None
+        assert chunked.status == 413
+        assert client.request("DELETE", "/v1/cache/big").status == 204
+
+
+def test_keys_are_paths_decoded(server: Server) -> None:
+    with server.client() as client:
+        assert client.request("PUT", "/v1/cache/k/%C3%A9/%2F%25", b"x").status == 201
+        assert client.request("GET", "/v1/cache/%6B%2F%c3%a9//%25").body == b"x"
+        assert client.request("PUT", "/v1/cache/" + "k" * 253, b"x").status == 201
+        assert client.request("PUT", "/v1/cache/" + "k" * 254, b"x").status == 414
+        assert client.request("GET", "/v1/cache/").status == 404
+
+
+def test_several_keys(server: Server) -> None:
+    values = {
+        "m/json": (b'{"a": 1.50}', "application/json; charset=utf-8"),
+        "m/bad": (b'{"a":1,"a":2}', "application/json"),
+        "m/own": (b"[1]", "application/vnd.x+json"),
+        "m/text": ('d\u00e9j\u00e0 "vu"'.encode(), "text/plain"),
+        "m/bytes": (b"\0\xff", "image/x-made-up"),
+    }
+    with server.client() as client:
+        tags = {
+            key: client.request("PUT", f"/v1/cache/{key}", body, {"Content-Type": kind}).headers["etag"]
+            for key, (body, kind) in values.items()
+        }
+        client.request("PUT", "/v1/cache/m/a%20b%2B", b"", {"Cache-Control": "max-age=60"})
+        query = "&".join("key=" + key for key in values) + "&key=m/none&key=m/json&other=1&key=m%2Fa+b%2b"
+        answer = client.request("GET", "/v1/cache?" + query)
+        assert (answer.status, answer.headers["content-type"]) == (200, JSON_TYPE)
+        assert (answer.headers["vary"], answer.headers["cache-control"]) == ("Accept", "no-cache")
+        document = answer.json()
+        assert (document["missing"], document["left"]) == (["m/none"], [])
+        found = {entry.pop("key"): entry for entry in document["entries"]}
+        assert list(found) == [*values, "m/a b+"]
+        assert all(0 <= entry.pop("age") < 60 for entry in found.values())
+        assert {key: found[key].pop("etag") for key in values} == tags
+        assert [found[key].pop("content_type") for key in values] == [kind for _, kind in values.values()]
+        assert [found[key] for key in values] == [
+            {"value": {"a": 1.5}},
+            {"text": '{"a":1,"a":2}'},
+            {"value": [1]},
+            {"text": 'd\u00e9j\u00e0 "vu"'},
+            {"base64": "AP8="},
+        ]
+        assert b'"value":{"a": 1.50}' in answer.body, "as it was put"
+        last = found["m/a b+"]
+        assert (last.pop("etag")[:3], last) == (
+            '"7-',
+            {"max_age": 60, "content_type": "application/octet-stream", "text": ""},
+        )
+        peek = client.request("HEAD", "/v1/cache?" + query)
+        assert (peek.status, peek.body) == (200, b"")
+        assert client.request("GET", "/v1/cache?key=m/none").json() == {
+            "entries": [],
+            "missing": ["m/none"],
+            "left": [],
+        }
+
+
+def test_several_keys_as_cbor(server: Server) -> None:
+    with server.client() as client:
+        tag = client.request("PUT", "/v1/cache/c", b"[1]", {"Content-Type": JSON_TYPE}).headers["etag"]
+        answer = client.request("GET", "/v1/cache?key=c&key=none", headers={"Accept": "application/cbor"})
+        assert answer.headers["content-type"] == "application/cbor"
+        document = cbor.loads(answer.body)
+        (entry,) = document["entries"]
+        assert 0 <= entry.pop("age") < 60
+        assert entry == {"key": "c", "etag": tag, "content_type": JSON_TYPE, "value": b"[1]"}
+        assert (document["missing"], document["left"]) == (["none"], [])
+        for accept, kind in (
+            ("application/cbor;q=0.5, application/json;q=0.6", JSON_TYPE),
+            ("application/cbor;q=0", JSON_TYPE),
+            ("text/html, */*", JSON_TYPE),
+            ("application/json, application/cbor", "application/cbor"),
+            ("Application/CBOR ; q=0.125,*/*;q=0.1", "application/cbor"),
+        ):
+            answer = client.request("GET", "/v1/cache?key=c", headers={"Accept": accept})
+            assert (accept, answer.headers["content-type"]) == (accept, kind)
+
+
+def test_an_answer_that_is_streamed(server: Server) -> None:
+    with server.client() as client:
+        values = {f"s{number}": bytes([97 + number]) * 2000 for number in range(6)}
+        for key, value in values.items():
+            assert client.request("PUT", "/v1/cache/" + key, value).status in (201, 204)
+        query = "/v1/cache?" + "&".join("key=" + key for key in values)
+        answer = client.request("GET", query)
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert {entry["key"]: entry["text"].encode() for entry in answer.json()["entries"]} == values
+        peek = client.request("HEAD", query)
+        assert (peek.status, peek.body) == (200, b"")
+        assert client.request("GET", "/healthz").status == 200, "no byte of content followed the head"
+
+
+@pytest.mark.parametrize(
+    ("query", "scope", "status", "code"),
+    [
+        ("", "cache:read", 400, "bad_query"),
+        ("?", "cache:read", 400, "bad_query"),
+        ("?keys=a", "cache:read", 400, "bad_query"),
+        ("?key=a&key=", "cache:read", 400, "bad_query"),
+        ("?" + "&".join(f"key={number}" for number in range(65)), "cache:read", 400, "bad_query"),
+        ("?" + "&".join(f"key={number}" for number in range(64)), "cache:read", 200, ""),
+        ("?key=" + "k" * 253, "cache:read", 200, ""),
+        ("?key=" + "k" * 254, "cache:read", 414, "uri_too_long"),
+        ("?key=%zz", "cache:read", 400, "malformed_request"),
+        ("?key=a/1&key=a/2", "cache:read:a/", 200, ""),
+        ("?key=a/1&key=b/1&key=c/1", "cache:read:a/", 403, "insufficient_scope"),
+        ("?key=a", "cache:write", 403, "insufficient_scope"),
+    ],
+)
+def test_several_keys_refused(server: Server, query: str, scope: str, status: int, code: str) -> None:
+    answer = server.request("GET", "/v1/cache" + query, auth=token(scope=scope))
+    assert answer.status == status
+    if code:
+        assert answer.json()["type"] == "urn:headgate:problem:" + code
+    if query.startswith("?key=a/1&key=b/1"):
+        assert answer.json()["detail"] == "needs cache:read for b/1"
+
+
+def test_several_keys_are_a_resource_to_read(server: Server) -> None:
+    with server.client() as client:
+        answer = client.request("PUT", "/v1/cache", b"x")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+        assert client.request("GET", "/v1/cache?key=a", auth=None).status == 401
+
+
+def test_the_budget_shows_in_the_metrics(server: Server) -> None:
+    """64 entries and 32 KiB; each is charged 64 bytes beside key, value and meta."""
+    with server.client() as client:
+        for number in range(20):
+            assert client.request("PUT", f"/v1/cache/budget-{number}", b"x" * 3000).status in (201, 204)
+        client.request("GET", "/v1/cache/budget-19")
+        client.request("GET", "/v1/cache/budget-0")
+    after = server.metrics()
+    assert 3000 * 9 < int(after["headgate_cache_bytes"]) <= 32768
+    assert 0 < int(after["headgate_cache_entries"]) <= 64
+    assert int(after["headgate_cache_evictions_total"]) >= 10
+    assert int(after["headgate_cache_hits_total"]) > 0
+    assert int(after["headgate_cache_misses_total"]) > 0
+    assert "headgate_cache_expirations_total" in after
+
+
 def test_cache_scopes(server: Server) -> None:
     def put(key: str, scope: str) -> int:
         return server.request("PUT", f"/v1/cache/{key}", b"x", auth=token(scope=scope)).status
@@ -236,6 +430,7 @@ def test_metrics(server: Server) -> None:
         client.request("POST", POST, b"{", TYPE)
         answer = client.request("GET", "/metrics", auth=None)
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert server.request("HEAD", "/metrics", auth=None).status == 200
     after = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
 
     def grown(name: str) -> int:

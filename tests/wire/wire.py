@@ -214,7 +214,7 @@ class Server:
         command = [sys.executable] if CPYTHON else shlex.split(INTERPRETER)
         environment = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "0"}
         self.process = subprocess.Popen(
-            [*command, str(HERE / "serve.py"), str(file), str(self.port)],
+            [*command, str(HERE / "serve.py"), str(file), str(self.port), str(folder)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,

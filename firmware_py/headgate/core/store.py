@@ -37,7 +37,8 @@ def _check(key: bytes, now_ms: int) -> None:
 
 
 class Store:
-    """At most `max_bytes` bytes and `max_entries` entries; each is charged key + value + meta + ENTRY_OVERHEAD.
+    """At most `max_bytes` bytes (0: nothing is kept) and `max_entries` entries; each is charged key + value + meta +
+    ENTRY_OVERHEAD.
 
     `seed` (empty or 16 bytes) keys the hash table of the native twin; here the interpreter's own dict is used.
     ValueError: an argument is out of its range (limits.py: CACHE_*_MAX).
@@ -65,8 +66,8 @@ class Store:
         max_entries: int = limits.CACHE_ENTRIES,
         seed: bytes = b"",
     ) -> None:
-        if not 1 <= max_bytes <= limits.CACHE_BYTES_MAX:
-            raise _out_of_range("max_bytes", 1, limits.CACHE_BYTES_MAX)
+        if not 0 <= max_bytes <= limits.CACHE_BYTES_MAX:
+            raise _out_of_range("max_bytes", 0, limits.CACHE_BYTES_MAX)
         if not 1 <= max_value <= limits.CACHE_VALUE_MAX:
             raise _out_of_range("max_value", 1, limits.CACHE_VALUE_MAX)
         if not 1 <= max_entries <= limits.CACHE_ENTRIES_MAX:

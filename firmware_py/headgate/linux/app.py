@@ -13,15 +13,16 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from headgate import __version__, _accel, errors, limits
 from headgate.linux import config_plan, lean, ntp, tls
-from headgate.linux.config_rules import Config
+from headgate.linux.config_rules import Config, Listen
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
+from headgate.linux.selector import NativeSelector
 from headgate.linux.supervisor import Supervisor, Watchdog
 from headgate.linux.systemd import Notifier
 from headgate.linux.uplink import Uplink
@@ -30,7 +31,8 @@ from headgate.tasks.gateway import Gateway
 
 log = logging.getLogger("headgate")
 
-# What a running appliance cannot change: field of the configuration -> where it stands in the file.
+# What a running appliance cannot change: field of the configuration -> where it stands in the file. Of [listen] not the
+# tls_… keys.
 FIXED = {
     "appliance_id": "appliance",
     "state_dir": "appliance",
@@ -42,6 +44,7 @@ FIXED = {
 }
 
 Loader = Callable[[], Config]  # reads the configuration anew; raises CommandError
+_T = TypeVar("_T")
 
 
 def monotonic_ms() -> int:
@@ -58,16 +61,18 @@ def report(error: Exception) -> None:
 
 
 class App:
-    """One appliance. `load` reads the configuration again for a reload."""
+    """One appliance. `load` reads the configuration again for a reload; `selector`: see run_in_loop."""
 
-    def __init__(self, config: Config, load: Loader) -> None:
+    def __init__(self, config: Config, load: Loader, selector: NativeSelector | None) -> None:
         self.config = config
         self._load = load
+        self._selector = selector
         self._notifier = Notifier()
         self._clock = ntp.TrustedClock(config.state_dir)
         self.stopping = asyncio.Event()
         self.reloading = asyncio.Event()
         self.urls: list[str] = []
+        self._tls: tls.ServerTls | None = None
 
     def obey_signals(self) -> None:
         """To be called before `start`: a signal that comes meanwhile is obeyed as soon as it is through."""
@@ -93,17 +98,8 @@ class App:
             undo.push_async_callback(self.outbox.close)
             # The outbox knows who we are when the configuration does not say.
             self.config = replace(self.config, appliance_id=self.outbox.appliance)
-            plan = build_plan(self.config)
-            self.gateway = Gateway(
-                plan,
-                store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
-                limiter=_accel.Limiter(),
-                sink=self.outbox,
-                clock=self._clock.reading,
-                now_ms=monotonic_ms,
-                info=self.info,
-                report=report,
-            )
+            self._maximum = self._connections()
+            self.gateway = self._open_gateway(self._plan(self.config))
             undo.push_async_callback(self.gateway.drain, 0)
             self._listen()
             self.supervisor.run("outbox", self.outbox.watch, essential=True)
@@ -113,15 +109,29 @@ class App:
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
 
+    def _open_gateway(self, plan: plans.Plan) -> Gateway:
+        """On the native server, if there is one (run_in_loop)."""
+        parts: dict[str, Any] = {
+            "store": _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+            "limiter": _accel.Limiter(),
+            "clock": self._clock.reading,
+            "now_ms": monotonic_ms,
+            "info": self.info,
+            "report": report,
+        }
+        if self._selector is None:
+            return Gateway(plan, sink=self.outbox, **parts)
+        from headgate.linux.native_gateway import open_gateway
+
+        return open_gateway(self._selector, plan, self.outbox, reading=self._clock.reading, **parts)
+
     def _listen(self) -> None:
         listen = self.config.listen
-        context = tls.server_context(listen.tls_cert, listen.tls_key) if listen.https else None
-        maximum = self._connections()
-        table: set[Any] = set()
+        if listen.https:
+            self._tls = tls.ServerTls(listen)
+        make = self._listeners()
         for scheme, address in [("http", a) for a in listen.http] + [("https", a) for a in listen.https]:
-            secure = context if scheme == "https" else None
-            listener = Listener(self.gateway, table, maximum, context=secure, handshake_s=listen.head_ms / 1000)
-            self.gateway.add_server(listener)
+            listener = make(self._tls if scheme == "https" else None)
             try:
                 listener.open(address.host, address.port)
             except OSError as error:
@@ -129,6 +139,27 @@ class App:
             port = listener.sockets[0].getsockname()[1]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
             self.urls.append(f"{scheme}://{type(address)(host, port)}")
+
+    def _listeners(self) -> Callable[[tls.ServerTls | None], Any]:
+        """Makes what listens on one address, with TLS or without; the gateway closes it."""
+        if self._selector is not None:
+            return self.gateway.listener  # type: ignore[attr-defined, no-any-return]  # it is a NativeGateway
+        table: set[Any] = set()
+        handshake_s = self.config.listen.head_ms / 1000
+        if self._tls is not None:
+            tls.bound_asyncio()
+
+        def make(secure: tls.ServerTls | None) -> Listener:
+            listener = Listener(self.gateway, table, self._maximum, tls=secure, handshake_s=handshake_s)
+            self.gateway.add_server(listener)
+            return listener
+
+        return make
+
+    def _plan(self, config: Config) -> plans.Plan:
+        plan = build_plan(config)
+        plan.connections = min(plan.connections, max(self._maximum - limits.REFUSALS, 1))
+        return plan
 
     def _connections(self) -> int:
         """How many may be open at a time, those that are told that there are too many included."""
@@ -158,6 +189,7 @@ class App:
             "unready": reasons,
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
+            "tls": self._tls.stats() if self._tls is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
         }
 
@@ -166,11 +198,14 @@ class App:
         self._notifier.reloading()
         try:
             config = self._load()
-            later = [name for name in FIXED if getattr(config, name) != getattr(self.config, name)]
+            fixed = {name: getattr(self.config, name) for name in FIXED}
+            fixed["listen"] = self._with_tls_of(config.listen)
+            later = [name for name in FIXED if getattr(config, name) != fixed[name]]
             if "appliance_id" in later and not config.appliance_id:  # not in the file: it goes on as it is
                 later.remove("appliance_id")
-            config = replace(config, **{name: getattr(self.config, name) for name in FIXED})
-            plan = build_plan(config)
+            config = replace(config, **fixed)
+            plan = self._plan(config)
+            made = self._tls.prepare(config.listen) if self._tls is not None else None
         except errors.CommandError as problem:
             log.error("reload refused, the old configuration goes on: %s", problem.line())
             self._notifier.ready("reload refused, the old configuration goes on")
@@ -178,13 +213,24 @@ class App:
         for name in later:
             log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
-        self.config, self.gateway.plan = config, plan
+        self.config = config
+        self.gateway.adopt(plan)
+        if self._tls is not None and made is not None:
+            self._tls.adopt(made)
         if uplink_changed:
             await self.supervisor.end("uplink")
             self._start_uplink()
         log.info("reloaded")
         self._notifier.ready("reloaded")
         return True
+
+    def _with_tls_of(self, listen: Listen) -> Listen:
+        """[listen] as it is in use, with the TLS keys of `listen`: they can change while there is TLS at all."""
+        now = self.config.listen
+        if self._tls is None or not listen.https:
+            return now
+        names = [field.name for field in fields(Listen) if field.name.startswith("tls_")]
+        return replace(now, **{name: getattr(listen, name) for name in names})
 
     async def stop(self) -> None:
         """Stop accepting, answer what was accepted, commit, disconnect."""
@@ -255,12 +301,20 @@ def outbox_config(config: Config) -> OutboxConfig:
 
 def run(config: Config, load: Loader, *, as_json: bool) -> int:
     """Run one appliance to its end; returns the exit code."""
-    asyncio.run(_run(config, load, as_json))
+    run_in_loop(lambda selector: _run(config, load, as_json, selector))
     return errors.OK
 
 
-async def _run(config: Config, load: Loader, as_json: bool) -> None:
-    app = App(config, load)
+def run_in_loop(main: Callable[[NativeSelector | None], Coroutine[Any, Any, _T]]) -> _T:
+    """asyncio.run, with the native backend in a loop whose selector, `main`'s argument, an App's server can join."""
+    selector = NativeSelector() if _accel.BACKEND == "native" else None
+    factory = None if selector is None else lambda: asyncio.SelectorEventLoop(selector)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main(selector))
+
+
+async def _run(config: Config, load: Loader, as_json: bool, selector: NativeSelector | None) -> None:
+    app = App(config, load, selector)
     app.obey_signals()
     await app.start()
     announce(app, as_json=as_json)

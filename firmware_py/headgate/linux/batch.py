@@ -49,7 +49,15 @@ class Batch(NamedTuple):
 
 def encode(batch: Batch) -> tuple[int, bytes]:
     """-> (codec tag, blob). Without a zstd library the blob is plain CBOR: larger, never refused."""
-    plain = cbor.dumps({"v": VERSION, "a": batch.appliance, "b": batch.boot, "r": [list(row) for row in batch.rows]})
+    rows = [cbor.dumps(list(row)) for row in batch.rows]
+    return encode_rows(batch.appliance, batch.boot, len(rows), lambda head: b"".join([head, *rows]))
+
+
+def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes]) -> tuple[int, bytes]:
+    """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
+    length = cbor.dumps(count)
+    array = bytes([length[0] | 0x80]) + length[1:]  # RFC 8949 section 3: major type 4 instead of 0
+    plain = rows(cbor.dumps({"v": VERSION, "a": appliance, "b": boot, "r": []})[:-1] + array)
     compress = _compressor()
     if compress is None:
         return PLAIN, plain

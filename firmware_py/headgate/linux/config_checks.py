@@ -10,8 +10,8 @@ from pathlib import Path
 from headgate import limits
 from headgate.core import json
 from headgate.errors import CommandError
-from headgate.linux.config_plan import issuer_keys
-from headgate.linux.config_rules import Config, Finding, Issuer, Stream, Uplink
+from headgate.linux.config_plan import issuer_keys, revoked_tokens
+from headgate.linux.config_rules import Config, Finding, Issuer, Listen, Stream, Uplink
 from headgate.linux.config_values import Address, show_size
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import line_of
@@ -141,6 +141,23 @@ def _listeners(config: Config, report: Report) -> None:
         _readable(("listen", "tls_cert"), listen.tls_cert, report)
     if listen.tls_key is not None:
         _secret(("listen", "tls_key"), listen.tls_key, report)
+    _client_certificates(listen, report)
+
+
+def _client_certificates(listen: Listen, report: Report) -> None:
+    if listen.tls_client_ca is not None:
+        _readable(("listen", "tls_client_ca"), listen.tls_client_ca, report)
+    asked = listen.client_auth != "none"
+    if asked and not listen.https:
+        report.error(("listen", "https"), "is needed for tls_client_ca and tls_client_auth")
+    elif asked and listen.tls_client_ca is None:
+        report.error(("listen", "tls_client_ca"), f'is needed for tls_client_auth = "{listen.client_auth}"')
+    elif asked and not listen.tls_client_scopes:
+        message = "is needed for tls_client_ca: without it nobody may do anything by a certificate"
+        report.error(("listen", "tls_client_scopes"), message, 'tls_client_scopes = ["publish:*"]')
+    elif not asked and listen.tls_client_scopes:
+        message = "is not used: clients are not asked for a certificate (tls_client_ca)"
+        report.warning(("listen", "tls_client_scopes"), message)
 
 
 def _overlap(one: Address, two: Address) -> bool:
@@ -154,6 +171,10 @@ def _overlap(one: Address, two: Address) -> bool:
 
 def _issuer(issuer: Issuer, report: Report) -> None:
     place = report.places[id(issuer)]
+    try:
+        revoked_tokens(issuer)
+    except CommandError as error:
+        report.error((*place, "revoked" if issuer.revoked_file is None else "revoked_file"), error.line())
     sources = {"secret_file": issuer.secret_file, "public_keys": issuer.public_keys, "jwks_file": issuer.jwks_file}
     given = [name for name, value in sources.items() if value]
     if not given and not any((*place, name) in report.refused for name in sources):

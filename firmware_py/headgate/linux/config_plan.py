@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from headgate import limits
 from headgate.core import base64url
 from headgate.core.jwt import Key
+from headgate.errors import CONFIG, MISSING, CommandError
 from headgate.linux import keys
 from headgate.linux.config_rules import Config, Issuer, burst_of
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.tasks.plan import VERSION
+
+_REVOKED_FILE_MAX = 1 << 20  # bytes
 
 
 def issuer_keys(issuer: Issuer) -> list[Key]:
@@ -22,6 +26,32 @@ def issuer_keys(issuer: Issuer) -> list[Key]:
     return found
 
 
+def revoked_tokens(issuer: Issuer) -> list[str]:
+    """The `jti` values of one issuer that are refused, each once. Raises CommandError for a file that cannot be used."""
+    found = list(issuer.revoked)
+    if issuer.revoked_file is not None:
+        next_step = "revoked_file has one jti a line, in UTF-8"
+        try:
+            with issuer.revoked_file.open("rb") as file:
+                data = file.read(_REVOKED_FILE_MAX + 1)
+        except OSError as error:
+            raise CommandError(MISSING, f"cannot read {issuer.revoked_file}: {error.strerror}", next_step) from None
+        try:
+            found += [line.strip() for line in data.decode().splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise CommandError(CONFIG, f"{issuer.revoked_file} is not UTF-8 text", next_step) from None
+        if len(data) > _REVOKED_FILE_MAX:
+            raise CommandError(CONFIG, f"{issuer.revoked_file} has more than {_REVOKED_FILE_MAX} bytes", next_step)
+    found = list(dict.fromkeys(found))
+    if len(found) > limits.REVOKED:
+        raise CommandError(
+            CONFIG,
+            f"issuer {issuer.name} has revoked {len(found)} tokens; {limits.REVOKED} are possible",
+            "Leave out those that have expired, or exchange the key",
+        )
+    return found
+
+
 def load_keys(config: Config) -> dict[str, list[Key]]:
     """Issuer name -> its keys. Raises CommandError as `issuer_keys` does."""
     return {issuer.name: issuer_keys(issuer) for issuer in config.issuers}
@@ -31,7 +61,7 @@ def plan_document(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> 
     """The document that `headgate.tasks.plan.build` takes. `issuers_keys`: issuer name -> keys, as from
     `load_keys`.
 
-    The result holds secrets. An issuer without keys is left out: its tokens get 401, as any unknown issuer's.
+    Raises CommandError as `revoked_tokens` does. The result holds secrets. An issuer without keys is left out: its tokens get 401, as any unknown issuer's.
     """
     return {
         "v": VERSION,
@@ -53,6 +83,7 @@ def plan_document(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> 
             "head_ms": config.listen.head_ms,
             "body_ms": config.listen.body_ms,
         },
+        "certificate_scopes": list(config.listen.tls_client_scopes) if config.listen.client_auth != "none" else [],
         "metrics": config.listen.metrics,
     }
 
@@ -64,6 +95,7 @@ def _issuer(issuer: Issuer, found: Sequence[Key]) -> dict[str, object]:
         "clock_policy": issuer.clock_policy,
         "leeway_s": issuer.leeway_s,
         "max_ttl_s": issuer.max_ttl_s,
+        "revoked": revoked_tokens(issuer),
         "keys": [{"kid": key.kid, "alg": key.alg, "k": base64url.encode(key.secret).decode()} for key in found],
     }
 

@@ -84,6 +84,38 @@ class Listen:
     )
     tls_cert: Path | None = key("tls_cert", v.path(), None, "Certificate chain, PEM.")
     tls_key: Path | None = key("tls_key", v.path(), None, "Its private key, PEM, mode 0600.")
+    tls_client_ca: Path | None = key(
+        "tls_client_ca",
+        v.path(),
+        None,
+        "CA certificates that may vouch for clients, PEM. If revocation lists stand in it as well, they are obeyed.",
+        "The handshake fails with a certificate of another CA, or one that is expired or revoked.",
+    )
+    tls_client_auth: str | None = key(
+        "tls_client_auth",
+        v.choice("none", "optional", "required"),
+        None,
+        "Are clients asked for a certificate? `optional`: one without may still bring a token. Default: `optional` "
+        "with `tls_client_ca`, else `none`.",
+        "`required`: the handshake fails without one.",
+    )
+    tls_client_identity: str = key(
+        "tls_client_identity",
+        v.choice("cn", "san-dns"),
+        "cn",
+        "What of the certificate is the client's name, as a token's `sub` would be: the subject's common name, or the "
+        "DNS name (in lower case) of subjectAltName. There must be exactly one, of 1 to 64 letters, digits, `.` `_` "
+        "`~` `-`.",
+        "The connection is closed when there is no such name.",
+    )
+    tls_client_scopes: tuple[str, ...] = key(
+        "tls_client_scopes",
+        v.scopes(),
+        [],
+        'What clients may do by their certificate alone, without a token: scopes such as `"publish:*"`. Needed with '
+        "`tls_client_ca`. A request with `Authorization` is judged by its token only.",
+        "403 for what no scope allows.",
+    )
     connections: int = key(
         "connections",
         v.integer(1, 65536),
@@ -128,6 +160,11 @@ class Listen:
         "401 or 403 without such a token.",
     )
 
+    @property
+    def client_auth(self) -> str:
+        """none | optional | required"""
+        return self.tls_client_auth or ("optional" if self.tls_client_ca is not None else "none")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
@@ -171,6 +208,22 @@ class Issuer:
         "0 s",
         "The longest `exp - iat` accepted; 0 s accepts any.",
         "401 for tokens that live longer.",
+    )
+    revoked: tuple[str, ...] = key(
+        "revoked",
+        v.texts(limits.REVOKED),
+        [],
+        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without `jti` "
+        "cannot be revoked. Takes effect at the start or reload.",
+        "401.",
+    )
+    revoked_file: Path | None = key(
+        "revoked_file",
+        v.path(),
+        None,
+        f"More of them: a text file with one `jti` a line, read at the start and at each reload; {limits.REVOKED} with "
+        "those of `revoked`.",
+        "The start or reload is refused when there are more.",
     )
 
 

@@ -241,6 +241,42 @@ def text(max_length: int = 256) -> Kind:
     return Kind("text", read, f"1 … {max_length} characters")
 
 
+def texts(most: int, max_length: int = 256) -> Kind:
+    """A list of up to `most` texts -> tuple."""
+    one = text(max_length)
+
+    def read(value: object, context: Context) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueOf('must be a list such as ["text"]')
+        if len(value) > most:
+            raise ValueOf(f"has more than {most} entries")
+        return tuple(str(one.read(item, context)) for item in value)
+
+    return Kind("list of texts", read, f"up to {most} of 1 … {max_length} characters")
+
+
+def is_scope(words: str) -> bool:
+    """ACTION:NAME, as a token's claim `scope` may hold it (RFC 6749 section 3.3)."""
+    action, _, name = words.partition(":")
+    good = action and name and all("!" <= c <= "~" and c not in '"\\' for c in words)
+    return bool(good) and len(words) <= limits.TOKEN_SCOPE
+
+
+def _read_scopes(value: object, _: Context) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    if len(items) > limits.TOKEN_SCOPES:
+        raise ValueOf(f"at most {limits.TOKEN_SCOPES} scopes")
+    for item in items:
+        if not is_scope(_string(item, '"publish:*"')):
+            raise ValueOf(f'"{item}" is not ACTION:NAME, such as "publish:weather" or "read:*"')
+    return tuple(items)
+
+
+def scopes() -> Kind:
+    """`["publish:*", "read:weather"]` -> tuple[str, ...]"""
+    return Kind("scope or list of scopes", _read_scopes, 'ACTION:NAME, such as `"publish:*"`')
+
+
 def clean_name(words: str) -> str:
     """The nearest name that `is_name` accepts, or ""."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-.")[:NAME_MAX]

@@ -51,6 +51,11 @@ class LentStream:
 
     # -- asyncio.StreamReader
 
+    @property
+    def identity(self) -> str:
+        """Who the client is by its TLS certificate: tasks/exchange.py."""
+        return self._of().lent_identity(self.id)
+
     def read_now(self) -> bytes | None:
         """What is there; b"": nothing yet; None: nothing more will come. Raises OSError when the client is gone."""
         return self._of().lent_read(self.id)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headgate import limits
 
 if TYPE_CHECKING:
-    import ssl
-
+    from headgate.linux.tls import ServerTls
     from headgate.tasks.gateway import Gateway
 
 log = logging.getLogger("headgate.listener")
@@ -58,13 +57,31 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+class _Reader(asyncio.StreamReader):
+    """`identity`: who the client is by its certificate, see tasks/access.py."""
+
+    identity = ""
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
-    """Tells its listener when the connection is gone."""
+    """Looks at the client's certificate, and tells its listener when the connection is gone."""
 
     def __init__(self, listener: "Listener") -> None:
-        reader = asyncio.StreamReader(limit=2 * limits.READ_CHUNK)
-        super().__init__(reader, listener.gateway.accept)
+        self._reader: _Reader | None = _Reader(limit=2 * limits.READ_CHUNK)
+        super().__init__(self._reader, listener.gateway.accept)
         self._listener: Listener | None = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """With TLS: when the handshake is complete."""
+        session = transport.get_extra_info("ssl_object")
+        reader, self._reader = self._reader, None
+        if session is not None and self._listener is not None and self._listener.tls is not None and reader is not None:
+            identity = self._listener.tls.identify(session)
+            if identity is None:
+                transport.abort()  # type: ignore[attr-defined]  # it is a Transport
+                return
+            reader.identity = identity
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -86,7 +103,7 @@ class Listener:
         table: "set[_Protocol]",
         maximum: int,
         *,
-        context: "ssl.SSLContext | None" = None,
+        tls: "ServerTls | None" = None,
         handshake_s: float = limits.HEAD_MS / 1000,
     ) -> None:
         self.gateway = gateway
@@ -94,10 +111,8 @@ class Listener:
         self.sockets: list[socket.socket] = []
         self._maximum = maximum
         self._loop = asyncio.get_running_loop()
-        self._tls: dict[str, Any] = {}
-        if context is not None:
-            shutdown_s = limits.LINGER_MS / 1000
-            self._tls = {"ssl": context, "ssl_handshake_timeout": handshake_s, "ssl_shutdown_timeout": shutdown_s}
+        self.tls = tls
+        self._handshake_s = handshake_s
         self._beginning: set[asyncio.Task[None]] = set()
         self._paused: set[asyncio.TimerHandle] = set()
         self._short = False  # of descriptors, and said so
@@ -162,9 +177,16 @@ class Listener:
 
     async def _begin(self, protocol: _Protocol, connection: socket.socket) -> None:
         """The handshake, when there is one; from then on the gateway serves the connection."""
+        options: dict[str, Any] = {}
+        if self.tls is not None:
+            options["ssl"] = self.tls.context()
+            options["ssl_handshake_timeout"] = self._handshake_s
+            options["ssl_shutdown_timeout"] = limits.LINGER_MS / 1000
         try:
-            await self._loop.connect_accepted_socket(lambda: protocol, connection, **self._tls)
+            await self._loop.connect_accepted_socket(lambda: protocol, connection, **options)
         except (OSError, asyncio.CancelledError) as error:  # gone again, or no TLS, or not in time; or we stop
             protocol.gone()  # asyncio closes the socket: it may still be sending an alert
+            if self.tls is not None and isinstance(error, OSError):
+                self.tls.failed(error)
             # asyncio's frame and this error hold each other, and all buffers of the connection: free them now.
             error.__traceback__ = None

@@ -2,7 +2,7 @@
 
 The server runs inside the event loop's selector (linux/selector.py). What it has for Python comes as events: requests
 to serve, rows for the outbox, notices. There is one Gateway for all of it: its handlers, deadlines and counters are
-those of the asyncio driver, and TLS connections come to it by linux/listener.py as they always did.
+those of the asyncio driver.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headgate import limits
+from headgate.linux import tls
 from headgate.linux.lent import LentConnection, LentStream
 from headgate.linux.listener import listening_sockets
 from headgate.tasks.counters import Counters
 from headgate.tasks.gateway import Gateway
 
 if TYPE_CHECKING:
+    from headgate.linux.outbox import Outbox
     from headgate.linux.selector import NativeSelector, Reading
     from headgate.linux.server_port import Server
 
@@ -41,15 +43,17 @@ def added(ours: Counters, others: Mapping[str, Any]) -> Counters:
 class NativeListener:
     """The sockets of one address, on which the server accepts. Has what gateway.drain asks for."""
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: "Server", secure: Any = None) -> None:
+        """`secure`: a native Tls, or None."""
         self._server = server
+        self._secure = secure
         self.sockets: list[socket.socket] = []
 
     def open(self, host: str, port: int) -> None:
         """Listen on every address of `host`. Raises OSError."""
         self.sockets = listening_sockets(host, port)
         for listening in self.sockets:
-            self._server.listen(listening.fileno())
+            self._server.listen(listening.fileno(), self._secure)
 
     def close(self) -> None:
         for listening in self.sockets:
@@ -63,8 +67,8 @@ class NativeListener:
 
 class NativeGateway(Gateway):
     """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
-    in the loop whose selector is `selector`. `reading()`: TrustedClock.reading; `rows()`: called when the intake has
-    some; `compile_plan(plan)`: the native form of a Plan. Further arguments: those of Gateway."""
+    in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`: called
+    when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: those of Gateway."""
 
     def __init__(
         self,
@@ -86,10 +90,11 @@ class NativeGateway(Gateway):
         self._left = asyncio.Event()  # the server has no connections, and will have none
         self._loop = asyncio.get_running_loop()
         selector.join(server, reading)
+        self._joined = True
         self._loop.add_reader(server.fileno(), self._dispatch)
 
-    def listener(self) -> NativeListener:
-        listener = NativeListener(self.server)
+    def listener(self, secure: "tls.ServerTls | None" = None) -> NativeListener:
+        listener = NativeListener(self.server, None if secure is None else tls.native_tls(secure))
         self.add_server(listener)
         return listener
 
@@ -110,8 +115,10 @@ class NativeGateway(Gateway):
             self.server.abort()  # lent connections are broken then, and end
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=limits.LINGER_MS / 1000)
-            self._loop.remove_reader(self.server.fileno())
-            self._selector.leave()
+            if self._joined:
+                self._joined = False
+                self._loop.remove_reader(self.server.fileno())
+                self._selector.leave()
 
     async def _until_left(self, timeout_ms: int) -> None:
         if self.server.connections:
@@ -167,3 +174,32 @@ class NativeGateway(Gateway):
         finally:
             del self._lent[stream.id]
             self._end(connection)
+
+
+def open_gateway(selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", **parts: Any) -> Gateway:
+    """A gateway whose native server puts what it accepts into the outbox's intake and answers when that is committed.
+    `parts`: those of Gateway but plan and sink."""
+    from headgate_native import _native
+
+    config = outbox.config
+    server = _native.Server(
+        _native.Plan(plan),
+        parts["store"],
+        parts["limiter"],
+        outbox.intake,
+        boot=outbox.boot,
+        batch_rows=config.batch_records,
+        batch_bytes=config.batch_bytes,
+    )
+    gateway = NativeGateway(
+        server,
+        selector,
+        reading=reading,
+        rows=outbox.note_rows,
+        compile_plan=_native.Plan,
+        plan=plan,
+        sink=outbox,
+        **parts,
+    )
+    outbox.release, outbox.fail = server.release, server.fail
+    return gateway

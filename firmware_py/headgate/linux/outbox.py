@@ -7,39 +7,33 @@ transactions. With nothing to do there is no timer and no wake-up.
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headgate import limits
+from headgate._accel import Intake
 from headgate.core.problem import Problem
+from headgate.linux import intake
 from headgate.linux.batch import Batch
 from headgate.linux.outbox_db import Database
 from headgate.linux.outbox_schema import StorageFailed
-from headgate.linux.outbox_types import DROP_OLDEST, Committed, Fetched, Ledger, OutboxConfig, StoredBatch, Work
+from headgate.linux.outbox_types import (
+    DROP_OLDEST,
+    Committed,
+    Fetched,
+    Ledger,
+    OutboxConfig,
+    Outcome,
+    StoredBatch,
+    Work,
+)
 from headgate.linux.worker import Worker
 from headgate.tasks.sink import Receipt, Record, Ticket
 
 __all__ = ["Outbox", "OutboxConfig", "StoredBatch"]
 
 TRUSTED = "trusted"  # of core.clock.Clock.state
-_OVERHEAD = 64  # bytes of a message beside body and names, for the buffer's budget
 _STATE_OK, _STATE_FULL, _STATE_FAILING = "ok", "full", "failing"
-
-
-class Entry:
-    """One accepted message until its commit. `promised`: its receipt was given out, so it may not fail any more."""
-
-    __slots__ = ("at", "durable", "promised", "record", "seq", "size", "ticket")
-
-    def __init__(self, seq: int, record: Record, durable: bool, ticket: Ticket, at: float) -> None:
-        self.seq = seq
-        self.record = record
-        self.durable = durable
-        self.ticket = ticket
-        self.promised = ticket.receipt is not None
-        self.at = at  # loop.time()
-        self.size = len(record.body) + len(record.stream) + len(record.client) + _OVERHEAD
 
 
 def _unset_clock() -> tuple[int, str]:
@@ -60,13 +54,17 @@ class Outbox:
     ) -> None:
         self.appliance = ""
         self.boot = 0
-        self._config = config
+        self.config = config
         self._clock = clock
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._sequence = 0
-        self._pending: deque[Entry] = deque()
-        self._pending_bytes = 0  # of _pending and of the batch being committed
+        self.intake: Intake  # what is accepted and not committed, by `submit` or by whoever else adds rows (note_rows)
+        # How rows of the intake end; to be replaced by whoever adds rows that somebody waits for. Stored: release(batch,
+        # outcomes of those that were not, or None). Not: fail(batch, code of the 503, detail, Retry-After in s).
+        self.release: Callable[[intake.Batch, Mapping[int, Outcome] | None], None] = _release
+        self.fail: Callable[[intake.Batch, str, str, int], None] = self._forget
+        self._tickets: dict[int, tuple[Ticket, bool]] = {}  # by number: of what came by `submit` and waits; durable
+        self._overfull = 0  # of the intake, as it was last seen
         self._delivered: dict[int, asyncio.Future[None]] = {}
         self._shrunk: dict[int, tuple[Batch, asyncio.Future[None], bool]] = {}  # rest, done, offer again at once
         self._deletion_at: float | None = None
@@ -75,10 +73,8 @@ class Outbox:
         self._replay_up_to = 0
         self._arrival = asyncio.Event()
         self._sweep = False  # a commit without messages, to expire what is too old
-        self._closing = False
         self._wake: asyncio.Future[None] | None = None
         self._wake_at: float | None = None
-        self._hold_until = 0.0  # loop.time(); commits fail: no new attempt before
         self._failures = 0
         self._last_error = ""
         self._commits = 0
@@ -106,7 +102,7 @@ class Outbox:
         Raises CommandError(STATE) when the directory cannot be used; never because of what is in the database file.
         """
         outbox = cls(config or OutboxConfig(), clock, log)
-        database = Database(state_dir, outbox._config, log)
+        database = Database(state_dir, outbox.config, log)
         try:
             identity = await outbox._worker.call(database.open, appliance)
         except BaseException:
@@ -117,7 +113,8 @@ class Outbox:
             log("warning", identity.note)
         outbox.appliance, outbox.boot = identity.appliance, identity.boot
         outbox._database = database
-        outbox._ledger = database.ledger
+        outbox.intake = Intake(identity.boot, outbox.config.buffer_records, outbox.config.buffer_bytes)
+        outbox._take_ledger(database.ledger)
         outbox._committer = outbox._loop.create_task(outbox._run(), name="outbox")
         return outbox
 
@@ -127,12 +124,13 @@ class Outbox:
 
     async def close(self) -> None:
         """Commit what waits and close the database. Nothing may be submitted any more."""
-        self._closing = True
+        self.intake.closing = True
         self._notify()
         await asyncio.wait([self._committer])  # how it ended is for `watch` to say
-        for entry in self._pending:
-            self._fail(entry, "the appliance is shutting down and its disk does not take the message")
-        lost = sum(entry.promised for entry in self._pending)
+        if self.intake.rows or self._tickets:
+            detail = "the appliance is shutting down and its disk does not take the message"
+            self._fail_waiting(self.intake.take(0, 0), detail, 5)
+        lost = self.intake.rows
         if lost:
             self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
         await self._worker.call(self._database.close)
@@ -146,92 +144,92 @@ class Outbox:
         """The ticket resolves after the commit; without `durable` it carries its receipt at once, except for records
         with a key: whether they are replays is known after the commit only.
 
-        Raises Problem 503 `outbox_full` | `storage_failed` with Retry-After. The ticket may fail with 503
+        Raises Problem 503 `outbox_full` | `storage_failed` | `draining` with Retry-After. The ticket may fail with 503
         `storage_failed` or 422 `idempotency_key_reused`.
         """
-        if self._closing:
-            raise _unavailable("draining", "shutting down", 5)
-        now = self._loop.time()
         promised = not durable and record.key is None
-        if self._failures and not promised and now < self._hold_until:
-            raise self._storage_failed()
-        self._sequence += 1
-        seq = f"{self.boot}.{self._sequence}"
-        ticket = Ticket(Receipt(seq, False, "memory") if promised else None)
-        entry = Entry(self._sequence, record, durable, ticket, now)
-        self._check_room(entry.size)
-        self._pending.append(entry)
-        self._pending_bytes += entry.size
-        self._notify()
+        flags = intake.DURABLE * durable | intake.PROMISED * promised
+        flags |= intake.CBOR * (record.content_type == "application/cbor")
+        added = self.intake.add(
+            record.stream, record.client, record.body, record.ts_ms, self._now_ms(), flags, record.key, record.trace
+        )
+        self.note_rows()
+        if not isinstance(added, int):
+            raise _unavailable(*added)
+        if promised:
+            return Ticket(Receipt(f"{self.boot}.{added}", False, "memory"))
+        ticket = Ticket()
+        self._tickets[added] = ticket, durable
         return ticket
 
-    def _check_room(self, size: int) -> None:
-        config = self._config
-        if len(self._pending) >= config.buffer_records or self._pending_bytes + size > config.buffer_bytes:
-            raise _unavailable("outbox_full", "too many messages wait for the disk", 1)
-        if config.when_full == DROP_OLDEST:
-            return
-        if self._ledger.stored_bytes + self._pending_bytes + size > config.max_bytes:
-            self._sweep_if_due()
-            raise _unavailable("outbox_full", "the budget for undelivered messages is used up", 30)
+    def _now_ms(self) -> int:
+        """The monotonic time of the intake's rows: the event loop's, which is that of the native server."""
+        return int(self._loop.time() * 1000)
 
     def _sweep_if_due(self) -> None:
-        """New messages are refused, so no commit would come by to expire the old ones."""
+        """Messages were refused for want of room, so no commit would come by to expire the old ones."""
+        if self.intake.overfull == self._overfull:
+            return
+        self._overfull = self.intake.overfull
         now_s, state = self._clock()
-        if state == TRUSTED and self._config.max_hours:
+        if state == TRUSTED and self.config.max_hours:
             age_s = None if self._oldest_s is None else now_s - self._oldest_s
-            if age_s is None or age_s >= self._config.max_hours * 3600:
+            if age_s is None or age_s >= self.config.max_hours * 3600:
                 self._sweep = True
-                self._notify()
 
     # -- the commit
 
     def _deadline(self) -> float | None:
         """loop.time() of the next commit; None when there is nothing to commit."""
-        if not (self._pending or self._delivered or self._shrunk or self._sweep):
+        queued = self.intake
+        if not (queued.rows or self._delivered or self._shrunk or self._sweep):
             return None
-        if self._closing:
+        if queued.closing:
             return 0.0
-        config = self._config
         due = 0.0
-        full = len(self._pending) >= config.batch_records or self._pending_bytes >= config.batch_bytes
+        full = queued.rows >= self.config.batch_records or queued.bytes >= self.config.batch_bytes
         if not (full or self._sweep):
             due = self._first_due()
-        return max(due, self._hold_until)
+        return max(due, queued.refuse_until_ms / 1000)
 
     def _first_due(self) -> float:
-        config, due = self._config, []
+        config, due = self.config, []
         if self._deletion_at is not None:
             due.append(self._deletion_at + limits.DELIVERED_LINGER_MS / 1000)
-        if self._pending:
-            due.append(self._pending[0].at + config.memory_linger_ms / 1000)
-            waiting = next((entry.at for entry in self._pending if not entry.promised), None)
-            if waiting is not None:
-                due.append(waiting + config.linger_ms / 1000)
+        oldest_ms, waiting_ms = self.intake.oldest_ms, self.intake.oldest_waiting_ms
+        if oldest_ms is not None:
+            due.append((oldest_ms + config.memory_linger_ms) / 1000)
+        if waiting_ms is not None:
+            due.append((waiting_ms + config.linger_ms) / 1000)
         return min(due, default=0.0)
+
+    def note_rows(self) -> None:
+        """The intake has rows, or refused some, of which nobody told."""
+        self._sweep_if_due()
+        self._notify()
 
     def _notify(self) -> None:
         """Something new to commit: wake the committer if it sleeps longer than it now may."""
         if self._wake is None or self._wake.done():
             return
         deadline = self._deadline()
-        if self._closing or (deadline is not None and (self._wake_at is None or deadline < self._wake_at)):
+        if self.intake.closing or (deadline is not None and (self._wake_at is None or deadline < self._wake_at)):
             self._wake.set_result(None)
 
     async def _run(self) -> None:
         while True:
             await self._until_due()
-            if self._deadline() is None and self._closing:
+            if self._deadline() is None and self.intake.closing:
                 return
             await self._commit()
-            if self._closing and self._failures:
+            if self.intake.closing and self._failures:
                 return  # the disk will not have it: do not hang at the end
 
     async def _until_due(self) -> None:
         while True:
             deadline = self._deadline()
             now = self._loop.time()
-            if (deadline is not None and deadline <= now) or (deadline is None and self._closing):
+            if (deadline is not None and deadline <= now) or (deadline is None and self.intake.closing):
                 return
             self._wake = wake = self._loop.create_future()
             self._wake_at = deadline
@@ -243,18 +241,8 @@ class Outbox:
                 if timer is not None:
                     timer.cancel()
 
-    def _take(self) -> list[Entry]:
-        config, size = self._config, 0
-        taken: list[Entry] = []
-        while self._pending and len(taken) < config.batch_records:
-            size += self._pending[0].size
-            if taken and size > config.batch_bytes:
-                break
-            taken.append(self._pending.popleft())
-        return taken
-
     async def _commit(self) -> None:
-        entries = self._take()
+        taken = self.intake.take(self.config.batch_records, self.config.batch_bytes)
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
         self._deletion_at = None
@@ -262,7 +250,7 @@ class Outbox:
         now_s, state = self._clock()
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
-        work = Work(entries, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
+        work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
         self._commit_since = self._loop.time()
         try:
             committed = await self._worker.call(self._database.commit, work)
@@ -271,14 +259,14 @@ class Outbox:
             self._shrunk.update(shrunk)
             if delivered or shrunk:
                 self._deletion_at = self._loop.time()
-            self._failed(entries, error)
+            self._failed(taken, error)
             return
         finally:
             self._commit_since = None
-        self._pending_bytes -= sum(entry.size for entry in entries)
         self._succeeded(committed)
-        for entry, outcome in zip(entries, committed.outcomes, strict=True):
-            self._resolve(entry, outcome)
+        arrived = len(taken) > len(committed.outcomes)
+        self._resolve(taken, committed.outcomes)
+        self.release(taken, committed.outcomes or None)
         for identity, future in delivered.items():
             self._busy.discard(identity)
             _ring(future)
@@ -288,7 +276,7 @@ class Outbox:
                 self._cursor = min(self._cursor, identity - 1)
                 self._arrival.set()
             _ring(future)
-        if None in committed.outcomes:
+        if arrived:
             self._arrival.set()
 
     def _succeeded(self, committed: Committed | Fetched) -> None:
@@ -297,55 +285,52 @@ class Outbox:
             if self._failures:
                 self._log("warning", f"the outbox works again after {self._failures} failed attempts")
             self._failures = 0
-            self._hold_until = 0.0
-        self._ledger = committed.ledger
+            self.intake.refuse_until_ms = 0
         self._oldest_s = committed.oldest_s
+        self._take_ledger(committed.ledger)
 
-    def _resolve(self, entry: Entry, outcome: str | bool | None) -> None:
-        if entry.promised:
-            return
-        durability = "fsync" if entry.durable else "memory"
-        if outcome is None:
-            entry.ticket.resolve(Receipt(f"{self.boot}.{entry.seq}", False, durability))
-        elif isinstance(outcome, str):
-            entry.ticket.resolve(Receipt(outcome, True, durability))
-        else:
-            detail = "this Idempotency-Key came before with another body"
-            entry.ticket.fail(Problem(422, "idempotency_key_reused", detail))
+    def _take_ledger(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        if self.config.when_full != DROP_OLDEST:
+            self.intake.room = max(self.config.max_bytes - ledger.stored_bytes, 0)
 
-    def _failed(self, entries: list[Entry], error: Exception) -> None:
-        """Nothing of this commit is stored: whoever waits hears it; what was promised goes back into the buffer."""
+    def _resolve(self, taken: intake.Batch, outcomes: Mapping[int, Outcome]) -> None:
+        """The tickets of these rows; other rows have none."""
+        for index, seq in enumerate(taken.seqs() if self._tickets else ()):
+            if seq not in self._tickets:
+                continue
+            ticket, durable = self._tickets.pop(seq)
+            outcome = outcomes.get(index)
+            if outcome is False:
+                detail = "this Idempotency-Key came before with another body"
+                ticket.fail(Problem(422, "idempotency_key_reused", detail))
+            else:
+                durability = "fsync" if durable else "memory"
+                ticket.resolve(Receipt(outcome or f"{self.boot}.{seq}", outcome is not None, durability))
+
+    def _failed(self, taken: intake.Batch, error: Exception) -> None:
+        """Nothing of this commit is stored: whoever waits hears it, and so do those that arrived meanwhile, who would
+        wait for the next attempt; what was promised goes back into the intake."""
         self._failures += 1
         delay_ms = min(limits.OUTBOX_RETRY_MS << min(self._failures - 1, 10), limits.OUTBOX_RETRY_MAX_MS)
-        self._hold_until = self._loop.time() + delay_ms / 1000
+        self.intake.refuse_until_ms = self._now_ms() + delay_ms
         known = isinstance(error, StorageFailed)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         if text != self._last_error or self._failures == 1:
             self._log("error", f"storing failed, messages are refused with 503 until it works again: {text}")
         self._last_error = text
-        for entry in reversed(entries):
-            if entry.promised:
-                self._pending.appendleft(entry)
-            else:
-                self._pending_bytes -= entry.size
-                entry.ticket.fail(self._storage_failed())
-        # Those that arrived meanwhile would wait for the next attempt: tell them now.
-        keep: deque[Entry] = deque()
-        for entry in self._pending:
-            if entry.promised:
-                keep.append(entry)
-            else:
-                self._pending_bytes -= entry.size
-                entry.ticket.fail(self._storage_failed())
-        self._pending = keep
+        detail = "the disk is full or failing; the message was not stored"
+        self._fail_waiting(taken, detail, max(1, (delay_ms + 999) // 1000))
 
-    def _fail(self, entry: Entry, detail: str) -> None:
-        if not entry.promised:
-            entry.ticket.fail(_unavailable("storage_failed", detail, 5))
+    def _fail_waiting(self, taken: intake.Batch, detail: str, retry_s: int) -> None:
+        tickets, self._tickets = self._tickets, {}
+        for ticket, _ in tickets.values():
+            ticket.fail(_unavailable("storage_failed", detail, retry_s))
+        self.fail(taken, "storage_failed", detail, retry_s)
 
-    def _storage_failed(self) -> Problem:
-        wait_s = max(1, int(self._hold_until - self._loop.time() + 0.999))
-        return _unavailable("storage_failed", "the disk is full or failing; the message was not stored", wait_s)
+    def _forget(self, taken: intake.Batch, _code: str, _detail: str, _retry_s: int) -> None:
+        taken.give_back()
+        self.intake.take_waiting().release()
 
     # -- forwarding
 
@@ -429,10 +414,10 @@ class Outbox:
             "stored": ledger.stored,
             "expired": ledger.expired,
             "dropped": ledger.dropped,
-            "pending": len(self._pending),
+            "pending": self.intake.rows,
             "in_flight": len(self._busy),
             "bytes": ledger.stored_bytes,
-            "budget_bytes": self._config.max_bytes,
+            "budget_bytes": self.config.max_bytes,
             "oldest_s": max(now_s - (self._oldest_s or 0), 0) if known else None,
             "state": self._state(),
             "failures": self._failures,
@@ -452,10 +437,14 @@ class Outbox:
     def _state(self) -> str:
         if self._failures:
             return _STATE_FAILING
-        full = self._config.when_full != DROP_OLDEST and (
-            self._ledger.stored_bytes + self._pending_bytes >= self._config.max_bytes
+        full = self.config.when_full != DROP_OLDEST and (
+            self._ledger.stored_bytes + self.intake.bytes >= self.config.max_bytes
         )
         return _STATE_FULL if full else _STATE_OK
+
+
+def _release(taken: intake.Batch, _outcomes: Mapping[int, Outcome] | None) -> None:
+    taken.release()
 
 
 def _ring(future: "asyncio.Future[None]") -> None:

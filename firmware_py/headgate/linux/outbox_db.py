@@ -17,11 +17,20 @@ from typing import TypeVar
 
 from headgate import limits
 from headgate.errors import STATE, CommandError
-from headgate.linux import atomic_file, boot, outbox_keys, outbox_rescue
+from headgate.linux import atomic_file, boot, intake, outbox_keys, outbox_rescue
 from headgate.linux import outbox_schema as schema
-from headgate.linux.batch import Batch, Row, checksum, encode
+from headgate.linux.batch import Batch, checksum, encode, encode_rows
 from headgate.linux.outbox_schema import Damaged, StorageFailed
-from headgate.linux.outbox_types import DROP_OLDEST, Committed, Entry, Fetched, Ledger, OutboxConfig, StoredBatch, Work
+from headgate.linux.outbox_types import (
+    DROP_OLDEST,
+    Committed,
+    Fetched,
+    Ledger,
+    OutboxConfig,
+    Outcome,
+    StoredBatch,
+    Work,
+)
 from headgate.tasks.plan import is_name
 
 RESERVE = "outbox.reserve"
@@ -330,23 +339,23 @@ class Database:
             if not (work.delivered or work.shrunk):
                 raise
             self._guard(lambda: self._delete_only(work))
-            if work.entries:
+            if work.taken:
                 raise
-            return Committed([], self.ledger, self._guard(self._oldest))
+            return Committed({}, self.ledger, self._guard(self._oldest))
 
     def _delete_only(self, work: Work) -> None:
         self._release_reserve()
         # Write the log back first: then the deletions start it anew, in space it has already.
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        self._commit(work._replace(entries=()))
+        self._commit(work._replace(taken=None))
 
     def _commit(self, work: Work) -> Committed:
         # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
-        if work.entries and not self._fill_reserve() and self._room_inside() < 2 * self._config.batch_bytes:
+        if work.taken and not self._fill_reserve() and self._room_inside() < 2 * self._config.batch_bytes:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
-            ledger = self.ledger
+            ledger, outcomes = self.ledger, dict[int, Outcome]()
             if work.trusted and self._unstamped:
                 database.execute("UPDATE batch SET stored_s = ? WHERE stored_s IS NULL", (work.now_s,))
             for identity in work.delivered:
@@ -354,7 +363,8 @@ class Database:
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
             for identity, rest in work.shrunk:
                 ledger = self._shrink(database, identity, rest, ledger)
-            outcomes, ledger = self._append(database, work, ledger)
+            if work.taken:
+                outcomes, ledger = self._append(database, work.taken, work.now_s if work.trusted else None, ledger)
             if work.trusted:
                 ledger = self._expire(database, work, ledger)
             if self._config.when_full == DROP_OLDEST:
@@ -364,72 +374,46 @@ class Database:
                 self._save(database, ledger)
             oldest = self._oldest()
         self.ledger = ledger
-        if work.entries:
+        if work.taken:
             self._settle_when_low()
         if work.trusted:
             self._unstamped = False
-        elif work.entries:
+        elif work.taken:
             self._unstamped = True
         return Committed(outcomes, ledger, oldest)
 
     def _append(
-        self, database: sqlite3.Connection, work: Work, ledger: Ledger
-    ) -> tuple[list[str | bool | None], Ledger]:
-        now_ms = time.monotonic_ns() // 1_000_000
-        outcomes: list[str | bool | None] = []
-        rows: list[Row] = []
-        streams: dict[str, int] = {}
-        payload = 0
-        for entry in work.entries:
-            record = entry.record
-            outcome = None if record.key is None else self._known(database, entry, now_ms)
-            outcomes.append(outcome)
-            if outcome is not None:
-                continue
-            rows.append(
-                Row(
-                    entry.seq,
-                    record.stream,
-                    record.client,
-                    record.ts_ms,
-                    record.content_type,
-                    record.body,
-                    record.trace,
-                )
-            )
-            streams[record.stream] = streams.get(record.stream, 0) + 1
-            payload += len(record.body)
-        if not rows:
+        self, database: sqlite3.Connection, taken: intake.Batch, stored_s: int | None, ledger: Ledger
+    ) -> tuple[dict[int, Outcome], Ledger]:
+        outcomes = self._known(database, taken)
+        count = len(taken) - len(outcomes)
+        if count == 0:
             return outcomes, ledger
-        codec, blob = encode(Batch(self.identity.appliance, self.identity.boot, rows))
+        payload, streams = taken.totals(outcomes)
+        identity = self.identity
+        codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
         database.execute(
             "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._next_id,
-                len(rows),
-                work.now_s if work.trusted else None,
-                codec,
-                checksum(blob),
-                json.dumps(streams, separators=(",", ":")),
-                blob,
-            ),
+            (self._next_id, count, stored_s, codec, checksum(blob), json.dumps(streams, separators=(",", ":")), blob),
         )
         self._next_id += 1
         return outcomes, ledger._replace(
-            accepted=ledger.accepted + len(rows),
+            accepted=ledger.accepted + count,
             stored_bytes=ledger.stored_bytes + len(blob),
             payload_bytes=ledger.payload_bytes + payload,
         )
 
-    def _known(self, database: sqlite3.Connection, entry: Entry, now_ms: int) -> str | bool | None:
-        record = entry.record
-        scope = outbox_keys.scope_of(record.client, record.stream, record.key or "")
-        body = outbox_keys.digest(record.body)
-        seen = self._keys.seen(database, scope)
-        if seen is None:
-            self._keys.add(database, scope, body, f"{self.identity.boot}.{entry.seq}", now_ms)
-            return None
-        return seen[0] if seen[1] == body else False
+    def _known(self, database: sqlite3.Connection, taken: intake.Batch) -> dict[int, Outcome]:
+        """Those whose keys came before, in this batch or an earlier one. Remembers the others' keys."""
+        now_ms = time.monotonic_ns() // 1_000_000
+        outcomes: dict[int, Outcome] = {}
+        for index, seq, scope, body in taken.keyed():
+            seen = self._keys.seen(database, scope)
+            if seen is None:
+                self._keys.add(database, scope, body, f"{self.identity.boot}.{seq}", now_ms)
+            else:
+                outcomes[index] = seen[0] if seen[1] == body else False
+        return outcomes
 
     def _shrink(self, database: sqlite3.Connection, identity: int, rest: Batch, ledger: Ledger) -> Ledger:
         found = database.execute("SELECT records, length(blob) FROM batch WHERE id = ?", (identity,)).fetchone()
@@ -510,7 +494,7 @@ class Database:
 
     def _fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         if trusted and self._config.max_hours and self.ledger.stored:
-            self._commit(Work((), (), (), busy, now_s, trusted))  # writes nothing when nothing is due
+            self._commit(Work(None, (), (), busy, now_s, trusted))  # writes nothing when nothing is due
         while True:
             row = self._connection.execute(
                 "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)

@@ -1,12 +1,12 @@
 """What the two sides of the outbox, event loop and worker thread, hand each other. Plain values only."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, TypeAlias
 
 from headgate import limits
+from headgate.linux import intake
 from headgate.linux.batch import Batch
-from headgate.tasks.sink import Record
 
 REJECT, DROP_OLDEST = "reject", "drop-oldest"
 
@@ -27,13 +27,6 @@ class OutboxConfig:
     key_hours: int = limits.IDEMPOTENCY_HOURS
     keys: int = limits.IDEMPOTENCY_KEYS
     reserve_bytes: int = limits.OUTBOX_RESERVE_BYTES
-
-
-class Entry(Protocol):
-    """One accepted message on its way to disk."""
-
-    seq: int
-    record: Record
 
 
 class StoredBatch(NamedTuple):
@@ -64,9 +57,10 @@ class Ledger(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One transaction. `shrunk`: batches of which only this rest stays; `busy`: ids that are being sent right now."""
+    """One transaction. `taken`: new messages; `shrunk`: batches of which only this rest stays; `busy`: ids that are
+    being sent right now."""
 
-    entries: Sequence[Entry]
+    taken: intake.Batch | None
     delivered: Collection[int]
     shrunk: Sequence[tuple[int, Batch]]
     busy: Collection[int]
@@ -74,11 +68,14 @@ class Work(NamedTuple):
     trusted: bool
 
 
-class Committed(NamedTuple):
-    """`outcomes`, one per entry: None stored, str replayed with that seq, False key reused for another body.
-    `oldest_s`: Unix s at which the oldest stored batch was stored, None when there is none or it is not known."""
+Outcome: TypeAlias = str | Literal[False]  # replayed, with the first one's "boot.seq"; key reused for another body
 
-    outcomes: list[str | bool | None]
+
+class Committed(NamedTuple):
+    """`outcomes`: by index in `taken`, of those that were not stored. `oldest_s`: Unix s at which the oldest stored
+    batch was stored, None when there is none or it is not known."""
+
+    outcomes: Mapping[int, Outcome]
     ledger: Ledger
     oldest_s: int | None
 

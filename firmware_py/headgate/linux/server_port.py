@@ -14,8 +14,8 @@ class Server(Protocol):
 
     def fileno(self) -> int: ...
 
-    def listen(self, fd: int, secure: bool = False) -> None:
-        """Accept connections from this listening socket, which stays the caller's."""
+    def listen(self, fd: int, tls: Any, /) -> None:
+        """Accept connections from this listening socket, which stays the caller's. `tls`: a native Tls, or None."""
 
     def unlisten(self, fd: int) -> None: ...
 
@@ -37,6 +37,9 @@ class Server(Protocol):
     def lent_read(self, identity: int) -> bytes | None:
         """b"": wait for "input"; None: nothing more will come."""
 
+    def lent_identity(self, identity: int) -> str:
+        """The client's name by its TLS certificate; "": it has shown none."""
+
     def lent_write(self, identity: int, data: bytes) -> bool:
         """True: wait for "drained" before the next one."""
 
@@ -45,6 +48,13 @@ class Server(Protocol):
     def lent_close(self, identity: int, abort: bool) -> None: ...
 
     def lent_finish(self, identity: int) -> None: ...
+
+    def release(self, batch: Any, outcomes: Mapping[int, Any] | None, /) -> None:
+        """The batch of the intake is committed: who waits is answered, and it is freed. `outcomes`: of rows that were
+        not stored, by their index: "boot.seq" of the first message under the key, False when that had another body."""
+
+    def fail(self, batch: Any, code: str, detail: str, retry_s: int, /) -> None:
+        """It is not: who waits hears that; promised rows go back to the intake."""
 
     def drain(self) -> None: ...
 

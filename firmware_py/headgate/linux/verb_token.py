@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from headgate.errors import FINDING, MISSING, OK, USAGE, CommandError
 from headgate.linux import config as configuration
 from headgate.linux import config_plan, ed25519, keys, ntp
 from headgate.linux.config_rules import Config, Issuer
-from headgate.linux.config_values import Context, ValueOf, duration
+from headgate.linux.config_values import Context, ValueOf, duration, is_scope
 
 HELP = "mint a device token, or explain why one is refused"
 
@@ -112,9 +113,7 @@ def _claims(args: argparse.Namespace) -> dict[str, Any]:
     if len(args.scope) > limits.TOKEN_SCOPES:
         raise CommandError(USAGE, f"at most {limits.TOKEN_SCOPES} scopes", "Use publish:* or read:*")
     for scope in args.scope:
-        action, _, name = scope.partition(":")
-        good = action and name and all("!" <= c <= "~" and c not in '"\\' for c in scope)
-        if not good or len(scope) > limits.TOKEN_SCOPE:
+        if not is_scope(scope):
             raise CommandError(USAGE, f"--scope {scope!r} is not ACTION:NAME", "For instance publish:weather")
     try:
         life: Any = duration(1000, 10 * YEAR_MS, unit_ms=1000).read(args.ttl, Context(Path(), Path()))
@@ -125,7 +124,8 @@ def _claims(args: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(
             FINDING, "the clock of this machine is not set", "Set it, or mint the token on another machine"
         )
-    return {"sub": args.sub, "iat": now, "exp": now + life, "scope": " ".join(args.scope)}
+    name = base64url.encode(os.urandom(9)).decode()  # so that the token can be revoked
+    return {"sub": args.sub, "jti": name, "iat": now, "exp": now + life, "scope": " ".join(args.scope)}
 
 
 class _Signer:
@@ -204,9 +204,17 @@ def _verify(args: argparse.Namespace, config: Config) -> int:
 def _verifier(config: Config) -> jwt.Verifier:
     issuers = []
     for issuer in config.issuers:
-        options = {"leeway_s": issuer.leeway_s, "clock_policy": issuer.clock_policy, "max_ttl_s": issuer.max_ttl_s}
-        found = config_plan.issuer_keys(issuer)
-        issuers.append(jwt.Issuer(issuer.name, issuer.audience, found, **options))  # type: ignore[arg-type]
+        issuers.append(
+            jwt.Issuer(
+                issuer.name,
+                issuer.audience,
+                config_plan.issuer_keys(issuer),
+                leeway_s=issuer.leeway_s,
+                clock_policy=issuer.clock_policy,
+                max_ttl_s=issuer.max_ttl_s,
+                revoked=config_plan.revoked_tokens(issuer),
+            )
+        )
     needs_eddsa = any(key.alg == jwt.EDDSA for issuer in issuers for key in issuer.keys)
     return jwt.Verifier(issuers, ed25519.verifier() if needs_eddsa else None)
 

@@ -1,11 +1,10 @@
 """What every handler asks of a request before it serves it: token, scope, rate, media type, preconditions."""
 
-from headgate.core.jwt import TokenError, scope_allows
+from headgate.core.jwt import Claims, TokenError, scope_allows
 from headgate.core.problem import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from headgate.core.jwt import Claims
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.gateway import Gateway
 
@@ -13,9 +12,14 @@ _SCHEME = b"bearer "
 
 
 def authenticate(x: "Exchange") -> "Claims":
-    """The bearer token's claims. Raises Problem 401 as RFC 6750 section 3 wants it, naming the claim."""
+    """The bearer token's claims; without a token, those of the TLS client certificate. Raises Problem 401 as RFC 6750
+    section 3 wants it, naming the claim."""
     value = x.request.header(b"authorization")
     if value is None:
+        scopes = x.plan.certificate_scopes
+        identity = x.identity() if scopes else ""
+        if identity:
+            return Claims(identity, "", scopes, 0, {})
         raise Problem(401, "missing_token", headers=[(b"WWW-Authenticate", b"Bearer")])
     if value[: len(_SCHEME)].lower() != _SCHEME:
         raise Problem(401, "missing_token", "the scheme is Bearer", headers=[(b"WWW-Authenticate", b"Bearer")])
@@ -44,10 +48,12 @@ def insufficient(scope: str) -> Problem:
     return Problem(403, "insufficient_scope", "needs " + scope, headers=[(b"WWW-Authenticate", challenge)])
 
 
-def rate_limit(gateway: "Gateway", name: str, client: str, rate_milli: int, burst: int) -> None:
-    """Take one token of `client`'s bucket `name`. Raises Problem 429 with Retry-After (RFC 9110 section 10.2.3) and the
-    fields of draft-ietf-httpapi-ratelimit-headers: the policy, what is left of it, and when there will be more."""
-    wait_ms, left = gateway.limiter.take(f"{name}\0{client}".encode(), rate_milli, burst, gateway.now_ms())
+def rate_limit(  # noqa: PLR0913 - the limiter's
+    gateway: "Gateway", name: str, client: str, rate_milli: int, burst: int, *, cost: int = 1
+) -> None:
+    """Take `cost` tokens of `client`'s bucket `name`. Raises Problem 429 with Retry-After (RFC 9110 section 10.2.3) and
+    the fields of draft-ietf-httpapi-ratelimit-headers: the policy, what is left of it, and when there will be more."""
+    wait_ms, left = gateway.limiter.take(f"{name}\0{client}".encode(), rate_milli, burst, gateway.now_ms(), cost)
     if wait_ms:
         retry_s = b"%d" % ((wait_ms + 999) // 1000)
         policy = b'"%s";q=%d;w=%d' % (name.encode(), burst, (burst * 1000 + rate_milli - 1) // rate_milli)
@@ -68,8 +74,8 @@ def bare_type(x: "Exchange") -> bytes:
     return (x.request.header(b"content-type") or b"").partition(b";")[0].rstrip(b" \t").lower()
 
 
-def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
-    """The same, if it is one of `accepted`. Raises Problem 415, or 411 when no body was announced at all."""
+def check_body(x: "Exchange") -> None:
+    """Raises Problem 411 when no body was announced at all, 415 for a content coding."""
     request = x.request
     if request.length == 0 and request.header(b"content-length") is None:
         raise Problem(411, "length_required", "send Content-Length, or Transfer-Encoding: chunked")
@@ -81,6 +87,11 @@ def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
             "content codings are not supported",
             headers=[(b"Accept-Encoding", b"identity")],  # RFC 9110 section 12.5.3
         )
+
+
+def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
+    """`bare_type`, if it is one of `accepted`. Raises Problem 415, and what `check_body` does."""
+    check_body(x)
     kind = bare_type(x)
     if kind not in accepted:
         types = b", ".join(accepted)

@@ -19,6 +19,7 @@ def routes() -> Router:
     router.add("POST", "/v1/streams/{stream}", streams.publish)
     router.add("POST", "/v1/validate/{stream}", streams.validate)
     router.add("GET", "/v1/streams/{stream}/last/{client}", cache.get_last)
+    router.add("GET", "/v1/cache", cache.get_many)
     router.add("GET", "/v1/cache/{key*}", cache.get)
     router.add("PUT", "/v1/cache/{key*}", cache.put)
     router.add("DELETE", "/v1/cache/{key*}", cache.delete)
@@ -77,6 +78,7 @@ async def index(x: "Exchange", params: "dict[str, str]") -> Response:
         "POST /v1/streams/{stream}",
         "POST /v1/validate/{stream}",
         "GET /v1/streams/{stream}/last/{client}",
+        "GET /v1/cache?key={key}&key={key}",
         "GET|HEAD|PUT|DELETE /v1/cache/{key}",
         "GET /healthz",
         "GET /readyz",

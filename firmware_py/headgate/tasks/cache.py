@@ -7,7 +7,14 @@ import hashlib
 
 from headgate import limits
 from headgate.core.problem import Problem
-from headgate.tasks.access import authenticate, check_preconditions, insufficient, rate_limit, require
+from headgate.tasks.access import (
+    authenticate,
+    check_body,
+    check_preconditions,
+    insufficient,
+    rate_limit,
+    require,
+)
 from headgate.tasks.exchange import Response
 
 TYPE_CHECKING = False
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.gateway import Gateway
 
-_BUCKET = "cache:"  # no stream can have this name
+BUCKET = "cache:"  # no stream can have this name
 _TYPE_MAX = 128  # bytes of a media type
 _MAX_AGE = 2147483647  # seconds; RFC 9111 section 1.2.2 asks for at least 2**31 to be understood
 
@@ -36,7 +43,7 @@ def put_last(gateway: "Gateway", key: bytes, body: bytes, content_type: str, ttl
     gateway.store.put(key, body, meta, ttl_ms, now_ms)
 
 
-def _etag(gateway: "Gateway", version: int) -> bytes:
+def etag(gateway: "Gateway", version: int) -> bytes:
     return b'"%d-%d"' % (gateway.boot, version)
 
 
@@ -49,14 +56,14 @@ def _answer(x: "Exchange", key: bytes, problem: Problem) -> Response:
         raise problem
     value, meta, version, _left_ms = found
     max_age, stored_ms, content_type = meta.split(b" ", 2)
-    etag = _etag(gateway, version)
+    tag = etag(gateway, version)
     headers = [
-        (b"ETag", etag),
+        (b"ETag", tag),
         (b"Age", b"%d" % ((now_ms - int(stored_ms)) // 1000)),
         (b"Cache-Control", b"no-cache" if max_age == b"0" else b"max-age=" + max_age),
         (b"X-Content-Type-Options", b"nosniff"),  # the media type is what a client said, and a browser may look
     ]
-    if check_preconditions(x, etag):
+    if check_preconditions(x, tag):
         return Response(304, b"", b"", headers)
     return Response(200, value, content_type, headers)
 
@@ -67,36 +74,51 @@ async def get_last(x: "Exchange", params: "dict[str, str]") -> Response:
     require(claims, "read", stream)
     if stream not in x.plan.streams:
         raise Problem(404, "unknown_stream")
-    rate_limit(x.gateway, _BUCKET, claims.sub, x.plan.cache_rate_milli, x.plan.cache_burst)
+    rate_limit(x.gateway, BUCKET, claims.sub, x.plan.cache_rate_milli, x.plan.cache_burst)
     return _answer(x, last_key(stream, params["client"]), Problem(404, "no_last_value"))
 
 
-def _allow(claims: "Claims", verb: str, name: str) -> None:
+def allows(claims: "Claims", verb: str, name: str) -> bool:
     """Scopes cache:read, cache:write, cache:* for all keys; cache:read:<prefix>, cache:write:<prefix> for some."""
     for scope in claims.scopes:
         if scope in ("cache:" + verb, "cache:*"):
-            return
+            return True
         prefix = "cache:" + verb + ":"
         if scope.startswith(prefix) and name.startswith(scope[len(prefix) :]):
-            return
-    raise insufficient("cache:" + verb)
+            return True
+    return False
+
+
+def store_key(name: str) -> bytes:
+    return b"kv/" + name.encode()
+
+
+def key_too_long() -> Problem:
+    return Problem(414, "uri_too_long", f"a key may have {limits.CACHE_KEY - 3} bytes")
 
 
 def _admit(x: "Exchange", params: "dict[str, str]", verb: str) -> bytes:
     """Token, scope, rate; -> the store's key."""
     claims = authenticate(x)
     name = params["key"]
-    _allow(claims, verb, name)
-    rate_limit(x.gateway, _BUCKET, claims.sub, x.plan.cache_rate_milli, x.plan.cache_burst)
-    key = b"kv/" + name.encode()
+    if not allows(claims, verb, name):
+        raise insufficient("cache:" + verb)
+    rate_limit(x.gateway, BUCKET, claims.sub, x.plan.cache_rate_milli, x.plan.cache_burst)
+    key = store_key(name)
     if len(key) > limits.CACHE_KEY:
-        raise Problem(414, "uri_too_long", f"a key may have {limits.CACHE_KEY - 3} bytes")
+        raise key_too_long()
     return key
 
 
 async def get(x: "Exchange", params: "dict[str, str]") -> Response:
     """GET and HEAD."""
     return _answer(x, _admit(x, params, "read"), Problem(404, "not_cached"))
+
+
+async def get_many(x: "Exchange", params: "dict[str, str]") -> "Response | None":
+    from headgate.tasks import cache_many  # noqa: PLC0415 - a board pays for it only when somebody asks
+
+    return await cache_many.get(x)
 
 
 def _max_age(x: "Exchange") -> int:
@@ -119,8 +141,7 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     """201 for a new key, 204 for a replaced value; both with the ETag. Preconditions are judged when the body is here,
     in one step with the change: between two reads other requests run."""
     key = _admit(x, params, "write")
-    if x.request.length == 0 and x.request.header(b"content-length") is None:
-        raise Problem(411, "length_required", "send Content-Length, or Transfer-Encoding: chunked")
+    check_body(x)
     content_type = x.request.header(b"content-type") or b"application/octet-stream"  # RFC 9110 section 8.3
     if len(content_type) > _TYPE_MAX:
         raise Problem(415, "unsupported_media_type", f"a media type may have {_TYPE_MAX} bytes")
@@ -129,12 +150,12 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     gateway = x.gateway
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
-    check_preconditions(x, None if found is None else _etag(gateway, found[2]))
+    check_preconditions(x, None if found is None else etag(gateway, found[2]))
     meta = b"%d %d " % (max_age, now_ms) + content_type
     version = gateway.store.put(key, body, meta, min(max_age * 1000, limits.CACHE_TTL_MS), now_ms)
     if not version:
         raise Problem(413, "value_too_large")
-    return Response(201 if found is None else 204, b"", b"", [(b"ETag", _etag(gateway, version))])
+    return Response(201 if found is None else 204, b"", b"", [(b"ETag", etag(gateway, version))])
 
 
 async def delete(x: "Exchange", params: "dict[str, str]") -> Response:
@@ -142,7 +163,7 @@ async def delete(x: "Exchange", params: "dict[str, str]") -> Response:
     gateway = x.gateway
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
-    check_preconditions(x, None if found is None else _etag(gateway, found[2]))
+    check_preconditions(x, None if found is None else etag(gateway, found[2]))
     if found is None:
         raise Problem(404, "not_cached")
     gateway.store.delete(key, now_ms)

@@ -57,6 +57,11 @@ class Exchange:
         if request.length == 0:
             self.complete = connection.parser.next() is END
 
+    def identity(self) -> str:
+        """Who the client is by its TLS certificate, as a token's `sub`; "" when it has shown none. Streams of TLS
+        connections have an attribute of this name."""
+        return getattr(self._connection.reader, "identity", "")
+
     async def read(self) -> "bytes | None":
         """The next part of the body, None at its end. The first call answers Expect: 100-continue."""
         if self.complete:
@@ -103,22 +108,26 @@ class Exchange:
             left -= len(part)
         return False
 
-    def begin(self, status: int, content_type: bytes) -> None:
+    def begin(self, status: int, content_type: bytes, headers: "list[tuple[bytes, bytes]] | None" = None) -> None:
         """Start an answer of unknown length; it goes out with the first `send`."""
         self.started = True
         gateway = self.gateway
         keep_alive = self.request.keep_alive and not gateway.draining
-        headers = gateway.with_date([(b"Content-Type", content_type)])
-        self._head = response_head(status, headers, None, keep_alive, self.request.http10)
+        fields = gateway.with_date([(b"Content-Type", content_type)])
+        if headers:
+            fields.extend(headers)
+        self._head = response_head(status, fields, None, keep_alive, self.request.http10)
 
     async def send(self, data: bytes) -> None:
-        """A piece of the streamed answer, as one write; `data` is not empty."""
+        """A piece of the streamed answer, as one write; `data` is not empty. HEAD has none (RFC 9110 section 9.3.2)."""
+        if self.request.method == b"HEAD":
+            return
         head = self._head
         self._head = b""
         await self._connection.write(head + (data if self.request.http10 else chunk(data)))
 
     async def finish(self) -> None:
         """The end of the streamed answer."""
-        last = b"" if self.request.http10 else LAST_CHUNK
+        last = b"" if self.request.http10 or self.request.method == b"HEAD" else LAST_CHUNK
         if self._head or last:
             await self._connection.write(self._head + last)

@@ -158,6 +158,10 @@ class Gateway:
         finally:
             self._end(connection)
 
+    def adopt(self, plan: "Plan") -> None:
+        """For new requests, from now on."""
+        self.plan = plan
+
     def count(self) -> int:
         """Connections now, without those that are being refused."""
         return len(self._connections) - self._refusing

@@ -16,6 +16,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
           "clock_policy": "estimate",        "estimate" | "refuse" | "accept": core/jwt.py, Issuer
           "leeway_s": 30,                    0..3600
           "max_ttl_s": 0,                    0..315360000; longest exp - iat; 0 = any
+          "revoked": [],                     up to limits.REVOKED values of `jti` that are refused
           "keys": [                          *required*, at least one
             {"kid": "k1", "alg": "HS256", "k": "<secret>"},         alg "HS256" | "EdDSA"; k: base64url without padding,
             {"kid": "k2", "alg": "EdDSA", "k": "<public key>"}      HS256: the secret, 32..128 bytes; EdDSA: 32 bytes
@@ -44,6 +45,7 @@ The document (every value is JSON; integers only; a key not listed is refused; *
         "connections": limits.CONNECTIONS,
         "idle_ms": limits.IDLE_MS, "head_ms": limits.HEAD_MS, "body_ms": limits.BODY_MS
       },
+      "certificate_scopes": [],              what a client may do by its TLS certificate, without a token; [] = nothing
       "metrics": "open"                      "open" | "scope": /metrics needs a token with scope metrics:read
     }
 """
@@ -113,6 +115,7 @@ class Plan:
         "cache_entries",
         "cache_rate_milli",
         "cache_value",
+        "certificate_scopes",
         "connections",
         "head_ms",
         "idle_ms",
@@ -129,6 +132,7 @@ class Plan:
     cache_entries: int
     cache_rate_milli: int
     cache_burst: int
+    certificate_scopes: "tuple[str, ...]"
     connections: int
     idle_ms: int
     head_ms: int
@@ -238,6 +242,12 @@ def _issuer(value: object, where: str, can_eddsa: bool) -> "jwt.Issuer":
     policy = reader.choice("clock_policy", jwt.CLOCK_POLICIES)
     leeway_s = reader.integer("leeway_s", 30, 0, 3600)
     max_ttl_s = reader.integer("max_ttl_s", 0, 0, 315360000)
+    revoked = reader.items("revoked")
+    if len(revoked) > limits.REVOKED:
+        raise PlanError(f"{where}.revoked", f"has more than {limits.REVOKED} entries")
+    for jti in revoked:
+        if not isinstance(jti, str):
+            raise PlanError(f"{where}.revoked", "must be an array of strings")
     keys = []
     kids: list[str] = []
     for index, item in enumerate(reader.items("keys")):
@@ -249,7 +259,15 @@ def _issuer(value: object, where: str, can_eddsa: bool) -> "jwt.Issuer":
     if not keys:
         raise PlanError(f"{where}.keys", "needs at least one key")
     reader.done()
-    return jwt.Issuer(name, audience, keys, leeway_s=leeway_s, clock_policy=policy, max_ttl_s=max_ttl_s)
+    return jwt.Issuer(
+        name,
+        audience,
+        keys,
+        leeway_s=leeway_s,
+        clock_policy=policy,
+        max_ttl_s=max_ttl_s,
+        revoked=revoked,  # type: ignore[arg-type]
+    )
 
 
 def _stream(name: str, value: object, where: str, can_fsync: bool) -> StreamPlan:
@@ -306,7 +324,9 @@ def build(
             if other.name == issuer.name:
                 raise PlanError(f"issuers[{index}].name", "used twice")
         issuers.append(issuer)
-    plan.verifier = jwt.Verifier(issuers, ed25519_verify)
+    from headgate._accel import Verifier  # noqa: PLC0415 - as in _stream
+
+    plan.verifier = Verifier(issuers, ed25519_verify)
     plan.streams = {}
     streams = reader.section("streams")
     for name in streams.value:
@@ -326,6 +346,12 @@ def build(
     plan.head_ms = bounds.integer("head_ms", limits.HEAD_MS, 1, _MS_MAX)
     plan.body_ms = bounds.integer("body_ms", limits.BODY_MS, 1, _MS_MAX)
     bounds.done()
+    scopes = []
+    for index, item in enumerate(reader.items("certificate_scopes")):
+        if not isinstance(item, str) or not item:
+            raise PlanError(f"certificate_scopes[{index}]", "must be a non-empty string")
+        scopes.append(item)
+    plan.certificate_scopes = tuple(scopes)
     plan.metrics_open = reader.choice("metrics", ("open", "scope")) == "open"
     reader.done()
     return plan

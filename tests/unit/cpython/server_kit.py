@@ -19,6 +19,7 @@ class Lent:
         self.broken = False
         self.finished = False
         self.returned: bytes | None = None
+        self.identity = ""  # by its TLS certificate
         self.closed: str | None = None  # "close" or "abort"
 
 
@@ -113,6 +114,9 @@ class ScriptedServer:
         if not coming:
             return b""
         return coming[0] if coming[0] is None else coming.pop(0)
+
+    def lent_identity(self, identity: int) -> str:
+        return self._of(identity).identity
 
     def lent_write(self, identity: int, data: bytes) -> bool:
         lent = self._of(identity)

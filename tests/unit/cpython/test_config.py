@@ -12,7 +12,7 @@ from headgate.linux import config as configuration
 from headgate.linux import config_values as v
 from headgate.linux import keys
 from headgate.linux.config import Config, ConfigErrors, Finding
-from headgate.linux.config_plan import micro_problems, plan_document
+from headgate.linux.config_plan import micro_problems, plan_document, revoked_tokens
 from headgate.linux.config_rules import SECTIONS, burst_of
 from headgate.tasks import plan as plans
 
@@ -315,6 +315,35 @@ def test_a_key_set(place: Place) -> None:
     assert [key.kid for key in configuration.load_keys(place.load(text))["x"]] == ["a"]
     jwks.chmod(0o644)
     assert [f.key for f in place.errors(text)] == ["issuer[0].jwks_file"]
+
+
+def test_revoked_tokens(place: Place) -> None:
+    keys.ensure_hs256(place.path / "k")
+    (place.path / "gone.txt").write_text("from-file\n\n  spaced \r\nlisted\n")
+    text = "[[issuer]]\nname='x'\nsecret_file='k'\nrevoked=['listed', '\u00e9']\nrevoked_file='gone.txt'\n"
+    config = place.load(text)
+    assert revoked_tokens(config.issuers[0]) == ["listed", "\u00e9", "from-file", "spaced"]
+    document: Any = plan_document(config, configuration.load_keys(config))
+    assert document["issuers"][0]["revoked"] == ["listed", "\u00e9", "from-file", "spaced"]
+    assert revoked_tokens(place.load("[[issuer]]\nname='x'\nsecret_file='k'\n").issuers[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot read"),
+        (b"caf\xe9\n", "is not UTF-8"),
+        (b"x" * ((1 << 20) + 1), "bytes"),
+        (b"".join(b"%d\n" % number for number in range(limits.REVOKED)), "has revoked 4097 tokens; 4096 are possible"),
+    ],
+)
+def test_a_list_of_revoked_tokens_that_cannot_be_used(place: Place, content: "bytes | None", says: str) -> None:
+    if content is not None:
+        (place.path / "gone.txt").write_bytes(content)
+    keys.ensure_hs256(place.path / "k")
+    (finding,) = place.errors("[[issuer]]\nname='x'\nsecret_file='k'\nrevoked=['one']\nrevoked_file='gone.txt'\n")
+    assert finding.key == "issuer[0].revoked_file"
+    assert says in finding.message
 
 
 def test_a_huge_schema_is_refused(place: Place) -> None:

@@ -202,7 +202,7 @@ def test_a_bug_in_the_commit_is_not_an_acknowledgement(folder: Path, monkeypatch
     async def scenario() -> None:
         async with opened(folder) as outbox:
             with monkeypatch.context() as patch:
-                patch.setattr("headgate.linux.outbox_db.encode", lambda batch: 1 // 0)
+                patch.setattr("headgate.linux.outbox_db.encode_rows", lambda *_arguments: 1 // 0)
                 with pytest.raises(Problem) as refused:
                     await store(outbox, record(1))
                 assert refused.value.status == 503

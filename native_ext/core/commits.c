@@ -1,0 +1,74 @@
+/* Batches of rows that were committed, or were not: who waits for one of them gets its answer. */
+#include "connection.h"
+
+/* Who waits for this row; NULL: nobody does (any more). */
+static struct hg_connection *waiter_of(const struct hg_server *server, const struct hg_row *row, uint32_t *index) {
+    struct hg_connection *connection = hg_connection_of(server, row->waiter, index);
+    return connection != NULL && connection->state == HG_COMMIT ? connection : NULL;
+}
+
+/* Promised rows were answered and counted when they came; those without a waiter are answered elsewhere. */
+static bool is_ours(const struct hg_row *row) { return (row->flags & HG_ROW_PROMISED) == 0 && row->waiter != 0; }
+
+static void fail_row(struct hg_server *server, const struct hg_row *row, const struct hg_problem *problem,
+                     uint32_t retry_s) {
+    uint32_t index;
+    struct hg_connection *connection = waiter_of(server, row, &index);
+    if (connection == NULL) {
+        hg_serve_failed(server->gate, row, problem, retry_s, NULL, NULL);
+        return;
+    }
+    hg_serve_failed(server->gate, row, problem, retry_s, &connection->work->visit, &server->answers);
+    hg_connection_answered(server, index, connection->work->visit.keep_alive);
+}
+
+static void settle_row(struct hg_server *server, const struct hg_row *row, struct hg_view replayed) {
+    uint32_t index;
+    struct hg_connection *connection = waiter_of(server, row, &index);
+    if (connection == NULL) {
+        hg_serve_committed(server->gate, row, replayed, NULL, NULL);
+        return;
+    }
+    hg_serve_committed(server->gate, row, replayed, &connection->work->visit, &server->answers);
+    hg_connection_answered(server, index, connection->work->visit.keep_alive);
+}
+
+void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outcome outcome, void *context) {
+    static const struct hg_problem reused = {422, HG_P_IDEMPOTENCY_KEY_REUSED, false,
+                                             "this Idempotency-Key came before with another body"};
+    uint32_t i = 0;
+    hg_server_now(server);
+    for (const struct hg_row *row = batch->head; row != NULL; row = row->next, i++) {
+        const char *text = row->key.at == NULL || outcome == NULL ? NULL : outcome(context, i);
+        if (!is_ours(row)) {
+            continue;
+        }
+        if (text != NULL && text[0] == '\0') {
+            fail_row(server, row, &reused, 0);
+        } else {
+            settle_row(server, row, (struct hg_view){(const uint8_t *)text, text == NULL ? 0 : (uint32_t)strlen(text)});
+        }
+    }
+    hg_server_leave(server);
+    hg_batch_release(server->gate->intake, batch);
+}
+
+void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const struct hg_problem *problem, uint32_t retry_s) {
+    struct hg_intake *intake = server->gate->intake;
+    struct hg_batch waiting;
+    hg_server_now(server);
+    for (const struct hg_row *row = batch->head; row != NULL; row = row->next) {
+        if (is_ours(row)) {
+            fail_row(server, row, problem, retry_s);
+        }
+    }
+    hg_batch_give_back(intake, batch);
+    hg_intake_take_waiting(intake, &waiting); /* they would wait for the next attempt: they hear it now */
+    for (const struct hg_row *row = waiting.head; row != NULL; row = row->next) {
+        if (is_ours(row)) {
+            fail_row(server, row, problem, retry_s);
+        }
+    }
+    hg_server_leave(server);
+    hg_batch_release(intake, &waiting);
+}

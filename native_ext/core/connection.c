@@ -1,0 +1,743 @@
+/* One connection: what is done with its input, what becomes of its answers, and which state it goes to. */
+#include "connection.h"
+
+#include <errno.h>
+
+#define WATCHED ((uint32_t)HG_WATCH_IN | HG_WATCH_OUT)
+
+static const struct hg_problem no_memory = {503, HG_P_OUT_OF_MEMORY, true, ""};
+static const struct hg_problem too_slow = {408, HG_P_TIMEOUT, true, ""};
+static const struct hg_problem too_large = {413, HG_P_BODY_TOO_LARGE, false, ""};
+
+/* Input being looked at: data[from..] is the message being read, data[at..length) nobody has seen yet. */
+struct serving {
+    struct hg_server *server;
+    uint32_t index;
+    struct hg_connection *connection;
+    struct hg_work *work; /* the connection's, or the server's `fresh` */
+    uint8_t *data;        /* data[length] may be written */
+    uint32_t length, from, at;
+};
+
+enum step {
+    GO_ON,
+    NEED_MORE,
+    HOLD, /* it is somebody else's turn; the state says whose */
+    THE_END
+};
+
+void hg_connection_watch(struct hg_server *server, uint32_t index, uint32_t events) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & WATCHED) != events) {
+        (void)server->net.change(server->net.context, connection->fd, hg_connection_id(connection, index), events);
+        connection->flags = (uint8_t)((connection->flags & ~WATCHED) | events);
+    }
+}
+
+void hg_connection_deadline(struct hg_server *server, uint32_t index, int64_t at_ms) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    const uint64_t tick = at_ms == 0 ? 0 : hg_tick_of(at_ms);
+    connection->deadline = (uint32_t)tick;
+    /* A later deadline is found when the wheel comes by; an earlier one has to move. */
+    if (tick != 0 && (connection->timer.slot == 0 || hg_wheel_slot_tick(&server->wheel, connection->timer.slot) > tick)) {
+        hg_wheel_set(&server->wheel, index, tick);
+    }
+}
+
+void hg_connection_close(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    hg_session_close(server, connection);
+    hg_wheel_remove(&server->wheel, index);
+    hg_work_free(server, connection);
+    if (connection->fd >= 0) {
+        server->net.close(server->net.context, connection->fd);
+    }
+    hg_server_free_slot(server, index);
+}
+
+void hg_connection_broken(struct hg_server *server, uint32_t index) {
+    if (hg_connection_at(server, index)->state == HG_LENT) {
+        hg_lent_broken(server, index);
+    } else {
+        hg_connection_close(server, index);
+    }
+}
+
+/* --- output ---------------------------------------------------------------------------------------------------------- */
+
+static int32_t write_some(struct hg_server *server, const struct hg_connection *connection, const uint8_t *data,
+                          uint32_t length) {
+    const int32_t count = server->net.write(server->net.context, connection->fd, data, length);
+    return count == -EAGAIN || count == -EWOULDBLOCK || count == -EINTR ? 0 : count;
+}
+
+bool hg_connection_send(struct hg_server *server, uint32_t index, const uint8_t *data, uint32_t length) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_view bytes = {data, length};
+    int32_t count = 0;
+    if (connection->session != NULL) {
+        bytes = hg_session_write(server, connection, data, length);
+        if (bytes.at == NULL) {
+            return false;
+        }
+    }
+    if (bytes.length != 0 && !hg_has_output(connection)) {
+        count = write_some(server, connection, bytes.at, bytes.length);
+    }
+    if (count < 0) {
+        return false;
+    }
+    return (uint32_t)count == bytes.length ||
+           (hg_work_of(server, connection) != NULL &&
+            hg_work_output(server, connection->work, bytes.at + count, bytes.length - (uint32_t)count));
+}
+
+/* RFC 9112 section 9.6: closing while the client still sends could take the answer away before it is read. */
+static void linger(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & HG_ENDED) != 0 || hg_work_of(server, connection) == NULL) {
+        hg_connection_close(server, index);
+        return;
+    }
+    server->net.finish(server->net.context, connection->fd);
+    hg_work_drop_input(server, connection->work);
+    connection->work->skipped = 0;
+    connection->state = HG_LINGER;
+    hg_connection_watch(server, index, HG_WATCH_IN);
+    hg_connection_deadline(server, index, server->now_ms + HG_LINGER_MS);
+}
+
+/* Everything is sent, and there is nothing more to say. */
+static void end(struct hg_server *server, uint32_t index) {
+    hg_session_finish(server, index);
+    if ((hg_connection_at(server, index)->flags & HG_LINGERS) != 0) {
+        linger(server, index);
+    } else {
+        hg_connection_close(server, index);
+    }
+}
+
+/* Bytes of the input that belong to the message being read; what follows nobody has seen. */
+static uint32_t held(const struct hg_work *work) { return work->phase == HG_PHASE_BODY ? work->head + work->body : 0; }
+
+/* After a wait for somebody else: the state that its input asks for. */
+static void resume(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_work *work = connection->work;
+    if (connection->session != NULL || (connection->flags & HG_ENDED) != 0 ||
+        (work != NULL && work->input_length > held(work))) {
+        connection->state = HG_READY;
+        hg_connection_deadline(server, index, 0);
+        hg_server_queue(server, index);
+        return;
+    }
+    if (work == NULL || (work->phase == HG_PHASE_HEAD && !work->begun)) {
+        hg_work_free(server, connection);
+        connection->state = HG_IDLE;
+        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.idle_ms);
+    } else {
+        connection->state = HG_READING;
+        work->since_ms = server->now_ms;
+        hg_connection_deadline(server, index,
+                               server->now_ms + (work->phase == HG_PHASE_HEAD ? server->gate->plan->spec.head_ms
+                                                                              : work->budget_ms));
+    }
+    hg_connection_watch(server, index, HG_WATCH_IN);
+}
+
+/* Output that the client did not take at once is waited for, whatever comes next. */
+static bool waits_for_client(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (!hg_has_output(connection)) {
+        return false;
+    }
+    if (connection->state == HG_LENT) {
+        hg_connection_watch(server, index, (connection->flags & HG_WATCH_IN) | HG_WATCH_OUT);
+        return true; /* how long is Python's business */
+    }
+    if (connection->state != HG_COMMIT && connection->state != HG_GREETING) {
+        connection->state = HG_FLUSH;
+    }
+    hg_connection_watch(server, index, connection->state == HG_GREETING ? HG_WATCH_IN | HG_WATCH_OUT : HG_WATCH_OUT);
+    if (connection->state != HG_GREETING) {
+        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.body_ms);
+    }
+    return true;
+}
+
+/* The answers gathered go to the client. false: it is gone. */
+static bool send_answers(struct hg_server *server, uint32_t index) {
+    struct hg_output *answers = &server->answers;
+    const bool sent = !answers->failed &&
+                      (answers->length == 0 || hg_connection_send(server, index, answers->data, answers->length));
+    answers->length = 0;
+    answers->failed = false;
+    if (answers->capacity > 2 * HG_SERVER_ANSWERS) { /* a large value went out */
+        hg_output_clear(answers);
+    }
+    if (!sent) {
+        hg_connection_broken(server, index);
+    }
+    return sent;
+}
+
+void hg_connection_settle(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    if (!send_answers(server, index) || waits_for_client(server, index)) {
+        return;
+    }
+    if ((connection->flags & HG_ENDS) != 0) {
+        end(server, index);
+    }
+}
+
+void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    hg_work_done(connection->work);
+    connection->flags |= keep_alive ? 0 : HG_ENDS;
+    connection->state = HG_IDLE;
+    if (!send_answers(server, index) || waits_for_client(server, index)) {
+        return;
+    }
+    if (keep_alive) {
+        resume(server, index);
+    } else {
+        end(server, index);
+    }
+}
+
+static void flush_output(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_work *work = connection->work;
+    const int32_t count = write_some(server, connection, work->output + work->output_at,
+                                     work->output_length - work->output_at);
+    if (count < 0) {
+        hg_connection_broken(server, index);
+        return;
+    }
+    work->output_at += (uint32_t)count;
+    if (hg_has_output(connection)) {
+        return;
+    }
+    hg_work_drop_output(server, work);
+    switch ((enum hg_state)connection->state) {
+    case HG_LENT:
+        hg_connection_watch(server, index, connection->flags & HG_WATCH_IN);
+        hg_lent_written(server, index);
+        break;
+    case HG_GREETING: hg_connection_watch(server, index, HG_WATCH_IN); break;
+    case HG_COMMIT:
+        hg_connection_watch(server, index, 0);
+        hg_connection_deadline(server, index, 0);
+        break;
+    case HG_FLUSH:
+        if ((connection->flags & HG_ENDS) != 0) {
+            end(server, index);
+        } else {
+            resume(server, index);
+        }
+        break;
+    case HG_FREE:
+    case HG_IDLE:
+    case HG_READING:
+    case HG_READY:
+    case HG_LINGER: break;
+    }
+}
+
+/* --- requests -------------------------------------------------------------------------------------------------------- */
+
+/* The server's `fresh` work becomes the connection's own. */
+static bool own(struct serving *serving) {
+    if (serving->work == &serving->server->fresh) {
+        struct hg_work *work = hg_work_of(serving->server, serving->connection);
+        if (work == NULL) {
+            return false;
+        }
+        *work = serving->server->fresh;
+        serving->server->fresh.visit.plan = NULL;
+        serving->work = work;
+    }
+    return true;
+}
+
+/* What is still needed of the input stays with the connection. false: no memory. */
+static bool keep_input(struct serving *serving) {
+    struct hg_work *work = serving->work;
+    const uint32_t first = held(work), rest = serving->length - serving->at;
+    if (serving->data != work->input) {
+        return hg_work_input(serving->server, work, serving->data + serving->from, first) &&
+               hg_work_input(serving->server, work, serving->data + serving->at, rest);
+    }
+    memmove(work->input, work->input + serving->from, first);
+    memmove(work->input + first, work->input + serving->at, rest);
+    work->input_length = first + rest;
+    if (work->input_length == 0) {
+        hg_work_drop_input(serving->server, work);
+    }
+    return true;
+}
+
+/* The rest of the request is certain to come and, as far as is known, short enough to be read over: Exchange.can_skip. */
+static bool can_skip(const struct hg_work *work) {
+    const struct hg_request *request = &work->parser.request;
+    return request->length == 0 || (work->continued && request->length <= HG_LINGER_BYTES);
+}
+
+static enum step finish(struct serving *serving, bool lingers) {
+    serving->connection->flags |= (uint8_t)(HG_ENDS | (lingers ? HG_LINGERS : 0));
+    return THE_END;
+}
+
+/* The answer is in the output; `complete`: the whole request was read. */
+static enum step answered(struct serving *serving, bool complete) {
+    struct hg_work *work = serving->work;
+    const bool keep_alive = work->visit.keep_alive;
+    hg_work_done(work);
+    serving->from = serving->at;
+    if (!keep_alive) {
+        return finish(serving, !complete);
+    }
+    if (!complete) {
+        work->phase = HG_PHASE_SKIP;
+        work->skipped = 0;
+    }
+    return GO_ON;
+}
+
+static enum step refuse_body(struct serving *serving, const struct hg_problem *problem, bool keep) {
+    struct hg_work *work = serving->work;
+    hg_serve_refusal(serving->server->gate, &work->parser.request, serving->data + serving->from, &work->visit, problem,
+                     keep, &serving->server->answers);
+    return answered(serving, false);
+}
+
+/* Python serves it; its input from the head on is kept for that. */
+static enum step lend(struct serving *serving) {
+    serving->at = serving->from;
+    hg_work_done(serving->work);
+    if (!own(serving) || !keep_input(serving)) {
+        hg_serve_problem(serving->server->gate, &no_memory, 1, &serving->server->answers);
+        return finish(serving, true);
+    }
+    hg_lend(serving->server, serving->index);
+    return HOLD;
+}
+
+static enum step begin_request(struct serving *serving, uint32_t consumed) {
+    struct hg_server *server = serving->server;
+    struct hg_work *work = serving->work;
+    const struct hg_request *request = &work->parser.request;
+    struct hg_view part;
+    uint32_t nothing;
+    enum hg_served served;
+    serving->from = serving->at + consumed - request->head;
+    serving->at += consumed;
+    work->head = request->head;
+    work->begun = false;
+    work->continued = !request->expect_continue;
+    work->budget_ms = server->gate->plan->spec.body_ms;
+    served = hg_serve_head(server->gate, request, serving->data + serving->from,
+                           hg_session_identity(serving->connection), can_skip(work), &work->visit,
+                           &server->answers);
+    if (served == HG_SERVED_BODY) {
+        work->visit.plan->users += 1;
+        work->phase = HG_PHASE_BODY;
+        return request->length > (int64_t)work->visit.limit ? refuse_body(serving, &too_large, can_skip(work)) : GO_ON;
+    }
+    work->visit.plan = NULL; /* nothing goes on with it */
+    if (served == HG_SERVED_ELSEWHERE) {
+        return lend(serving);
+    }
+    if (request->length == 0) {
+        (void)hg_http1_next(&work->parser, serving->data + serving->at, 0, &nothing, &part); /* its end */
+    }
+    return answered(serving, request->length == 0);
+}
+
+static enum step read_head(struct serving *serving) {
+    struct hg_work *work = serving->work;
+    struct hg_view part;
+    uint32_t consumed;
+    switch (hg_http1_next(&work->parser, serving->data + serving->at, serving->length - serving->at, &consumed, &part)) {
+    case HG_HTTP_REQUEST: return begin_request(serving, consumed);
+    case HG_HTTP_MORE:
+        serving->at += consumed;
+        serving->from = serving->at;
+        return NEED_MORE;
+    case HG_HTTP_REFUSED:
+    case HG_HTTP_PART:
+    case HG_HTTP_END: break;
+    }
+    hg_serve_problem(serving->server->gate, &work->parser.problem, 0, &serving->server->answers);
+    return finish(serving, true);
+}
+
+/* The whole request is here. */
+static enum step serve(struct serving *serving) {
+    struct hg_server *server = serving->server;
+    struct hg_work *work = serving->work;
+    uint8_t *body = serving->data + serving->from + work->head, *after = body + work->body;
+    const uint8_t kept = *after;
+    enum hg_served served;
+    *after = 0; /* the validator's sentinel */
+    served = hg_serve_body(server->gate, &work->parser.request, serving->data + serving->from, &work->visit,
+                           (struct hg_view){body, work->body}, hg_connection_id(serving->connection, serving->index),
+                           &server->answers);
+    *after = kept;
+    if (served != HG_SERVED_LATER) {
+        return answered(serving, true);
+    }
+    work->phase = HG_PHASE_HEAD; /* the message is in the intake; who waits for it needs `visit` only */
+    serving->from = serving->at;
+    if (!own(serving) || !keep_input(serving)) {
+        return finish(serving, false); /* stored all the same: without an answer the client will try again */
+    }
+    serving->connection->state = HG_COMMIT;
+    hg_connection_deadline(server, serving->index, 0);
+    return HOLD;
+}
+
+static enum step read_body(struct serving *serving) {
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct hg_work *work = serving->work;
+    struct hg_view part;
+    uint32_t consumed;
+    switch (hg_http1_next(&work->parser, serving->data + serving->at, serving->length - serving->at, &consumed, &part)) {
+    case HG_HTTP_PART: {
+        uint8_t *to = serving->data + serving->from + work->head + work->body;
+        if (part.length > work->visit.limit - work->body) {
+            serving->at += consumed;
+            return refuse_body(serving, &too_large, can_skip(work));
+        }
+        if (to != part.at) { /* between chunks there is what is not body */
+            memmove(to, part.at, part.length);
+        }
+        work->body += part.length;
+        serving->at += consumed;
+        return GO_ON;
+    }
+    case HG_HTTP_END: serving->at += consumed; return serve(serving);
+    case HG_HTTP_MORE:
+        serving->at += consumed;
+        if (!work->continued) {
+            hg_output_add(&serving->server->answers, go_on, sizeof go_on - 1);
+            work->continued = true;
+        }
+        return NEED_MORE;
+    case HG_HTTP_REFUSED:
+    case HG_HTTP_REQUEST: break;
+    }
+    return refuse_body(serving, &work->parser.problem, false);
+}
+
+static enum step skip_body(struct serving *serving) {
+    struct hg_work *work = serving->work;
+    struct hg_view part = {NULL, 0};
+    uint32_t consumed;
+    const enum hg_http1_event event =
+        hg_http1_next(&work->parser, serving->data + serving->at, serving->length - serving->at, &consumed, &part);
+    serving->at += consumed;
+    serving->from = serving->at;
+    switch (event) {
+    case HG_HTTP_PART:
+        work->skipped += part.length;
+        return work->skipped >= HG_LINGER_BYTES ? finish(serving, true) : GO_ON;
+    case HG_HTTP_END: hg_work_done(work); return GO_ON;
+    case HG_HTTP_MORE: return NEED_MORE;
+    case HG_HTTP_REFUSED:
+    case HG_HTTP_REQUEST: break;
+    }
+    return finish(serving, true);
+}
+
+/* The input has ended where it may not, or where it may. */
+static enum step end_input(struct serving *serving) {
+    struct hg_work *work = serving->work;
+    const bool may = hg_http1_ended(&work->parser, serving->length - serving->at);
+    if (!may && work->phase == HG_PHASE_BODY) {
+        return refuse_body(serving, &work->parser.problem, false);
+    }
+    if (!may && work->phase == HG_PHASE_HEAD) {
+        hg_serve_problem(serving->server->gate, &work->parser.problem, 0, &serving->server->answers);
+    }
+    return finish(serving, false);
+}
+
+/* There is no memory for what has to be kept. */
+static enum step end_without_memory(struct serving *serving) {
+    if (serving->work->phase == HG_PHASE_BODY) {
+        return refuse_body(serving, &no_memory, false);
+    }
+    if (serving->work->phase == HG_PHASE_HEAD) {
+        hg_serve_problem(serving->server->gate, &no_memory, 1, &serving->server->answers);
+    }
+    return finish(serving, true);
+}
+
+/* More input is needed: how long for, and what of this one is kept. */
+static enum step await_input(struct serving *serving) {
+    struct hg_server *server = serving->server;
+    struct hg_work *work = serving->work;
+    struct hg_connection *connection = serving->connection;
+    const struct hg_plan_spec *spec = &server->gate->plan->spec;
+    if ((connection->flags & HG_ENDED) != 0) {
+        return end_input(serving);
+    }
+    if (work->phase == HG_PHASE_HEAD && serving->at == serving->length && hg_http1_idle(&work->parser)) {
+        connection->state = HG_IDLE;
+        if (connection->work != NULL && !hg_has_output(connection)) {
+            hg_work_free(server, connection);
+        }
+        hg_connection_deadline(server, serving->index, server->now_ms + spec->idle_ms);
+        return NEED_MORE;
+    }
+    if (!own(serving) || !keep_input(serving)) {
+        return end_without_memory(serving);
+    }
+    work = serving->work;
+    connection->state = HG_READING;
+    if (work->phase != HG_PHASE_HEAD) {
+        work->since_ms = server->now_ms;
+        hg_connection_deadline(server, serving->index, server->now_ms + work->budget_ms);
+    } else if (!work->begun) {
+        work->begun = true;
+        hg_connection_deadline(server, serving->index, server->now_ms + spec->head_ms);
+    }
+    return NEED_MORE;
+}
+
+static void serve_input(struct serving *serving) {
+    static enum step (*const steps[])(struct serving *) = {
+        [HG_PHASE_HEAD] = read_head, [HG_PHASE_BODY] = read_body, [HG_PHASE_SKIP] = skip_body};
+    struct hg_server *server = serving->server;
+    struct hg_connection *connection = serving->connection;
+    const uint32_t index = serving->index;
+    enum step step;
+    do {
+        step = steps[serving->work->phase](serving);
+        if (step == GO_ON && server->answers.length >= HG_SERVER_ANSWERS) { /* the client takes these first */
+            step = own(serving) && keep_input(serving) ? HOLD : end_without_memory(serving);
+            connection->state = HG_READY;
+        }
+    } while (step == GO_ON);
+    if (step == NEED_MORE) {
+        step = await_input(serving);
+    }
+    if (step == THE_END) {
+        hg_work_done(serving->work);
+        connection->state = HG_FLUSH;
+    }
+    hg_connection_settle(server, index);
+    if (connection->state == HG_READY) { /* all was taken */
+        resume(server, index);
+    } else if (connection->state == HG_IDLE || connection->state == HG_READING) {
+        hg_connection_watch(server, index, HG_WATCH_IN);
+    }
+}
+
+/* The connection's own work, or the server's, which then begins anew. */
+static struct hg_work *work_at_hand(struct hg_server *server, const struct hg_connection *connection) {
+    struct hg_work *fresh = &server->fresh;
+    if (connection->work != NULL) {
+        return connection->work;
+    }
+    hg_http1_init(&fresh->parser, &hg_usual_limits);
+    fresh->phase = HG_PHASE_HEAD;
+    fresh->begun = false;
+    fresh->head = fresh->body = 0;
+    return fresh;
+}
+
+/* What was not seen of the connection's own input. */
+static void serve_kept(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_work *work = work_at_hand(server, connection);
+    struct serving serving = {.server = server, .index = index, .connection = connection, .work = work,
+                              .data = server->input};
+    if (work->input != NULL) {
+        serving.data = work->input;
+        serving.length = work->input_length;
+        serving.at = held(work);
+    }
+    serve_input(&serving);
+}
+
+void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data, uint32_t length) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_work *work = work_at_hand(server, connection);
+    struct serving serving = {.server = server, .index = index, .connection = connection, .work = work, .data = data,
+                              .length = length};
+    if (connection->state == HG_LENT) {
+        hg_lent_input(server, index, data, length);
+        return;
+    }
+    if (work->phase != HG_PHASE_HEAD) {
+        const int64_t most = server->gate->plan->spec.body_ms;
+        int64_t budget = work->budget_ms - (server->now_ms - work->since_ms) + (int64_t)length * 1000 / HG_BODY_RATE;
+        work->budget_ms = budget < 1 ? 1 : budget > most ? most : budget;
+    }
+    if (work->input_length == 0) {
+        serve_input(&serving);
+    } else if (hg_work_input(server, work, data, length)) {
+        serve_kept(server, index);
+    } else {
+        serving.data = work->input;
+        serving.length = serving.at = work->input_length;
+        (void)end_without_memory(&serving);
+        connection->state = HG_FLUSH;
+        hg_connection_settle(server, index);
+    }
+}
+
+void hg_connection_turn(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (connection->state != HG_READY) {
+        return;
+    }
+    connection->state = HG_READING;
+    if (connection->work == NULL || connection->work->input_length <= held(connection->work)) {
+        if (connection->session != NULL) {
+            const uint32_t generation = connection->generation;
+            hg_session_more(server, index);
+            if (connection->generation != generation || connection->state != HG_READING) {
+                return;
+            }
+        }
+    }
+    if (connection->state == HG_READING) {
+        serve_kept(server, index);
+    }
+}
+
+void hg_connection_end(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    connection->flags |= HG_ENDED;
+    hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT);
+    switch ((enum hg_state)connection->state) {
+    case HG_LENT: hg_lent_ended(server, index); break;
+    case HG_READING: serve_kept(server, index); break;
+    case HG_READY:
+    case HG_COMMIT:
+    case HG_FLUSH: break; /* later */
+    case HG_GREETING:
+    case HG_IDLE:
+    case HG_LINGER: hg_connection_close(server, index); break;
+    case HG_FREE: break;
+    }
+}
+
+/* --- events ---------------------------------------------------------------------------------------------------------- */
+
+int32_t hg_connection_read(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    const int32_t count = server->net.read(server->net.context, connection->fd, server->input, HG_READ);
+    return count == -EWOULDBLOCK || count == -EINTR ? -EAGAIN : count;
+}
+
+static void discard(struct hg_server *server, uint32_t index) {
+    struct hg_work *work = hg_connection_at(server, index)->work;
+    const int32_t count = hg_connection_read(server, index);
+    if (count > 0) {
+        work->skipped += (uint32_t)count;
+    }
+    if (count != -EAGAIN && (count <= 0 || work->skipped >= HG_LINGER_BYTES)) {
+        hg_connection_close(server, index);
+    }
+}
+
+static void receive(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    const int32_t count = hg_connection_read(server, index);
+    if (count == -EAGAIN) {
+        return;
+    }
+    if (count < 0) {
+        hg_connection_broken(server, index);
+    } else if (count == 0) {
+        hg_connection_end(server, index);
+    } else if (connection->session != NULL) {
+        hg_session_feed(server, index, (uint32_t)count);
+    } else {
+        hg_connection_input(server, index, server->input, (uint32_t)count);
+    }
+}
+
+void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    const uint32_t generation = connection->generation;
+    if ((events & HG_NET_OUT) != 0 && hg_has_output(connection)) {
+        flush_output(server, index);
+        if (connection->generation != generation) {
+            return;
+        }
+    }
+    if ((events & (HG_NET_IN | HG_NET_GONE)) == 0) {
+        return;
+    }
+    switch ((enum hg_state)connection->state) {
+    case HG_IDLE:
+    case HG_READING:
+    case HG_GREETING: receive(server, index); break;
+    case HG_LENT: hg_lent_ready(server, index, events); break;
+    case HG_LINGER: discard(server, index); break;
+    case HG_READY:
+    case HG_COMMIT:
+    case HG_FLUSH:
+        if ((events & HG_NET_GONE) != 0) { /* in both directions: there is nobody to answer */
+            hg_connection_close(server, index);
+        } else { /* it sends more than can be served now */
+            hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT);
+        }
+        break;
+    case HG_FREE: break;
+    }
+}
+
+void hg_connection_refuse(struct hg_server *server, uint32_t index) {
+    static const struct hg_problem full = {503, HG_P_TOO_MANY_CONNECTIONS, true, ""};
+    struct hg_connection *connection = hg_connection_at(server, index);
+    hg_serve_problem(server->gate, &full, 1, &server->answers);
+    connection->flags |= HG_ENDS | HG_LINGERS;
+    connection->state = HG_FLUSH;
+    hg_connection_settle(server, index);
+}
+
+void hg_connection_open(struct hg_server *server, uint32_t index, bool refused) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    const struct hg_plan_spec *spec = &server->gate->plan->spec;
+    connection->flags = (uint8_t)(HG_WATCH_IN | (refused ? HG_REFUSED : 0));
+    connection->state = connection->tls != NULL ? HG_GREETING : HG_IDLE;
+    if (server->net.watch(server->net.context, connection->fd, hg_connection_id(connection, index), HG_WATCH_IN) < 0 ||
+        (connection->tls != NULL && !hg_session_open(server, connection))) {
+        hg_connection_close(server, index);
+        return;
+    }
+    hg_connection_deadline(server, index, server->now_ms + (connection->tls != NULL ? spec->head_ms : spec->idle_ms));
+    if (connection->tls == NULL && refused) {
+        hg_connection_refuse(server, index);
+    } else {
+        receive(server, index); /* who connects has something to say, and it is often here already */
+    }
+}
+
+void hg_connection_expired(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_work *work = connection->work;
+    struct serving serving = {.server = server, .index = index, .connection = connection, .work = work};
+    if (connection->state != HG_READING) { /* nothing to be said to who is silent, or does not listen */
+        hg_connection_close(server, index);
+        return;
+    }
+    serving.data = work->input != NULL ? work->input : server->input;
+    serving.length = serving.at = work->input_length;
+    if (work->phase == HG_PHASE_BODY) {
+        (void)refuse_body(&serving, &too_slow, false);
+    } else if (work->phase == HG_PHASE_HEAD) {
+        hg_serve_problem(server->gate, &too_slow, 0, &server->answers);
+    }
+    (void)finish(&serving, true);
+    hg_work_done(work);
+    connection->state = HG_FLUSH;
+    hg_connection_settle(server, index);
+}

@@ -1,0 +1,216 @@
+/* Connections that Python serves one request of. */
+#include "connection.h"
+
+#include <errno.h>
+
+void hg_tell(struct hg_server *server, uint32_t index, uint8_t what) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    connection->tell |= what;
+    if ((connection->tell & HG_TELL_LISTED) == 0) {
+        connection->tell |= HG_TELL_LISTED;
+        connection->next_event = 0;
+        if (server->event_last != 0) {
+            hg_connection_at(server, server->event_last)->next_event = index;
+        } else {
+            server->event_first = index;
+        }
+        server->event_last = index;
+    }
+}
+
+void hg_lend(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    connection->state = HG_LENT;
+    hg_connection_deadline(server, index, 0);
+    hg_tell(server, index, HG_TELL_LENT);
+}
+
+void hg_lent_broken(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & HG_ABORTED) == 0) {
+        connection->flags |= HG_ABORTED;
+        hg_session_close(server, connection);
+        hg_work_free(server, connection);
+        server->net.close(server->net.context, connection->fd);
+        connection->fd = -1;
+        hg_tell(server, index, HG_TELL_GONE);
+    }
+}
+
+void hg_lent_ended(struct hg_server *server, uint32_t index) { hg_tell(server, index, HG_TELL_INPUT); }
+
+void hg_lent_input(struct hg_server *server, uint32_t index, const uint8_t *data, uint32_t length) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (hg_work_of(server, connection) == NULL || !hg_work_input(server, connection->work, data, length)) {
+        hg_lent_broken(server, index);
+        return;
+    }
+    hg_tell(server, index, HG_TELL_INPUT);
+}
+
+void hg_lent_written(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->tell & HG_TELL_FULL) != 0) {
+        connection->tell &= (uint8_t)~HG_TELL_FULL;
+        hg_tell(server, index, HG_TELL_DRAINED);
+    }
+}
+
+void hg_lent_ready(struct hg_server *server, uint32_t index, uint32_t events) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    int32_t count;
+    if ((connection->flags & HG_ABORTED) != 0) {
+        return;
+    }
+    if ((events & HG_NET_GONE) == 0 && connection->work != NULL && connection->work->input_length != 0) {
+        hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT); /* Python reads that first */
+        return;
+    }
+    count = hg_connection_read(server, index);
+    if (count == 0) {
+        if ((events & HG_NET_GONE) != 0 && (connection->flags & HG_ENDED) != 0) { /* in both directions */
+            hg_lent_broken(server, index);
+        } else {
+            hg_connection_end(server, index);
+        }
+    } else if (count > 0 && connection->session != NULL) {
+        hg_session_feed(server, index, (uint32_t)count);
+    } else if (count > 0) {
+        hg_lent_input(server, index, server->input, (uint32_t)count);
+    } else if (count != -EAGAIN) {
+        hg_lent_broken(server, index);
+    }
+}
+
+/* The lent connection of this id; NULL: *error says why not. */
+static struct hg_connection *lent(const struct hg_server *server, uint64_t id, uint32_t *index, int *error) {
+    struct hg_connection *connection = hg_connection_of(server, id, index);
+    if (connection == NULL || connection->state != HG_LENT) {
+        *error = -EBADF;
+        return NULL;
+    }
+    if ((connection->flags & HG_ABORTED) != 0) {
+        *error = -EPIPE;
+        return NULL;
+    }
+    *error = 0;
+    return connection;
+}
+
+int32_t hg_server_lent_read(struct hg_server *server, uint64_t id, uint8_t *data, uint32_t room) {
+    uint32_t index, length;
+    int error;
+    struct hg_connection *connection = lent(server, id, &index, &error);
+    struct hg_work *work;
+    if (connection == NULL) {
+        return error;
+    }
+    work = connection->work;
+    length = work == NULL ? 0 : work->input_length < room ? work->input_length : room;
+    if (length != 0) {
+        memcpy(data, work->input, length);
+        memmove(work->input, work->input + length, work->input_length - length);
+        work->input_length -= length;
+        if (work->input_length == 0) {
+            hg_work_drop_input(server, work);
+        }
+    }
+    if ((connection->flags & HG_ENDED) == 0) {
+        hg_connection_watch(server, index, HG_WATCH_IN | (connection->flags & HG_WATCH_OUT));
+    }
+    return (int32_t)length;
+}
+
+bool hg_server_lent_ended(struct hg_server *server, uint64_t id) {
+    uint32_t index;
+    int error;
+    const struct hg_connection *connection = lent(server, id, &index, &error);
+    return connection != NULL && (connection->flags & HG_ENDED) != 0 &&
+           (connection->work == NULL || connection->work->input_length == 0);
+}
+
+int hg_server_lent_write(struct hg_server *server, uint64_t id, const uint8_t *data, uint32_t length) {
+    uint32_t index;
+    int error;
+    struct hg_connection *connection = lent(server, id, &index, &error);
+    if (connection == NULL) {
+        return error;
+    }
+    error = 0;
+    if (!hg_connection_send(server, index, data, length)) {
+        hg_lent_broken(server, index);
+        error = -EPIPE;
+    } else if (hg_has_output(connection)) {
+        hg_connection_watch(server, index, (connection->flags & HG_WATCH_IN) | HG_WATCH_OUT);
+        if (connection->work->output_length - connection->work->output_at > HG_LENT_OUTPUT) {
+            connection->tell |= HG_TELL_FULL;
+            error = 1;
+        }
+    }
+    hg_server_leave(server);
+    return error;
+}
+
+int hg_server_lent_return(struct hg_server *server, uint64_t id, const uint8_t *rest, uint32_t length) {
+    uint32_t index;
+    int error;
+    struct hg_connection *connection = lent(server, id, &index, &error);
+    struct hg_work *work;
+    if (connection == NULL) {
+        return error;
+    }
+    work = hg_work_of(server, connection);
+    if (work == NULL || !hg_work_before(server, work, rest, length)) {
+        hg_connection_close(server, index);
+        hg_server_leave(server);
+        return -EPIPE;
+    }
+    hg_http1_init(&work->parser, &hg_usual_limits);
+    connection->tell &= HG_TELL_LISTED;
+    hg_connection_answered(server, index, true);
+    hg_server_leave(server);
+    return 0;
+}
+
+int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort) {
+    uint32_t index;
+    struct hg_connection *connection = hg_connection_of(server, id, &index);
+    if (connection == NULL || connection->state != HG_LENT) {
+        return -EBADF;
+    }
+    connection->tell &= HG_TELL_LISTED;
+    if (abort || (connection->flags & HG_ABORTED) != 0) {
+        hg_connection_close(server, index);
+    } else {
+        connection->state = HG_FLUSH;
+        connection->flags |= HG_ENDS;
+        hg_connection_settle(server, index);
+    }
+    hg_server_leave(server);
+    return 0;
+}
+
+int hg_server_lent_finish(struct hg_server *server, uint64_t id) {
+    uint32_t index;
+    int error;
+    struct hg_connection *connection = lent(server, id, &index, &error);
+    if (connection == NULL) {
+        return error;
+    }
+    if (!hg_has_output(connection)) { /* otherwise what is to come is more important */
+        hg_session_finish(server, index);
+        server->net.finish(server->net.context, connection->fd);
+        hg_server_leave(server);
+    }
+    return 0;
+}
+
+int hg_server_lent_identity(struct hg_server *server, uint64_t id, struct hg_view *name) {
+    uint32_t index;
+    int error;
+    const struct hg_connection *connection = lent(server, id, &index, &error);
+    if (connection != NULL) {
+        *name = hg_session_identity(connection);
+    }
+    return error;
+}

@@ -1,0 +1,483 @@
+/* The table of connections, the set they are watched by, and whose turn it is. */
+#include "connection.h"
+
+#include <errno.h>
+
+#define GENERATIONS 0x3FFFFFFFu
+#define TAG_ASYNCIO (UINT64_C(1) << 63) /* of asyncio's descriptors; the rest of the tag is the descriptor */
+#define TAG_LISTENER (UINT64_C(1) << 62)
+#define ACCEPTS 16     /* connections accepted in a row */
+#define LOOK_EVERY 8   /* connections served between two looks at the clock */
+#define EXPIRIES 256   /* deadlines seen to in a row */
+#define PAUSE_MS 1000  /* without descriptors */
+
+static struct hg_wheel_link *link_of(void *context, uint32_t entry) {
+    return &hg_connection_at(context, entry)->timer;
+}
+
+struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_net *net, struct hg_gate *gate,
+                                const struct hg_server_limits *limits) {
+    struct hg_server *server = alloc->alloc(alloc->context, sizeof *server);
+    if (server == NULL) {
+        return NULL;
+    }
+    memset(server, 0, sizeof *server);
+    server->alloc = *alloc;
+    server->net = *net;
+    server->gate = gate;
+    server->limits = *limits;
+    server->slots = 1;
+    server->clock_ms = INT64_MIN / 2;
+    for (int i = 0; i < HG_LISTENERS; i++) {
+        server->listeners[i].fd = -1;
+    }
+    hg_output_init(&server->answers, alloc, HG_SERVER_ANSWERS + HG_HTTP_BODY + 2 * HG_HTTP_HEAD);
+    hg_output_init(&server->cipher, alloc, 2 * (HG_SERVER_ANSWERS + HG_HTTP_BODY));
+    hg_server_now(server);
+    hg_wheel_init(&server->wheel, server->now_ms, link_of, server);
+    return server;
+}
+
+void hg_server_free(struct hg_server *server) {
+    const struct hg_alloc alloc = server->alloc;
+    for (uint32_t index = 1; index < server->slots; index++) {
+        if (hg_connection_at(server, index)->state != HG_FREE) {
+            hg_connection_close(server, index);
+        }
+    }
+    hg_server_leave(server);
+    for (uint32_t page = 0; page < server->page_count; page++) {
+        alloc.release(alloc.context, server->pages[page]);
+    }
+    hg_output_clear(&server->answers);
+    hg_output_clear(&server->cipher);
+    alloc.release(alloc.context, server);
+}
+
+/* --- clocks ---------------------------------------------------------------------------------------------------------- */
+
+void hg_server_now(struct hg_server *server) {
+    struct hg_clock clock = server->clock;
+    server->now_us = server->net.monotonic_us(server->net.context);
+    server->now_ms = server->now_us / 1000;
+    if (clock.state != HG_CLOCK_UNSET) {
+        /* The system's clock tells when a second begins; how many have gone by it must not exaggerate. */
+        const int64_t most = (server->now_ms - server->clock_ms) / 1000 + 1;
+        const int64_t gone = server->net.wall_s(server->net.context) - server->clock_wall_s;
+        clock.now_s += gone < 0 ? 0 : gone > most ? most : gone;
+    }
+    hg_gate_time(server->gate, server->now_ms, &clock);
+}
+
+void hg_server_clock(struct hg_server *server, const struct hg_clock *clock) {
+    server->clock = *clock;
+    server->clock_ms = server->net.monotonic_us(server->net.context) / 1000;
+    server->clock_wall_s = server->net.wall_s(server->net.context);
+    server->clock_asked = false;
+    hg_server_now(server);
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------------- */
+
+struct hg_connection *hg_connection_of(const struct hg_server *server, uint64_t id, uint32_t *index) {
+    struct hg_connection *connection;
+    *index = (uint32_t)id;
+    if (*index == 0 || *index >= server->slots) {
+        return NULL;
+    }
+    connection = hg_connection_at(server, *index);
+    return connection->state != HG_FREE && hg_connection_id(connection, *index) == id ? connection : NULL;
+}
+
+/* 0: no memory. */
+static uint32_t new_slot(struct hg_server *server) {
+    uint32_t index = server->free;
+    struct hg_connection *connection;
+    if (index == 0) {
+        const uint32_t page = server->slots / HG_PAGE;
+        if (page >= HG_PAGES) {
+            return 0;
+        }
+        if (page == server->page_count) {
+            const size_t size = HG_PAGE * sizeof(struct hg_connection);
+            server->pages[page] = server->alloc.alloc(server->alloc.context, size);
+            if (server->pages[page] == NULL) {
+                return 0;
+            }
+            memset(server->pages[page], 0, size);
+            server->page_count += 1;
+            server->memory += size;
+        }
+        index = server->slots++;
+        hg_connection_at(server, index)->generation = 1;
+    } else {
+        server->free = hg_connection_at(server, index)->next;
+    }
+    connection = hg_connection_at(server, index);
+    connection->flags = 0;
+    connection->deadline = connection->next = 0;
+    connection->work = NULL;
+    connection->session = NULL;
+    server->count += 1;
+    server->gate->counters.connections = server->count;
+    return index;
+}
+
+static void link_free(struct hg_server *server, uint32_t index) {
+    hg_connection_at(server, index)->next = server->free;
+    server->free = index;
+}
+
+void hg_server_free_slot(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    server->refusing -= (connection->flags & HG_REFUSED) != 0;
+    server->count -= 1;
+    server->gate->counters.connections = server->count;
+    server->empty = server->empty || (server->draining && server->count == 0);
+    connection->state = HG_FREE;
+    connection->fd = -1;
+    connection->generation = (connection->generation + 1) & GENERATIONS;
+    connection->tell &= HG_TELL_LISTED; /* its place in that list stays, and tells nothing */
+    if ((connection->flags & HG_QUEUED) == 0) { /* else when it leaves the queue */
+        link_free(server, index);
+    }
+}
+
+void hg_server_queue(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & HG_QUEUED) != 0) {
+        return;
+    }
+    connection->flags |= HG_QUEUED;
+    connection->next = 0;
+    if (server->turn_last != 0) {
+        hg_connection_at(server, server->turn_last)->next = index;
+    } else {
+        server->turn_first = index;
+    }
+    server->turn_last = index;
+}
+
+/* Those in the queue now get their turn, those that come meanwhile the next time. */
+static void take_turns(struct hg_server *server) {
+    const uint32_t last = server->turn_last;
+    uint32_t index;
+    if (last == 0) {
+        return;
+    }
+    do {
+        struct hg_connection *connection;
+        index = server->turn_first;
+        connection = hg_connection_at(server, index);
+        server->turn_first = connection->next;
+        if (server->turn_first == 0) {
+            server->turn_last = 0;
+        }
+        connection->flags &= (uint8_t)~HG_QUEUED;
+        if (connection->state == HG_FREE) {
+            link_free(server, index);
+        } else {
+            hg_connection_turn(server, index);
+        }
+    } while (index != last);
+}
+
+/* --- accepting ------------------------------------------------------------------------------------------------------- */
+
+static void watch_listeners(struct hg_server *server, uint32_t events) {
+    for (uint32_t i = 0; i < HG_LISTENERS; i++) {
+        if (server->listeners[i].fd >= 0) {
+            (void)server->net.change(server->net.context, server->listeners[i].fd, TAG_LISTENER | i, events);
+        }
+    }
+}
+
+static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls) {
+    const bool refused = server->count - server->refusing >= server->gate->plan->spec.connections;
+    uint32_t index = 0;
+    server->gate->counters.opened += 1;
+    server->gate->counters.refused += refused;
+    if (!refused || server->refusing < HG_REFUSALS) {
+        index = new_slot(server);
+    }
+    if (index == 0) {
+        server->net.close(server->net.context, fd);
+        return;
+    }
+    server->refusing += refused;
+    hg_connection_at(server, index)->fd = fd;
+    hg_connection_at(server, index)->tls = tls;
+    hg_connection_open(server, index, refused);
+}
+
+static void accept_some(struct hg_server *server, const struct hg_listener *listener) {
+    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
+        const int fd = server->net.accept(server->net.context, listener->fd);
+        switch (fd < 0 ? -fd : 0) {
+        case 0: accepted(server, fd, listener->tls); break;
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO: break;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            server->no_files = true;
+            server->resume_ms = server->now_ms + PAUSE_MS;
+            watch_listeners(server, 0);
+            return;
+        default: return;
+        }
+    }
+}
+
+int hg_server_listen(struct hg_server *server, int fd, const struct hg_tls *tls) {
+    for (uint32_t i = 0; i < HG_LISTENERS; i++) {
+        if (server->listeners[i].fd < 0) {
+            const uint32_t events = server->resume_ms == 0 && !server->draining ? HG_NET_IN : 0;
+            const int error = server->net.watch(server->net.context, fd, TAG_LISTENER | i, events);
+            if (error == 0) {
+                server->listeners[i] = (struct hg_listener){fd, tls};
+            }
+            return error;
+        }
+    }
+    return -ENOSPC;
+}
+
+void hg_server_unlisten(struct hg_server *server, int fd) {
+    for (uint32_t i = 0; i < HG_LISTENERS; i++) {
+        if (server->listeners[i].fd == fd) {
+            (void)server->net.forget(server->net.context, fd);
+            server->listeners[i].fd = -1;
+        }
+    }
+}
+
+/* --- asyncio's ------------------------------------------------------------------------------------------------------- */
+
+int hg_server_register(struct hg_server *server, int fd, uint32_t events) {
+    return server->net.watch(server->net.context, fd, TAG_ASYNCIO | (uint32_t)fd, events);
+}
+
+int hg_server_modify(struct hg_server *server, int fd, uint32_t events) {
+    return server->net.change(server->net.context, fd, TAG_ASYNCIO | (uint32_t)fd, events);
+}
+
+int hg_server_unregister(struct hg_server *server, int fd) { return server->net.forget(server->net.context, fd); }
+
+/* --- serving --------------------------------------------------------------------------------------------------------- */
+
+void hg_server_leave(struct hg_server *server) {
+    if (server->entered != NULL) {
+        server->entered->leave(server->entered->context);
+        server->entered = NULL;
+    }
+}
+
+static void see_to_deadlines(struct hg_server *server) {
+    const uint32_t now = (uint32_t)((uint64_t)server->now_ms / HG_TICK_MS);
+    for (int i = 0; i < EXPIRIES; i++) {
+        const uint32_t index = hg_wheel_due(&server->wheel, server->now_ms);
+        const struct hg_connection *connection;
+        if (index == 0) {
+            break;
+        }
+        connection = hg_connection_at(server, index);
+        if (connection->deadline == 0) {
+            continue; /* it has none any more */
+        }
+        if ((int32_t)(connection->deadline - now) > 0) { /* it has moved */
+            hg_wheel_set(&server->wheel, index, (uint64_t)server->now_ms / HG_TICK_MS + (connection->deadline - now));
+        } else {
+            hg_connection_expired(server, index);
+        }
+    }
+    if (server->resume_ms != 0 && server->now_ms >= server->resume_ms) {
+        server->resume_ms = 0;
+        watch_listeners(server, HG_NET_IN);
+    }
+}
+
+/* Python is to be told of rows that it cannot know of. */
+static void look_at_intake(struct hg_server *server) {
+    const struct hg_intake *intake = server->gate->intake;
+    bool waiting, batch;
+    if (intake == NULL) {
+        return;
+    }
+    waiting = intake->oldest_waiting_ms >= 0;
+    batch = intake->rows >= server->limits.batch_rows || intake->bytes >= server->limits.batch_bytes;
+    server->rows = server->rows || (intake->rows != 0 && !server->rows_told) || (waiting && !server->waiting_told) ||
+                   (batch && intake->rows != 0 && !server->batch_told);
+    server->rows_told = intake->rows != 0;
+    server->waiting_told = waiting;
+    server->batch_told = batch && intake->rows != 0;
+    if (intake->overfull != server->overfull && server->now_ms >= server->overfull_ms) { /* something may have expired */
+        server->overfull = intake->overfull;
+        server->overfull_ms = server->now_ms + HG_CLOCK_MS;
+        server->rows = true;
+    }
+}
+
+static bool has_event(const struct hg_server *server) {
+    return server->rows || server->no_files || server->empty || server->event_first != 0;
+}
+
+static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
+    int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
+    const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
+    if (has_event(server) || server->turn_first != 0) {
+        return 0;
+    }
+    if (wheel_ms >= 0 && (wait_ms < 0 || wheel_ms < wait_ms)) {
+        wait_ms = wheel_ms;
+    }
+    if (server->resume_ms != 0) {
+        const int64_t pause_ms = server->resume_ms > server->now_ms ? server->resume_ms - server->now_ms : 0;
+        wait_ms = wait_ms < 0 || pause_ms < wait_ms ? pause_ms : wait_ms;
+    }
+    return wait_ms > INT32_MAX ? INT32_MAX : (int32_t)wait_ms;
+}
+
+/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time. -> pairs */
+static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready *found, int count, int64_t turn_us,
+                            struct hg_net_ready *ready) {
+    uint32_t pairs = 0, served = 0;
+    for (int i = 0; i < count; i++) {
+        const uint64_t tag = found[i].tag;
+        uint32_t index;
+        if ((tag & TAG_ASYNCIO) != 0) {
+            ready[pairs++] = (struct hg_net_ready){tag & ~TAG_ASYNCIO, found[i].events};
+            continue;
+        }
+        if (++served % LOOK_EVERY == 0) {
+            hg_server_now(server);
+        }
+        if (server->now_us >= turn_us) {
+            continue; /* it will be found again */
+        }
+        if ((tag & TAG_LISTENER) != 0) {
+            accept_some(server, &server->listeners[tag & ~TAG_LISTENER]);
+        } else if (hg_connection_of(server, tag, &index) != NULL) {
+            hg_connection_ready(server, index, found[i].events);
+        }
+    }
+    return pairs;
+}
+
+int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t timeout_ms) {
+    const int64_t turn_us = (int64_t)server->limits.turn_us * (timeout_ms == 0 ? 1 : HG_TURNS);
+    struct hg_net_ready found[HG_NET_BATCH];
+    int64_t until_us, began_us;
+    uint32_t pairs = 0;
+    hg_server_now(server);
+    began_us = server->now_us;
+    until_us = timeout_ms < 0 ? INT64_MAX : began_us + (int64_t)timeout_ms * 1000;
+    for (;;) {
+        const int32_t wait_ms = sleep_ms(server, until_us);
+        const int64_t before_us = server->now_us;
+        const int count = server->net.wait(server->net.context, found, HG_NET_BATCH, wait_ms);
+        if (count < 0) {
+            return count;
+        }
+        hg_server_now(server);
+        if (wait_ms != 0 && server->now_us - before_us >= 1000) {
+            began_us = server->now_us; /* it slept: a new turn */
+        }
+        if (!server->clock_asked && server->now_ms - server->clock_ms > HG_CLOCK_MS) {
+            server->clock_asked = true;
+            return 0; /* what was found will be found again */
+        }
+        see_to_deadlines(server);
+        pairs = serve_found(server, found, count, began_us + turn_us, ready);
+        take_turns(server);
+        hg_server_leave(server);
+        look_at_intake(server);
+        hg_server_now(server);
+        if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us - began_us >= turn_us) {
+            return (int)pairs;
+        }
+    }
+}
+
+/* --- what Python is told --------------------------------------------------------------------------------------------- */
+
+static bool told(bool *what) {
+    const bool was = *what;
+    *what = false;
+    return was;
+}
+
+/* The next lent connection's next event. */
+static bool lent_event(struct hg_server *server, struct hg_event *event) {
+    static const struct {
+        uint8_t tell;
+        enum hg_event_kind kind;
+    } order[] = {{HG_TELL_LENT, HG_EVENT_LENT},
+                 {HG_TELL_INPUT, HG_EVENT_INPUT},
+                 {HG_TELL_DRAINED, HG_EVENT_DRAINED},
+                 {HG_TELL_GONE, HG_EVENT_GONE}};
+    while (server->event_first != 0) {
+        const uint32_t index = server->event_first;
+        struct hg_connection *connection = hg_connection_at(server, index);
+        for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+            if ((connection->tell & order[i].tell) != 0) {
+                connection->tell &= (uint8_t)~order[i].tell;
+                *event = (struct hg_event){order[i].kind, hg_connection_id(connection, index)};
+                return true;
+            }
+        }
+        connection->tell &= (uint8_t)~HG_TELL_LISTED;
+        server->event_first = connection->next_event;
+        if (server->event_first == 0) {
+            server->event_last = 0;
+        }
+    }
+    return false;
+}
+
+bool hg_server_event(struct hg_server *server, struct hg_event *event) {
+    *event = (struct hg_event){HG_EVENT_NONE, 0};
+    if (told(&server->rows)) {
+        event->kind = HG_EVENT_ROWS;
+    } else if (told(&server->no_files)) {
+        event->kind = HG_EVENT_NO_FILES;
+    } else if (lent_event(server, event)) {
+        return true;
+    } else if (told(&server->empty)) {
+        event->kind = HG_EVENT_EMPTY;
+    }
+    return event->kind != HG_EVENT_NONE;
+}
+
+/* --- the rest -------------------------------------------------------------------------------------------------------- */
+
+void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->gate->plan = plan; }
+
+void hg_server_drain(struct hg_server *server) {
+    server->draining = server->gate->draining = true;
+    watch_listeners(server, 0);
+    for (uint32_t index = 1; index < server->slots; index++) {
+        const uint8_t state = hg_connection_at(server, index)->state;
+        if (state == HG_IDLE || state == HG_GREETING) {
+            hg_session_finish(server, index);
+            hg_connection_close(server, index);
+        }
+    }
+    hg_server_leave(server);
+    server->empty = server->count == 0;
+}
+
+void hg_server_abort(struct hg_server *server) {
+    for (uint32_t index = 1; index < server->slots; index++) {
+        if (hg_connection_at(server, index)->state != HG_FREE) {
+            hg_connection_broken(server, index);
+        }
+    }
+    hg_server_leave(server);
+}
+
+uint32_t hg_server_connections(const struct hg_server *server) { return server->count; }
+
+uint64_t hg_server_memory(const struct hg_server *server) { return server->memory; }

@@ -1,0 +1,137 @@
+/* TLS around a connection. The calls go to who has the TLS between its enter and leave, which hg_server_leave ends. */
+#include "connection.h"
+
+#include <errno.h>
+
+static const struct hg_tls *enter(struct hg_server *server, const struct hg_tls *tls) {
+    if (server->entered != tls) {
+        hg_server_leave(server);
+        tls->enter(tls->context);
+        server->entered = tls;
+    }
+    return tls;
+}
+
+static struct hg_output *empty_cipher(struct hg_server *server) {
+    struct hg_output *cipher = &server->cipher;
+    cipher->length = 0;
+    cipher->failed = false;
+    if (cipher->capacity > 2 * HG_SERVER_ANSWERS) {
+        hg_output_clear(cipher);
+    }
+    return cipher;
+}
+
+bool hg_session_open(struct hg_server *server, struct hg_connection *connection) {
+    const struct hg_tls *tls = enter(server, connection->tls);
+    connection->session = tls->open(tls->context);
+    return connection->session != NULL;
+}
+
+void hg_session_close(struct hg_server *server, struct hg_connection *connection) {
+    if (connection->session != NULL) {
+        const struct hg_tls *tls = enter(server, connection->tls);
+        tls->close(tls->context, connection->session);
+        connection->session = NULL;
+    }
+}
+
+/* What TLS itself has to say goes to the socket. false: the connection is broken. */
+static bool send_cipher(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    void *session = connection->session;
+    bool sent = !server->cipher.failed;
+    if (sent && server->cipher.length != 0) {
+        connection->session = NULL; /* it is cipher already */
+        sent = hg_connection_send(server, index, server->cipher.data, server->cipher.length);
+        connection->session = session;
+    }
+    return sent;
+}
+
+/* The handshake is over. false: the connection is. */
+static bool greeted(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & HG_REFUSED) != 0) {
+        hg_connection_refuse(server, index);
+        return false;
+    }
+    if (server->draining) {
+        hg_connection_close(server, index);
+        return false;
+    }
+    connection->state = HG_IDLE;
+    hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.idle_ms);
+    return true;
+}
+
+void hg_session_more(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    const uint32_t generation = connection->generation;
+    const struct hg_tls *tls = connection->tls;
+    while (connection->generation == generation && (connection->state == HG_IDLE || connection->state == HG_READING ||
+                                                    connection->state == HG_LENT)) {
+        enum hg_tls_state state = HG_TLS_OPEN;
+        uint32_t count;
+        enter(server, tls);
+        count = tls->read(tls->context, connection->session, server->plain, HG_RECORD, &state, empty_cipher(server));
+        if (!send_cipher(server, index) || (count == 0 && state == HG_TLS_BROKEN)) {
+            hg_connection_broken(server, index);
+            return;
+        }
+        if (count == 0) {
+            if (state == HG_TLS_ENDED && (connection->flags & HG_ENDED) == 0) {
+                hg_connection_end(server, index);
+            }
+            return;
+        }
+        hg_connection_input(server, index, server->plain, count);
+    }
+}
+
+void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    const struct hg_tls *tls = enter(server, connection->tls);
+    const enum hg_tls_state state =
+        tls->feed(tls->context, connection->session, server->input, length, empty_cipher(server));
+    if (!send_cipher(server, index) || state == HG_TLS_BROKEN) { /* an alert may have gone out */
+        hg_connection_broken(server, index);
+        return;
+    }
+    if (connection->state == HG_GREETING) {
+        if (state == HG_TLS_GREETING) {
+            if (hg_has_output(connection)) {
+                hg_connection_watch(server, index, HG_WATCH_IN | HG_WATCH_OUT);
+            }
+            return;
+        }
+        if (!greeted(server, index)) {
+            return;
+        }
+    }
+    hg_session_more(server, index);
+}
+
+void hg_session_finish(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (connection->session != NULL) {
+        const struct hg_tls *tls = enter(server, connection->tls);
+        tls->finish(tls->context, connection->session, empty_cipher(server));
+        (void)send_cipher(server, index); /* a courtesy */
+    }
+}
+
+struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *connection, const uint8_t *data,
+                                uint32_t length) {
+    const struct hg_tls *tls = enter(server, connection->tls);
+    struct hg_output *cipher = empty_cipher(server);
+    if (!tls->write(tls->context, connection->session, data, length, cipher) || cipher->failed) {
+        return (struct hg_view){NULL, 0};
+    }
+    return (struct hg_view){cipher->data != NULL ? cipher->data : data, cipher->length};
+}
+
+struct hg_view hg_session_identity(const struct hg_connection *connection) {
+    return connection->session == NULL ? (struct hg_view){(const uint8_t *)"", 0}
+                                       : connection->tls->identity(connection->tls->context, connection->session);
+}

@@ -1,0 +1,56 @@
+"""serve.py on the native server, with a real outbox behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from pathlib import Path
+
+from headgate import _accel
+from headgate.linux import boot
+from headgate.linux.app import monotonic_ms, run_in_loop
+from headgate.linux.native_gateway import open_gateway
+from headgate.linux.outbox import Outbox
+from headgate.linux.selector import NativeSelector
+from headgate.tasks.plan import build
+
+BOOT = 7  # as serve.py's memory sink has it
+
+
+def reading() -> tuple[int, str, int]:
+    return int(time.time()), "trusted", 0
+
+
+async def serve(path: str, port: int, state: Path, selector: NativeSelector) -> None:
+    plan = build(json.loads(Path(path).read_bytes()))
+    boot.write(state, plan.appliance, BOOT - 1)
+    outbox = await Outbox.open(state, appliance=plan.appliance, clock=lambda: reading()[:2])
+    gateway = open_gateway(
+        selector,
+        plan,
+        outbox,
+        reading=reading,
+        store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+        limiter=_accel.Limiter(64),
+        clock=lambda: reading()[:2],
+        now_ms=monotonic_ms,
+        info=lambda: {"unready": [], "outbox": outbox.stats(), "interpreter": "cpython"},
+    )
+    gateway.listener().open("127.0.0.1", port)  # type: ignore[attr-defined]  # it is a NativeGateway
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("listening", flush=True)
+    await stop.wait()
+    await gateway.drain(2000)
+    await outbox.close()
+    print("drained")
+
+
+def run(path: str, port: int, state: str) -> None:
+    def main(selector: NativeSelector | None):  # type: ignore[no-untyped-def]
+        assert selector is not None
+        return serve(path, port, Path(state), selector)
+
+    run_in_loop(main)
