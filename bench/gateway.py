@@ -92,7 +92,12 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="one short round of each row, nothing kept")
     add("--only", nargs="+", metavar="ROW", help="only these rows")
-    add("--peers", nargs="+", metavar="WORD", help="only peers whose name contains one of these; ours and the floors always")
+    add(
+        "--peers",
+        nargs="+",
+        metavar="WORD",
+        help="only peers whose name contains one of these; ours and the floors always",
+    )
     add("--rounds", type=int, default=0, help="rounds of each row, instead of its own number")
     add("--report", action="store_true", help="measure nothing, print what is kept")
     add("--docs", action="store_true", help="write the tables of docs/gateway-bench.md from the results kept")

@@ -59,7 +59,9 @@ def _run(what: str, *argv: "str | Path", cwd: "Path | None" = None, **variables:
         ["nice", *argv], capture_output=True, text=True, cwd=cwd, env={**os.environ, **variables}, check=False
     )  # fmt: skip
     if done.returncode:
-        reason = next((line for line in done.stderr.splitlines() if "error" in line.lower()), done.stderr.strip()[-200:])
+        reason = next(
+            (line for line in done.stderr.splitlines() if "error" in line.lower()), done.stderr.strip()[-200:]
+        )
         raise Failed(f"{what} cannot be built: {reason[:200]}")
 
 

@@ -1,11 +1,11 @@
 """A process that holds many connections to one server, so that what they cost there can be read from /proc.
 
-    python holder.py PORT [--tls]     commands on standard input, one line of JSON on standard output for each:
+python holder.py PORT [--tls]     commands on standard input, one line of JSON on standard output for each:
 
-    open N        N more connections, each with one request answered -> {"open": all of them}
-    check         one more request on each -> {"alive": so many answered}
-    slow N FILE S N more connections that send the requests of FILE in pieces over S seconds, all at once
-                  -> {"accepted": answered 202, "refused": answered otherwise, "lost": closed without an answer}"""
+open N        N more connections, each with one request answered -> {"open": all of them}
+check         one more request on each -> {"alive": so many answered}
+slow N FILE S N more connections that send the requests of FILE in pieces over S seconds, all at once
+              -> {"accepted": answered 202, "refused": answered otherwise, "lost": closed without an answer}"""
 
 import json
 import selectors

@@ -17,10 +17,11 @@ class Outcome:
     seconds: float
     requests: int  # answered
     refused: int  # of them with another status than wanted
-    broken: int  # connections lost or timed out
+    broken: int  # connections lost, requests never answered
     p50_us: int = 0
     p99_us: int = 0
     max_us: int = 0
+    statuses: str = ""  # how many of each, where the loader tells
 
 
 def ours(port: int, seconds: float, requests: Path, wanted: int, *, depth: int = 1, rate: int = 0, close: bool = False,
@@ -29,13 +30,24 @@ def ours(port: int, seconds: float, requests: Path, wanted: int, *, depth: int =
     found = json.loads(process.run([build.loader(), str(port), str(seconds), requests, *options], seconds + GRACE_S))
     latency = found["latency_us"]
     refused = found["requests"] - found["statuses"].get(str(wanted), 0)
-    return Outcome(found["seconds"], found["requests"], refused, found["broken"],
-                   latency["p50"], latency["p99"], latency["max"])  # fmt: skip
+    statuses = ", ".join(f"{count:,} of {status}" for status, count in found["statuses"].items())
+    return Outcome(found["seconds"], found["requests"], refused, found["broken"] + found["unanswered"],
+                   latency["p50"], latency["p99"], latency["max"], statuses)  # fmt: skip
 
 
 def wrk(url: str, seconds: float, requests: Path) -> Outcome:
     """Any 2xx is what is wanted."""
-    argv = [build.tool("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", SCRIPT, url, "--", requests]
+    argv = [
+        build.tool("wrk"),
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{max(1, round(seconds))}s",
+        "-s",
+        SCRIPT,
+        url,
+        "--",
+        requests,
+    ]
     output = process.run(argv, seconds + GRACE_S)
     found = json.loads(output.strip().splitlines()[-1])
     latency = found["latency_us"]

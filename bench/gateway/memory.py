@@ -161,6 +161,7 @@ def held(material: Material, *, quick: bool) -> "dict[str, Any]":
         "slow_lost": answers["lost"],
         "beside_requests": outcome.requests,
         "beside_failed": outcome.refused + outcome.broken,
+        "beside_statuses": outcome.statuses,
         "beside_us": round(spent.total_s * 1e6 / max(outcome.requests, 1), 2),
         "beside_p99_us": outcome.p99_us,
         "pss": memory.pss,
@@ -177,4 +178,3 @@ def enough_files(count: int) -> "str | None":
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return None
-

@@ -17,7 +17,9 @@ LIMITED_BURST = 5  # of the stream `limited`, which has one message per second
 TOKEN_S = 86_400
 SCOPES = "publish:telemetry publish:limited publish:durable cache:read cache:write"
 CACHE_KEY = "state-pump"  # one segment: peers route it so
-VALUE = json.dumps({"mode": "auto", "setpoint_c": 21.5, "fan": 3, "since": 1764338400, "by": "operator-7", "note": "n" * 7})
+VALUE = json.dumps(
+    {"mode": "auto", "setpoint_c": 21.5, "fan": 3, "since": 1764338400, "by": "operator-7", "note": "n" * 7}
+)
 
 
 def _base64url(data: bytes) -> bytes:
@@ -25,7 +27,14 @@ def _base64url(data: bytes) -> bytes:
 
 
 def token(sub: str, *, secret: bytes = SECRET, ttl_s: int = TOKEN_S, **claims: object) -> str:
-    body = {"iss": "headgate", "aud": "headgate", "sub": sub, "exp": int(time.time()) + ttl_s, "scope": SCOPES, **claims}
+    body = {
+        "iss": "headgate",
+        "aud": "headgate",
+        "sub": sub,
+        "exp": int(time.time()) + ttl_s,
+        "scope": SCOPES,
+        **claims,
+    }
     parts = [json.dumps(part, separators=(",", ":")).encode() for part in ({"alg": "HS256", "typ": "JWT"}, body)]
     signed = b".".join(map(_base64url, parts))
     return (signed + b"." + _base64url(hmac.new(secret, signed, hashlib.sha256).digest())).decode()

@@ -62,7 +62,11 @@ class Tree:
     def _start(self, command: Command) -> None:
         with self._log.open("ab") as log, on_core(SERVER_CORE):
             process = subprocess.Popen(  # noqa: S603
-                command.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **command.environment}
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **command.environment},
             )
         self._processes.append(process)
         deadline = time.monotonic() + START_S

@@ -18,24 +18,27 @@ Cells = Sequence[str]
 
 
 class Table:
-    def __init__(self, title: str, head: Cells, rows: "Iterable[Cells]") -> None:
-        self.title, self.head, self.rows = title, head, list(rows)
+    def __init__(self, title: str, head: Cells, rows: "Iterable[Cells]", note: str = "") -> None:
+        self.title, self.head, self.rows, self.note = title, head, list(rows), note
 
     def plain(self) -> str:
         widths = [max(len(row[i]) for row in [self.head, *self.rows]) for i in range(len(self.head))]
 
         def line(cells: Cells) -> str:
-            first, *others = (cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(cells))
+            first, *others = (
+                cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(cells)
+            )
             return "  " + "  ".join([first, *others]).rstrip()
 
-        return "\n".join([self.title, line(self.head), *map(line, self.rows)])
+        return "\n".join([self.title, line(self.head), *map(line, self.rows), *[f"  {self.note}"] * bool(self.note)])
 
     def markdown(self) -> str:
         def line(cells: Cells) -> str:
             bold = "**" if cells[0] == OURS else ""
             return "| " + " | ".join(f"{bold}{cell}{bold}" if cell else "" for cell in cells) + " |"
 
-        return "\n".join([f"### {self.title}", "", line(self.head), "|---" * len(self.head) + "|", *map(line, self.rows)])
+        lines = [f"### {self.title}", "", line(self.head), "|---" * len(self.head) + "|", *map(line, self.rows)]
+        return "\n".join([*lines, *["", self.note] * bool(self.note)])
 
 
 def _cpu(row: "dict[str, Any]") -> Table:
@@ -47,11 +50,16 @@ def _cpu(row: "dict[str, Any]") -> Table:
         lines.append((name, f"{found['us']:.1f}", f"{found['user_us']:.1f}", f"{found['system_us']:.1f}", times,
                       f"{found['busy']:.0%}", f"{found['requests_per_s']:,}", f"{found['p99_us'] / 1000:.1f}"))  # fmt: skip
     head = ("", "CPU us/request", "user", "system", "times ours", "busy", "requests/s", "p99 ms")
-    return Table(row["title"], head, lines)
+    refused = {name: found["refused"] for name, found in row["servers"].items() if found["refused"]}
+    note = "; ".join(f"{name} refused {count:,} of all its requests" for name, count in refused.items())
+    return Table(row["title"], head, lines, note)
 
 
 def _pss(row: "dict[str, Any]") -> Table:
-    lines = [(name, *(f"{found[kind] / MIB:.1f}" for kind in ("pss", "rss", "uss"))) for name, found in row["servers"].items()]
+    lines = [
+        (name, *(f"{found[kind] / MIB:.1f}" for kind in ("pss", "rss", "uss")))
+        for name, found in row["servers"].items()
+    ]
     return Table("Memory in the middle of a load of 64 connections, MiB", ("", "PSS", "RSS", "USS"), lines)
 
 

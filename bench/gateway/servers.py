@@ -12,7 +12,12 @@ from .process import Command, Tree, free_port
 
 OURS, FLOOR, FLOOR_CORE = "headgate", "floor: fixed answer", "floor: the same core"
 ARTICLE, GIN, HYPER, ACTIX = "article's stack", "Gin", "hyper", "actix-web"
-UVICORN, NGINX, REDIS, ARTICLE_CACHE = "FastAPI + uvicorn", "nginx, fixed answer", "redis-server", "article's cache, HTTP/2"
+UVICORN, NGINX, REDIS, ARTICLE_CACHE = (
+    "FastAPI + uvicorn",
+    "nginx, fixed answer",
+    "redis-server",
+    "article's cache, HTTP/2",
+)
 NO_TOKEN_CACHE = ", no token cache"  # suffix: every token is verified each time; ours has one that is not switched off
 CONNECTIONS = 16384
 
@@ -86,8 +91,11 @@ durability = "fsync"
 rate = "{rate}/s"
 burst = {burst}
 
+# Commits large enough that the disk keeps up with whatever the core lets in.
 [outbox]
 bytes = "64 GiB"
+batch_records = 4000
+batch_bytes = "4 MiB"
 """
 
 

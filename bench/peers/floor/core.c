@@ -113,7 +113,7 @@ void floor_turned(void) {
 static bool answer(uint8_t *data, const struct hg_request *request, struct hg_output *output) {
     const uint32_t size = request->head + (uint32_t)request->length;
     struct hg_visit visit;
-    enum hg_served served = hg_serve_head(&gate, request, data, true, &visit, output);
+    enum hg_served served = hg_serve_head(&gate, request, data, text(""), true, &visit, output);
     if (served == HG_SERVED_BODY) {
         const uint8_t next = data[size];
         data[size] = '\0';

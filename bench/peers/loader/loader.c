@@ -8,8 +8,8 @@
  * i % connections whether or not earlier ones are answered, and its latency counts from then. -x: a connection each
  * (the requests should say Connection: close). -R: Redis' protocol instead of HTTP/1.1.
  *
- * One line of JSON when the time is over: requests answered, by status (RESP: 200 a value, 404 none, 500 an error),
- * broken connections, latencies in microseconds. */
+ * One line of JSON when the time is over and what was sent is answered: requests answered, by status (RESP: 200 a value,
+ * 404 none, 500 an error), broken connections, requests never answered, latencies in microseconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DRAIN_NS 5000000000 /* how long answers are waited for in the end */
 enum { MOST_CONNECTIONS = 4096, MOST_DEPTH = 64, MOST_REQUESTS = 4096, ANSWER = 16384, GROUP = 65536, STATUSES = 600 };
 
 struct request {
@@ -51,7 +52,7 @@ static uint32_t request_count;
 static struct connection *connections;
 static uint32_t connection_count = 64, depth = 1;
 static double rate;
-static bool closes, resp;
+static bool closes, resp, ending; /* ending: nothing more is sent */
 static int set, port;
 static int64_t start_ns, end_ns;
 static uint64_t answered, statuses[STATUSES], broken;
@@ -155,6 +156,9 @@ static int64_t due_ns(const struct connection *connection, uint64_t number) {
 }
 
 static void send_next(struct connection *connection) {
+    if (ending) {
+        return;
+    }
     if (rate == 0) {
         send_group(connection, depth, now_ns());
     } else if (connection->sent < connection->due) {
@@ -165,8 +169,11 @@ static void send_next(struct connection *connection) {
 
 static void reopen(struct connection *connection) {
     close(connection->fd);
-    open_connection(connection);
-    send_next(connection);
+    connection->in_flight = 0;
+    if (!ending) {
+        open_connection(connection);
+        send_next(connection);
+    }
 }
 
 /* -> bytes of the complete answer at `data`, and its status; 0: not complete; -1: not understood. */
@@ -263,6 +270,14 @@ static int64_t send_due(uint64_t *scheduled) {
     }
 }
 
+static uint32_t in_flight(void) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < connection_count; i++) {
+        sum += connections[i].in_flight;
+    }
+    return sum;
+}
+
 static void run(void) {
     struct epoll_event events[256];
     uint64_t scheduled = 0;
@@ -276,11 +291,13 @@ static void run(void) {
         send_next(&connections[i]);
     }
     for (;;) {
-        const int64_t next_ns = rate == 0 ? end_ns : send_due(&scheduled), now = now_ns();
-        int64_t wait_ns = (next_ns < end_ns ? next_ns : end_ns) - now;
+        const int64_t now = now_ns(), stop_ns = ending ? end_ns + DRAIN_NS : end_ns;
+        const int64_t next_ns = rate == 0 || ending ? stop_ns : send_due(&scheduled);
+        int64_t wait_ns = (next_ns < stop_ns ? next_ns : stop_ns) - now;
         struct timespec wait;
         int count;
-        if (now >= end_ns) {
+        ending = ending || now >= end_ns;
+        if (now >= end_ns + DRAIN_NS || (ending && in_flight() == 0)) {
             return;
         }
         wait_ns = wait_ns < 0 ? 0 : wait_ns;
@@ -302,8 +319,8 @@ static void report(void) {
             separator = ",";
         }
     }
-    printf("},\"broken\":%llu,\"latency_us\":{\"p50\":%llu,\"p99\":%llu,\"max\":%llu}}\n", (unsigned long long)broken,
-           (unsigned long long)percentile_us(0.5), (unsigned long long)percentile_us(0.99),
+    printf("},\"broken\":%llu,\"unanswered\":%u,\"latency_us\":{\"p50\":%llu,\"p99\":%llu,\"max\":%llu}}\n", (unsigned long long)broken,
+           in_flight(), (unsigned long long)percentile_us(0.5), (unsigned long long)percentile_us(0.99),
            (unsigned long long)slowest_us);
 }
 
