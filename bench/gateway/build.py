@@ -1,5 +1,5 @@
-"""What the bench needs and does not bring: tools of Debian, the peers' programs. Everything built is under .cache; what cannot be
-had makes its peers fall out of the tables, with the reason."""
+"""What the bench needs and does not bring: tools of Debian, the peers' programs. Everything built is under .cache; what
+cannot be had makes its peers fall out of the tables, with the reason."""
 
 import functools
 import os
@@ -18,9 +18,16 @@ BUILD = environment.BUILD
 CARGO, GO, C = BUILD / "peers-cargo", BUILD / "peers-go", BUILD / "c"
 UVICORN = environment.CACHE / "bench-uvicorn"
 PACKAGES = {  # of Debian, for a program that is not there
-    "gcc": "gcc", "h2load": "nghttp2-client", "make": "make", "nginx": "nginx-light", "openssl": "openssl",
-    "protoc": "protobuf-compiler", "redis-server": "redis-server", "wrk": "wrk",
-}  # fmt: skip
+    "gcc": "gcc",
+    "h2load": "nghttp2-client",
+    "make": "make",
+    "mosquitto": "mosquitto",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "protoc": "protobuf-compiler",
+    "redis-server": "redis-server",
+    "wrk": "wrk",
+}
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 CODE_GENERATORS = ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc")
 
@@ -56,7 +63,7 @@ def _install(package: str) -> None:
 
 def _run(what: str, *argv: "str | Path", cwd: "Path | None" = None, **variables: str) -> None:
     done = subprocess.run(  # noqa: S603
-        ["nice", *argv], capture_output=True, text=True, cwd=cwd, env={**os.environ, **variables}, check=False
+        [tool("nice"), *argv], capture_output=True, text=True, cwd=cwd, env={**os.environ, **variables}, check=False
     )  # fmt: skip
     if done.returncode:
         reason = next(
@@ -147,9 +154,9 @@ def certificate(folder: Path) -> "tuple[Path, Path]":
     """A self-signed certificate of this run (ECDSA P-256), and its key."""
     certificate, key = folder / "cert.pem", folder / "cert.key"
     if not certificate.exists():
-        _run("a certificate", tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1")  # fmt: skip
+        _run("a certificate", tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")  # fmt: skip
         key.chmod(0o600)
     return certificate, key
 

@@ -1,4 +1,5 @@
-"""Does a busy server let other tasks run? How late a task of the appliance's own loop is, every 10 ms, idle and under full load."""
+"""Does a busy server let other tasks run? How late a task of the appliance's own loop is that is due every 10 ms, idle
+and under full load."""
 
 import json
 import signal

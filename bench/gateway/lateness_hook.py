@@ -1,6 +1,8 @@
-"""`headgate` with one asyncio task more, which is due every 10 ms and notes how late it is: `python lateness_hook.py FILE run ...`.
+"""`headgate` with one asyncio task more, which is due every 10 ms and notes how late it is:
 
-SIGUSR1: what it has noted so far goes to FILE as JSON, and it begins anew. Nothing else about the appliance is changed."""
+    python lateness_hook.py FILE run ...
+
+SIGUSR1: what it has noted so far goes to FILE as JSON, and it begins anew. Nothing else about the appliance differs."""
 
 import asyncio
 import json

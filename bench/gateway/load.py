@@ -24,7 +24,8 @@ class Outcome:
     statuses: str = ""  # how many of each, where the loader tells
 
 
-def ours(port: int, seconds: float, requests: Path, wanted: int, *, depth: int = 1, rate: int = 0, close: bool = False,
+def ours(  # noqa: PLR0913 - options of a program
+    port: int, seconds: float, requests: Path, wanted: int, *, depth: int = 1, rate: int = 0, close: bool = False,
          redis: bool = False, connections: int = CONNECTIONS) -> Outcome:  # fmt: skip
     options = ["-c", str(connections), "-d", str(depth), "-r", str(rate), *["-x"] * close, *["-R"] * redis]
     found = json.loads(process.run([build.loader(), str(port), str(seconds), requests, *options], seconds + GRACE_S))

@@ -1,4 +1,4 @@
-"""What a server holds: under 64 connections, for each idle connection, and with 10,000 of them of which 1,000 are slow."""
+"""What a server holds: under 64 connections, for each idle one, and with 10,000 of them of which 1,000 are slow."""
 
 import json
 import resource
@@ -56,7 +56,7 @@ class Holder:
         except OSError:
             line = ""
         if not line:
-            raise Failed(f"connections cannot be held: no answer to {command.split()[0]!r}")
+            raise Failed(f"connections cannot be held: no answer to {command.split(maxsplit=1)[0]!r}")
         return json.loads(line)  # type: ignore[no-any-return]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Servers as child processes on one core, and what /proc says about them: CPU time and memory of a whole process tree."""
+"""Servers as child processes on one core, and what /proc says about them: CPU time and memory of a process tree."""
 
 import contextlib
 import os
@@ -48,9 +48,10 @@ class Command:
 class Tree:
     """The processes of one server, in the order they were started."""
 
-    def __init__(self, name: str, commands: "Sequence[Command]", log: Path) -> None:
+    def __init__(self, name: str, commands: "Sequence[Command]", log: Path, core: int = SERVER_CORE) -> None:
         self.name = name
         self._log = log
+        self._core = core
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
             for command in commands:
@@ -60,7 +61,7 @@ class Tree:
             raise
 
     def _start(self, command: Command) -> None:
-        with self._log.open("ab") as log, on_core(SERVER_CORE):
+        with self._log.open("ab") as log, on_core(self._core):
             process = subprocess.Popen(  # noqa: S603
                 command.argv,
                 stdin=subprocess.DEVNULL,
@@ -117,8 +118,8 @@ def _listens(port: int) -> bool:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU time of a tree so far. `total_s` is exact to the microsecond (the scheduler's own account of each thread); how it
-    divides is sampled by the kernel's tick, so it needs seconds to say something."""
+    """CPU time of a tree so far. `total_s` is exact to the microsecond (the scheduler's own account of each thread);
+    how it divides is sampled by the kernel's tick, so it needs seconds to say something."""
 
     total_s: float
     user_s: float

@@ -47,8 +47,18 @@ def _cpu(row: "dict[str, Any]") -> Table:
     lines = []
     for name, found in sorted(row["servers"].items(), key=lambda item: float(item[1]["us"])):
         times = f"{found['us'] / base:.2f}" if base else ""
-        lines.append((name, f"{found['us']:.1f}", f"{found['user_us']:.1f}", f"{found['system_us']:.1f}", times,
-                      f"{found['busy']:.0%}", f"{found['requests_per_s']:,}", f"{found['p99_us'] / 1000:.1f}"))  # fmt: skip
+        lines.append(
+            (
+                name,
+                f"{found['us']:.1f}",
+                f"{found['user_us']:.1f}",
+                f"{found['system_us']:.1f}",
+                times,
+                f"{found['busy']:.0%}",
+                f"{found['requests_per_s']:,}",
+                f"{found['p99_us'] / 1000:.1f}",
+            )
+        )
     head = ("", "CPU us/request", "user", "system", "times ours", "busy", "requests/s", "p99 ms")
     refused = {name: found["refused"] for name, found in row["servers"].items() if found["refused"]}
     note = "; ".join(f"{name} refused {count:,} of all its requests" for name, count in refused.items())
@@ -91,8 +101,13 @@ def _lateness(row: "dict[str, Any]") -> Table:
 
 
 def tables(found: "dict[str, Any]") -> "Iterator[Table]":
-    others = {"pss": _pss, "idle": lambda row: _idle(row, ""), "idle-tls": lambda row: _idle(row, "TLS "), "held": _held,
-              "lateness": _lateness}  # fmt: skip
+    others = {
+        "pss": _pss,
+        "idle": lambda row: _idle(row, ""),
+        "idle-tls": lambda row: _idle(row, "TLS "),
+        "held": _held,
+        "lateness": _lateness,
+    }
     for name, row in found.get("rows", {}).items():
         if name not in others:
             yield _cpu(row)

@@ -1,4 +1,4 @@
-"""The rows that measure CPU time for one request: who takes part, under which load; servers take turns round by round."""
+"""The rows that measure CPU time for one request: who takes part, under which load; servers take turns."""
 
 import statistics
 from collections.abc import Callable
@@ -75,10 +75,12 @@ ROWS = (
     Row("ingest-1000", "Ingest at 1,000 requests/s over 64 connections, open loop",
         (_S.OURS, _S.FLOOR_CORE, _S.HYPER, _S.GIN, _S.ARTICLE), _stream(rate=FIXED_RATE), seconds=3, rounds=3),
     Row("get", "Cache GET, 106 bytes, 64 connections (redis-server and nginx check no token)",
-        (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.NGINX, _S.HYPER, _S.ACTIX, _S.GIN, _S.ARTICLE, _S.ARTICLE_CACHE), _get(), rounds=4),
+        (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.NGINX, _S.HYPER, _S.ACTIX, _S.GIN, _S.ARTICLE, _S.ARTICLE_CACHE),
+        _get(), rounds=4),
     Row("get-x16", "Cache GET, pipelined x16, 64 connections",
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
-    Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls, seconds=2),
+    Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,
+        seconds=2),
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
 )  # fmt: skip
@@ -121,7 +123,7 @@ def sample(running: Running, run: "Callable[[Running, float], Outcome]", seconds
     wrong = (outcome.refused + outcome.broken) / outcome.requests
     if wrong > TOLERATED:
         raise process.Failed(
-            f"{wrong:.1%} of the answers were not what was asked for, or connections broke: {outcome.statuses or 'by wrk'}"
+            f"{wrong:.1%} of the answers were not what was asked for, or connections broke: {outcome.statuses or 'wrk'}"
         )
     return Sample(spent, outcome)
 

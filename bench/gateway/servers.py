@@ -18,7 +18,8 @@ UVICORN, NGINX, REDIS, ARTICLE_CACHE = (
     "redis-server",
     "article's cache, HTTP/2",
 )
-NO_TOKEN_CACHE = ", no token cache"  # suffix: every token is verified each time; ours has one that is not switched off
+# Suffix: every token is verified each time. Ours has a table of verified tokens, which is not switched off.
+NO_TOKEN_CACHE = ", no token cache"  # noqa: S105
 CONNECTIONS = 16384
 
 
@@ -31,6 +32,7 @@ class Site:
     port: int
     tls_port: int
     launcher: "list[str]"  # ours: what runs the verb `run`
+    storage: str  # ours: [outbox] and [uplink]
 
     def settings(self, *, token_cache: bool = True, port: int = 0) -> "dict[str, str]":
         """Every peer's environment."""
@@ -91,8 +93,10 @@ durability = "fsync"
 rate = "{rate}/s"
 burst = {burst}
 
-# Commits large enough that the disk keeps up with whatever the core lets in.
-[outbox]
+{storage}
+"""
+# Commits large enough that the disk keeps up with whatever the core lets in, and room for all of it.
+STORAGE = """[outbox]
 bytes = "64 GiB"
 batch_records = 4000
 batch_bytes = "4 MiB"
@@ -102,10 +106,19 @@ batch_bytes = "4 MiB"
 def _ours(site: Site) -> "list[Command]":
     certificate, key = build.certificate(site.material.folder)
     text = CONFIGURATION.format(
-        folder=site.folder, port=site.port, tls_port=site.tls_port, certificate=certificate, key=key, rate=messages.RATE,
-        burst=messages.BURST, limited=messages.LIMITED_BURST, connections=CONNECTIONS, schema=messages.SCHEMA,
+        folder=site.folder,
+        port=site.port,
+        tls_port=site.tls_port,
+        certificate=certificate,
+        key=key,
+        rate=messages.RATE,
+        burst=messages.BURST,
+        limited=messages.LIMITED_BURST,
+        connections=CONNECTIONS,
+        schema=messages.SCHEMA,
         secret=site.material.file("secret.key"),
-    )  # fmt: skip
+        storage=site.storage,
+    )
     configuration = site.folder / "headgate.toml"
     configuration.write_text(text)
     path = os.pathsep.join(str(build.ROOT / part) for part in ("firmware_py", "native_ext", "host_tools"))
@@ -145,8 +158,14 @@ def _uvicorn(site: Site) -> "list[Command]":
 def _nginx(site: Site) -> "list[Command]":
     certificate, key = build.certificate(site.material.folder)
     text = (build.PEERS / "nginx" / "nginx.conf").read_text(encoding="utf-8")
-    names = {"FOLDER": site.folder, "PORT": site.port, "TLS_PORT": site.tls_port, "CERTIFICATE": certificate, "KEY": key,
-             "VALUE": messages.VALUE}  # fmt: skip
+    names = {
+        "FOLDER": site.folder,
+        "PORT": site.port,
+        "TLS_PORT": site.tls_port,
+        "CERTIFICATE": certificate,
+        "KEY": key,
+        "VALUE": messages.VALUE,
+    }
     for name, value in names.items():
         text = text.replace(f"@{name}@", str(value))
     configuration = site.folder / "nginx.conf"
@@ -155,8 +174,19 @@ def _nginx(site: Site) -> "list[Command]":
 
 
 def _redis(site: Site) -> "list[Command]":
-    argv = [build.tool("redis-server"), "--port", str(site.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-            "--dir", site.folder]  # fmt: skip
+    argv = [
+        build.tool("redis-server"),
+        "--port",
+        str(site.port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        site.folder,
+    ]
     return [Command(argv, site.port)]
 
 
@@ -183,12 +213,14 @@ BY_NAME = {server.name: server for server in SERVERS}
 class Running:
     """A started server."""
 
-    def __init__(self, server: Server, material: Material, launcher: "list[str] | None" = None) -> None:
+    def __init__(
+        self, server: Server, material: Material, launcher: "list[str] | None" = None, storage: str = STORAGE
+    ) -> None:
         self.server = server
         port, tls_port = free_port(), free_port()
         folder = material.folder / f"{port}"
         folder.mkdir()
-        self.site = Site(folder, material, port, tls_port, launcher or [sys.executable, "-m", "headgate"])
+        self.site = Site(folder, material, port, tls_port, launcher or [sys.executable, "-m", "headgate"], storage)
         self.tree = Tree(server.name, server.commands(self.site), folder / "log")
         self.port, self.tls_port = port, tls_port
 

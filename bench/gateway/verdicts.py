@@ -38,7 +38,8 @@ class _Asking:
         finally:
             connection.close()
 
-    def expect(self, what: str, wanted: "tuple[int, ...]", method: str, path: str, bearer: "str | None",
+    def expect(  # noqa: PLR0913, PLR0917 - reads as a sentence
+        self, what: str, wanted: "tuple[int, ...]", method: str, path: str, bearer: "str | None",
                body: "bytes | None" = None) -> bytes:  # fmt: skip
         status, content = self.ask(method, path, bearer, body)
         if status not in wanted:

@@ -101,9 +101,9 @@ def _show_counts(found: "dict[str, Any]") -> None:
     if "count" in found:
         print_counts("Instructions for one document, through Python", found["count"]["python"], peers.OURS)
         print_counts("Instructions for one document, natively", found["count"]["native"], native.OURS)
-    for target, row in found.get("arm", {}).items():
-        if target != "skipped":
-            print_counts(f"Instructions for one document, {target}", row, native.OURS)
+    for machine_, row in found.get("arm", {}).items():
+        if machine_ != "skipped":
+            print_counts(f"Instructions for one document, {machine_}", row, native.OURS)
 
 
 def _show_real(found: "dict[str, Any]") -> None:
