@@ -22,6 +22,7 @@ ANSWER_S = 120.0
 LOAD_S, SETTLE_S = 2.0, 1.0
 BEFORE, IDLE = 1000, 5000  # connections that are there already, so that only what comes with each more is counted
 HELD, SLOW, SLOW_S = 9000, 1000, 8.0
+BESIDE_RATE = 2000  # requests per second of 64 connections more
 HELD_QUICK, SLOW_QUICK, SLOW_QUICK_S = 900, 100, 4.0
 MIB = 1024 * 1024
 RESERVED_FILES = 512
@@ -75,8 +76,8 @@ def alone(name: str, material: Material, skipped: "dict[str, str]") -> "Iterator
         yield found[0] if found else None
 
 
-def _warm(running: Running, seconds: float) -> load.Outcome:
-    return load.ours(running.port, seconds, running.site.material.stream_file("telemetry"), rows.ACCEPTED)
+def _warm(running: Running, seconds: float, rate: int = 0) -> load.Outcome:
+    return load.ours(running.port, seconds, running.site.material.stream_file("telemetry"), rows.ACCEPTED, rate=rate)
 
 
 def at_64(material: Material, names: "tuple[str, ...]") -> "dict[str, Any]":
@@ -140,7 +141,7 @@ def held(material: Material, *, quick: bool) -> "dict[str, Any]":
             holder.ask(f"open {idle_count}")
             before = process.cpu(running.tree.pids())
             slowly.start()
-            outcome = _warm(running, seconds * 0.75)
+            outcome = _warm(running, seconds * 0.75, BESIDE_RATE)
             spent = process.cpu(running.tree.pids()).since(before)
             memory = process.memory(running.tree.pids())
             slowly.join()

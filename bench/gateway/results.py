@@ -84,7 +84,7 @@ def _held(row: "dict[str, Any]") -> Table:
         ("of these still served afterwards", f"{row['alive']:,}"),
         ("slow connections", f"{row['slow']:,}"),
         ("of these accepted", f"{row['slow_accepted']:,}"),
-        ("requests of 64 more meanwhile, failed", f"{row['beside_requests']:,}, {row['beside_failed']:,}"),
+        ("requests of 64 more meanwhile (2,000/s), failed", f"{row['beside_requests']:,}, {row['beside_failed']:,}"),
         ("CPU us for one of these", f"{row['beside_us']:.1f}"),
         ("PSS, MiB", f"{row['pss'] / MIB:.1f}"),
     ]
