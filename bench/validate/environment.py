@@ -28,16 +28,17 @@ def inside() -> bool:
     return Path(sys.prefix).resolve() == VENV.resolve()
 
 
-def make() -> None:
-    """Make the environment if it is not there, or not for these requirements."""
-    stamp = VENV / "requirements.sha256"
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+def make(folder: Path = VENV, requirements: Path = REQUIREMENTS) -> None:
+    """Make the virtual environment if it is not there, or not for these requirements."""
+    stamp = folder / "requirements.sha256"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
-    print(f"installing the peers into {VENV.relative_to(ROOT)} ...", file=sys.stderr)
-    if not python().exists():
-        venv.create(VENV, with_pip=True, symlinks=True)
-    subprocess.run([python(), "-m", "pip", "install", "-q", "-r", REQUIREMENTS], check=True)  # noqa: S603
+    print(f"installing the peers into {folder.relative_to(ROOT)} ...", file=sys.stderr)
+    inside_it = folder / "bin" / "python"
+    if not inside_it.exists():
+        venv.create(folder, with_pip=True, symlinks=True)
+    subprocess.run([inside_it, "-m", "pip", "install", "-q", "-r", requirements], check=True)  # noqa: S603
     stamp.write_text(digest)
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from . import clock, native, peers, targets
+from . import clock, native, peers, target, targets
 
 WIDTH = 34
 KINDS = {
@@ -101,9 +101,9 @@ def _show_counts(found: "dict[str, Any]") -> None:
     if "count" in found:
         print_counts("Instructions for one document, through Python", found["count"]["python"], peers.OURS)
         print_counts("Instructions for one document, natively", found["count"]["native"], native.OURS)
-    for target, row in found.get("arm", {}).items():
-        if target != "skipped":
-            print_counts(f"Instructions for one document, {target}", row, native.OURS)
+    for machine_, row in found.get("arm", {}).items():
+        if machine_ != "skipped":
+            print_counts(f"Instructions for one document, {machine_}", row, native.OURS)
 
 
 def _show_real(found: "dict[str, Any]") -> None:
@@ -123,15 +123,10 @@ def show(found: "dict[str, Any]") -> None:
             print(f"left out: {name}: {reason}")
 
 
-def print_targets(results: "dict[str, Any]") -> bool:
-    """-> True if no measured target is missed."""
+def print_targets(results: "dict[str, Any]") -> None:
     print("\nTargets")
     rows = targets.table(results)
-    for row in rows:
-        word = {True: "pass", False: "FAIL", None: "-"}[row.met]
-        print(f"  {word:4}  {row.target:72} {row.where:16} {row.wanted:>10}  {row.measured}")
+    target.show(rows, 16)
     for name, what, distance in targets.floors(results):
         print(f"  floor {what:72} {name:16} {'':>10}  {distance}")
-    met, missed = sum(row.met is True for row in rows), sum(row.met is False for row in rows)
-    print(f"  {met} met, {missed} missed, {len(rows) - met - missed} not measured")
-    return not missed
+    target.show_sum(rows)

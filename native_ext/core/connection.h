@@ -100,8 +100,9 @@ struct hg_server {
     struct hg_output answers;     /* of the connection being served */
     struct hg_output cipher;
     struct hg_work fresh;         /* of a connection that is served without a wait */
-    bool rows_told, waiting_told, batch_told, files_told; /* Python knows of them */
-    bool rows, no_files, empty;               /* to be told */
+    int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
+    bool batch_told, files_told;
+    bool rows, no_files, empty; /* to be told */
     bool draining, clock_asked;
     uint32_t takes;           /* of the intake, at the last look */
     uint64_t overfull;        /* of the intake, as Python knows it */

@@ -437,6 +437,23 @@ static struct hg_view text_value(struct hg_value value, uint8_t **free) {
     return view;
 }
 
+/* Three parts, with a dot between two. */
+static bool split(const uint8_t *token, uint32_t length, struct hg_view parts[3]) {
+    for (int i = 0; i < 3; i++) {
+        const uint8_t *const dot = memchr(token, '.', length);
+        const uint32_t size = dot == NULL ? length : (uint32_t)(dot - token);
+        if ((dot == NULL) != (i == 2)) {
+            return false;
+        }
+        parts[i] = (struct hg_view){token, size};
+        if (i < 2) {
+            token += size + 1;
+            length -= size + 1;
+        }
+    }
+    return true;
+}
+
 bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, uint32_t length,
                      const struct hg_clock *clock, uint8_t *scratch, struct hg_claims *claims,
                      struct hg_token_error *error) {
@@ -446,21 +463,12 @@ bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, u
     const struct issuer *issuer = NULL;
     const struct key *key;
     uint8_t signature[HG_TOKEN];
-    uint32_t count = 0, from = 0, size;
+    uint32_t size;
     enum hg_alg alg;
     if (length > HG_TOKEN) {
         return refuse(error, "token_too_large", "", "the token is too long");
     }
-    for (uint32_t i = 0; i <= length && count < 4; i++) {
-        if (i == length || token[i] == '.') {
-            if (count < 3) {
-                parts[count] = (struct hg_view){token + from, i - from};
-            }
-            count += 1;
-            from = i + 1;
-        }
-    }
-    if (count != 3) {
+    if (!split(token, length, parts)) {
         return refuse(error, "token_malformed", "", "a token has three parts");
     }
     if (!read_object(verifier, parts[0], free, &header, error) || !check_header(header, &alg, &kid, error) ||

@@ -3,6 +3,7 @@
 import gc
 import inspect
 import json
+import os
 import random
 import runpy
 import subprocess
@@ -515,8 +516,8 @@ def test_instances_are_collected_with_what_holds_them() -> None:
 
 def test_the_extension_does_not_import_headgate() -> None:
     program = "import sys, headgate_native._native; print([n for n in sys.modules if n.split('.')[0] == 'headgate'])"
-    place = str(Path(_native.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": str(Path(_native.__file__).parent.parent)}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": place}, capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"

@@ -252,9 +252,9 @@ class App:
         self._notifier.stopping()
         await self.gateway.drain(self.config.listen.drain_ms)
         await self.supervisor.stop()
+        await self.outbox.close()
         if self.snapshot is not None:
             await self.snapshot.close()
-        await self.outbox.close()
         self._clock.save()
 
     async def run(self) -> None:

@@ -8,6 +8,7 @@ major type 5, so nothing outside the blob is needed to read it.
 import sys
 from binascii import crc32
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from headgate import limits
@@ -58,11 +59,17 @@ def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], b
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
     length = cbor.dumps(count)
     array = bytes([length[0] | 0x80]) + length[1:]  # RFC 8949 section 3: major type 4 instead of 0
-    plain = rows(cbor.dumps({"v": VERSION, "a": appliance, "b": boot, "r": []})[:-1] + array)
+    plain = rows(_head(appliance, boot) + array)
     compress = _compressor()
     if compress is None:
         return PLAIN, plain
     return ZSTD, compress(plain)
+
+
+@lru_cache(maxsize=4)
+def _head(appliance: str, boot: int) -> bytes:
+    """A batch up to its rows."""
+    return cbor.dumps({"v": VERSION, "a": appliance, "b": boot, "r": []})[:-1]
 
 
 def decode(blob: bytes, max_bytes: int = limits.BATCH_DECODED) -> Batch:

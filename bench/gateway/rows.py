@@ -1,0 +1,179 @@
+"""The rows that measure CPU time for one request: who takes part, under which load; servers take turns."""
+
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from . import load, messages, process, servers, verdicts
+from .build import say
+from .load import Outcome
+from .servers import Running
+
+ACCEPTED, FOUND = 202, 200
+TOLERATED = 0.01  # share of answers that were not what was asked for, beyond which a figure is worth nothing
+FIXED_RATE = 1000  # requests per second
+PIPELINED = 16
+
+
+def _stream(stream: str = "telemetry", **options: Any) -> "Callable[[Running, float], Outcome]":
+    def run(running: Running, seconds: float) -> Outcome:
+        file = running.site.material.stream_file(stream, close=bool(options.get("close")))
+        return load.ours(running.port, seconds, file, ACCEPTED, **options)
+
+    return run
+
+
+def _ingest_wrk(running: Running, seconds: float) -> Outcome:
+    return load.wrk(f"http://127.0.0.1:{running.port}/", seconds, running.site.material.stream_file("telemetry"))
+
+
+def _ingest_tls(running: Running, seconds: float) -> Outcome:
+    return load.wrk(f"https://127.0.0.1:{running.tls_port}/", seconds, running.site.material.stream_file("telemetry"))
+
+
+def _durable(running: Running, seconds: float) -> Outcome:
+    """The floor has no disk: it takes the same messages, and forgets them."""
+    return _stream("durable" if running.server.durable else "telemetry")(running, seconds)
+
+
+def _get(depth: int = 1) -> "Callable[[Running, float], Outcome]":
+    def run(running: Running, seconds: float) -> Outcome:
+        name = running.server.name
+        material = running.site.material
+        if name == servers.ARTICLE_CACHE:
+            url = f"http://127.0.0.1:{running.port}/v1/cache/{messages.CACHE_KEY}"
+            return load.h2load(url, seconds, material.tokens[0])
+        if name == servers.REDIS:
+            return load.ours(running.port, seconds, material.file("redis.requests"), FOUND, depth=depth, redis=True)
+        return load.ours(running.port, seconds, material.file("get.requests"), FOUND, depth=depth)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    servers: "tuple[str, ...]"
+    load: "Callable[[Running, float], Outcome]"
+    seconds: float = 1.5
+    rounds: int = 5
+
+
+_S = servers
+ROWS = (
+    Row("ingest", "Ingest: token, rate, schema; memory durability; 64 connections (wrk)",
+        (_S.OURS, _S.FLOOR, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.HYPER + _S.NO_TOKEN_CACHE, _S.ACTIX,
+         _S.ACTIX + _S.NO_TOKEN_CACHE, _S.GIN, _S.GIN + _S.NO_TOKEN_CACHE, _S.ARTICLE, _S.ARTICLE + _S.NO_TOKEN_CACHE,
+         _S.UVICORN), _ingest_wrk, seconds=2, rounds=4),
+    Row("ingest-own", "The same from our own loader",
+        (_S.OURS, _S.FLOOR, _S.FLOOR_CORE, _S.HYPER, _S.ARTICLE), _stream(), rounds=4),
+    Row("fsync", "Ingest, fsync durability, 64 connections (the floor has no disk)",
+        (_S.OURS, _S.FLOOR_CORE), _durable),
+    Row("ingest-1000", "Ingest at 1,000 requests/s over 64 connections, open loop",
+        (_S.OURS, _S.FLOOR_CORE, _S.HYPER, _S.GIN, _S.ARTICLE), _stream(rate=FIXED_RATE), seconds=3, rounds=3),
+    Row("get", "Cache GET, 106 bytes, 64 connections (redis-server and nginx check no token)",
+        (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.NGINX, _S.HYPER, _S.ACTIX, _S.GIN, _S.ARTICLE, _S.ARTICLE_CACHE),
+        _get(), rounds=4),
+    Row("get-x16", "Cache GET, pipelined x16, 64 connections",
+        (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
+    Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,
+        seconds=2),
+    Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
+        _stream(close=True), rounds=4),
+)  # fmt: skip
+
+
+def start(
+    stack: ExitStack, names: "tuple[str, ...]", material: messages.Material, skipped: "dict[str, str]"
+) -> "list[Running]":
+    """Those that can be had, each proven to check what it should. Raises WrongVerdict."""
+    running = []
+    for name in names:
+        try:
+            one = Running(servers.BY_NAME[name], material)
+        except (process.Failed, OSError) as error:
+            skipped[name] = str(error)
+            continue
+        stack.callback(one.stop)
+        running.append(one)
+    verdicts.prove(running)
+    return running
+
+
+@dataclass
+class Sample:
+    spent: process.Cpu
+    outcome: Outcome
+
+    @property
+    def us(self) -> float:
+        return self.spent.total_s * 1e6 / self.outcome.requests
+
+
+def sample(running: Running, run: "Callable[[Running, float], Outcome]", seconds: float) -> Sample:
+    pids = running.tree.pids()
+    before = process.cpu(pids)
+    outcome = run(running, seconds)
+    spent = process.cpu(pids).since(before)
+    if outcome.requests == 0:
+        raise process.Failed("no request was answered")
+    wrong = (outcome.refused + outcome.broken) / outcome.requests
+    if wrong > TOLERATED:
+        raise process.Failed(
+            f"{wrong:.1%} of the answers were not what was asked for, or connections broke: {outcome.statuses or 'wrk'}"
+        )
+    return Sample(spent, outcome)
+
+
+def summary(samples: "list[Sample]") -> "dict[str, object]":
+    """Medians of the rounds."""
+
+    def median(values: "list[float]", digits: int = 2) -> float:
+        return round(statistics.median(values), digits)
+
+    us = median([one.us for one in samples])
+    # how it divides is sampled by the tick: all rounds together say it best
+    user = us * sum(one.spent.user_s for one in samples) / sum(one.spent.total_s for one in samples)
+    return {
+        "us": us,
+        "user_us": round(user, 2),
+        "system_us": round(us - user, 2),
+        "busy": median([one.spent.total_s / one.outcome.seconds for one in samples]),
+        "refused": sum(one.outcome.refused for one in samples),
+        "requests_per_s": round(median([one.outcome.requests / one.outcome.seconds for one in samples])),
+        "p50_us": median([one.outcome.p50_us for one in samples], 0),
+        "p99_us": median([one.outcome.p99_us for one in samples], 0),
+        "rounds_us": [round(one.us, 2) for one in samples],
+    }
+
+
+def measure(
+    row: Row, names: "tuple[str, ...]", material: messages.Material, rounds: int, seconds: float
+) -> "dict[str, Any]":
+    skipped: dict[str, str] = {}
+    samples: dict[str, list[Sample]] = {}
+    with ExitStack() as stack:
+        running = start(stack, names, material, skipped)
+        say(f"{row.name}: {len(running)} servers")
+        for turn in range(rounds + 1):  # the first one warms up
+            for one in list(running):
+                name = one.server.name
+                try:
+                    taken = sample(one, row.load, seconds if turn else min(seconds, 1.0))
+                except process.Failed as error:
+                    skipped[name] = str(error)
+                    samples.pop(name, None)
+                    running.remove(one)
+                    continue
+                if turn:
+                    samples.setdefault(name, []).append(taken)
+    return {
+        "title": row.title,
+        "rounds": rounds,
+        "seconds": seconds,
+        "servers": {name: summary(taken) for name, taken in samples.items()},
+        "skipped": skipped,
+    }
