@@ -170,7 +170,8 @@ static inline void say(struct scene *scene, const char *method, const char *path
 }
 
 static inline enum hg_served serve_head(struct scene *scene) {
-    return hg_serve_head(&scene->gate, &scene->request, (const uint8_t *)scene->head, scene->body_known, &scene->visit,
+    return hg_serve_head(&scene->gate, &scene->request, (const uint8_t *)scene->head, (struct hg_view){(const uint8_t *)"", 0},
+                         scene->body_known, &scene->visit,
                          &scene->output);
 }
 
