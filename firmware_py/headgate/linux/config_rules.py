@@ -176,8 +176,8 @@ class Issuer:
         "revoked",
         v.texts(limits.REVOKED),
         [],
-        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without `jti` "
-        "cannot be revoked. Takes effect at the start or reload.",
+        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without "
+        "`jti` cannot be revoked. Takes effect at the start or reload.",
         "401.",
     )
     revoked_file: Path | None = key(
