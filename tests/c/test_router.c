@@ -27,7 +27,7 @@ static void test_paths(void) {
         {"//", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/", HG_ROUTE_NONE, {NULL, NULL}},
-        {"/v1/cache", HG_ROUTE_NONE, {NULL, NULL}},
+        {"/v1/cache", HG_ROUTE_CACHE_MANY, {NULL, NULL}},
         {"/v1/cache/", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/streams/", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/streams/w/", HG_ROUTE_NONE, {NULL, NULL}},
