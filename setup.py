@@ -29,9 +29,10 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
     link_args.append("--coverage")
 
 # Files of the core every message passes through; the others need not be fast, but small.
-HOT = {"format", "format_host", "format_time", "format_uri", "http1", "http1_head", "http1_target", "limiter", "number"}
-HOT |= {"pattern", "scan", "siphash", "store", "table", "to_cbor", "to_json", "validate_cbor", "validate_json"}
-HOT |= {"base64url", "find", "sha256", "token", "tokens"}
+HOT = """
+    answer base64url commits connection find format format_host format_time format_uri http1 http1_head
+    http1_target intake limiter net_linux number output pattern router scan serve serve_cache serve_message server
+    session sha256 siphash store table to_cbor to_json token tokens validate_cbor validate_json wheel work"""
 
 
 class BuildExt(build_ext):
@@ -39,7 +40,7 @@ class BuildExt(build_ext):
         compile_one = self.compiler._compile
 
         def compile_sized(obj: str, src: str, ext: str, cc_args: list[str], *flags: list[str]) -> None:
-            cold = Path(src).parent.name == "core" and Path(src).stem not in HOT and not sanitize
+            cold = Path(src).parent.name == "core" and Path(src).stem not in HOT.split() and not sanitize
             compile_one(obj, src, ext, cc_args, flags[0] + ["-Os"] * cold, *flags[1:])
 
         self.compiler._compile = compile_sized

@@ -26,6 +26,7 @@ def _choose() -> str:
 BACKEND = _choose()
 
 if TYPE_CHECKING:
+    from headgate.core.http1 import Request, RequestParser
     from headgate.core.jwt import Verifier
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     FEATURES: "tuple[str, ...]" = ()
 elif BACKEND == "pure":
+    from headgate.core.http1 import Request, RequestParser
     from headgate.core.jwt import Verifier
     from headgate.core.limiter import Limiter
     from headgate.core.schema import Schema, SchemaError
@@ -46,11 +48,23 @@ else:
     try:
         from headgate_native import Schema, SchemaError
         from headgate_native._native import Intake, Limiter, Store, Verifier
+        from headgate_native.http1 import Request, RequestParser
     except ImportError as error:
         raise ImportError(
             f"Headgate's native core is missing or stale ({error}): build it with `python setup.py build_ext --inplace`"
             " (or `pip install .`), or ask for the slower pure Python one with HEADGATE_BACKEND=pure"
         ) from error
-    FEATURES = ("limiter", "store", "schema", "jwt", "intake", "server")
+    FEATURES = ("limiter", "store", "schema", "jwt", "http1", "intake", "server")
 
-__all__ = ["BACKEND", "FEATURES", "Intake", "Limiter", "Schema", "SchemaError", "Store", "Verifier"]
+__all__ = [
+    "BACKEND",
+    "FEATURES",
+    "Intake",
+    "Limiter",
+    "Request",
+    "RequestParser",
+    "Schema",
+    "SchemaError",
+    "Store",
+    "Verifier",
+]

@@ -94,6 +94,7 @@ CACHE_VALUE = 65536  # bytes of one value
 CACHE_KEY = 256  # bytes of one key
 CACHE_META = 4096  # bytes of one entry's meta (content type)
 CACHE_ENTRIES = 65536
+CACHE_SCAN_BYTES = 65536  # of entries that are looked at in one go
 CACHE_TTL_MS = 2147483648000  # ms; 2**31 s, the longest RFC 9111 section 1.2.2 asks for; longer: ValueError
 ENTRY_OVERHEAD = 64  # bytes charged for each entry beside key, value and meta
 CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30 and 2**24)

@@ -28,8 +28,8 @@ from headgate_host.play import STREAM, Mint, play
 from headgate_host.tally import Tally
 
 if TYPE_CHECKING:
-    from headgate.linux.selector import NativeSelector
     from headgate.linux.config import Config
+    from headgate.linux.selector import NativeSelector
 
 TOKEN_TTL_S = 86400  # of the stations' tokens
 QUIET_S = 5.0  # the receiver is given up on when nothing has arrived for this long
@@ -265,9 +265,7 @@ def run(config: "Config", args: argparse.Namespace, folder: Path) -> int:
     return run_in_loop(lambda selector: _run(config, args, folder, selector))
 
 
-async def _run(
-    config: "Config", args: argparse.Namespace, folder: Path, selector: "NativeSelector | None"
-) -> int:
+async def _run(config: "Config", args: argparse.Namespace, folder: Path, selector: "NativeSelector | None") -> int:
     demo = Demo(args, as_json=args.json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

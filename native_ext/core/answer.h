@@ -24,7 +24,7 @@ struct hg_answer {
 void hg_answer_problem(struct hg_gate *gate, const struct hg_answer *answer, struct hg_manner manner,
                        struct hg_output *output);
 
-/* RFC 9110 section 5.6.7: IMF-fixdate. */
+/* RFC 9110 section 5.6.7: IMF-fixdate. `now_s`: Unix seconds of the years 1970 to 9999. */
 void hg_http_date(int64_t now_s, uint8_t date[29]);
 
 static inline struct hg_view hg_text_view(const char *text) {

@@ -2,8 +2,9 @@
 
 #define BAD 64
 #define IN(c, low, high) ((c) >= (low) && (c) <= (high))
-#define VALUE(c) (uint8_t)(IN(c, 'A', 'Z') ? (c) - 'A' : IN(c, 'a', 'z') ? (c) - 'a' + 26 : \
-                           IN(c, '0', '9') ? (c) - '0' + 52 : (c) == '-' ? 62 : (c) == '_' ? 63 : BAD)
+#define VALUE(c)                                                                                                          \
+    (uint8_t)(IN(c, 'A', 'Z') ? (c) - 'A' : IN(c, 'a', 'z') ? (c) - 'a' + 26 : IN(c, '0', '9') ? (c) - '0' + 52 :        \
+              (c) == '-' ? 62 : (c) == '_' ? 63 : BAD)
 #define VALUE4(c) VALUE(c), VALUE((c) + 1), VALUE((c) + 2), VALUE((c) + 3)
 #define VALUE16(c) VALUE4(c), VALUE4((c) + 4), VALUE4((c) + 8), VALUE4((c) + 12)
 static const uint8_t values[128] = {VALUE16(0x00), VALUE16(0x10), VALUE16(0x20), VALUE16(0x30),

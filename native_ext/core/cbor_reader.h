@@ -147,6 +147,11 @@ HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, con
     return p + 1 + length;
 }
 
+/* The same for a text that is a value. */
+HG_INLINE const uint8_t *r_known_text(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+    return r_known(run, p, name);
+}
+
 /* The name at p -> where its value starts. */
 HG_INLINE const uint8_t *r_name(struct hg_run *run, const uint8_t *p, struct hg_text *text) {
     if (HG_UNLIKELY(p >= run->stop || *p >> 5 != HG_CBOR_TEXT)) {
@@ -182,17 +187,15 @@ HG_INLINE const uint8_t *r_container(const struct hg_program *program, const str
 
 /* Quick looks, without moving p: false may also mean "not easy to tell". */
 HG_INLINE bool r_is_string(const struct hg_run *run, const uint8_t *p) {
-    return p < run->end && *p >> 5 == 3;
+    return p < run->stop && *p >> 5 == HG_CBOR_TEXT;
 }
 
-HG_INLINE bool r_is_number(const struct hg_run *run, const uint8_t *p) {
-    if (p < run->stop && *p >> 5 <= 1) {
-        return true;
-    }
-    /* a finite float */
-    return (run->stop - p >= 9 && *p == 0xFB && ((p[1] & 0x7F) != 0x7F || (p[2] & 0xF0) != 0xF0)) ||
-           (run->stop - p >= 5 && *p == 0xFA && ((p[1] & 0x7F) != 0x7F || (p[2] & 0x80) != 0x80)) ||
-           (run->stop - p >= 3 && *p == 0xF9 && (p[1] & 0x7C) != 0x7C);
+HG_INLINE bool r_is_object(const struct hg_run *run, const uint8_t *p) {
+    return p < run->stop && *p >> 5 == HG_CBOR_MAP;
+}
+
+HG_INLINE bool r_is_array(const struct hg_run *run, const uint8_t *p) {
+    return p < run->stop && *p >> 5 == HG_CBOR_ARRAY;
 }
 
 /* The float as a number of millionths, if that is the shortest decimal that reads back as it (number.h): below 10^15
@@ -212,7 +215,15 @@ HG_INLINE bool r_millionths(double value, uint64_t *mantissa, bool *negative) {
     return false;
 }
 
-/* The plainest numbers: value = (*negative ? -1 : 1) * *mantissa * 10^*exponent. NULL: it is none; nothing is noted. */
+/* The plainest values; see json_reader.h. */
+HG_INLINE const uint8_t *r_quick_boolean(const struct hg_run *run, const uint8_t *p, enum hg_token *token) {
+    if (HG_UNLIKELY(p >= run->stop)) {
+        return NULL;
+    }
+    *token = *p == 0xF5 ? HG_T_TRUE : HG_T_FALSE;
+    return HG_LIKELY((*p | 1) == 0xF5) ? p + 1 : NULL;
+}
+
 HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t *p, uint64_t *mantissa,
                                         int32_t *exponent, bool *negative) {
     const ptrdiff_t room = run->stop - p;
@@ -243,12 +254,12 @@ HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t 
         *negative = major == 1;
         *exponent = 0;
         *mantissa = argument + major;
-        return HG_LIKELY(argument != UINT64_MAX) ? p + size : NULL;
+        return HG_LIKELY(argument < INT64_MAX) ? p + size : NULL;
     }
     double value;
     if (size == 9) {
         memcpy(&value, &argument, sizeof value);
-    } else if (size == 5 || (size == 3 && (argument & 0x7C00) != 0)) { /* a float, or a half that is not subnormal: 8 bits of exponent */
+    } else if (size == 5 || (size == 3 && ((argument >> 10 & 31) - 1) < 30)) { /* a float, or a half that is normal: 8 bits of exponent */
         const uint32_t half = (uint32_t)argument;
         const uint32_t bits = size == 5 ? half : (half & 0x8000) << 16 | (((half & 0x7FFF) << 13) + (112u << 23));
         float narrow;

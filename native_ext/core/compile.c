@@ -65,13 +65,13 @@ hg_ref hg_put_name(struct hg_compiler *compiler, const uint8_t *text, uint32_t l
     const uint32_t size = (length + 2 + ALIGN - 1) / ALIGN * ALIGN;
     name->length = length;
     name->hash = hg_name_hash(text, length);
-    name->escapes = 0;
+    name->head = length + 3 > 16 ? 0xFFFF | HG_NAME_LONG : (1u << (length + 3)) - 1;
     for (uint32_t i = 0; i < length; i++) {
         if (text[i] < 0x20 || text[i] == '"' || text[i] == '\\') {
-            name->escapes = 1;
+            name->head |= HG_NAME_ESCAPED;
         }
     }
-    front[ALIGN - 1] = name->escapes ? 0 : '"';
+    front[ALIGN - 1] = (name->head & HG_NAME_ESCAPED) != 0 ? 0 : '"';
     work->size = 0;
     if (!hg_buffer_append(work, compiler->memory, front, sizeof front) ||
         !hg_buffer_append(work, compiler->memory, text, length) ||
@@ -399,9 +399,6 @@ static void set_flags(struct hg_compiler *compiler, uint32_t count, bool dynamic
                 node.flags |= HG_NODE_REF;
                 memcpy(compiler->program.data + ref, &node, sizeof node);
             }
-        } else if (node.flags == 0 && node.same == 0) {
-            node.flags = HG_NODE_SIMPLE;
-            memcpy(compiler->program.data + ref, &node, sizeof node);
         }
     }
 }
@@ -429,7 +426,8 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
     compiler->dialect.draft =
         hg_resource_at(compiler, compiler->documents[0].tree.items[HG_TREE_ROOT].owner - 1u)->dialect.draft;
     if (!hg_schema(compiler, document, HG_TREE_ROOT, &program->root) || !work_off(compiler, &next) ||
-        !add_dynamic(compiler, &next) || !put_dynamic(compiler, program) || !put_resources(compiler, program)) {
+        !add_dynamic(compiler, &next) || !put_dynamic(compiler, program) || !put_resources(compiler, program) ||
+        !hg_put_plain_rules(compiler, program->root)) {
         return false;
     }
     const struct hg_dynamic_name *names = (const struct hg_dynamic_name *)(void *)compiler->dynamic_names.data;
@@ -442,7 +440,9 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
     if (!check_the_rest(compiler, &next) || !hg_check_loops(compiler)) {
         return false;
     }
-    set_flags(compiler, count, (program->flags & HG_PROGRAM_DYNAMIC) != 0);
+    const bool dynamic = (program->flags & HG_PROGRAM_DYNAMIC) != 0;
+    set_flags(compiler, count, dynamic);
+    program->road = hg_set_roads(compiler, program->root, count, dynamic);
     for (uint32_t i = 0; i < count; i++) {
         program->node_count += hg_compiled_at(compiler, i)->node != 0;
     }

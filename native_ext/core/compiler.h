@@ -4,6 +4,7 @@
  *   resources.c the documents, what is a resource or an anchor in them, what a reference means
  *   findings.c  what is wrong, for the caller
  *   compile.c   the queue of subschemas, the memory of the program
+ *   compile_road.c the short ways to values of one kind
  *   compile_node.c, compile_object.c, compile_array.c, compile_number.c, compile_choice.c, compile_same.c: keywords ->
  * records constants.c the values of const and enum as JSON and CBOR compile_loops.c  what applies to the same value
  * without end;  lint.c  what is allowed but hardly meant
@@ -85,6 +86,7 @@ struct hg_compiler {
     struct hg_index by_address, by_anchor, by_dynamic_name;
     uint32_t resource_numbers; /* given so far */
     struct hg_buffer program;
+    hg_ref plain_number, plain_string; /* compile_road.c */
     struct hg_buffer pieces; /* what is in the program and may be used again */
     struct hg_index by_content;
     struct hg_buffer patterns; /* struct hg_piece of the sources, then the pattern's ref */
@@ -191,6 +193,11 @@ bool hg_check_names(struct hg_compiler *compiler, const struct hg_subschema *sub
 
 /* compile_loops.c: refuses endless and too long chains; sets HG_NODE_LIST. */
 bool hg_check_loops(struct hg_compiler *compiler);
+
+/* compile_road.c: the rules of numbers and strings that have none, while something can be put into the program... */
+bool hg_put_plain_rules(struct hg_compiler *compiler, hg_ref root);
+/* ... and the roads to members and items of the first `count` subschemas; -> that to the root. dynamic: the program has a $dynamicRef. */
+struct hg_road hg_set_roads(struct hg_compiler *compiler, hg_ref root, uint32_t count, bool dynamic);
 
 /* lint.c */
 bool hg_lint_subschema(struct hg_compiler *compiler, const struct hg_subschema *sub);

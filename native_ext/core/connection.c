@@ -132,6 +132,10 @@ static void resume(struct hg_server *server, uint32_t index) {
         return;
     }
     if (work == NULL || (work->phase == HG_PHASE_HEAD && !work->begun)) {
+        if (server->draining) { /* the answer was written when nobody thought of that */
+            end(server, index);
+            return;
+        }
         hg_work_free(server, connection);
         connection->state = HG_IDLE;
         hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.idle_ms);
@@ -225,7 +229,9 @@ static void flush_output(struct hg_server *server, uint32_t index) {
         hg_connection_watch(server, index, connection->flags & HG_WATCH_IN);
         hg_lent_written(server, index);
         break;
-    case HG_GREETING: hg_connection_watch(server, index, HG_WATCH_IN); break;
+    case HG_GREETING:
+    case HG_READING: hg_connection_watch(server, index, HG_WATCH_IN); break;
+    case HG_IDLE: resume(server, index); break; /* the last of a handshake is out */
     case HG_COMMIT:
         hg_connection_watch(server, index, 0);
         hg_connection_deadline(server, index, 0);
@@ -238,8 +244,6 @@ static void flush_output(struct hg_server *server, uint32_t index) {
         }
         break;
     case HG_FREE:
-    case HG_IDLE:
-    case HG_READING:
     case HG_READY:
     case HG_LINGER: break;
     }
@@ -485,8 +489,13 @@ static enum step await_input(struct serving *serving) {
         return end_input(serving);
     }
     if (work->phase == HG_PHASE_HEAD && serving->at == serving->length && hg_http1_idle(&work->parser)) {
+        if (server->draining) {
+            return finish(serving, false);
+        }
         connection->state = HG_IDLE;
-        if (connection->work != NULL && !hg_has_output(connection)) {
+        if (work->parser.blank) {
+            (void)(own(serving) && keep_input(serving)); /* there may be one empty line, however the input is cut */
+        } else if (connection->work != NULL && !hg_has_output(connection)) {
             hg_work_free(server, connection);
         }
         hg_connection_deadline(server, serving->index, server->now_ms + spec->idle_ms);
@@ -631,7 +640,8 @@ void hg_connection_end(struct hg_server *server, uint32_t index) {
 
 int32_t hg_connection_read(struct hg_server *server, uint32_t index) {
     const struct hg_connection *connection = hg_connection_at(server, index);
-    const int32_t count = server->net.read(server->net.context, connection->fd, server->input, HG_READ);
+    const uint32_t room = connection->session != NULL ? HG_TLS_PIECE : HG_READ; /* tls.h: feed */
+    const int32_t count = server->net.read(server->net.context, connection->fd, server->input, room);
     return count == -EWOULDBLOCK || count == -EINTR ? -EAGAIN : count;
 }
 
@@ -725,7 +735,11 @@ void hg_connection_expired(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     struct hg_work *work = connection->work;
     struct serving serving = {.server = server, .index = index, .connection = connection, .work = work};
-    if (connection->state != HG_READING) { /* nothing to be said to who is silent, or does not listen */
+    if (connection->state == HG_IDLE) { /* TLS says good-bye: RFC 8446 section 6.1 */
+        end(server, index);
+        return;
+    }
+    if (connection->state != HG_READING) { /* nothing to be said to who does not listen */
         hg_connection_close(server, index);
         return;
     }

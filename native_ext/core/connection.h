@@ -47,7 +47,7 @@ enum {
     HG_WATCH_IN = 1,
     HG_WATCH_OUT = 2, /* what the set watches now */
     HG_ENDS = 4,      /* closes once the output is gone */
-    HG_LINGERS = 8,   /* ... after what is still coming was read over */
+    HG_LINGERS = 8,   /* ... after what is still coming was read over; HG_LENT: no more output once this one is gone */
     HG_ENDED = 16,    /* the peer has sent its last byte */
     HG_REFUSED = 32,  /* over the limit of connections; it is only told so */
     HG_ABORTED = 64,  /* lent, and broken */
@@ -100,9 +100,11 @@ struct hg_server {
     struct hg_output answers;     /* of the connection being served */
     struct hg_output cipher;
     struct hg_work fresh;         /* of a connection that is served without a wait */
-    bool rows_told, waiting_told, batch_told; /* Python knows of them */
-    bool rows, no_files, empty;               /* to be told */
+    int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
+    bool batch_told, files_told;
+    bool rows, no_files, empty; /* to be told */
     bool draining, clock_asked;
+    uint32_t takes;           /* of the intake, at the last look */
     uint64_t overfull;        /* of the intake, as Python knows it */
     int64_t overfull_ms;
     uint8_t input[HG_READ + 1];  /* what was read, and room for a NUL */

@@ -105,7 +105,7 @@ HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) {
 HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
     const uint8_t *text = hg_at(run->program, name->text);
     w_byte(run, '"');
-    if (HG_LIKELY(name->escapes == 0)) {
+    if (HG_LIKELY((name->head & HG_NAME_ESCAPED) == 0)) {
         w_bytes(run, text, name->length + (size_t)2); /* quote and colon stand behind it */
         return;
     }

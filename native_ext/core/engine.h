@@ -7,6 +7,8 @@
 #define HEADGATE_ENGINE_H
 
 #include "engine_run.h"
+#include "format.h"
+#include "pattern.h"
 #include "values.h"
 
 /* Use as a statement where `node` was violated by the value at `at`. */
@@ -134,78 +136,75 @@ static HG_NOINLINE const uint8_t *any_number(struct hg_run *run, const struct hg
     return after;
 }
 
-/* 10^(6 + exponent): what makes millionths of the mantissa. */
-static const uint32_t MILLIONTHS[6] = {1, 10, 100, 1000, 10000, 100000};
+#if !HG_EXPLAINS
+HG_INLINE const uint8_t *plain_number(struct hg_run *run, const struct hg_number_rules *rules, bool whole,
+                                      const uint8_t *p);
+#endif
 
-/* A number under a node without const or enum: the plain ones, which are as good as all, are decided by two comparisons. */
-HG_INLINE const uint8_t *number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
+/* A number, of which the plain ones are decided by two comparisons. */
+static const uint8_t *number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
 #if !HG_EXPLAINS
     static const struct hg_number_rules NONE = {
         .least = INT64_MIN, .most = INT64_MAX, .exact = 1, .scaled = 1, .least6 = INT64_MIN, .most6 = INT64_MAX};
-    const struct hg_number_rules *rules = HG_LIKELY(node->number != 0) ? hg_at(run->program, node->number) : &NONE;
-    struct hg_number number = {0};
-    const uint8_t *after = r_quick_number(run, start, &number.mantissa, &number.exponent, &number.negative);
-    if (HG_UNLIKELY(after == NULL || node->choice != 0)) {
-        return any_number(run, node, start);
-    }
-    int64_t least, most, step, value = (int64_t)number.mantissa;
-    if (HG_LIKELY(number.exponent == 0)) {
-        if (HG_UNLIKELY(number.mantissa > INT64_MAX || rules->exact == 0 || (node->types & HG_INTEGER) == 0)) {
-            return any_number(run, node, start);
+    const struct hg_number_rules *rules = node->number != 0 ? hg_at(run->program, node->number) : &NONE;
+    if (HG_LIKELY(node->choice == 0 && rules->exact != 0 && rules->scaled != 0 && (node->types & HG_INTEGER) != 0)) {
+        const uint8_t *after = plain_number(run, rules, (node->types & HG_FRACTION) == 0, start);
+        if (HG_LIKELY(after != NULL)) {
+            return after;
         }
-        least = rules->least;
-        most = rules->most;
-        step = rules->step;
-    } else {
-        /* with no more than six digits after the point: in millionths */
-        const uint32_t power = (uint32_t)(number.exponent + 6);
-        if (HG_UNLIKELY(power > 5 || number.mantissa > INT64_MAX / 1000000 || rules->scaled == 0 ||
-                        (node->types & HG_FRACTION) == 0)) {
-            return any_number(run, node, start);
-        }
-        value *= MILLIONTHS[power];
-        least = rules->least6;
-        most = rules->most6;
-        step = rules->step6;
     }
-    value = number.negative ? -value : value;
-    if (HG_UNLIKELY(value < least || value > most || (step != 0 && value % step != 0))) {
-        return hg_invalid(run, start);
-    }
-    e_number(run, &number);
-    return after;
-#else
-    return any_number(run, node, start);
 #endif
+    return any_number(run, node, start);
 }
 
-HG_INLINE const uint8_t *string(struct hg_run *run, const struct hg_node *node, const uint8_t *start, bool bytes) {
-    const struct hg_string_rules *rules = node->string == 0 ? NULL : hg_at(run->program, node->string);
+/* The text at `start` and its rules, if there are any. `text` may stay in registers: what takes its address gets a copy. */
+HG_INLINE const uint8_t *string_rules(struct hg_run *run, const struct hg_node *node,
+                                      const struct hg_string_rules *rules, const uint8_t *start, bool bytes,
+                                      struct hg_text *text) {
     const uint32_t encoding = bytes ? rules->encoding : 0;
-    struct hg_text text;
-    const uint8_t *after = r_string(run, start, &text, encoding);
+    const uint8_t *after = r_string(run, start, text, encoding);
     if (HG_UNLIKELY(after == NULL)) {
         return NULL;
     }
-    e_text(run, &text, encoding);
-    if (rules != NULL) {
-        if (HG_UNLIKELY(text.characters < rules->min_length)) {
-            VIOLATED(HG_K_MIN_LENGTH, start, 0, NULL);
-        }
-        if (HG_UNLIKELY(text.characters > rules->max_length)) {
-            VIOLATED(HG_K_MAX_LENGTH, start, 0, NULL);
-        }
-        if (rules->pattern != 0 &&
-            !HG_R(text_matches)(&text, encoding, hg_at(run->program, rules->pattern))) {
+    e_text(run, text, encoding);
+    if (rules == NULL) {
+        return after;
+    }
+    if (HG_UNLIKELY(text->characters < rules->min_length)) {
+        VIOLATED(HG_K_MIN_LENGTH, start, 0, NULL);
+    }
+    if (HG_UNLIKELY(text->characters > rules->max_length)) {
+        VIOLATED(HG_K_MAX_LENGTH, start, 0, NULL);
+    }
+    if (rules->pattern != 0) {
+        const void *pattern = hg_at(run->program, rules->pattern);
+        const struct hg_text copy = *text;
+        if (HG_LIKELY(!text->escaped) ? !hg_pattern_search(pattern, text->start, text->size)
+                                      : !HG_R(text_matches)(&copy, encoding, pattern)) {
             VIOLATED(HG_K_PATTERN, start, 0, NULL);
         }
-        if (rules->format != 0 && !HG_R(text_has_format)(&text, encoding, rules->format)) {
+    }
+    if (rules->format != 0) {
+        const struct hg_text copy = *text;
+        if (HG_LIKELY(!text->escaped) ? !hg_format_holds((enum hg_format)rules->format, text->start, text->size)
+                                      : !HG_R(text_has_format)(&copy, encoding, rules->format)) {
             VIOLATED(HG_K_FORMAT, start, 0, NULL);
         }
     }
+    return after;
+}
+
+static const uint8_t *string(struct hg_run *run, const struct hg_node *node, const uint8_t *start, bool bytes) {
+    struct hg_text text;
+    const struct hg_string_rules *rules = node->string == 0 ? NULL : hg_at(run->program, node->string);
+    const uint8_t *after = string_rules(run, node, rules, start, bytes, &text);
+    if (HG_UNLIKELY(after == NULL)) {
+        return NULL;
+    }
     if (node->choice != 0) {
         const struct hg_choice *choice = hg_at(run->program, node->choice);
-        if (HG_R(text_find)(run->program, &choice->strings, &text, encoding) == UINT32_MAX) {
+        const struct hg_text copy = text;
+        if (HG_R(text_find)(run->program, &choice->strings, &copy, bytes ? rules->encoding : 0) == UINT32_MAX) {
             VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
         }
     }
@@ -229,28 +228,15 @@ HG_INLINE const uint8_t *literal(struct hg_run *run, const struct hg_node *node,
     return after;
 }
 
-/* `value` without a call for the numbers and strings of simple schemas, which is most of what comes. */
-HG_INLINE const uint8_t *quick_value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
 #if !HG_EXPLAINS
-    const struct hg_node *node = hg_at(run->program, ref);
-    if (HG_LIKELY(ref != 0 && (node->flags & HG_NODE_SIMPLE) != 0)) {
-        if (r_is_string(run, p)) {
-            if (HG_LIKELY((node->types & HG_STRING) != 0)) {
-                return string(run, node, p, false);
-            }
-        } else if (r_is_number(run, p) && HG_LIKELY((node->types & (HG_INTEGER | HG_FRACTION)) != 0)) {
-            return number(run, node, p);
-        }
-    }
+#include "engine_road.h"
 #endif
-    return value(run, ref, p);
-}
 
 /* `value`, and the subschema it goes into is told: the child `ref` of `node` by `keyword`. */
 HG_INLINE const uint8_t *child(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword, hg_ref ref,
                                const uint8_t *p) {
     const uint32_t outer = x_into(run, node, keyword, ref);
-    p = quick_value(run, ref, p);
+    p = value(run, ref, p);
     x_out(run, outer);
     return p;
 }
@@ -363,7 +349,12 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
 /* The whole document. p: what hg_run_start gave. */
 HG_INLINE const uint8_t *document(struct hg_run *run, const uint8_t *p) {
     if (HG_LIKELY(p != NULL)) {
-        p = value(run, run->program->root, r_start(run, p));
+        p = r_start(run, p);
+#if HG_EXPLAINS
+        p = value(run, run->program->root, p);
+#else
+        p = by_road(run, &run->program->road, &run->program->root, p);
+#endif
     }
     return HG_LIKELY(p != NULL) ? r_end(run, p) : NULL;
 }

@@ -28,7 +28,22 @@ static const uint8_t *array(struct hg_run *run, const struct hg_node *node, cons
         return NULL;
     }
     uint8_t *mark = e_open(run, false);
-    for (more = r_first(run, &p, &iter, false); more > 0; more = r_next(run, &p, &iter, false)) {
+    more = r_first(run, &p, &iter, false);
+#if !HG_EXPLAINS
+    if (rules->road.to <= HG_ROAD_INTEGER && rules->prefix_count == 0 && rules->has_contains == 0) {
+        const struct hg_number_rules *numbers = hg_at(run->program, rules->road.rules);
+        for (; more > 0; more = r_next(run, &p, &iter, false)) {
+            e_item(run, count);
+            const uint8_t *after = plain_number(run, numbers, rules->road.to != HG_ROAD_NUMBER, p);
+            p = HG_LIKELY(after != NULL) ? after : value(run, rules->rest, p);
+            if (HG_UNLIKELY(p == NULL)) {
+                return NULL;
+            }
+            count++;
+        }
+    }
+#endif
+    for (; more > 0; more = r_next(run, &p, &iter, false)) {
         const uint8_t *item = p;
         uint32_t outer = 0;
         e_item(run, count);
@@ -36,7 +51,11 @@ static const uint8_t *array(struct hg_run *run, const struct hg_node *node, cons
             outer = x_index(run, count);
         }
         if (HG_LIKELY(count >= rules->prefix_count)) {
+#if HG_EXPLAINS
             p = child(run, node, (enum hg_keyword)rules->rest_keyword, rules->rest, p);
+#else
+            p = by_road(run, &rules->road, &rules->rest, p);
+#endif
         } else {
             p = child(run, node, (enum hg_keyword)rules->prefix_keyword, prefix[count], p);
         }

@@ -146,102 +146,85 @@ HG_INLINE bool among(const struct hg_text *others, uint32_t count, uint64_t *kin
     return false;
 }
 
-static const uint8_t *object(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
-    static const struct hg_object_rules NONE = {.max = UINT32_MAX};
-    const struct hg_object_rules *rules = node->object == 0 ? &NONE : hg_at(run->program, node->object);
-    const struct hg_property *properties = hg_at(run->program, rules->names.entries);
-    const uint8_t *start = p;
-    uint64_t seen[HG_SCHEMA_NAMES / 64];
-    struct hg_text others[HG_OTHERS];
-    uint32_t other_count = 0, count = 0, hint = 0;
-    uint64_t other_kinds = 0;
-    struct hg_iter iter;
-    int more;
-    /* when all that the schema names was seen, nothing else matters to the question whether the object is valid */
-    const bool only = !HG_EMITS && !HG_EXPLAINS && run->only == p && rules->rest == 0 && rules->pattern_count == 0 &&
-                      rules->names_node == 0 && rules->min == 0 && rules->max == UINT32_MAX;
-    const bool special = only || rules->names_node != 0;
-    uint32_t awaited = rules->names.count;
-    if (only && awaited == 0) {
-        return p + 1;
+/* What is known of an object's members so far. */
+struct members {
+    uint64_t seen[HG_SCHEMA_NAMES / 64]; /* bits: names of the schema */
+    struct hg_text others[HG_OTHERS];    /* other names */
+    uint64_t other_kinds;
+    uint32_t other_count;
+    uint32_t hint;    /* index of the name that is likely next */
+    uint32_t awaited; /* names of the schema that were not seen; counted if nothing else matters (`only`) */
+    bool only;
+};
+
+/* A member whose name begins at p, with so many before it -> after its value. */
+static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
+                                             const struct hg_object_rules *rules, struct members *members,
+                                             uint32_t count, const uint8_t *start, const uint8_t *p) {
+    const struct hg_property *property = (const struct hg_property *)hg_at(run->program, rules->names.entries) +
+                                         members->hint;
+    const uint8_t *name_at = p, *after = NULL;
+    struct hg_text name;
+    uint32_t index = members->hint, outer = 0;
+    if (index < rules->names.count) {
+        after = r_known(run, p, &property->name);
     }
-    for (uint32_t w = 0; w < rules->words; w++) {
-        seen[w] = 0;
-    }
-    if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
-        return NULL;
-    }
-    uint8_t *mark = e_open(run, true);
-    for (more = r_first(run, &p, &iter, true); more > 0; more = r_next(run, &p, &iter, true)) {
-        const uint8_t *name_at = p, *after = NULL;
-        const struct hg_property *property = properties + hint;
-        struct hg_text name;
-        uint32_t index = hint, outer = 0;
-        if (HG_LIKELY(hint < rules->names.count)) {
-            after = r_known(run, p, &property->name);
-        }
-        e_item(run, count++);
-        if (HG_LIKELY(after != NULL)) {
-            e_known_name(run, &property->name);
-            if (HG_EXPLAINS) {
-                name = name_text(run->program, &property->name);
-            }
-        } else {
-            after = r_name(run, p, &name);
-            if (HG_UNLIKELY(after == NULL)) {
-                return NULL;
-            }
-            e_name(run, &name);
-            index = rules->names.count == 0 ? UINT32_MAX : HG_R(text_find)(run->program, &rules->names, &name, 0);
-            property = properties + index;
-        }
-        if (HG_EXPLAINS) {
-            outer = x_name(run, &name);
-        }
-        if (HG_LIKELY(index != UINT32_MAX)) {
-            const uint64_t bit = (uint64_t)1 << index % 64;
-            if (HG_UNLIKELY((seen[index / 64] & bit) != 0) && !r_last_counts(run)) {
-                return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
-            }
-            seen[index / 64] |= bit;
-            hint = index + 1;
-        } else if (run->again) {
-            other_count = 0; /* names given twice were found the first time */
-        } else if (other_count < HG_OTHERS) {
-            if (HG_UNLIKELY(among(others, other_count, &other_kinds, &name)) && !r_last_counts(run)) {
-                return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
-            }
-            others[other_count++] = name;
-        } else {
-            other_count = HG_OTHERS + 1;
-        }
-        p = index != UINT32_MAX ? known_member(run, node, property, after)
-                                : other_member(run, node, rules, &name, after);
-        if (HG_EXPLAINS) {
-            x_leave(run, outer);
-        }
-        if (HG_UNLIKELY(p == NULL)) {
+    e_item(run, count);
+    if (after != NULL) {
+        e_known_name(run, &property->name);
+        name = name_text(run->program, &property->name);
+    } else {
+        after = r_name(run, p, &name);
+        if (HG_UNLIKELY(after == NULL)) {
             return NULL;
         }
-        if (HG_UNLIKELY(special)) {
-            if (rules->names_node != 0 && !HG_R(holds)(run, rules->names_node, name_at)) {
-                if (run->verdict == HG_MALFORMED) {
-                    return NULL;
-                }
-                VIOLATED(HG_K_PROPERTY_NAMES, start, 0, &name);
+        e_name(run, &name);
+        index = rules->names.count == 0 ? UINT32_MAX : HG_R(text_find)(run->program, &rules->names, &name, 0);
+        property = (const struct hg_property *)hg_at(run->program, rules->names.entries) + index;
+    }
+    if (HG_EXPLAINS) {
+        outer = x_name(run, &name);
+    }
+    if (HG_LIKELY(index != UINT32_MAX)) {
+        const uint64_t bit = (uint64_t)1 << index % 64;
+        if (HG_UNLIKELY((members->seen[index / 64] & bit) != 0)) {
+            if (!r_last_counts(run)) {
+                return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
             }
-            if (only && index != UINT32_MAX && --awaited == 0) {
-                break;
-            }
+            members->awaited++;
         }
+        members->seen[index / 64] |= bit;
+        members->awaited--;
+        members->hint = index + 1;
+    } else if (run->again) {
+        members->other_count = 0; /* names given twice were found the first time */
+    } else if (members->other_count < HG_OTHERS) {
+        if (HG_UNLIKELY(among(members->others, members->other_count, &members->other_kinds, &name)) &&
+            !r_last_counts(run)) {
+            return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
+        }
+        members->others[members->other_count++] = name;
+    } else {
+        members->other_count = HG_OTHERS + 1;
     }
-    if (HG_UNLIKELY(more < 0)) {
-        return NULL;
+    p = index != UINT32_MAX ? known_member(run, node, property, after) : other_member(run, node, rules, &name, after);
+    if (HG_EXPLAINS) {
+        x_leave(run, outer);
     }
-    e_close(run, mark, true, count);
-    run->depth++;
-    run->frames++;
-    if (HG_UNLIKELY(other_count > HG_OTHERS) && !r_last_counts(run)) {
+    if (HG_UNLIKELY(rules->names_node != 0) && p != NULL && !HG_R(holds)(run, rules->names_node, name_at)) {
+        if (run->verdict == HG_MALFORMED) {
+            return NULL;
+        }
+        VIOLATED(HG_K_PROPERTY_NAMES, start, 0, &name);
+    }
+    return p;
+}
+
+/* What is asked of the object as a whole, which ends before p. */
+HG_INLINE const uint8_t *object_rules(struct hg_run *run, const struct hg_node *node,
+                                      const struct hg_object_rules *rules, const struct members *members,
+                                      uint32_t count, const uint8_t *start, const uint8_t *p) {
+    if (HG_UNLIKELY(members->other_count > HG_OTHERS) && !r_last_counts(run)) {
         const uint8_t *twice;
         if (!HG_R(unique)(run, start, true, count, &twice)) {
             return twice == NULL ? NULL : hg_malformed(run, HG_DUPLICATE_NAME, twice);
@@ -249,8 +232,8 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
     }
     if (rules->required != 0) {
         const uint64_t *required = hg_at(run->program, rules->required);
-        if (HG_UNLIKELY(!has_all(required, seen, rules->words)) &&
-            missing_names(run, node, HG_K_REQUIRED, 0, required, seen, rules->words, start, p) == NULL) {
+        if (HG_UNLIKELY(!has_all(required, members->seen, rules->words)) &&
+            missing_names(run, node, HG_K_REQUIRED, 0, required, members->seen, rules->words, start, p) == NULL) {
             return NULL;
         }
     }
@@ -261,7 +244,81 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
         VIOLATED(HG_K_MAX_PROPERTIES, start, count, NULL);
     }
     if (HG_UNLIKELY(rules->dependent_count != 0)) {
-        return dependents(run, node, rules, seen, start, p);
+        return dependents(run, node, rules, members->seen, start, p);
     }
     return p;
+}
+
+static const uint8_t *object(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+    static const struct hg_object_rules NONE = {.max = UINT32_MAX};
+    const struct hg_object_rules *rules = node->object == 0 ? &NONE : hg_at(run->program, node->object);
+    const uint8_t *start = p;
+    struct members members;
+    uint32_t count = 0;
+    struct hg_iter iter;
+    int more;
+    /* when all that the schema names was seen, nothing else matters to the question whether the object is valid */
+    members.only = !HG_EMITS && !HG_EXPLAINS && HG_UNLIKELY(run->only == p) && rules->rest == 0 &&
+                   rules->pattern_count == 0 && rules->names_node == 0 && rules->min == 0 && rules->max == UINT32_MAX;
+    members.awaited = rules->names.count;
+    if (members.only && members.awaited == 0) {
+        return p + 1;
+    }
+    if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
+        return NULL;
+    }
+    members.other_count = members.hint = 0;
+    members.other_kinds = 0;
+    members.seen[0] = 0;
+    for (uint32_t w = 1; w < rules->words; w++) {
+        members.seen[w] = 0;
+    }
+    uint8_t *mark = e_open(run, true);
+    for (more = r_first(run, &p, &iter, true); more > 0; more = r_next(run, &p, &iter, true)) {
+#if !HG_EXPLAINS
+        /* as long as the names come in the order of the schema */
+        const struct hg_property *first = hg_at(run->program, rules->names.entries);
+        const struct hg_property *const from = first + members.hint, *const end = first + rules->in_order;
+        if (HG_LIKELY(from < end && !members.only)) {
+            const struct hg_property *property = from;
+            uint64_t seen = members.seen[0], bit = (uint64_t)1 << members.hint;
+            do {
+                const uint8_t *at = r_known(run, p, &property->name);
+                if (HG_UNLIKELY(at == NULL || (seen & bit) != 0)) {
+                    break;
+                }
+                e_item(run, count + (uint32_t)(property - from));
+                e_known_name(run, &property->name);
+                seen |= bit;
+                p = take_road(run, &property->road, &property->node, at);
+                if (HG_UNLIKELY(p == NULL)) {
+                    return NULL;
+                }
+                more = r_next(run, &p, &iter, true);
+                property++;
+                bit += bit;
+            } while (HG_LIKELY(more > 0 && property < end));
+            members.seen[0] = seen;
+            members.hint += (uint32_t)(property - from);
+            count += (uint32_t)(property - from);
+            if (more <= 0) {
+                break;
+            }
+        }
+#endif
+        p = any_member(run, node, rules, &members, count++, start, p);
+        if (HG_UNLIKELY(p == NULL)) {
+            return NULL;
+        }
+        if (HG_UNLIKELY(members.only && members.awaited == 0)) {
+            break;
+        }
+    }
+    if (HG_UNLIKELY(more < 0)) {
+        return NULL;
+    }
+    e_close(run, mark, true, count);
+    run->depth++;
+    run->frames++;
+    return object_rules(run, node, rules, &members, count, start, p);
 }

@@ -33,6 +33,7 @@ struct hg_run {
     const struct hg_program *program;
     const uint8_t *data, *end;
     const uint8_t *stop;          /* CBOR: the end, or the head of the first item over HG_CBOR_ITEMS: nothing may start there */
+    const uint8_t *wide;          /* JSON: up to here 16 bytes can be read at once; NULL: nowhere */
     const uint8_t *judged;        /* CBOR: foreign maps before it are known to have no name twice (cbor_item.c) */
     const struct hg_scope *scope; /* NULL: the program has no $dynamicRef */
     uint32_t depth;               /* containers that may still be opened */
@@ -90,6 +91,7 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->program = program;
     run->data = data;
     run->end = run->stop = data + length;
+    run->wide = length >= 15 ? run->end - 15 : NULL; /* the NUL can be read, too */
     run->judged = data;
     run->scope = NULL;
     if (HG_UNLIKELY((program->flags & HG_PROGRAM_DYNAMIC) != 0)) {

@@ -11,10 +11,14 @@ static const uint8_t *after_white(const uint8_t *p) {
 
 /* p: after the opening quote; -> after the closing one. */
 static const uint8_t *after_text(const uint8_t *p) {
-    for (; *p != '"'; p++) {
-        p += *p == '\\';
+    for (;; p += 2) { /* an escape; a loop of its own for the rest: no step waits for the byte before */
+        while (*p != '"' && *p != '\\') {
+            p++;
+        }
+        if (*p == '"') {
+            return p + 1;
+        }
     }
-    return p + 1;
 }
 
 static const uint8_t *after_value(const uint8_t *p) {
@@ -44,7 +48,10 @@ static struct hg_value value_at(const uint8_t *p) { return (struct hg_value){p, 
 
 static const struct hg_value none = {NULL, NULL};
 
-struct hg_value hg_find_root(struct hg_view text) { return value_at(after_white(text.at)); }
+struct hg_value hg_find_root(struct hg_view text) {
+    const uint8_t *p = after_white(text.at);
+    return *p == '{' || *p == '[' ? (struct hg_value){p, text.at + text.length} : value_at(p); /* not walked twice */
+}
 
 static struct hg_text text_of(struct hg_value value) {
     const uint32_t size = (uint32_t)(value.end - value.start) - 2;
@@ -88,6 +95,15 @@ static bool next_member(const uint8_t **p, struct hg_value *name, struct hg_valu
     return true;
 }
 
+/* The (decoded) name of a member. */
+static bool is_named(const struct hg_text *text, const char *name) {
+    if (!text->escaped) { /* no byte of it is NUL */
+        return *text->start == (uint8_t)*name && strncmp((const char *)text->start, name, text->size) == 0 &&
+               name[text->size] == '\0';
+    }
+    return hg_text_equal(text, &(struct hg_text){(const uint8_t *)name, (uint32_t)strlen(name), 0, false});
+}
+
 void hg_find_members(struct hg_value object, const char *const *names, struct hg_value *values) {
     const uint8_t *p = object.start;
     struct hg_value name, value;
@@ -98,8 +114,9 @@ void hg_find_members(struct hg_value object, const char *const *names, struct hg
         return;
     }
     while (*p != '}' && next_member(&p, &name, &value)) {
+        const struct hg_text text = text_of(name);
         for (int i = 0; names[i] != NULL; i++) {
-            if (hg_value_equals(name, (struct hg_view){(const uint8_t *)names[i], (uint32_t)strlen(names[i])})) {
+            if (is_named(&text, names[i])) {
                 values[i] = value;
                 break;
             }

@@ -132,6 +132,7 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
         intake->tail = NULL;
     }
     intake->rows -= batch->rows;
+    intake->takes += batch->rows != 0;
     look_again(intake);
 }
 
@@ -194,28 +195,32 @@ static uint32_t width_of(uint64_t argument) {
     return argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
 }
 
-static void add_head(struct hg_output *output, uint8_t major, uint64_t argument) {
-    static const uint8_t info[9] = {0, 24, 25, 0, 26, 0, 0, 0, 27};
-    const uint32_t width = width_of(argument);
-    uint8_t head[9];
-    head[0] = (uint8_t)(major << 5 | (width == 0 ? (uint8_t)argument : info[width]));
-    for (uint32_t i = 0; i < width; i++) {
-        head[1 + i] = (uint8_t)(argument >> 8 * (width - 1 - i));
-    }
-    hg_output_add(output, head, width + 1);
-}
-
-static void add_text(struct hg_output *output, uint8_t major, struct hg_view text) {
-    if (text.at == NULL) {
-        hg_output_add(output, "\xF6", 1); /* null */
-        return;
-    }
-    add_head(output, major, text.length);
-    hg_output_add(output, text.at, text.length);
-}
-
 static uint64_t text_length(struct hg_view text) {
     return text.at == NULL ? 1 : (uint64_t)1 + width_of(text.length) + text.length;
+}
+
+static uint8_t *put_head(uint8_t *at, uint8_t major, uint64_t argument) {
+    static const uint8_t info[9] = {0, 24, 25, 0, 26, 0, 0, 0, 27};
+    uint32_t width = width_of(argument);
+    *at++ = (uint8_t)(major << 5 | (width == 0 ? (uint8_t)argument : info[width]));
+    while (width-- > 0) {
+        *at++ = (uint8_t)(argument >> 8 * width);
+    }
+    return at;
+}
+
+static uint8_t *put_null(uint8_t *at) {
+    *at++ = 0xF6;
+    return at;
+}
+
+static uint8_t *put_text(uint8_t *at, uint8_t major, struct hg_view text) {
+    if (text.at == NULL) {
+        return put_null(at);
+    }
+    at = put_head(at, major, text.length);
+    memcpy(at, text.at, text.length);
+    return at + text.length;
 }
 
 static struct hg_view type_of(const struct hg_row *row) {
@@ -223,15 +228,30 @@ static struct hg_view type_of(const struct hg_row *row) {
     return (struct hg_view){(const uint8_t *)type, 16};
 }
 
+/* Always fits 32 bits, as the row itself does. */
+static uint64_t row_length(const struct hg_row *row) {
+    return 1 + 1 + width_of(row->seq) + text_length(row->stream) + text_length(row->client) + 1 +
+           (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) + text_length(type_of(row)) + text_length(row->body) +
+           text_length(row->trace);
+}
+
+/* Seven fields: linux/batch.py, Row. */
+static void put_row(uint8_t *at, const struct hg_row *row) {
+    at = put_head(at, 4, 7);
+    at = put_head(at, 0, row->seq);
+    at = put_text(at, 3, row->stream);
+    at = put_text(at, 3, row->client);
+    at = row->ts_ms < 0 ? put_null(at) : put_head(at, 0, (uint64_t)row->ts_ms);
+    at = put_text(at, 3, type_of(row));
+    at = put_text(at, 2, row->body);
+    (void)put_text(at, 3, row->trace);
+}
+
 uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip) {
     uint64_t length = 0;
     uint32_t index = 0;
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
-        if (!hg_skipped(skip, index)) {
-            length += 3 + width_of(row->seq) + (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) +
-                      text_length(row->stream) + text_length(row->client) + text_length(type_of(row)) +
-                      text_length(row->body) + text_length(row->trace);
-        }
+        length += hg_skipped(skip, index) ? 0 : row_length(row);
     }
     return length;
 }
@@ -239,23 +259,17 @@ uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip)
 bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_output *output) {
     uint32_t index = 0;
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
-        if (hg_skipped(skip, index)) {
-            continue;
+        if (!hg_skipped(skip, index)) {
+            const uint32_t length = (uint32_t)row_length(row);
+            uint8_t *room = hg_output_room(output, length);
+            if (room == NULL) {
+                return false;
+            }
+            put_row(room, row);
+            hg_output_use(output, length);
         }
-        hg_output_add(output, "\x87", 1); /* seven fields: linux/batch.py, Row */
-        add_head(output, 0, row->seq);
-        add_text(output, 3, row->stream);
-        add_text(output, 3, row->client);
-        if (row->ts_ms < 0) {
-            hg_output_add(output, "\xF6", 1);
-        } else {
-            add_head(output, 0, (uint64_t)row->ts_ms);
-        }
-        add_text(output, 3, type_of(row));
-        add_text(output, 2, row->body);
-        add_text(output, 3, row->trace);
     }
-    return !output->failed;
+    return true;
 }
 
 /* The first half of the SHA-256 of `length` bytes: linux/outbox_keys.py, digest. */

@@ -42,6 +42,7 @@ struct hg_intake {
     uint64_t room;             /* bytes the disk budget has left beyond what is queued and taken; UINT64_MAX: no bound */
     int64_t refuse_until_ms;   /* monotonic; storing fails: rows that are not promised are refused until then. 0: it works */
     bool closing;              /* HG_P_DRAINING for everything */
+    uint32_t takes;            /* times that rows were taken: what comes afterwards is news */
     uint64_t overfull;         /* rows refused for want of `room`: perhaps something has expired */
     int64_t oldest_ms, oldest_waiting_ms; /* at_ms of the first row queued, of the first that is not promised; -1: none */
 };

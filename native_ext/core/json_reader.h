@@ -65,9 +65,14 @@ HG_INLINE bool r_is_string(const struct hg_run *run, const uint8_t *p) {
     return *p == '"';
 }
 
-HG_INLINE bool r_is_number(const struct hg_run *run, const uint8_t *p) {
+HG_INLINE bool r_is_object(const struct hg_run *run, const uint8_t *p) {
     (void)run;
-    return (uint8_t)(*p - '0') <= 9 || *p == '-';
+    return *p == '{';
+}
+
+HG_INLINE bool r_is_array(const struct hg_run *run, const uint8_t *p) {
+    (void)run;
+    return *p == '[';
 }
 
 /* HG_T_FAULT was found at p. */
@@ -88,7 +93,7 @@ HG_INLINE const uint8_t *r_string(struct hg_run *run, const uint8_t *p, struct h
     enum hg_reason reason;
     const uint8_t *at;
     (void)encoding;
-    const uint8_t *after = hg_scan_string(p + 1, run->end, text, &reason, &at);
+    const uint8_t *after = hg_scan_string(p + 1, run->data, run->end, text, &reason, &at);
     return HG_LIKELY(after != NULL) ? after : hg_malformed(run, reason, at);
 }
 
@@ -100,12 +105,28 @@ HG_INLINE const uint8_t *r_number(struct hg_run *run, const uint8_t *p, struct h
     return HG_LIKELY(after != NULL) ? after : hg_malformed(run, reason, at);
 }
 
-/* The same for the plainest numbers: value = (*negative ? -1 : 1) * *mantissa * 10^*exponent. NULL: it is none; nothing is noted. */
+/* The same for the plainest values. NULL: it is none; nothing is noted.
+ * Numbers: value = (*negative ? -1 : 1) * *mantissa * 10^*exponent, -6 <= *exponent <= 0, and the mantissa and the
+ * number of millionths, if it is a fraction, are at most INT64_MAX. */
 HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t *p, uint64_t *mantissa,
                                         int32_t *exponent, bool *negative) {
     (void)run;
     *negative = *p == '-';
-    return hg_number_quick(p + *negative, mantissa, exponent);
+    return hg_number_plain(p + *negative, mantissa, exponent);
+}
+
+HG_INLINE const uint8_t *r_quick_boolean(const struct hg_run *run, const uint8_t *p, enum hg_token *token) {
+    if (HG_LIKELY(run->end - p >= 5)) {
+        *token = HG_T_TRUE;
+        if (memcmp(p, "true", 4) == 0) {
+            return p + 4;
+        }
+        *token = HG_T_FALSE;
+        if (memcmp(p, "fals", 4) == 0 && p[4] == 'e') {
+            return p + 5;
+        }
+    }
+    return NULL;
 }
 
 HG_INLINE const uint8_t *r_foreign(struct hg_run *run, const uint8_t *p) { return r_no_token(run, p); }
@@ -152,11 +173,38 @@ HG_INLINE int r_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter
     return -1;
 }
 
+/* r_starts where it takes more than one look: long names, close to the end of the document, and names that differ. */
+static HG_NOINLINE HG_UNUSED bool r_starts_rare(const struct hg_run *run, const uint8_t *p, const struct hg_name *name,
+                                                uint32_t length) {
+    const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
+    return (name->head & HG_NAME_ESCAPED) == 0 && hg_same_bytes(p, (size_t)(run->end - p) + 1, quoted, length);
+}
+
+/* At p stand the first `length` bytes of `"name":`, which are all of them less `cut`. */
+HG_INLINE bool r_starts(const struct hg_run *run, const uint8_t *p, const struct hg_name *name, uint32_t cut) {
+#if defined(HG_SCAN_SSE2)
+    if (HG_LIKELY(p <= run->wide)) {
+        const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
+        const uint32_t head = name->head >> cut, differ = hg_differ_sse2(p, quoted);
+        if (HG_LIKELY((differ & head) == 0)) { /* with a bit above the first 16, `head` is never done with that */
+            return true;
+        }
+        if ((differ & head & 0xFFFF) != 0) {
+            return false;
+        }
+    }
+#endif
+    return r_starts_rare(run, p, name, name->length + 3 - cut);
+}
+
 /* The name at p is `name`: -> where its value starts. NULL: it is another one, or not easy to tell; nothing is noted. */
 HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
-    const uint32_t length = name->length + 3; /* quotes and colon */
-    const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
-    return hg_same_bytes(p, (size_t)(run->end - p) + 1, quoted, length) ? r_white(run, p + length) : NULL;
+    return HG_LIKELY(r_starts(run, p, name, 0)) ? r_white(run, p + name->length + 3) : NULL;
+}
+
+/* The same for a text that is a value: -> the byte after it. */
+HG_INLINE const uint8_t *r_known_text(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+    return r_starts(run, p, name, 1) ? p + name->length + 2 : NULL;
 }
 
 /* The name at p -> where its value starts. */

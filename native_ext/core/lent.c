@@ -48,8 +48,22 @@ void hg_lent_input(struct hg_server *server, uint32_t index, const uint8_t *data
     hg_tell(server, index, HG_TELL_INPUT);
 }
 
+/* Nothing more will be written. */
+static void finish(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    hg_session_finish(server, index);
+    if (connection->work != NULL) {
+        hg_work_drop_output(server, connection->work); /* a courtesy that found no room */
+    }
+    server->net.finish(server->net.context, connection->fd);
+}
+
 void hg_lent_written(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
+    if ((connection->flags & HG_LINGERS) != 0) {
+        connection->flags &= (uint8_t)~HG_LINGERS;
+        finish(server, index);
+    }
     if ((connection->tell & HG_TELL_FULL) != 0) {
         connection->tell &= (uint8_t)~HG_TELL_FULL;
         hg_tell(server, index, HG_TELL_DRAINED);
@@ -197,9 +211,10 @@ int hg_server_lent_finish(struct hg_server *server, uint64_t id) {
     if (connection == NULL) {
         return error;
     }
-    if (!hg_has_output(connection)) { /* otherwise what is to come is more important */
-        hg_session_finish(server, index);
-        server->net.finish(server->net.context, connection->fd);
+    if (hg_has_output(connection)) {
+        connection->flags |= HG_LINGERS; /* once that is written */
+    } else {
+        finish(server, index);
         hg_server_leave(server);
     }
     return 0;

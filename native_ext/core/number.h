@@ -33,35 +33,43 @@ extern const uint8_t hg_number_class[256] __attribute__((visibility("hidden")));
 #if SIZE_MAX > UINT32_MAX
 typedef uint64_t hg_number_word;
 #define HG_NUMBER_WORD_DIGITS 19 /* 10^19 - 1 < 2^64 */
+#define HG_NUMBER_PLAIN_DIGITS 18   /* 10^18 - 1 < 2^63 */
+#define HG_NUMBER_PLAIN_FRACTION 13 /* 12 and the point: times 10^5 at most, as one of them is behind it */
 #else
 typedef uint32_t hg_number_word;
 #define HG_NUMBER_WORD_DIGITS 9
+#define HG_NUMBER_PLAIN_DIGITS 9
+#define HG_NUMBER_PLAIN_FRACTION 10 /* and the point */
 #endif
 
 /* Adds the digits at p to *value, which may wrap around; -> the byte after them. */
 HG_INLINE const uint8_t *hg_number_digits(const uint8_t *p, hg_number_word *value) {
     hg_number_word sum = *value;
-    unsigned digit;
+    unsigned c;
     for (;; p += 4) { /* four to a turn: a digit is load, subtract, compare, branch, and two steps of times ten plus */
-        if ((digit = p[0] - 0x30u) > 9) {
+        c = p[0];
+        if ((uint8_t)(c - '0') > 9) {
             break;
         }
-        sum = sum * 10 + digit;
-        if ((digit = p[1] - 0x30u) > 9) {
+        sum = sum * 10 + c - '0';
+        c = p[1];
+        if ((uint8_t)(c - '0') > 9) {
             p += 1;
             break;
         }
-        sum = sum * 10 + digit;
-        if ((digit = p[2] - 0x30u) > 9) {
+        sum = sum * 10 + c - '0';
+        c = p[2];
+        if ((uint8_t)(c - '0') > 9) {
             p += 2;
             break;
         }
-        sum = sum * 10 + digit;
-        if ((digit = p[3] - 0x30u) > 9) {
+        sum = sum * 10 + c - '0';
+        c = p[3];
+        if ((uint8_t)(c - '0') > 9) {
             p += 3;
             break;
         }
-        sum = sum * 10 + digit;
+        sum = sum * 10 + c - '0';
     }
     *value = sum;
     return p;
@@ -93,6 +101,34 @@ HG_INLINE const uint8_t *hg_number_quick(const uint8_t *p, uint64_t *mantissa, i
     }
     *mantissa = value;
     return HG_LIKELY(class == HG_NUMBER_END && p - first <= HG_NUMBER_WORD_DIGITS) ? p : NULL;
+}
+
+/* The same, and the number of millionths is below 2^63. */
+HG_INLINE const uint8_t *hg_number_plain(const uint8_t *p, uint64_t *mantissa, int32_t *exponent) {
+    const uint8_t *const first = p;
+    hg_number_word value = *p - 0x30u;
+    if (HG_UNLIKELY(value > 9)) {
+        return NULL;
+    }
+    p++;
+    if (value != 0) {
+        p = hg_number_digits(p, &value);
+    }
+    if (*p != '.') {
+        *mantissa = value;
+        *exponent = 0;
+        return HG_LIKELY((*p == ',' || hg_number_class[*p] == HG_NUMBER_END) && p - first <= HG_NUMBER_PLAIN_DIGITS)
+                   ? p
+                   : NULL;
+    }
+    const uint8_t *const fraction = ++p;
+    p = hg_number_digits(p, &value);
+    *mantissa = value;
+    *exponent = (int32_t)(fraction - p);
+    return HG_LIKELY((*p == ',' || hg_number_class[*p] == HG_NUMBER_END) && (uint32_t)(p - fraction - 1) < 6 &&
+                     p - first <= HG_NUMBER_PLAIN_FRACTION)
+               ? p
+               : NULL; /* a point needs a digit */
 }
 
 /* The JSON number at p (its first byte is '-' or a digit; the text ends with a byte that cannot be part of a number,

@@ -1,5 +1,7 @@
 #include "output.h"
 
+enum { FIRST = 256 }; /* bytes of a buffer that was empty */
+
 void hg_output_init(struct hg_output *output, const struct hg_alloc *alloc, uint32_t most) {
     *output = (struct hg_output){.alloc = *alloc, .most = most};
 }
@@ -20,11 +22,12 @@ uint8_t *hg_output_room(struct hg_output *output, uint32_t size) {
     }
     if (size > output->capacity - output->length) {
         const uint32_t needed = output->length + size;
-        uint32_t capacity = output->capacity < 128 ? 256 : output->capacity;
+        uint32_t capacity = output->capacity == 0 ? FIRST : output->capacity;
         uint8_t *data;
         while (capacity < needed) {
             capacity = capacity > output->most / 2 ? output->most : capacity * 2;
         }
+        capacity = capacity < output->most ? capacity : output->most;
         data = output->alloc.alloc(output->alloc.context, capacity);
         if (data == NULL) {
             output->failed = true;

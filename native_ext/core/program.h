@@ -36,6 +36,23 @@ enum {
 
 typedef uint32_t hg_ref; /* offset in the program, 0: nothing */
 
+/* The short way to what a value must be, where one kind of value is all that its node is about: `engine_road.h`. */
+enum hg_road_to {
+    HG_ROAD_NUMBER,  /* rules: hg_number_rules, exact and scaled */
+    HG_ROAD_INTEGER, /* rules: hg_number_rules, exact */
+    HG_ROAD_TEXT,    /* rules: hg_string_rules */
+    HG_ROAD_CHOICE,  /* rules: hg_choice, of at most HG_ROAD_CHOICES strings */
+    HG_ROAD_BOOLEAN,
+    HG_ROAD_OBJECT, /* rules: the hg_node */
+    HG_ROAD_ARRAY,  /* rules: the hg_node */
+    HG_ROAD_NONE    /* the node must be asked */
+};
+#define HG_ROAD_CHOICES 8 /* strings compared one after the other; more are looked up */
+struct hg_road {
+    uint32_t to; /* enum hg_road_to */
+    hg_ref rules;
+};
+
 struct hg_program {
     uint32_t size;  /* bytes of the block */
     uint32_t flags; /* HG_PROGRAM_* */
@@ -51,6 +68,7 @@ struct hg_program {
     uint32_t max_bytes;  /* of the document */
     uint32_t max_errors; /* violations reported */
     uint8_t seed[16];    /* of the hashes of names and values that strangers choose */
+    struct hg_road road; /* to the root */
 };
 
 enum {
@@ -87,8 +105,7 @@ enum {
     HG_NODE_BARE = 1, /* has nothing but `same`: types == HG_ANY and no rules */
     HG_NODE_REF = 2,  /* bare, and `same` is one HG_SAME_ALL, in the same resource or without dynamic scope: jump */
     HG_NODE_LIST = 4, /* unevaluatedProperties or -Items in this node or reached in place by it */
-    HG_NODE_BYTES = 8, /* contentEncoding: a CBOR byte string is a string here */
-    HG_NODE_SIMPLE = 16 /* nothing for the same value: `same` == 0, and none of the flags above */
+    HG_NODE_BYTES = 8 /* contentEncoding: a CBOR byte string is a string here */
 };
 
 /* Where a node is in its document: the location of the parent, then `text`, the rest of a JSON pointer as it stands
@@ -155,8 +172,13 @@ enum hg_encoding { HG_BASE16 = 1, HG_BASE32, HG_BASE64, HG_BASE64URL };
 struct hg_name {
     hg_ref text;
     uint32_t length;  /* bytes, without quote and colon */
-    uint32_t escapes; /* 1: as JSON it has a character that must be escaped (quote, backslash, control): a 0 is in place of the quote before it */
+    uint32_t head;    /* as many ones as `"name":` has bytes, 16 at most; HG_NAME_... */
     uint32_t hash;    /* hg_name_hash of the name */
+};
+
+enum {
+    HG_NAME_LONG = 1 << 17,   /* `"name":` has more than 16 bytes */
+    HG_NAME_ESCAPED = 1 << 18 /* as JSON it has a character that must be escaped (quote, backslash, control): a 0 is in place of the quote before it */
 };
 
 /* A set of names: `hash & mask`, then the next slot (linear probing), 0xFFFF ends. No table for fewer than 5 names. */
@@ -175,7 +197,7 @@ struct hg_property {
     hg_ref more;     /* uint32_t count, then hg_ref[count]: further nodes, of the patternProperties that match the name */
     uint32_t keyword; /* HG_K_PROPERTIES if declared there; else HG_K_PATTERN_PROPERTIES, HG_K_ADDITIONAL_PROPERTIES, or HG_K_NONE: `node` is of
                          that keyword (HG_K_NONE: nothing applies to it) */
-    uint32_t reserved;
+    struct hg_road road; /* to `node` */
 };
 
 struct hg_pattern_rule {
@@ -206,7 +228,7 @@ struct hg_object_rules {
     uint32_t dependent_count;
     hg_ref unevaluated; /* unevaluatedProperties, if has_unevaluated */
     uint32_t has_unevaluated;
-    uint32_t reserved;
+    uint32_t in_order; /* so many names from the first one on have nothing in `more` and their bit in the first word; 0 with propertyNames */
     struct hg_names names; /* of hg_property */
 };
 
@@ -224,6 +246,7 @@ struct hg_array_rules {
     uint32_t has_unevaluated;
     uint16_t prefix_keyword; /* HG_K_PREFIX_ITEMS, or HG_K_ITEMS in draft-07 */
     uint16_t rest_keyword;   /* HG_K_ITEMS, or HG_K_ADDITIONAL_ITEMS in draft-07 */
+    struct hg_road road;     /* to `rest` */
 };
 
 /* const (a single one) and enum. */

@@ -38,13 +38,20 @@ static inline const uint8_t *hg_skip_white(const uint8_t *p, const uint8_t *end)
 const uint8_t *hg_scan_string_rest(const uint8_t *start, const uint8_t *p, const uint8_t *end, struct hg_text *text,
                                    enum hg_reason *reason, const uint8_t **at);
 
-/* p: after the opening quote of a string in a document that ends at `end`, where a NUL stands (*end == 0). -> after
+/* p: after the opening quote of a string in a document [begin, end), where a NUL stands at `end` (*end == 0). -> after
  * the closing quote, or NULL with *reason and *at set: the first byte of a sequence that is not UTF-8, the control
  * character, the backslash of the escape, or `end`. In line for short plain strings: `text` can stay in registers. */
-HG_INLINE const uint8_t *hg_scan_string(const uint8_t *p, const uint8_t *end, struct hg_text *text,
-                                            enum hg_reason *reason, const uint8_t **at) {
+HG_INLINE const uint8_t *hg_scan_string(const uint8_t *p, const uint8_t *begin, const uint8_t *end,
+                                        struct hg_text *text, enum hg_reason *reason, const uint8_t **at) {
     const uint8_t *q = p;
-    for (int turn = 0; turn < HG_SCAN_TURNS && end - q >= HG_SCAN_STEP - 1; turn++) { /* *end is read as well */
+    for (int turn = 0; turn < HG_SCAN_TURNS; turn++) {
+        if (HG_UNLIKELY(end - q < HG_SCAN_STEP - 1)) { /* *end is read as well; the last bytes are looked at together */
+            if (end - begin >= HG_SCAN_STEP - 1) {
+                const uint8_t *const last = end - (HG_SCAN_STEP - 1);
+                q += hg_scan_first(hg_scan_from(hg_scan_special(last), (size_t)(q - last))); /* the NUL is one */
+            }
+            break;
+        }
         const hg_scan_hits hits = hg_scan_special(q);
         if (hits != 0) {
             q += hg_scan_first(hits);

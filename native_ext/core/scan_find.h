@@ -145,6 +145,13 @@ static inline unsigned hg_not_white_sse2(const uint8_t *p) {
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(space, feed), _mm_or_si128(back, tab))) ^ 0xffffu;
 }
 
+/* Bit i: the bytes i differ; the bits from 16 on are ones. */
+static inline unsigned hg_differ_sse2(const uint8_t *p, const uint8_t *q) {
+    const __m128i left = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i right = _mm_loadu_si128((const __m128i *)(const void *)q);
+    return ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(left, right));
+}
+
 static inline const uint8_t *hg_find_special_sse2(const uint8_t *p, const uint8_t *end) {
     for (; end - p >= 15; p += 16) {
         const unsigned hits = hg_special_sse2(p);
@@ -244,6 +251,8 @@ static inline const uint8_t *hg_find_not_white_neon(const uint8_t *p, const uint
 typedef unsigned hg_scan_hits;
 #define hg_scan_special hg_special_sse2
 static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin_ctz(hits); }
+/* The hits from the n-th byte on, which is the first then. */
+static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) { return hits >> n; }
 #elif defined(HG_SCAN_NEON)
 #define hg_find_special hg_find_special_neon
 #define hg_find_high hg_find_high_neon
@@ -252,6 +261,7 @@ static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin
 typedef uint64_t hg_scan_hits;
 #define hg_scan_special hg_special_neon
 static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin_ctzll(hits) / 4; }
+static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) { return hits >> 4 * n; }
 #else
 #define hg_find_special hg_find_special_swar
 #define hg_find_high hg_find_high_swar
@@ -260,6 +270,13 @@ static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin
 typedef hg_lanes hg_scan_hits;
 static inline hg_scan_hits hg_scan_special(const uint8_t *p) { return hg_lanes_special(hg_lanes_load(p)); }
 #define hg_scan_first hg_lanes_first
+static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return hits << 8 * n;
+#else
+    return hits >> 8 * n;
+#endif
+}
 #endif
 #define HG_SCAN_TURNS (64 / HG_SCAN_STEP) /* steps in line; a longer text can pay for a call */
 

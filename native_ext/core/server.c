@@ -27,6 +27,7 @@ struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_ne
     server->gate = gate;
     server->limits = *limits;
     server->slots = 1;
+    server->rows_told_ms = -1;
     server->clock_ms = INT64_MIN / 2;
     for (int i = 0; i < HG_LISTENERS; i++) {
         server->listeners[i].fd = -1;
@@ -158,8 +159,8 @@ void hg_server_queue(struct hg_server *server, uint32_t index) {
     server->turn_last = index;
 }
 
-/* Those in the queue now get their turn, those that come meanwhile the next time. */
-static void take_turns(struct hg_server *server) {
+/* Those in the queue now get their turn as long as there is time (one of them in any case), those that come meanwhile later. */
+static void take_turns(struct hg_server *server, int64_t turn_us) {
     const uint32_t last = server->turn_last;
     uint32_t index;
     if (last == 0) {
@@ -179,7 +180,8 @@ static void take_turns(struct hg_server *server) {
         } else {
             hg_connection_turn(server, index);
         }
-    } while (index != last);
+        hg_server_now(server);
+    } while (index != last && server->now_us < turn_us);
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------------------- */
@@ -214,7 +216,10 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
     for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
-        case 0: accepted(server, fd, listener->tls); break;
+        case 0:
+            server->files_told = false;
+            accepted(server, fd, listener->tls);
+            break;
         case EINTR:
         case ECONNABORTED:
         case EPROTO: break;
@@ -222,7 +227,8 @@ static void accept_some(struct hg_server *server, const struct hg_listener *list
         case ENFILE:
         case ENOBUFS:
         case ENOMEM:
-            server->no_files = true;
+            server->no_files = server->no_files || !server->files_told;
+            server->files_told = true;
             server->resume_ms = server->now_ms + PAUSE_MS;
             watch_listeners(server, 0);
             return;
@@ -299,20 +305,46 @@ static void see_to_deadlines(struct hg_server *server) {
     }
 }
 
-/* Python is to be told of rows that it cannot know of. */
+static bool has_batch(const struct hg_server *server) {
+    const struct hg_intake *intake = server->gate->intake;
+    return intake->rows >= server->limits.batch_rows ||
+           (intake->rows != 0 && intake->bytes >= server->limits.batch_bytes);
+}
+
+/* When Python is to be told of the intake's rows; -1: there are none, or it knows. */
+static int64_t rows_due_ms(const struct hg_server *server) {
+    const struct hg_intake *intake = server->gate->intake;
+    int64_t due_ms;
+    if (intake == NULL || intake->rows == 0) {
+        return -1;
+    }
+    if (has_batch(server)) {
+        return server->batch_told ? -1 : 0;
+    }
+    due_ms = intake->oldest_ms + server->limits.memory_linger_ms;
+    if (intake->oldest_waiting_ms >= 0 && intake->oldest_waiting_ms + server->limits.linger_ms < due_ms) {
+        due_ms = intake->oldest_waiting_ms + server->limits.linger_ms;
+    }
+    return due_ms == server->rows_told_ms ? -1 : due_ms;
+}
+
 static void look_at_intake(struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
-    bool waiting, batch;
+    int64_t due_ms;
     if (intake == NULL) {
         return;
     }
-    waiting = intake->oldest_waiting_ms >= 0;
-    batch = intake->rows >= server->limits.batch_rows || intake->bytes >= server->limits.batch_bytes;
-    server->rows = server->rows || (intake->rows != 0 && !server->rows_told) || (waiting && !server->waiting_told) ||
-                   (batch && intake->rows != 0 && !server->batch_told);
-    server->rows_told = intake->rows != 0;
-    server->waiting_told = waiting;
-    server->batch_told = batch && intake->rows != 0;
+    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
+        server->takes = intake->takes;
+        server->batch_told = false;
+        server->rows_told_ms = -1;
+    }
+    due_ms = rows_due_ms(server);
+    if (due_ms >= 0 && due_ms <= server->now_ms) {
+        server->rows = true;
+        server->rows_told_ms = due_ms;
+    }
+    server->batch_told = has_batch(server);
     if (intake->overfull != server->overfull && server->now_ms >= server->overfull_ms) { /* something may have expired */
         server->overfull = intake->overfull;
         server->overfull_ms = server->now_ms + HG_CLOCK_MS;
@@ -327,11 +359,16 @@ static bool has_event(const struct hg_server *server) {
 static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
     int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
     const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
+    const int64_t due_ms = rows_due_ms(server);
     if (has_event(server) || server->turn_first != 0) {
         return 0;
     }
     if (wheel_ms >= 0 && (wait_ms < 0 || wheel_ms < wait_ms)) {
         wait_ms = wheel_ms;
+    }
+    if (due_ms >= 0) {
+        const int64_t rows_ms = due_ms > server->now_ms ? due_ms - server->now_ms : 0;
+        wait_ms = wait_ms < 0 || rows_ms < wait_ms ? rows_ms : wait_ms;
     }
     if (server->resume_ms != 0) {
         const int64_t pause_ms = server->resume_ms > server->now_ms ? server->resume_ms - server->now_ms : 0;
@@ -391,7 +428,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         }
         see_to_deadlines(server);
         pairs = serve_found(server, found, count, began_us + turn_us, ready);
-        take_turns(server);
+        take_turns(server, began_us + turn_us);
         hg_server_leave(server);
         look_at_intake(server);
         hg_server_now(server);
@@ -457,6 +494,7 @@ void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->ga
 
 void hg_server_drain(struct hg_server *server) {
     server->draining = server->gate->draining = true;
+    server->resume_ms = 0; /* accepting does not go on */
     watch_listeners(server, 0);
     for (uint32_t index = 1; index < server->slots; index++) {
         const uint8_t state = hg_connection_at(server, index)->state;

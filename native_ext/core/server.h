@@ -54,8 +54,10 @@ struct hg_server_limits {
     uint32_t turn_us;      /* HG_SERVER_TURN_US: busy for so long, hg_server_wait returns, so that others get their turn; if
                             * they have nothing to do yet (a timeout other than 0) for HG_TURNS times as long */
     uint64_t buffer_bytes; /* HG_SERVER_BYTES: of all connections' buffers together; over it: 503 out_of_memory */
-    uint32_t batch_rows;   /* the intake has a batch when it has so many rows or bytes: Python is told at once */
+    /* When Python is told of the intake's rows: there is a batch, or the first has waited so long. */
+    uint32_t batch_rows;
     uint64_t batch_bytes;
+    uint32_t linger_ms, memory_linger_ms; /* one that somebody waits for; any */
 };
 
 struct hg_server;
@@ -89,7 +91,7 @@ enum hg_event_kind {
     HG_EVENT_INPUT,    /* a lent connection has more input, or its end */
     HG_EVENT_DRAINED,  /* a lent connection's output, once over HG_LENT_OUTPUT, is written */
     HG_EVENT_GONE,     /* a lent connection is broken; every later call on it says so */
-    HG_EVENT_ROWS,     /* the intake has rows nobody was told of: the first, the first that somebody waits for, or a batch */
+    HG_EVENT_ROWS,     /* the intake's rows are due to be taken (limits), or some were refused for want of room */
     HG_EVENT_NO_FILES, /* out of file descriptors: accepting pauses for a second; told once */
     HG_EVENT_EMPTY     /* draining, and no connection is left */
 };

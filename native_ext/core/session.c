@@ -49,6 +49,18 @@ static bool send_cipher(struct hg_server *server, uint32_t index) {
     return sent;
 }
 
+/* ... also if the socket takes it later only: the end of a handshake may be among it, and nothing else would be written then. */
+static bool deliver_cipher(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    if (!send_cipher(server, index)) {
+        return false;
+    }
+    if (hg_has_output(connection)) {
+        hg_connection_watch(server, index, (connection->flags & HG_WATCH_IN) | HG_WATCH_OUT);
+    }
+    return true;
+}
+
 /* The handshake is over. false: the connection is. */
 static bool greeted(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
@@ -75,7 +87,7 @@ void hg_session_more(struct hg_server *server, uint32_t index) {
         uint32_t count;
         enter(server, tls);
         count = tls->read(tls->context, connection->session, server->plain, HG_RECORD, &state, empty_cipher(server));
-        if (!send_cipher(server, index) || (count == 0 && state == HG_TLS_BROKEN)) {
+        if (!deliver_cipher(server, index) || (count == 0 && state == HG_TLS_BROKEN)) {
             hg_connection_broken(server, index);
             return;
         }
@@ -94,18 +106,12 @@ void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length) 
     const struct hg_tls *tls = enter(server, connection->tls);
     const enum hg_tls_state state =
         tls->feed(tls->context, connection->session, server->input, length, empty_cipher(server));
-    if (!send_cipher(server, index) || state == HG_TLS_BROKEN) { /* an alert may have gone out */
+    if (!deliver_cipher(server, index) || state == HG_TLS_BROKEN) { /* an alert may have gone out */
         hg_connection_broken(server, index);
         return;
     }
     if (connection->state == HG_GREETING) {
-        if (state == HG_TLS_GREETING) {
-            if (hg_has_output(connection)) {
-                hg_connection_watch(server, index, HG_WATCH_IN | HG_WATCH_OUT);
-            }
-            return;
-        }
-        if (!greeted(server, index)) {
+        if (state == HG_TLS_GREETING || !greeted(server, index)) {
             return;
         }
     }

@@ -1,11 +1,13 @@
 #include "siphash.h"
 
+#include "inline.h"
+
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
 /* Byte by byte: no alignment and no byte order is assumed; compilers turn it into one load where that is allowed. */
-static uint64_t load_le64(const uint8_t *p) {
+HG_INLINE uint64_t load_le64(const uint8_t *p) {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
            (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
 }

@@ -22,7 +22,7 @@ enum hg_status hg_store_init(struct hg_store *store, const struct hg_alloc *allo
     memset(store, 0, sizeof *store);
     hg_table_init(&store->table, alloc, seed, offsetof(struct hg_entry, data));
     hg_ring_init(&store->root);
-    store->hand = &store->root;
+    store->hand = store->scan = &store->root;
     store->max_bytes = (uint64_t)max_bytes;
     store->max_value = (uint32_t)max_value;
     store->max_entries = (uint32_t)max_entries;
@@ -36,6 +36,9 @@ static uint64_t charge(const struct hg_entry *entry) {
 static void drop(struct hg_store *store, struct hg_entry *entry) {
     if (store->hand == &entry->link) {
         store->hand = entry->link.newer;
+    }
+    if (store->scan == &entry->link) {
+        store->scan = entry->link.newer;
     }
     hg_ring_remove(&entry->link);
     hg_table_remove(&store->table, &entry->node);
@@ -95,6 +98,9 @@ static void replace(struct hg_store *store, struct hg_entry *old, struct hg_entr
     hg_ring_replace(&old->link, &entry->link);
     if (store->hand == &old->link) {
         store->hand = &entry->link;
+    }
+    if (store->scan == &old->link) {
+        store->scan = &entry->link;
     }
     store->table.alloc.release(store->table.alloc.context, old);
 }
@@ -158,6 +164,17 @@ enum hg_status hg_store_put(struct hg_store *store, const uint8_t *key, size_t k
     return HG_OK;
 }
 
+static void tell(const struct hg_entry *entry, int64_t now_ms, struct hg_found *found) {
+    found->key = entry->data;
+    found->key_length = entry->node.key_length;
+    found->meta = found->key + found->key_length;
+    found->meta_length = entry->meta_length;
+    found->value = found->meta + found->meta_length;
+    found->value_length = entry->value_length;
+    found->version = entry->version;
+    found->ttl_ms = entry->expires_ms != 0 ? entry->expires_ms - now_ms : 0;
+}
+
 enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
                             struct hg_found *found) {
     if (now_ms < 0 || now_ms > HG_TIME_MS) {
@@ -174,12 +191,7 @@ enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t k
     }
     store->hits++;
     entry->visited = 1;
-    found->meta = entry->data + entry->node.key_length;
-    found->meta_length = entry->meta_length;
-    found->value = found->meta + entry->meta_length;
-    found->value_length = entry->value_length;
-    found->version = entry->version;
-    found->ttl_ms = entry->expires_ms != 0 ? entry->expires_ms - now_ms : 0;
+    tell(entry, now_ms, found);
     return HG_OK;
 }
 
@@ -195,6 +207,28 @@ enum hg_status hg_store_delete(struct hg_store *store, const uint8_t *key, size_
     *deleted = entry != NULL;
     if (entry != NULL) {
         drop(store, entry);
+    }
+    return HG_OK;
+}
+
+enum hg_status hg_store_scan(struct hg_store *store, bool restart, int64_t now_ms, bool *more, struct hg_found *found) {
+    if (now_ms < 0 || now_ms > HG_TIME_MS) {
+        return HG_BAD_TIME;
+    }
+    if (restart) {
+        store->scan = store->root.newer;
+    }
+    *more = false;
+    while (store->scan != &store->root && !*more) {
+        struct hg_entry *entry = HG_OF(store->scan, struct hg_entry, link);
+        if (expired(entry, now_ms)) {
+            drop(store, entry);
+            store->expirations++;
+        } else {
+            store->scan = entry->link.newer;
+            tell(entry, now_ms, found);
+            *more = true;
+        }
     }
     return HG_OK;
 }

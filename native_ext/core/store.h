@@ -13,6 +13,7 @@ struct hg_store {
     struct hg_table table;
     struct hg_link root;  /* ordered by arrival */
     struct hg_link *hand; /* the entry the next sweep starts at; the root: start at the oldest */
+    struct hg_link *scan; /* the entry hg_store_scan goes on with; the root: it is through */
     uint64_t max_bytes, bytes, version, hits, misses, evictions, expirations;
     uint32_t max_value, max_entries;
 };
@@ -30,8 +31,8 @@ struct hg_entry {
 };
 
 struct hg_found {
-    const uint8_t *value, *meta; /* valid until the next call on the store */
-    size_t value_length, meta_length;
+    const uint8_t *key, *value, *meta; /* valid until the next call on the store */
+    size_t key_length, value_length, meta_length;
     uint64_t version;
     int64_t ttl_ms; /* left to live; 0 = for ever */
 };
@@ -52,5 +53,8 @@ enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t k
                             struct hg_found *found);
 enum hg_status hg_store_delete(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms,
                                bool *deleted);
+/* The next entry, oldest first: of a new scan if `restart`, otherwise of the last one, whatever was put or removed meanwhile
+ * (new ones come at the end). No hit, no mark; expired ones met go. *more: *found was filled; otherwise it is through. */
+enum hg_status hg_store_scan(struct hg_store *store, bool restart, int64_t now_ms, bool *more, struct hg_found *found);
 
 #endif

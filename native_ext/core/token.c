@@ -203,7 +203,7 @@ static const char *const header_names[HEADERS + 1] = {"crit", "b64", "jwk", "jku
 
 /* RFC 7519 section 5.1, RFC 9068 section 2.1, without regard to case. */
 static bool is_known_type(struct hg_value value) {
-    uint8_t text[64];
+    uint8_t text[128]; /* "application/at+jwt" has 18 characters, which an escape each makes 108 bytes */
     struct hg_view type = {text, 0};
     if (!hg_value_is_text(value) || (size_t)(value.end - value.start) + 2 > sizeof text) {
         return false;
@@ -341,10 +341,10 @@ bool hg_token_times(const struct hg_verifier *verifier, const struct hg_claims *
     }
     if (trusted) { /* a clock that runs behind is no reason to refuse what was issued by a right one */
         const int64_t latest = clock->now_s + issuer->leeway_s;
-        if (claims->nbf > latest) {
+        if (claims->nbf >= 0 && claims->nbf > latest) {
             return refuse(error, "token_not_yet_valid", "nbf", "the token is not valid yet");
         }
-        if (claims->iat > latest) {
+        if (claims->iat >= 0 && claims->iat > latest) {
             return refuse(error, "token_not_yet_valid", "iat", "the token was issued in the future");
         }
     } else if (!judged && issuer->policy != HG_POLICY_ACCEPT) {
@@ -437,6 +437,23 @@ static struct hg_view text_value(struct hg_value value, uint8_t **free) {
     return view;
 }
 
+/* Three parts, with a dot between two. */
+static bool split(const uint8_t *token, uint32_t length, struct hg_view parts[3]) {
+    for (int i = 0; i < 3; i++) {
+        const uint8_t *const dot = memchr(token, '.', length);
+        const uint32_t size = dot == NULL ? length : (uint32_t)(dot - token);
+        if ((dot == NULL) != (i == 2)) {
+            return false;
+        }
+        parts[i] = (struct hg_view){token, size};
+        if (i < 2) {
+            token += size + 1;
+            length -= size + 1;
+        }
+    }
+    return true;
+}
+
 bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, uint32_t length,
                      const struct hg_clock *clock, uint8_t *scratch, struct hg_claims *claims,
                      struct hg_token_error *error) {
@@ -446,21 +463,12 @@ bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, u
     const struct issuer *issuer = NULL;
     const struct key *key;
     uint8_t signature[HG_TOKEN];
-    uint32_t count = 0, from = 0, size;
+    uint32_t size;
     enum hg_alg alg;
     if (length > HG_TOKEN) {
         return refuse(error, "token_too_large", "", "the token is too long");
     }
-    for (uint32_t i = 0; i <= length && count < 4; i++) {
-        if (i == length || token[i] == '.') {
-            if (count < 3) {
-                parts[count] = (struct hg_view){token + from, i - from};
-            }
-            count += 1;
-            from = i + 1;
-        }
-    }
-    if (count != 3) {
+    if (!split(token, length, parts)) {
         return refuse(error, "token_malformed", "", "a token has three parts");
     }
     if (!read_object(verifier, parts[0], free, &header, error) || !check_header(header, &alg, &kid, error) ||

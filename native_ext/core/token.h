@@ -15,7 +15,9 @@ enum hg_clock_state { HG_CLOCK_UNSET, HG_CLOCK_ESTIMATED, HG_CLOCK_TRUSTED };
 enum hg_clock_policy { HG_POLICY_ESTIMATE, HG_POLICY_REFUSE, HG_POLICY_ACCEPT };
 enum hg_alg { HG_HS256, HG_EDDSA };
 
-/* What time it is, as far as is known; Unix seconds. floor_s: a moment that has passed for certain. */
+/* What time it is, as far as is known; Unix seconds, within HG_CLOCK_MOST of 1970. floor_s: a moment that has passed for
+ * certain. */
+#define HG_CLOCK_MOST (INT64_C(1) << 60) /* sums of two such stay within 64 bits; leeway_s and max_ttl_s are within it too */
 struct hg_clock {
     int64_t now_s, floor_s;
     enum hg_clock_state state;

@@ -8,6 +8,8 @@
 #include "table.h"
 #include "token.h"
 
+#define HASHED 48 /* bytes */
+
 /* One block: this, the token, the claims' text, and what of them was decoded. */
 struct entry {
     struct hg_table_node node;
@@ -78,7 +80,7 @@ static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length
     const struct hg_alloc *alloc = &tokens->table.alloc;
     struct entry *entry;
     uint8_t *at;
-    if (size > tokens->max_bytes || !hg_table_reserve(&tokens->table)) {
+    if (tokens->max_entries == 0 || size > tokens->max_bytes || !hg_table_reserve(&tokens->table)) {
         return;
     }
     while (tokens->stats.entries >= tokens->max_entries || tokens->stats.bytes > tokens->max_bytes - size) {
@@ -104,9 +106,15 @@ static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length
     tokens->stats.entries += 1;
 }
 
+/* Of its end, where the signature is: tokens that are kept differ there, and who could make others has the key anyway. */
+static uint32_t hash_of(const struct hg_tokens *tokens, const uint8_t *token, uint32_t length) {
+    const uint32_t size = length < HASHED ? length : HASHED;
+    return hg_table_hash(&tokens->table, token + (length - size), size);
+}
+
 bool hg_tokens_verify(struct hg_tokens *tokens, const uint8_t *token, uint32_t length, const struct hg_clock *clock,
                       const struct hg_claims **claims, struct hg_token_error *error) {
-    const uint32_t hash = hg_table_hash(&tokens->table, token, length);
+    const uint32_t hash = hash_of(tokens, token, length);
     struct hg_table_node *node = hg_table_find(&tokens->table, token, length, hash);
     if (node != NULL) {
         struct entry *entry = HG_OF(node, struct entry, node);

@@ -76,7 +76,7 @@ static void skip_space(struct reader *reader) {
 /* A string at the opening quote: decoded in place, for what it stands for is never longer than how it is written. */
 static bool read_string(struct reader *reader, uint32_t *start, uint32_t *size) {
     struct hg_text text;
-    const uint8_t *after = hg_scan_string(reader->p + 1, reader->end, &text, &reader->reason, &reader->at);
+    const uint8_t *after = hg_scan_string(reader->p + 1, reader->tree->text, reader->end, &text, &reader->reason, &reader->at);
     if (after == NULL) {
         return false;
     }

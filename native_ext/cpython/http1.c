@@ -312,10 +312,11 @@ static PyObject *parser_eof(PyObject *object, PyObject *unused) {
 
 static PyObject *parser_rest(PyObject *object, PyObject *unused) {
     struct parser_object *self = (struct parser_object *)object;
-    const uint8_t *const input = self->input == NULL ? NULL : (const uint8_t *)PyBytes_AsString(self->input) + self->at;
-    PyObject *rest = PyBytes_FromStringAndSize((const char *)input, (Py_ssize_t)(self->length - self->at));
+    const bool some = self->input != NULL && hg_http1_idle(&self->parser); /* inside a head the parser counts on it */
+    const char *const input = some ? PyBytes_AsString(self->input) + self->at : NULL;
+    PyObject *const rest = PyBytes_FromStringAndSize(input, some ? (Py_ssize_t)(self->length - self->at) : 0);
     (void)unused;
-    if (rest != NULL) {
+    if (rest != NULL && some) {
         drop_input(self);
     }
     return rest;
@@ -409,7 +410,7 @@ static PyMethodDef parser_methods[] = {
     {"eof", parser_eof, METH_NOARGS,
      PyDoc_STR("eof($self, /)\n--\n\nNo more input: an unfinished message becomes a Problem.")},
     {"rest", parser_rest, METH_NOARGS,
-     PyDoc_STR("rest($self, /)\n--\n\nInput that belongs to no message seen so far; it is taken out.")},
+     PyDoc_STR("rest($self, /)\n--\n\nWhat came after END, taken out; nothing while a message is read.")},
     {"next", parser_next, METH_NOARGS,
      PyDoc_STR("next($self, /)\n--\n\n"
                "NEED_DATA, a Request, a body part (bytes, not empty) or END. Raises Problem, again and again.")},

@@ -5,6 +5,9 @@
 #include "binding.h"
 #include "core/intake.h"
 
+/* An empty Batch of this Intake. */
+PyObject *hg_batch_new(PyObject *intake);
+
 /* Both are for objects of these types only (hg_expect), and what they give lives as long as the object. */
 struct hg_intake *hg_intake_of(PyObject *object);
 /* To release it or to give it back. NULL with an exception set: a thread is reading it. */

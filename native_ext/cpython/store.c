@@ -116,12 +116,53 @@ static PyObject *store_delete(PyObject *object, PyObject *const *args, Py_ssize_
     return PyBool_FromLong(deleted);
 }
 
+/* One entry as a tuple; NULL: an exception. */
+static PyObject *scanned(const struct hg_found *found) {
+    PyObject *items[5] = {NULL, NULL, NULL, NULL, NULL};
+    /* All five come before the tuple: see store_get. */
+    if ((items[0] = PyBytes_FromStringAndSize((const char *)found->key, (Py_ssize_t)found->key_length)) != NULL &&
+        (items[1] = PyBytes_FromStringAndSize((const char *)found->value, (Py_ssize_t)found->value_length)) != NULL &&
+        (items[2] = PyBytes_FromStringAndSize((const char *)found->meta, (Py_ssize_t)found->meta_length)) != NULL &&
+        (items[3] = PyLong_FromUnsignedLongLong(found->version)) != NULL) {
+        items[4] = PyLong_FromLongLong(found->ttl_ms);
+    }
+    return hg_tuple(5, items);
+}
+
+static PyObject *store_scan(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
+    static const char *const names[] = {"restart", "most", "now_ms"};
+    struct store_object *self = (struct store_object *)object;
+    PyObject *values[3], *list = NULL, *item = NULL;
+    int64_t most, now_ms, left = HG_CACHE_SCAN_BYTES;
+    struct hg_found found;
+    bool more;
+    int restart;
+    if (!hg_bind("scan", names, 3, 3, args, positional, keywords, values) ||
+        (restart = PyObject_IsTrue(values[0])) < 0 || !hg_int(values[1], &most) || !hg_int(values[2], &now_ms) ||
+        (list = PyList_New(0)) == NULL) {
+        return NULL;
+    }
+    do {
+        if (!hg_check(hg_store_scan(&self->store, restart != 0, now_ms, &more, &found)) ||
+            (more && ((item = scanned(&found)) == NULL || PyList_Append(list, item) < 0))) {
+            Py_CLEAR(list);
+            more = false;
+        }
+        if (more) {
+            left -= (int64_t)(found.key_length + found.value_length + found.meta_length + HG_ENTRY_OVERHEAD);
+        }
+        Py_CLEAR(item);
+        restart = 0;
+    } while (more && left > 0 && PyList_Size(list) < most);
+    return list;
+}
+
 static PyObject *store_stats(PyObject *object, PyObject *unused) {
     const struct hg_store *store = &((struct store_object *)object)->store;
     (void)unused;
-    return Py_BuildValue("{sKsKsKsKsKsK}", "entries", (unsigned long long)store->table.count, "bytes",
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "entries", (unsigned long long)store->table.count, "bytes",
                          (unsigned long long)store->bytes, "hits", (unsigned long long)store->hits, "misses",
-                         (unsigned long long)store->misses, "evictions", (unsigned long long)store->evictions,
+                         (unsigned long long)store->misses, "writes", (unsigned long long)store->version, "evictions", (unsigned long long)store->evictions,
                          "expirations", (unsigned long long)store->expirations);
 }
 
@@ -134,8 +175,11 @@ static PyMethodDef methods[] = {
                "(value, meta, version, ms left to live or 0 = for ever), or None.")},
     {"delete", (PyCFunction)(void (*)(void))store_delete, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("delete($self, /, key, now_ms)\n--\n\nRemove the entry; False when there was no live one.")},
+    {"scan", (PyCFunction)(void (*)(void))store_scan, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("scan($self, /, restart, most, now_ms)\n--\n\n"
+               "The next entries, oldest first: (key, value, meta, version, ms left to live or 0 = for ever).")},
     {"stats", store_stats, METH_NOARGS,
-     PyDoc_STR("stats($self, /)\n--\n\nentries bytes hits misses evictions expirations.")},
+     PyDoc_STR("stats($self, /)\n--\n\nentries bytes hits misses writes evictions expirations.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,7 +9,6 @@
 
 #define LIST_MOST 65535            /* issuers, keys of one issuer, revoked tokens of one */
 #define TEXT_MOST 65535            /* bytes of one name, key or `jti` */
-#define SECONDS (INT64_C(1) << 60) /* further from 1970 is all the same, and sums stay within 64 bits */
 #define ED25519_KEY 32             /* bytes */
 #define ED25519_SIGNATURE 64
 
@@ -89,7 +88,7 @@ static bool seconds(PyObject *object, int64_t *value) {
     if (object == NULL || !hg_int(object, value)) {
         return false;
     }
-    *value = *value > SECONDS ? SECONDS : *value < -SECONDS ? -SECONDS : *value;
+    *value = *value > HG_CLOCK_MOST ? HG_CLOCK_MOST : *value < -HG_CLOCK_MOST ? -HG_CLOCK_MOST : *value;
     return true;
 }
 

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const uint8_t *at;
         p = place(&blocks[i], input.data + i * half, i == 0 ? half : input.left - half, 0);
         const uint8_t *const stop = p + (i == 0 ? half : input.left - half);
-        good = hg_scan_string(p, stop, &texts[i], &reason, &at) != NULL && good;
+        good = hg_scan_string(p, p, stop, &texts[i], &reason, &at) != NULL && good;
         good = slow_string(p, stop, codes[i], &counts[i]) != NULL && good;
     }
     if (good) {

@@ -1,5 +1,6 @@
 /* Invariant: for any calls, with any allocation failing, a hit returns exactly what was last put and is still alive,
- * bytes and entries stay in their budget, versions only grow, the structure stays consistent, all memory comes back. */
+ * bytes and entries stay in their budget, versions only grow, the structure stays consistent, all memory comes back; a scan
+ * finds what a hit would. */
 #include "../../tests/c/check.h"
 #include "input.h"
 
@@ -47,7 +48,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const bool valid = now >= 0 && now <= HG_TIME_MS;
         const uint32_t before = store.table.count;
         heap.fail_at = what >= 240 ? what - 239 : -1;
-        if (what % 8 < 3) {
+        if (what % 16 == 15) {
+            struct hg_found found;
+            bool more = false;
+            CHECK((hg_store_scan(&store, which % 4 == 0, now, &more, &found) == HG_OK) == valid);
+            if (more) {
+                check_hit(&lasts[found.key_length], &found, now);
+            }
+        } else if (what % 8 < 3) {
             struct hg_found found;
             bool hit = false;
             CHECK((hg_store_get(&store, key, key_length, now, &hit, &found) == HG_OK) == valid);

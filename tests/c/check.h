@@ -83,7 +83,7 @@ static inline void check_limiter(const struct hg_limiter *limiter) {
 static inline void check_store(const struct hg_store *store) {
     uint64_t bytes = 0;
     uint32_t count = 0;
-    bool hand = store->hand == &store->root;
+    bool hand = store->hand == &store->root, scan = store->scan == &store->root;
     for (const struct hg_link *link = store->root.newer; link != &store->root; link = link->newer, count++) {
         const struct hg_entry *entry = HG_OF(link, struct hg_entry, link);
         CHECK(link->older->newer == link && link->newer->older == link);
@@ -91,8 +91,9 @@ static inline void check_store(const struct hg_store *store) {
         CHECK(entry->value_length <= store->max_value && entry->visited <= 1);
         bytes += (uint64_t)entry->node.key_length + entry->meta_length + entry->value_length + HG_ENTRY_OVERHEAD;
         hand = hand || store->hand == link;
+        scan = scan || store->scan == link;
     }
-    CHECK(hand);
+    CHECK(hand && scan);
     CHECK(count == check_table(&store->table) && count <= store->max_entries);
     CHECK(bytes == store->bytes && bytes <= store->max_bytes);
 }

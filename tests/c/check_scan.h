@@ -189,9 +189,12 @@ static inline void check_string(const uint8_t *bytes, size_t size, size_t alignm
     struct hg_text text;
     enum hg_reason reason = HG_NO_FAULT;
     const uint8_t *at = NULL;
-    const uint8_t *after = hg_scan_string(p, p + size, &text, &reason, &at);
+    const uint8_t *after = hg_scan_string(p, p, p + size, &text, &reason, &at);
     const uint8_t *const slow = slow_string(p, p + size, codes, &count);
     CHECK(after == slow);
+    if (alignment != 0) { /* quotes stand before it, which may be read but are not of the string */
+        CHECK(hg_scan_string(p, p - alignment, p + size, &text, &reason, &at) == after);
+    }
     if (after != NULL) {
         CHECK(text.start == p && text.size == (size_t)(after - p) - 1 && text.characters == count);
         CHECK(text.escaped == (memchr(p, '\\', text.size) != NULL) && reason == HG_NO_FAULT);

@@ -99,11 +99,11 @@ static void test_objects(void) {
     const struct hg_object_rules *rules = hg_at(run.program, node->object);
     const struct hg_property *p = property_of(&run, node, 0);
     CHECK(rules->names.count == 6 && rules->words == 1 && rules->has_rest && rules->min == 0 && rules->max == 7);
-    CHECK(p->keyword == HG_K_PROPERTIES && p->more == 0 && p->name.escapes == 0);
+    CHECK(p->keyword == HG_K_PROPERTIES && p->more == 0 && (p->name.head & HG_NAME_ESCAPED) == 0);
     p = property_of(&run, node, 1); /* xb: declared, and two patterns */
     CHECK(p->keyword == HG_K_PROPERTIES && p->node == 0 && *(const uint32_t *)hg_at(run.program, p->more) == 2);
     p = property_of(&run, node, 2);
-    CHECK(p->name.escapes == 1 && p->name.length == 3 &&
+    CHECK((p->name.head & HG_NAME_ESCAPED) != 0 && p->name.length == 3 &&
           ((const struct hg_node *)hg_at(run.program, p->node))->types == 0);
     p = property_of(&run, node, 3); /* c: only required */
     CHECK(p->keyword == HG_K_ADDITIONAL_PROPERTIES && p->node == rules->rest && p->node != 0);

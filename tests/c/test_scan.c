@@ -77,7 +77,7 @@ static void test_rows_of_the_twin(void) {
             struct hg_text text;
             enum hg_reason reason = HG_NO_FAULT;
             const uint8_t *at = NULL;
-            const uint8_t *after = hg_scan_string(p, p + row->size, &text, &reason, &at);
+            const uint8_t *after = hg_scan_string(p, p - alignment, p + row->size, &text, &reason, &at);
             CHECK((after == NULL) == (row->reason != HG_NO_FAULT) && reason == row->reason);
             CHECK(after != NULL ? text.characters == row->at : at == p + row->at);
             free(block);
@@ -199,7 +199,7 @@ static struct hg_text text_of(const uint8_t *bytes, size_t size) {
     struct hg_text text;
     enum hg_reason reason;
     const uint8_t *at;
-    CHECK(hg_scan_string(bytes, bytes + size, &text, &reason, &at) == bytes + size);
+    CHECK(hg_scan_string(bytes, bytes, bytes + size, &text, &reason, &at) == bytes + size);
     return text;
 }
 
@@ -249,7 +249,7 @@ static void test_long_strings(void) {
         enum hg_reason reason;
         const uint8_t *where;
         bytes[at] = 7;
-        CHECK(hg_scan_string(bytes, bytes + size + 1, &text, &reason, &where) == NULL);
+        CHECK(hg_scan_string(bytes, bytes, bytes + size + 1, &text, &reason, &where) == NULL);
         CHECK(reason == HG_CONTROL_CHARACTER && where == bytes + at);
         bytes[at] = 'x';
     }

@@ -127,6 +127,38 @@ static void test_the_hand_is_never_left_behind(void) {
     CHECK(heap.live == 0);
 }
 
+/* The entry that comes next is replaced by another block, evicted, expires; new ones come meanwhile. */
+static void test_a_scan_survives_what_happens(void) {
+    struct heap heap = {0, -1};
+    struct hg_alloc alloc = heap_of(&heap);
+    struct hg_store store;
+    bool more, deleted;
+    CHECK(hg_store_init(&store, &alloc, SEED, 100000, 1000, 4) == HG_OK);
+    CHECK(hg_store_scan(&store, true, 0, &more, &found) == HG_OK && !more);
+    for (unsigned key = 0; key < 4; key++) {
+        CHECK(put(&store, key, (char)('a' + key), key, key == 2 ? 5 : 0, 0) == HG_OK);
+    }
+    CHECK(hg_store_scan(&store, true, 0, &more, &found) == HG_OK && more);
+    CHECK(found.key[0] == 0 && found.key_length == 2 && found.value_length == 0 && found.meta_length == 4);
+    CHECK(put(&store, 1, 'x', 100, 0, 0) == HG_OK); /* another block */
+    CHECK(hg_store_scan(&store, false, 0, &more, &found) == HG_OK && more);
+    CHECK(found.key[0] == 1 && found.value_length == 100 && found.value[99] == 'x' && found.version == 5);
+    CHECK(put(&store, 4, 'e', 1, 0, 0) == HG_OK); /* 0 is evicted */
+    CHECK(hg_store_scan(&store, false, 5, &more, &found) == HG_OK && more && store.expirations == 1);
+    CHECK(found.key[0] == 3 && found.ttl_ms == 0);
+    CHECK(hg_store_delete(&store, (const uint8_t *)"\4\0", 2, 5, &deleted) == HG_OK && deleted);
+    check_store(&store);
+    CHECK(hg_store_scan(&store, false, 5, &more, &found) == HG_OK && !more);
+    CHECK(put(&store, 5, 'f', 1, 0, 5) == HG_OK);
+    CHECK(hg_store_scan(&store, false, 5, &more, &found) == HG_OK && !more); /* through is through */
+    CHECK(hg_store_scan(&store, true, 5, &more, &found) == HG_OK && more && found.key[0] == 1);
+    CHECK(hg_store_scan(&store, true, -1, &more, &found) == HG_BAD_TIME);
+    CHECK(store.hits == 0 && store.misses == 0);
+    hg_store_clear(&store);
+    check_store(&store);
+    CHECK(heap.live == 0);
+}
+
 static void test_extreme_arguments(void) {
     struct heap heap = {0, -1};
     struct hg_alloc alloc = heap_of(&heap);
@@ -166,6 +198,7 @@ int main(void) {
     test_every_failing_allocation_leaves_it_consistent();
     test_no_memory_may_still_drop_what_expired();
     test_the_hand_is_never_left_behind();
+    test_a_scan_survives_what_happens();
     test_extreme_arguments();
     return 0;
 }

@@ -1,4 +1,4 @@
-"""TLS with clients as they are: certificates instead of tokens, reloads under way, resumption, and those who mean ill."""
+"""TLS with clients as they are: certificates instead of tokens, reloads, resumption, and those who mean ill."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_reload(tmp_path: Path, certs: Path, version: ssl.TLSVersion) -> None:
 
 
 def test_stuck_handshakes_hold_up_nobody(tmp_path: Path, certs: Path) -> None:
-    """200 clients that stop in the middle of a handshake: plain and TLS requests are answered while all of them wait."""
+    """200 clients stop in the middle of a handshake: plain and TLS requests are answered while all of them wait."""
     appliance, port = https(tmp_path, certs, listen='head_timeout = "60 s"\n')
     with running(appliance), contextlib.ExitStack() as stack:
         token = appliance.token("mill")

@@ -1,10 +1,13 @@
-"""The native validator, its pure twin and the `jsonschema` package on the same schemas and bytes, until time is up.
+"""The native validator, its pure twin and the `jsonschema` package on the same schemas and bytes, and the two
+HTTP parsers on the same connections, until time is up.
 
     make -C native_ext differential PYTHON=.../python FUZZ_SECONDS=3600 FUZZ_SEED=1
 
 Schemas: those of the official suite, changed ones, random ones. Documents: the suite's instances, changed as values and
 as bytes, as JSON and as CBOR. Whatever the twins do not say alike, and any verdict that `jsonschema` has otherwise
 without a reason listed in `incomparable`, is cut down to a small case, printed, and makes the exit code 1.
+
+Connections: http1_material.py; each in one piece, byte by byte and cut at random.
 """
 
 import argparse
@@ -19,6 +22,8 @@ from typing import Any
 
 import jsonschema
 from fuzz_material import Material, loads, plain
+from http1_material import Connections
+from http1_material import disagreement as http1_disagreement
 from referencing import Registry
 from referencing.jsonschema import specification_with
 from suite_files import suite
@@ -293,19 +298,45 @@ class Run:
 ANYTHING = Schema(True)
 
 
+class Http1Run:
+    """The HTTP parsers, beside the validators' Run."""
+
+    def __init__(self, seed: int) -> None:
+        self.material = Connections(random.Random(seed))  # noqa: S311 (nothing secret)
+        self.connections = 0
+        self.failures = 0
+
+    def round(self) -> None:
+        for n in range(20):
+            data = self.material.input()
+            limits, cuts, ends = self.material.limits(), self.material.cuts(len(data)), n % 2 == 0
+            self.connections += 1
+            if http1_disagreement(data, cuts, limits, ends):
+                self.fail(data, cuts, limits, ends)
+
+    def fail(self, data: bytes, cuts: list[int], limits: dict[str, int], ends: bool) -> None:
+        data = smaller(data, lambda shorter: http1_disagreement(shorter, cuts, limits, ends) != "")
+        what = http1_disagreement(data, cuts, limits, ends)
+        self.failures += 1
+        if self.failures < 10:
+            print(f"FAIL http1 {data!r} cut at {cuts}, limits {limits}, ends {ends}\n  {what}", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    run = Run(options.seed)
+    run, connections = Run(options.seed), Http1Run(options.seed)
     if not run.material.groups:
         print("the official suite is not here (tests/unit/cpython/suite_files.py): random schemas only")
     end = time.monotonic() + options.seconds
     while time.monotonic() < end:
         run.round()
-    print(f"seed {options.seed}: {run.counts}, {run.failures} disagreements")
-    return 1 if run.failures else 0
+        connections.round()
+    failures = run.failures + connections.failures
+    print(f"seed {options.seed}: {run.counts}, {connections.connections} connections, {failures} disagreements")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ class ModelStore:
     def __init__(self, max_bytes: int, max_value: int, max_entries: int) -> None:
         self.max_bytes, self.max_value, self.max_entries = max_bytes, max_value, max_entries
         self.entries: list[list] = []
-        self.hand = self.version = 0
+        self.hand = self.place = self.version = 0
+        self.through = True
         self.counts = {"hits": 0, "misses": 0, "evictions": 0, "expirations": 0}
 
     def size(self, entries) -> int:
@@ -68,6 +69,8 @@ class ModelStore:
         at = self.entries.index(entry)
         del self.entries[at]
         self.hand -= at < self.hand
+        self.place -= at < self.place
+        self.through = self.through or self.place >= len(self.entries)
 
     def find(self, key, now):
         for entry in self.entries:
@@ -126,8 +129,25 @@ class ModelStore:
             self.remove(entry)
         return entry is not None
 
+    def scan(self, restart, most, now_ms):
+        if restart:
+            self.place = 0
+            self.through = not self.entries
+        found = []
+        while not self.through and len(found) < max(most, 1):
+            entry = self.entries[self.place]
+            if entry[4] and entry[4] <= now_ms:
+                self.remove(entry)
+                self.counts["expirations"] += 1
+            else:
+                self.place += 1
+                found.append((*entry[:4], entry[4] and entry[4] - now_ms))
+            self.through = self.place >= len(self.entries)
+        return found
+
     def stats(self):
-        return {"entries": len(self.entries), "bytes": self.size(self.entries), **self.counts}
+        counts = {**self.counts, "writes": self.version}
+        return {"entries": len(self.entries), "bytes": self.size(self.entries), **counts}
 
 
 def outcome(call, arguments):
@@ -162,7 +182,9 @@ def store_steps(rng: random.Random, edges: bool):
         key = alphabet[int(rng.paretovariate(0.6) % 60)]
         at = rng.choice(EDGES) if edges and rng.random() < 0.02 else now
         draw = rng.random()
-        if draw < 0.45:
+        if draw < 0.05:
+            yield "scan", (rng.random() < 0.2, rng.choice((0, 1, 2, 5, 100)), at)
+        elif draw < 0.45:
             yield "get", (key, at)
         elif draw < 0.9:
             size = rng.choice((0, 1, 8, 8, 8, 100, rng.randrange(400), rng.randrange(3000)))

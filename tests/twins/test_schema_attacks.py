@@ -150,6 +150,37 @@ def test_names(twin: Any, refused: Any) -> None:
 
 
 @both
+def test_a_nul_is_no_quote(twin: Any, refused: Any) -> None:
+    """A name that JSON must escape is never compared as it stands in the schema."""
+    for name in ('a"b', "a\\b", "a\nb", 'name of more than 16 bytes "'):
+        schema = twin({"properties": {name: {"type": "null"}}, "additionalProperties": False, "required": [name]})
+        assert schema.is_valid(json.dumps({name: None}).encode())
+        assert schema.validate(b"{\0" + name.encode() + b'":null}').malformed
+        values = twin({"enum": [name]})
+        assert values.is_valid(json.dumps(name).encode())
+        assert values.validate(b"\0" + name.encode() + b'"').malformed
+
+
+@both
+@pytest.mark.parametrize("length", [*range(1, 20), 29, 30, 31, 32, 33, 34, 47, 48, 49, 50])
+def test_names_that_differ_in_one_byte(twin: Any, refused: Any, length: int) -> None:
+    """Names and choices are compared many bytes at a time, less where the document ends soon."""
+    name = ("abcdefghijklmnopqrstuvwxyz" * 2)[:length]
+    member = twin({"properties": {name: {"type": "null"}}, "required": [name], "additionalProperties": False})
+    choice = twin({"type": "string", "enum": [name]})
+    for space in (b"", b" ", b" " * 40):
+        assert member.is_valid(b'{"' + name.encode() + b'":null' + space + b"}")
+        assert choice.is_valid(b'"' + name.encode() + b'"' + space)
+        for at in range(length):
+            other = name.encode()[:at] + b"_" + name.encode()[at + 1 :]
+            assert not member.is_valid(b'{"' + other + b'":null' + space + b"}")
+            assert not choice.is_valid(b'"' + other + b'"' + space)
+        for wrong in (name[:-1], name + "a", name + name):
+            assert not member.is_valid(b'{"' + wrong.encode() + b'":null' + space + b"}")
+            assert not choice.is_valid(b'"' + wrong.encode() + b'"' + space)
+
+
+@both
 @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\\udc00"', b'"\\ud800\\ud800"', b'"\\ud800x"', b'"\\ud83d\\u0061"'])
 def test_lone_surrogates(twin: Any, refused: Any, text: bytes) -> None:
     for document in (text, b"[" + text + b"]", b"{" + text + b":1}"):

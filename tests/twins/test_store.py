@@ -20,7 +20,7 @@ class TestNativeStore(TestPureStore):
     Store = _native.Store
 
 
-@pytest.mark.parametrize("name", ["put", "get", "delete", "stats"])
+@pytest.mark.parametrize("name", ["put", "get", "delete", "scan", "stats"])
 def test_the_signatures_are_the_same(name) -> None:
     mine, other = (list(inspect.signature(getattr(t, name)).parameters) for t in (pure.Store, _native.Store))
     assert mine == other
@@ -115,6 +115,7 @@ def test_results_are_not_leaked() -> None:
     for _ in range(1000):
         store.get(b"k", 0)
         store.get(key, 0)
+        store.scan(True, 100, 0)
         store.stats()
         with pytest.raises(ValueError, match="now_ms"):
             store.get(key, -1)

@@ -112,16 +112,24 @@ def cache(method, target, extra=b""):
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
+class KnowingGateway(Gateway):
+    """Its clients are known, as by a TLS certificate."""
+
+    async def accept(self, reader, writer):
+        reader.identity = "cert"
+        await super().accept(reader, writer)
+
+
 class Scene:
     """A gateway on some free port. `clock` and `ms` are the test's to move."""
 
-    def __init__(self, plan=None, sink=None):
+    def __init__(self, plan=None, sink=None, kind=Gateway):
         self.sink = sink or HeldSink()
         self.clock = (NOW_S, "trusted")
         self.ms = 1000
         self.errors = []
         self.unready = []
-        self.gateway = Gateway(
+        self.gateway = kind(
             build(plan or document(), None, True),
             store=Store(4096),
             limiter=Limiter(8),
@@ -174,6 +182,30 @@ def play(story, **options):
 
 
 class GatewayTest(unittest.TestCase):
+    def test_a_certificate_instead_of_a_token(self):
+        last = b"GET /v1/streams/s/last/x HTTP/1.1\r\nHost: h\r\n%s\r\n"
+
+        def statuses(kind, scopes, *fields):
+            found = []
+
+            async def story(scene):
+                peer = await scene.connect()
+                for field in fields:
+                    await peer.send(last % field)
+                    found.append((await peer.answer())[0])
+
+            plan = document()
+            plan["certificate_scopes"] = scopes
+            play(story, plan=plan, kind=kind)
+            return found
+
+        token = b"Authorization: Bearer %s\r\n" % bearer()
+        bad = b"Authorization: Bearer x\r\n"
+        self.assertEqual(statuses(KnowingGateway, ["read:s"], b"", token, bad), [404, 404, 401])  # no last value yet
+        self.assertEqual(statuses(KnowingGateway, ["read:t"], b"", token, bad), [403, 404, 401])
+        self.assertEqual(statuses(KnowingGateway, [], b"", token, bad), [401, 404, 401])
+        self.assertEqual(statuses(Gateway, ["read:s"], b"", token, bad), [401, 404, 401])
+
     def test_answer_waits_for_the_ticket(self):
         async def story(scene):
             peer = await scene.connect()

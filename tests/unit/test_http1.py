@@ -1,26 +1,19 @@
-"""core/http1: every vector in one piece and byte by byte; both must say the same."""
+"""core/http1: every vector in one piece and byte by byte; both must say the same.
+
+tests/twins runs the classes that have a RequestParser again on the native twin.
+"""
 
 import unittest
 
-from headgate.core.http1 import (
-    END,
-    LAST_CHUNK,
-    NEED_DATA,
-    Request,
-    RequestParser,
-    chunk,
-    http_date,
-    percent_decode,
-    response_head,
-)
+from headgate.core import http1
+from headgate.core.http1 import END, LAST_CHUNK, NEED_DATA, chunk, http_date, percent_decode, response_head
 from headgate.core.problem import Problem
 
 H = b"Host: a\r\n"
 
 
-def events(data, size=0, eof=False, **limits):
+def events(parser, data, size=0, eof=False):
     """What the parser says to `data`, fed in pieces of `size` bytes (0: in one): body parts joined, errors last."""
-    parser = RequestParser(**limits)
     seen = []
     body = b""
     size = size or len(data) or 1
@@ -43,10 +36,10 @@ def events(data, size=0, eof=False, **limits):
             if event is END:
                 seen.append(body)
                 body = b""
-            elif isinstance(event, Request):
-                seen.append((event.method, event.path, event.query, event.length, event.keep_alive))
-            else:
+            elif isinstance(event, bytes):
                 body += event
+            else:
+                seen.append((event.method, event.path, event.query, event.length, event.keep_alive))
     if body:
         seen.append(("part", body))
     return seen
@@ -222,9 +215,14 @@ OTHER = (
 
 
 class Vectors(unittest.TestCase):
+    RequestParser = http1.RequestParser
+
+    def events(self, data, size=0, eof=False, **limits):
+        return events(self.RequestParser(**limits), data, size, eof)
+
     def check(self, data, expected, **options):
         for size in (0, 1, 3):
-            seen = events(data, size, **options)
+            seen = self.events(data, size, **options)
             self.assertEqual(seen, expected, f"{data[:80]!r} in pieces of {size}")
 
     def test_good(self):
@@ -238,7 +236,7 @@ class Vectors(unittest.TestCase):
     def test_malformed_chunks(self):
         for data in BAD_CHUNKS:
             for size in (0, 1):
-                seen = events(T + data, size)
+                seen = self.events(T + data, size)
                 self.assertEqual(seen[-1], (400, "malformed_request", True), data)
 
     def test_other_errors(self):
@@ -253,7 +251,7 @@ class Vectors(unittest.TestCase):
         line = b"GET /" + b"a" * (100 - 16) + b" HTTP/1.1\r\n"  # 100 bytes
         self.assertEqual(len(line), 100)
         self.check(line + b"\r\n", [(414, "uri_too_long", True)], max_line=99)
-        self.assertEqual(events(line, max_line=100), [])
+        self.assertEqual(self.events(line, max_line=100), [])
         head = b"GET / HTTP/1.1\r\n" + H + b"\r\n"
         self.check(head, [(b"GET", "/", "", 0, True), b""], max_head=len(head))
         self.check(head, [(431, "head_too_large", True)], max_head=len(head) - 1)
@@ -262,27 +260,29 @@ class Vectors(unittest.TestCase):
         self.check(two, [(431, "head_too_large", True)], max_headers=1)
 
     def test_trailers_and_extensions_are_bounded(self):
-        self.assertEqual(events(T + b"0\r\n" + b"X: y\r\n" * 65)[-1], (431, "head_too_large", True))
-        self.assertEqual(events(T + b"0\r\n" + b"X: " + b"y" * 9000)[-1], (431, "head_too_large", True))
-        self.assertEqual(events(T + b"1;" + b"e" * 200 + b"\r\nx\r\n")[-1], ("part", b"x"))
+        self.assertEqual(self.events(T + b"0\r\n" + b"X: y\r\n" * 65)[-1], (431, "head_too_large", True))
+        self.assertEqual(self.events(T + b"0\r\n" + b"X: " + b"y" * 9000)[-1], (431, "head_too_large", True))
+        self.assertEqual(self.events(T + b"1;" + b"e" * 200 + b"\r\nx\r\n")[-1], ("part", b"x"))
         many = (b"1;" + b"e" * 200 + b"\r\nx\r\n") * 50
-        self.check(T + many, events(T + many))
-        self.assertEqual(events(T + many)[-1], (400, "malformed_request", True))
+        self.check(T + many, self.events(T + many))
+        self.assertEqual(self.events(T + many)[-1], (400, "malformed_request", True))
 
     def test_end_of_input(self):
         self.check(b"", [], eof=True)
         self.check(b"GET / HTTP/1.1\r\n" + H + b"\r\n", [(b"GET", "/", "", 0, True), b""], eof=True)
         self.check(b"GET / HT", [(400, "incomplete", True)], eof=True)
         self.check(b"GET / HTTP/1.1\r\n" + H, [(400, "incomplete", True)], eof=True)
-        seen = events(b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 5\r\n\r\nhel", 1, True)
+        seen = self.events(b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 5\r\n\r\nhel", 1, True)
         self.assertEqual(seen[-1], (400, "incomplete", True))
-        self.assertEqual(events(T + b"5\r\nhel", 1, True)[-1], (400, "incomplete", True))
-        self.assertEqual(events(T + b"5\r\nhello\r\n0\r\n", 1, True)[-1], (400, "incomplete", True))
+        self.assertEqual(self.events(T + b"5\r\nhel", 1, True)[-1], (400, "incomplete", True))
+        self.assertEqual(self.events(T + b"5\r\nhello\r\n0\r\n", 1, True)[-1], (400, "incomplete", True))
 
 
 class Behaviour(unittest.TestCase):
+    RequestParser = http1.RequestParser
+
     def request(self, data):
-        parser = RequestParser()
+        parser = self.RequestParser()
         parser.feed(data)
         return parser.next()
 
@@ -301,7 +301,7 @@ class Behaviour(unittest.TestCase):
         self.assertFalse(self.request(head % (0, 5)).expect_continue)
 
     def test_idle(self):
-        parser = RequestParser()
+        parser = self.RequestParser()
         self.assertTrue(parser.idle)
         parser.feed(b"GET / HTTP/1.1\r\n" + H)
         parser.next()
@@ -315,7 +315,7 @@ class Behaviour(unittest.TestCase):
         self.assertFalse(parser.idle)
 
     def test_an_error_stays(self):
-        parser = RequestParser()
+        parser = self.RequestParser()
         parser.feed(b"\n")
         for _ in range(2):
             with self.assertRaises(Problem) as caught:
@@ -323,8 +323,38 @@ class Behaviour(unittest.TestCase):
             self.assertEqual(caught.exception.status, 400)
             parser.feed(b"GET / HTTP/1.1\r\n" + H + b"\r\n")
 
+    def test_rest(self):
+        """What came after a message is taken out; the parser goes on with what is fed next."""
+        parser = self.RequestParser()
+        self.assertEqual(parser.rest(), b"")
+        parser.feed(b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 2\r\n\r\nokGET /a HT")
+        while parser.next() is not END:
+            self.assertEqual(parser.rest(), b"")
+        self.assertFalse(parser.idle)
+        self.assertEqual(parser.rest(), b"GET /a HT")
+        self.assertTrue(parser.idle)
+        self.assertEqual(parser.rest(), b"")
+        self.assertIs(parser.next(), NEED_DATA)
+        parser.feed(b"GET /b HTTP/1.1\r\n")
+        self.assertIs(parser.next(), NEED_DATA)
+        self.assertEqual(parser.rest(), b"")
+        parser.feed(H + b"\r\n")
+        self.assertEqual(parser.next().path, "/b")
+
+    def test_rest_is_nothing_after_the_last_message_or_an_error(self):
+        for data in (b"GET / HTTP/1.0\r\n\r\nrubbish", b"\nrubbish"):
+            parser = self.RequestParser()
+            parser.feed(data)
+            try:
+                while parser.next() is not END:
+                    pass
+            except Problem:
+                pass
+            self.assertEqual(parser.rest(), b"")
+            self.assertFalse(parser.idle)
+
     def test_large_body_passes_through(self):
-        parser = RequestParser()
+        parser = self.RequestParser()
         parser.feed(b"POST / HTTP/1.1\r\n" + H + b"Content-Length: 100000\r\n\r\n")
         parser.next()
         piece = b"x" * 1000
@@ -332,12 +362,6 @@ class Behaviour(unittest.TestCase):
             parser.feed(piece)
             self.assertEqual(parser.next(), piece)
         self.assertIs(parser.next(), END)
-
-    def test_percent_decode(self):
-        self.assertEqual(percent_decode(b"a%2Fb%E2%82%AC"), "a/b€")
-        for raw in (b"%", b"%a", b"%0a", b"%7F", b"\xff", b"%e2%82"):
-            with self.assertRaises(ValueError):
-                percent_decode(raw)
 
 
 class Writing(unittest.TestCase):
@@ -365,13 +389,20 @@ class Writing(unittest.TestCase):
     def test_chunks(self):
         self.assertEqual(chunk(b"x" * 26), b"1a\r\n" + b"x" * 26 + b"\r\n")
         self.assertEqual(chunk(b""), b"")
-        self.assertEqual(events(T + chunk(b"abc") + chunk(b"") + chunk(b"d") + LAST_CHUNK)[-1], b"abcd")
+        parser = http1.RequestParser()
+        self.assertEqual(events(parser, T + chunk(b"abc") + chunk(b"") + chunk(b"d") + LAST_CHUNK)[-1], b"abcd")
 
     def test_date(self):
         self.assertEqual(http_date(0), b"Thu, 01 Jan 1970 00:00:00 GMT")
         self.assertEqual(http_date(784111777), b"Sun, 06 Nov 1994 08:49:37 GMT")  # RFC 9110 section 5.6.7
         self.assertEqual(http_date(951868799), b"Tue, 29 Feb 2000 23:59:59 GMT")
         self.assertEqual(http_date(4107542400), b"Mon, 01 Mar 2100 00:00:00 GMT")
+
+    def test_percent_decode(self):
+        self.assertEqual(percent_decode(b"a%2Fb%E2%82%AC"), "a/b€")
+        for raw in (b"%", b"%a", b"%0a", b"%7F", b"\xff", b"%e2%82"):
+            with self.assertRaises(ValueError):
+                percent_decode(raw)
 
 
 if __name__ == "__main__":

@@ -487,6 +487,16 @@ class DumpsTest(unittest.TestCase):
                     value = loads(b"-0.0" + text[:1].encode() + exponent.encode())
                     self.assertEqual(loads(dumps(value)), value)
 
+    def test_quoted_long_and_short(self) -> None:
+        """The two ways to find what must be escaped."""
+        every = "".join([chr(c) for c in range(0x100)]) + "\u20ac\U0001f600"
+        for text in (every, every * 9, "x" * 2000, "x" * 2000 + "\x1f", '\\"' * 1000):
+            self.assertEqual(loads(quoted(text)), text)
+        self.assertEqual(
+            quoted('\0\b\t\n\x0b\f\r\x1f"\\/\x7f')[1:-1], b'\\u0000\\b\\t\\n\\u000b\\f\\r\\u001f\\"\\\\/\x7f'
+        )
+        self.assertEqual(quoted("\x1f" + "x" * 2000)[:8], b'"\\u001fx')
+
     def test_quoted(self) -> None:
         self.assertEqual(quoted("a"), b'"a"')
         self.assertEqual(quoted("\x01"), b'"\\u0001"')

@@ -1,4 +1,4 @@
-"""core/jwt.py: what is accepted, and the table of attacks with the code each must get."""
+"""core/jwt.py: what is accepted, and what each attack gets. tests/twins runs it again on the native twin."""
 
 import binascii
 import hashlib
@@ -6,7 +6,7 @@ import unittest
 
 from headgate import limits
 from headgate.core import base64url, json, jwt
-from headgate.core.jwt import Claims, Issuer, Key, TokenError, Verifier
+from headgate.core.jwt import Claims, Issuer, Key, TokenError
 
 NOW = 1800000000
 SECRET = b"a secret of 32 bytes at the least"
@@ -26,19 +26,6 @@ VALID = {"iss": "plant", "aud": "headgate", "sub": "station-1", "exp": NOW + 600
 def fake_ed25519(public_key, message, signature):
     """Stands for the injected verifier: not a signature scheme, only something that depends on all three."""
     return signature == hashlib.sha256(public_key + message).digest() * 2
-
-
-def verifier(**options):
-    return Verifier(
-        [
-            Issuer("plant", "headgate", [Key("k1", "HS256", SECRET)], **options),
-            Issuer("fleet", "headgate", [Key("e1", "EdDSA", PUBLIC)]),
-            Issuer(
-                "both", "headgate", [Key("k1", "HS256", SECRET), Key("e1", "EdDSA", PUBLIC), Key("k2", "HS256", OTHER)]
-            ),
-        ],
-        fake_ed25519,
-    )
 
 
 def token(payload, header=HEADER, secret=SECRET):
@@ -77,6 +64,22 @@ def eddsa(payload, header=b'{"alg":"EdDSA"}', public_key=PUBLIC):
     return signed + b"." + base64url.encode(hashlib.sha256(public_key + signed).digest() * 2)
 
 
+def spare_bit(part):
+    """`part` with one of the bits set that belong to no byte: base64url of the same, but not the canonical one."""
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    at = alphabet.find(part[-1:]) + 1
+    return part[:-1] + alphabet[at : at + 1]
+
+
+def spare_bit_in_payload():
+    """Signed with it, so that nothing else is wrong."""
+    payload = claims()
+    while len(payload) % 3 == 0:
+        payload += b" "
+    signed = base64url.encode(HEADER) + b"." + spare_bit(base64url.encode(payload))
+    return signed + b"." + base64url.encode(Key("", "HS256", SECRET).hmac(signed))
+
+
 # What it is, the token, the code it must get, the claim or header that is named.
 ATTACKS = (
     # alg
@@ -88,6 +91,12 @@ ATTACKS = (
     ("missing alg", with_header(b'{"typ":"JWT"}'), "alg_refused", "alg"),
     ("alg null", with_header(b'{"alg":null}'), "alg_refused", "alg"),
     ("alg array", with_header(b'{"alg":["HS256"]}'), "alg_refused", "alg"),
+    ("alg array with none", with_header(b'{"alg":["none","HS256"]}'), "alg_refused", "alg"),
+    ("alg object", with_header(b'{"alg":{"alg":"HS256"}}'), "alg_refused", "alg"),
+    ("alg with NUL", with_header(b'{"alg":"HS256\\u0000"}'), "alg_refused", "alg"),
+    ("none, escaped", unsigned(b'{"alg":"\\u006eone"}'), "alg_refused", "alg"),
+    ("alg twice, escaped", with_header(b'{"alg":"HS256","\\u0061lg":"none"}'), "token_malformed", ""),
+    ("alg in another case", with_header(b'{"Alg":"HS256"}'), "alg_refused", "alg"),
     ("alg empty", with_header(b'{"alg":""}'), "alg_refused", "alg"),
     ("alg hs256", with_header(b'{"alg":"hs256"}'), "alg_refused", "alg"),
     ("alg with space", with_header(b'{"alg":"HS256 "}'), "alg_refused", "alg"),
@@ -168,6 +177,20 @@ ATTACKS = (
     ("newline inside", SIGNED + b".\n" + SIGNATURE, "token_malformed", ""),
     ("other alphabet", SIGNED + b"." + SIGNATURE[:-2] + b"+/", "token_malformed", ""),
     ("NUL", GOOD + b"\0", "token_malformed", ""),
+    # bits of the last character that belong to no byte: RFC 4648 section 3.5
+    ("signature not canonical", spare_bit(GOOD), "token_malformed", ""),
+    (
+        "header not canonical",
+        spare_bit(base64url.encode(HEADER + b" ")) + GOOD[GOOD.find(b".") :],
+        "token_malformed",
+        "",
+    ),
+    ("payload not canonical", spare_bit_in_payload(), "token_malformed", ""),
+    ("padded payload", SIGNED + b"==." + SIGNATURE, "token_malformed", ""),
+    ("padding escaped", SIGNED + b"%3D." + SIGNATURE, "token_malformed", ""),
+    ("tab inside", SIGNED.replace(b".", b".\t") + b"." + SIGNATURE, "token_malformed", ""),
+    ("no-break space after", GOOD + b"\xc2\xa0", "token_malformed", ""),
+    ("BOM before the signature", SIGNED + b".\xef\xbb\xbf" + SIGNATURE, "token_malformed", ""),
     ("BOM before the token", b"\xef\xbb\xbf" + GOOD, "token_malformed", ""),
     ("BOM in the header", with_header(b"\xef\xbb\xbf" + HEADER), "token_malformed", ""),
     ("BOM in the payload", token(b"\xef\xbb\xbf" + claims()), "token_malformed", ""),
@@ -193,6 +216,9 @@ ATTACKS = (
     ("aud array without us", token(claims(aud=["a", "b"])), "audience_wrong", "aud"),
     ("aud array empty", token(claims(aud=[])), "audience_wrong", "aud"),
     ("aud array with a number", token(claims(aud=["headgate", 1])), "claim_invalid", "aud"),
+    ("aud array in an array", token(claims(aud=[["headgate"]])), "claim_invalid", "aud"),
+    ("aud null", token(claims(aud=None)[:-1] + b',"aud":null}'), "claim_missing", "aud"),
+    ("aud with both in one text", token(claims(aud="headgate other")), "audience_wrong", "aud"),
     ("aud number", token(claims(aud=5)), "claim_invalid", "aud"),
     ("aud object", token(claims(aud={"headgate": 1})), "claim_invalid", "aud"),
     # times
@@ -205,6 +231,13 @@ ATTACKS = (
     ("exp after the year 9999", token(claims(exp=limits.TOKEN_TIME + 1)), "claim_invalid", "exp"),
     ("exp in milliseconds", token(claims(exp=NOW * 1000)), "claim_invalid", "exp"),
     ("exp negative", token(claims(exp=-1)), "claim_invalid", "exp"),
+    ("exp beyond 64 bits", token(claims(exp=2**64 + NOW + 600)), "claim_invalid", "exp"),
+    ("exp 1e-400", token(claims(exp=None)[:-1] + b',"exp":1e-400}'), "claim_invalid", "exp"),
+    ("exp -0", token(claims(exp=None)[:-1] + b',"exp":-0}'), "token_expired", "exp"),
+    ("exp Infinity", token(claims(exp=None)[:-1] + b',"exp":Infinity}'), "token_malformed", ""),
+    ("exp object", token(claims(exp={"exp": NOW + 600})), "claim_invalid", "exp"),
+    ("exp twice", token(claims()[:-1] + b',"exp":1}'), "token_malformed", ""),
+    ("iss twice", token(claims()[:-1] + b',"iss":"both"}'), "token_malformed", ""),
     ("exp true", token(claims(exp=True)), "claim_invalid", "exp"),
     ("exp array", token(claims(exp=[NOW + 600])), "claim_invalid", "exp"),
     ("exp zero", token(claims(exp=0)), "token_expired", "exp"),
@@ -212,8 +245,11 @@ ATTACKS = (
     ("nbf in the future", token(claims(nbf=NOW + 31)), "token_not_yet_valid", "nbf"),
     ("nbf after exp", token(claims(nbf=NOW + 601)), "claim_invalid", "nbf"),
     ("nbf text", token(claims(nbf="0")), "claim_invalid", "nbf"),
+    ("nbf null", token(claims()[:-1] + b',"nbf":null}'), "claim_invalid", "nbf"),
+    ("nbf 1e400", token(claims()[:-1] + b',"nbf":1e400}'), "claim_invalid", "nbf"),
     ("iat in the future", token(claims(iat=NOW + 31)), "token_not_yet_valid", "iat"),
     ("iat text", token(claims(iat="0")), "claim_invalid", "iat"),
+    ("iat fraction", token(claims()[:-1] + b',"iat":0.5}'), "claim_invalid", "iat"),
     # sub, scope
     ("no sub", token(claims(sub=None)), "claim_missing", "sub"),
     ("sub number", token(claims(sub=7)), "claim_invalid", "sub"),
@@ -223,6 +259,8 @@ ATTACKS = (
     ("sub with a space", token(claims(sub="a b")), "claim_invalid", "sub"),
     ("sub with a newline", token(claims(sub="a\n")), "claim_invalid", "sub"),
     ("sub not ASCII", token(claims(sub="\u00e9")), "claim_invalid", "sub"),
+    ("sub with NUL", token(claims(sub="a\0")), "claim_invalid", "sub"),
+    ("sub array", token(claims(sub=["a"])), "claim_invalid", "sub"),
     ("sub dot", token(claims(sub=".")), "claim_invalid", "sub"),
     ("sub dots", token(claims(sub="..")), "claim_invalid", "sub"),
     ("sub too long", token(claims(sub="x" * 65)), "claim_invalid", "sub"),
@@ -235,9 +273,27 @@ ATTACKS = (
 )
 
 
-class TestAttacks(unittest.TestCase):
+class TokenTest(unittest.TestCase):
+    Verifier = jwt.Verifier
+
+    def verifier(self, **options):
+        return self.Verifier(
+            [
+                Issuer("plant", "headgate", [Key("k1", "HS256", SECRET)], **options),
+                Issuer("fleet", "headgate", [Key("e1", "EdDSA", PUBLIC)]),
+                Issuer(
+                    "both",
+                    "headgate",
+                    [Key("k1", "HS256", SECRET), Key("e1", "EdDSA", PUBLIC), Key("k2", "HS256", OTHER)],
+                ),
+            ],
+            fake_ed25519,
+        )
+
+
+class TestAttacks(TokenTest):
     def test_table(self):
-        checker = verifier()
+        checker = self.verifier()
         for what, attack, code, claim in ATTACKS:
             with self.assertRaises(TokenError) as caught:
                 checker.verify(attack, NOW, "trusted")
@@ -246,7 +302,7 @@ class TestAttacks(unittest.TestCase):
             self.assertTrue(error.detail, what)
 
     def test_nothing_of_the_token_or_secret_is_echoed(self):
-        checker = verifier()
+        checker = self.verifier()
         for what, attack, _, _ in ATTACKS:
             with self.assertRaises(TokenError) as caught:
                 checker.verify(attack, NOW, "trusted")
@@ -256,7 +312,7 @@ class TestAttacks(unittest.TestCase):
         self.assertNotIn("secret of", repr(Key("k1", "HS256", SECRET)))
 
     def test_every_changed_byte_is_noticed(self):
-        checker = verifier()
+        checker = self.verifier()
         for index in range(len(GOOD)):
             changed = bytearray(GOOD)
             changed[index] ^= 1
@@ -264,15 +320,15 @@ class TestAttacks(unittest.TestCase):
                 checker.verify(bytes(changed), NOW, "trusted")
 
     def test_every_cut_is_noticed(self):
-        checker = verifier()
+        checker = self.verifier()
         for length in range(len(GOOD)):
             with self.assertRaises(TokenError):
                 checker.verify(GOOD[:length], NOW, "trusted")
 
 
-class TestAccepted(unittest.TestCase):
+class TestAccepted(TokenTest):
     def accept(self, data, **options):
-        found = verifier(**options).verify(data, NOW, "trusted")
+        found = self.verifier(**options).verify(data, NOW, "trusted")
         self.assertIs(type(found), Claims)
         return found
 
@@ -327,7 +383,7 @@ class TestAccepted(unittest.TestCase):
         self.assertEqual(self.accept(eddsa(claims(iss="fleet"), b'{"alg":"EdDSA","kid":"e1"}')).iss, "fleet")
 
     def test_key_without_kid_fits_any(self):
-        checker = Verifier([Issuer("plant", "headgate", [Key("", "HS256", SECRET), Key("new", "HS256", OTHER)])])
+        checker = self.Verifier([Issuer("plant", "headgate", [Key("", "HS256", SECRET), Key("new", "HS256", OTHER)])])
         checker.verify(token(claims(), b'{"alg":"HS256","kid":"theirs"}'), NOW, "trusted")
         checker.verify(token(claims(), b'{"alg":"HS256","kid":"new"}', OTHER), NOW, "trusted")
         with self.assertRaises(TokenError) as caught:
@@ -345,11 +401,11 @@ class TestAccepted(unittest.TestCase):
             self.assertEqual((caught.exception.code, caught.exception.claim), (code, claim))
 
 
-class TestRevoked(unittest.TestCase):
+class TestRevoked(TokenTest):
     def outcome(self, jti, **options):
         payload = claims()[:-1] + b',"jti":' + jti + b"}"
         try:
-            verifier(**options).verify(token(payload), NOW, "trusted")
+            self.verifier(**options).verify(token(payload), NOW, "trusted")
         except TokenError as error:
             return error.code, error.claim
         return "accepted"
@@ -374,7 +430,7 @@ class TestRevoked(unittest.TestCase):
             self.assertEqual((jti, self.outcome(jti)), (jti, "accepted"))
 
     def test_of_this_issuer_only(self):
-        checker = Verifier(
+        checker = self.Verifier(
             [
                 Issuer("plant", "headgate", [Key("", "HS256", SECRET)], revoked=["a"]),
                 Issuer("other", "headgate", [Key("", "HS256", SECRET)], revoked=("b",)),
@@ -391,16 +447,16 @@ class TestRevoked(unittest.TestCase):
 
     def test_an_expired_token_is_called_expired(self):
         with self.assertRaises(TokenError) as caught:
-            verifier(revoked=["a"]).verify(token(claims(jti="a", exp=NOW - 999)), NOW, "trusted")
+            self.verifier(revoked=["a"]).verify(token(claims(jti="a", exp=NOW - 999)), NOW, "trusted")
         self.assertEqual(caught.exception.code, "token_expired")
 
 
-class TestClockPolicy(unittest.TestCase):
+class TestClockPolicy(TokenTest):
     """While the clock is not trusted, `floor` has passed and `now` is a guess."""
 
     def outcome(self, data, policy, now_s, clock, floor_s=None):
         try:
-            verifier(clock_policy=policy).verify(data, now_s, clock, floor_s)
+            self.verifier(clock_policy=policy).verify(data, now_s, clock, floor_s)
         except TokenError as error:
             return error.code
         return "accepted"
@@ -447,7 +503,7 @@ class TestClockPolicy(unittest.TestCase):
         self.assertEqual(self.outcome(token(claims(), HEADER, OTHER), "refuse", NOW, "unset"), "signature_invalid")
 
 
-class TestKeys(unittest.TestCase):
+class TestKeys(TokenTest):
     def test_refused_keys(self):
         for alg, secret in (
             ("HS256", b""),
@@ -467,13 +523,13 @@ class TestKeys(unittest.TestCase):
             Issuer("plant", "headgate", [], clock_policy="maybe")
         issuer = Issuer("plant", "headgate", [Key("", "HS256", SECRET)])
         with self.assertRaises(ValueError):
-            Verifier([issuer, issuer])
+            self.Verifier([issuer, issuer])
         with self.assertRaises(ValueError):
-            Verifier([Issuer("fleet", "headgate", [Key("", "EdDSA", PUBLIC)])])
+            self.Verifier([Issuer("fleet", "headgate", [Key("", "EdDSA", PUBLIC)])])
 
     def test_no_issuer_accepts_nothing(self):
         with self.assertRaises(TokenError) as caught:
-            Verifier([]).verify(GOOD, NOW, "trusted")
+            self.Verifier([]).verify(GOOD, NOW, "trusted")
         self.assertEqual(caught.exception.code, "issuer_unknown")
 
     def test_hmac_rfc4231(self):
@@ -515,7 +571,7 @@ class TestKeys(unittest.TestCase):
     def test_sign(self):
         key = Key("k1", "HS256", SECRET)
         made = jwt.sign_hs256({"iss": "plant", "aud": "headgate", "sub": "a", "exp": NOW + 1}, key)
-        self.assertEqual(verifier().verify(made, NOW, "trusted").sub, "a")
+        self.assertEqual(self.verifier().verify(made, NOW, "trusted").sub, "a")
         with self.assertRaises(ValueError):
             jwt.sign_hs256({}, Key("", "EdDSA", PUBLIC))
 

@@ -60,6 +60,7 @@ class PlanTest(unittest.TestCase):
         self.assertEqual(plan.cache_bytes, limits.CACHE_BYTES)
         self.assertEqual(plan.connections, limits.CONNECTIONS)
         self.assertTrue(plan.metrics_open)
+        self.assertEqual(plan.certificate_scopes, ())
         weather = plan.streams["weather"]
         self.assertEqual(weather.name, "weather")
         self.assertTrue(weather.durable)
@@ -84,6 +85,7 @@ class PlanTest(unittest.TestCase):
                 },
                 cache={"bytes": 1, "value_limit": 2, "entries": 3, "rate_milli": 4, "burst": 5},
                 limits={"connections": 6, "idle_ms": 7, "head_ms": 8, "body_ms": 9},
+                certificate_scopes=["publish:s", "read:*"],
                 metrics="scope",
             ),
             None,
@@ -96,6 +98,7 @@ class PlanTest(unittest.TestCase):
         cache = (plan.cache_bytes, plan.cache_value, plan.cache_entries, plan.cache_rate_milli, plan.cache_burst)
         self.assertEqual(cache, (1, 2, 3, 4, 5))
         self.assertEqual((plan.connections, plan.idle_ms, plan.head_ms, plan.body_ms), (6, 7, 8, 9))
+        self.assertEqual(plan.certificate_scopes, ("publish:s", "read:*"))
         self.assertFalse(plan.metrics_open)
 
     def test_shape(self):
@@ -112,6 +115,9 @@ class PlanTest(unittest.TestCase):
         self.refused(document(limits={"idle_ms": 0}), "limits.idle_ms")
         self.refused(document(limits={"idle": 1}), "limits.idle")
         self.refused(document(metrics="maybe"), "metrics")
+        self.refused(document(certificate_scopes="read:*"), "certificate_scopes")
+        self.refused(document(certificate_scopes=["read:*", ""]), "certificate_scopes[1]")
+        self.refused(document(certificate_scopes=[7]), "certificate_scopes[0]")
 
     def test_streams(self):
         self.refused(stream(rate=1), "streams.weather.rate")

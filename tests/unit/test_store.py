@@ -37,7 +37,7 @@ class TestStore(unittest.TestCase):
 
     def test_the_stats_have_exactly_these_names(self):
         names = sorted(self.Store(1).stats())
-        self.assertEqual(names, ["bytes", "entries", "evictions", "expirations", "hits", "misses"])
+        self.assertEqual(names, ["bytes", "entries", "evictions", "expirations", "hits", "misses", "writes"])
 
     def test_a_budget_of_nothing_keeps_nothing(self):
         table = self.Store(0)
@@ -222,6 +222,59 @@ class TestStore(unittest.TestCase):
         for i in range(1000):
             self.assertEqual(table.get(b"key-%d" % i, 0) is None, i % 2 == 0)
 
+    def scanned(self, table, most, now):
+        """The keys of a whole scan, in chunks."""
+        chunks = []
+        chunk = table.scan(True, most, now)
+        while chunk:
+            chunks.append(b"".join([entry[0] for entry in chunk]).decode())
+            chunk = table.scan(False, most, now)
+        return chunks
+
+    def test_a_scan_is_in_the_order_of_arrival(self):
+        table = self.Store(10000)
+        self.assertEqual(table.scan(True, 10, 0), [])
+        for name in "abcde":
+            table.put(name.encode(), b"v" + name.encode(), b"m", 0, 0)
+        table.put(b"b", b"new", b"", 70, 0)  # keeps its place
+        table.put(b"d", b"", b"", 5, 0)
+        self.assertEqual(table.scan(True, 2, 4), [(b"a", b"va", b"m", 1, 0), (b"b", b"new", b"", 6, 66)])
+        self.assertEqual(self.scanned(table, 2, 4), ["ab", "cd", "e"])
+        self.assertEqual(self.scanned(table, 0, 4), ["a", "b", "c", "d", "e"])
+        self.assertEqual(self.scanned(table, 100, 5), ["abce"])
+        self.check(table, entries=4, hits=0, misses=0, expirations=1, writes=7)
+
+    def test_a_scan_while_things_change(self):
+        table = self.Store(10000)
+        for name in "abcdef":
+            table.put(name.encode(), b"", b"", 0, 0)
+        self.assertEqual(len(table.scan(True, 2, 0)), 2)
+        table.delete(b"c", 0)
+        table.delete(b"d", 0)
+        table.delete(b"a", 0)
+        table.put(b"g", b"", b"", 0, 0)
+        table.put(b"a", b"", b"", 0, 0)
+        self.assertEqual([entry[0] for entry in table.scan(False, 3, 0)], [b"e", b"f", b"g"])
+        table.delete(b"a", 0)
+        self.assertEqual(table.scan(False, 3, 0), [])
+        table.put(b"h", b"", b"", 0, 0)
+        self.assertEqual(table.scan(False, 3, 0), [])  # through is through
+        self.assertEqual(self.scanned(table, 9, 0), ["befgh"])
+
+    def test_a_scan_is_cut_by_bytes(self):
+        table = self.Store(1000000)
+        for name in "abc":
+            table.put(name.encode(), b"v" * (limits.CACHE_SCAN_BYTES - OVERHEAD - 1), b"", 0, 0)
+        self.assertEqual(self.scanned(table, 9, 0), ["a", "b", "c"])
+
+    def test_a_scan_leaves_no_mark(self):
+        table = self.small(2)
+        table.put(b"a", b"1", b"", 0, 0)
+        table.put(b"b", b"2", b"", 0, 0)
+        self.scanned(table, 9, 0)
+        table.put(b"c", b"3", b"", 0, 0)
+        self.assertEqual(self.kept(table, "abc"), "bc")
+
     def test_arguments_out_of_range(self):
         table = self.Store(10000)
         now = "now_ms must be 0 to 9007199254740992"
@@ -230,6 +283,7 @@ class TestStore(unittest.TestCase):
                 lambda at=value: table.put(b"k", b"v", b"", 0, at),
                 lambda at=value: table.get(b"k", at),
                 lambda at=value: table.delete(b"k", at),
+                lambda at=value: table.scan(True, 1, at),
             ):
                 with self.assertRaises(ValueError) as caught:
                     call()

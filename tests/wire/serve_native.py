@@ -14,7 +14,7 @@ from headgate.linux.app import monotonic_ms, run_in_loop
 from headgate.linux.native_gateway import open_gateway
 from headgate.linux.outbox import Outbox
 from headgate.linux.selector import NativeSelector
-from headgate.tasks.plan import build
+from headgate.tasks.plan import Plan, build
 
 BOOT = 7  # as serve.py's memory sink has it
 
@@ -23,8 +23,7 @@ def reading() -> tuple[int, str, int]:
     return int(time.time()), "trusted", 0
 
 
-async def serve(path: str, port: int, state: Path, selector: NativeSelector) -> None:
-    plan = build(json.loads(Path(path).read_bytes()))
+async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector) -> None:
     boot.write(state, plan.appliance, BOOT - 1)
     outbox = await Outbox.open(state, appliance=plan.appliance, clock=lambda: reading()[:2])
     gateway = open_gateway(
@@ -49,8 +48,10 @@ async def serve(path: str, port: int, state: Path, selector: NativeSelector) -> 
 
 
 def run(path: str, port: int, state: str) -> None:
-    def main(selector: NativeSelector | None):  # type: ignore[no-untyped-def]
+    plan = build(json.loads(Path(path).read_bytes()))
+
+    async def main(selector: NativeSelector | None) -> None:
         assert selector is not None
-        return serve(path, port, Path(state), selector)
+        await serve(plan, port, Path(state), selector)
 
     run_in_loop(main)

@@ -290,7 +290,7 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """More input. `data` must not change afterwards."""
-        if self._state == _CLOSED or self._problem is not None:
+        if self._state == _CLOSED:
             return
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
@@ -300,7 +300,9 @@ class RequestParser:
         self._eof = True
 
     def rest(self) -> bytes:
-        """Input that belongs to no message seen so far; it is taken out. For who hands the connection on after END."""
+        """What came after END, taken out, for who hands the connection on there; nothing while a message is read."""
+        if self._state != _START:
+            return b""
         rest = self._buffer[self._at :]
         self._buffer = b""
         self._at = 0
@@ -319,6 +321,7 @@ class RequestParser:
                     return event
         except Problem as problem:
             self._problem = problem
+            self._state = _CLOSED
             self._buffer = b""
             self._at = 0
             raise

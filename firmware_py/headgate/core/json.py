@@ -14,7 +14,6 @@ _COMMA = 0x2C
 _MINUS = 0x2D
 _COLON = 0x3A
 _OPEN_LIST = 0x5B
-_BACKSLASH = 0x5C
 _CLOSE_LIST = 0x5D
 _LETTER_F = 0x66
 _LETTER_N = 0x6E
@@ -383,18 +382,15 @@ def _scalar(value: object) -> bytes:  # noqa: PLR0911 (a table, row by row)
 def quoted(text: str) -> bytes:
     """`text` as a JSON string, quotes included; only what must be escaped is."""
     raw = text.encode()
-    if b'"' not in raw and b"\\" not in raw and (not raw or min(raw) >= _SPACE):
-        return b'"' + raw + b'"'
-    out = bytearray(b'"')
-    start = 0
-    for i in range(len(raw)):
-        c = raw[i]
-        if c >= _SPACE and c not in (_QUOTE, _BACKSLASH):
-            continue
-        out += raw[start:i]
-        start = i + 1
-        at = _ESCAPES.find(chr(c))
-        out += b"\\" + _ESCAPED[at : at + 1] if at >= 0 else b"\\u%04x" % c
-    out += raw[start:]
-    out += b'"'
-    return bytes(out)
+    if b"\\" in raw:
+        raw = raw.replace(b"\\", b"\\\\")
+    if b'"' in raw:
+        raw = raw.replace(b'"', b'\\"')
+    # A search for each control character costs less than a look at every byte, unless there are few.
+    if raw and (len(raw) > _SPACE * _SPACE or min(raw) < _SPACE):
+        for c in range(_SPACE):
+            one = bytes([c])
+            if one in raw:
+                at = _ESCAPES.find(chr(c))
+                raw = raw.replace(one, b"\\" + _ESCAPED[at : at + 1] if at >= 0 else b"\\u%04x" % c)
+    return b'"' + raw + b'"'

@@ -42,7 +42,6 @@ STATUS_TEXT = {
 TITLES = {
     "bad_cache_control": "Cache-Control not understood",
     "bad_idempotency_key": "Idempotency-Key not usable",
-    "bad_query": "Query not understood",
     "draining": "Shutting down",
     "idempotency_key_reused": "Idempotency-Key used before with another body",
     "incomplete": "The message ends early",

@@ -56,6 +56,7 @@ class Store:
         "_max_value",
         "_misses",
         "_root",
+        "_scan",
         "_version",
     )
 
@@ -82,6 +83,7 @@ class Store:
         root[_OLDER] = root[_NEWER] = root
         self._root = root
         self._hand = root  # the entry the next sweep starts at; the root: start at the oldest
+        self._scan = root  # the entry `scan` goes on with; the root: it is through
         self._bytes = 0
         self._version = 0
         self._hits = 0
@@ -153,13 +155,41 @@ class Store:
         self._remove(entry)
         return True
 
+    def scan(self, restart: bool, most: int, now_ms: int) -> "list[tuple[bytes, bytes, bytes, int, int]]":
+        """The next entries, oldest first: (key, value, meta, version, ms left to live or 0 = for ever). [] at the end.
+
+        `restart` begins at the oldest; otherwise it goes on where the last call stopped, whatever was put or removed
+        meanwhile (new ones come at the end). There is one such place: one scan at a time. About `most` entries or
+        CACHE_SCAN_BYTES bytes at a time, but at least one. No hit, no mark; expired ones met go.
+        """
+        _check(b"", now_ms)
+        root = self._root
+        if restart:
+            self._scan = root[_NEWER]
+        found: list[tuple[bytes, bytes, bytes, int, int]] = []
+        left = limits.CACHE_SCAN_BYTES
+        while self._scan is not root and left > 0 and (not found or len(found) < most):
+            entry = self._scan
+            expires = entry[_EXPIRES]
+            if expires and now_ms >= expires:
+                self._remove(entry)
+                self._expirations += 1
+                continue
+            self._scan = entry[_NEWER]
+            left -= self._charge(entry)
+            ttl_ms = expires - now_ms if expires else 0
+            found.append((entry[_KEY], entry[_VALUE], entry[_META], entry[_VERSION], ttl_ms))
+        return found
+
     def stats(self) -> "dict[str, int]":
-        """entries, bytes (charged; expired ones until met); hits, misses, evictions, expirations since the start."""
+        """entries, bytes (charged; expired ones until met); hits, misses, writes, evictions, expirations since the
+        start."""
         return {
             "entries": len(self._entries),
             "bytes": self._bytes,
             "hits": self._hits,
             "misses": self._misses,
+            "writes": self._version,
             "evictions": self._evictions,
             "expirations": self._expirations,
         }
@@ -191,6 +221,8 @@ class Store:
     def _remove(self, entry: "list[Any]") -> None:
         if self._hand is entry:
             self._hand = entry[_NEWER]
+        if self._scan is entry:
+            self._scan = entry[_NEWER]
         entry[_OLDER][_NEWER] = entry[_NEWER]
         entry[_NEWER][_OLDER] = entry[_OLDER]
         del self._entries[entry[_KEY]]

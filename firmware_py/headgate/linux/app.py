@@ -18,7 +18,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from headgate import __version__, _accel, errors, limits
-from headgate.linux import config_plan, lean, ntp, tls
+from headgate.linux import cache_snapshot, config_plan, lean, ntp, tls
 from headgate.linux.config_rules import Config, Listen
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
@@ -101,9 +101,12 @@ class App:
             self._maximum = self._connections()
             self.gateway = self._open_gateway(self._plan(self.config))
             undo.push_async_callback(self.gateway.drain, 0)
+            self.snapshot = self._restore_cache()
             self._listen()
             self.supervisor.run("outbox", self.outbox.watch, essential=True)
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
+            if self.snapshot is not None:
+                self.supervisor.run("cache", self.snapshot.run, essential=False)
             self._start_uplink()
             self.supervisor.start()
             undo.pop_all()
@@ -124,6 +127,17 @@ class App:
         from headgate.linux.native_gateway import open_gateway
 
         return open_gateway(self._selector, plan, self.outbox, reading=self._clock.reading, **parts)
+
+    def _restore_cache(self) -> cache_snapshot.Snapshot | None:
+        directory, every_ms = self.config.state_dir, self.config.cache.snapshot_ms
+        if not every_ms:
+            with contextlib.suppress(OSError):  # one of earlier days must not come back when it is wanted again
+                (directory / cache_snapshot.FILE).unlink()
+            return None
+        store, reading = self.gateway.store, self._clock.reading
+        snapshot = cache_snapshot.Snapshot(directory, store, every_ms, reading=reading, now_ms=monotonic_ms)
+        snapshot.load()
+        return snapshot
 
     def _listen(self) -> None:
         listen = self.config.listen
@@ -190,6 +204,7 @@ class App:
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
             "tls": self._tls.stats() if self._tls is not None else None,
+            "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
         }
 
@@ -238,6 +253,8 @@ class App:
         await self.gateway.drain(self.config.listen.drain_ms)
         await self.supervisor.stop()
         await self.outbox.close()
+        if self.snapshot is not None:
+            await self.snapshot.close()
         self._clock.save()
 
     async def run(self) -> None:

@@ -5,8 +5,10 @@ section 4. A blob names its own codec: a zstd frame starts with 28 b5 2f fd (RFC
 major type 5, so nothing outside the blob is needed to read it.
 """
 
+import sys
 from binascii import crc32
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from headgate import limits
@@ -57,11 +59,17 @@ def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], b
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
     length = cbor.dumps(count)
     array = bytes([length[0] | 0x80]) + length[1:]  # RFC 8949 section 3: major type 4 instead of 0
-    plain = rows(cbor.dumps({"v": VERSION, "a": appliance, "b": boot, "r": []})[:-1] + array)
+    plain = rows(_head(appliance, boot) + array)
     compress = _compressor()
     if compress is None:
         return PLAIN, plain
     return ZSTD, compress(plain)
+
+
+@lru_cache(maxsize=4)
+def _head(appliance: str, boot: int) -> bytes:
+    """A batch up to its rows."""
+    return cbor.dumps({"v": VERSION, "a": appliance, "b": boot, "r": []})[:-1]
 
 
 def decode(blob: bytes, max_bytes: int = limits.BATCH_DECODED) -> Batch:
@@ -113,13 +121,22 @@ def _counter(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MESSAGE_MAX
 
 
-def _compressor() -> Callable[[bytes], bytes] | None:
-    """zstd of Python 3.14's standard library, else of the zstandard package, else None. With checksum and size."""
+def _standard_zstd() -> Any:
+    """`compression.zstd` of the standard library, or None. Before 3.14 it is not looked for: to find nothing takes
+    longer than to compress a small batch."""
+    if sys.version_info < (3, 14):
+        return None
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        pass
-    else:
+        return None
+    return zstd
+
+
+def _compressor() -> Callable[[bytes], bytes] | None:
+    """zstd of the standard library, else of the zstandard package, else None. With checksum and size."""
+    zstd = _standard_zstd()
+    if zstd is not None:
         options = {zstd.CompressionParameter.compression_level: LEVEL, zstd.CompressionParameter.checksum_flag: 1}
         return lambda plain: bytes(zstd.compress(plain, options=options))
     try:
@@ -135,11 +152,8 @@ def _decompress(blob: bytes, max_bytes: int) -> bytes:
     size = _frame_size(blob)
     if size is None or size > max_bytes:
         raise BatchError(f"batch declares {size} bytes, limit {max_bytes}")
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        pass
-    else:
+    zstd = _standard_zstd()
+    if zstd is not None:
         decoder = zstd.ZstdDecompressor(
             options={zstd.DecompressionParameter.window_log_max: _WINDOW_MAX.bit_length() - 1}
         )

@@ -213,8 +213,8 @@ class Issuer:
         "revoked",
         v.texts(limits.REVOKED),
         [],
-        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without `jti` "
-        "cannot be revoked. Takes effect at the start or reload.",
+        "Tokens that are refused from now on, by their `jti`; `headgate token --verify` shows it. A token without "
+        "`jti` cannot be revoked. Takes effect at the start or reload.",
         "401.",
     )
     revoked_file: Path | None = key(
@@ -300,9 +300,23 @@ class Cache:
     entries: int = key(
         "entries", v.integer(1, 1_000_000), limits.CACHE_ENTRIES, "Entries.", "Eviction, as for `bytes`."
     )
-    rate_milli: int = key("rate", v.rate(), "100/s", "Cache requests per client, reads and writes together.", "429.")
+    rate_milli: int = key(
+        "rate",
+        v.rate(),
+        "100/s",
+        "Cache requests per client, reads and writes together; of a request for several keys, each counts.",
+        "429.",
+    )
     burst: int | None = key(
         "burst", v.integer(1, 1_000_000), None, "As for a stream. Default: two seconds of `rate`, at least 1.", "429."
+    )
+    snapshot_ms: int = key(
+        "snapshot",
+        v.duration(SECOND, DAY, zero="nothing is kept"),
+        "0 s",
+        "How often the cache is written to the state directory, if it has changed; `5 min` is a good choice. It is "
+        "also written at a clean stop, and read at the start.",
+        "A full disk: the old file stays, one line in the log.",
     )
 
 

@@ -81,6 +81,7 @@ class Intake:
         if (ts_ms is not None and not 0 <= ts_ms <= limits.TIME_MS) or not 0 <= at_ms <= limits.TIME_MS:
             raise ValueError("ts_ms or at_ms is out of range")
         size = len(body) + len(stream.encode()) + len(client.encode()) + limits.ROW_OVERHEAD
+        f"{key}{trace}".encode()  # a text that has no UTF-8 must fail here: later it would fail the whole batch
         refusal = self._refusal(size, at_ms, flags)
         if refusal is not None:
             return refusal

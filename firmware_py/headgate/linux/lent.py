@@ -87,8 +87,8 @@ class LentStream:
 
     def give_back(self, rest: bytes) -> None:
         """The request is served; `rest` is what was read beyond it."""
-        server, self._server = self._of(), None
-        server.lent_return(self.id, rest)
+        self._of().lent_return(self.id, rest)
+        self._server = None  # not before: what could not be given back has to be closed
 
     def close(self) -> None:
         """The connection ends when all is sent. Nothing happens when it was given back, closed or aborted."""

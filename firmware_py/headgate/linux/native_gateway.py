@@ -67,8 +67,8 @@ class NativeListener:
 
 class NativeGateway(Gateway):
     """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
-    in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`: called
-    when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: those of Gateway."""
+    in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`:
+    called when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's."""
 
     def __init__(
         self,
@@ -176,20 +176,24 @@ class NativeGateway(Gateway):
             self._end(connection)
 
 
-def open_gateway(selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", **parts: Any) -> Gateway:
+def open_gateway(
+    selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", **parts: Any
+) -> Gateway:
     """A gateway whose native server puts what it accepts into the outbox's intake and answers when that is committed.
     `parts`: those of Gateway but plan and sink."""
     from headgate_native import _native
 
     config = outbox.config
-    server = _native.Server(
+    server: Any = _native.Server(
         _native.Plan(plan),
         parts["store"],
         parts["limiter"],
-        outbox.intake,
+        outbox.intake,  # type: ignore[arg-type]  # the native one, as the backend is
         boot=outbox.boot,
         batch_rows=config.batch_records,
         batch_bytes=config.batch_bytes,
+        linger_ms=config.linger_ms,
+        memory_linger_ms=config.memory_linger_ms,
     )
     gateway = NativeGateway(
         server,

@@ -59,8 +59,8 @@ class Outbox:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self.intake: Intake  # what is accepted and not committed, by `submit` or by whoever else adds rows (note_rows)
-        # How rows of the intake end; to be replaced by whoever adds rows that somebody waits for. Stored: release(batch,
-        # outcomes of those that were not, or None). Not: fail(batch, code of the 503, detail, Retry-After in s).
+        # How rows of the intake end; to be replaced by whoever adds rows that somebody waits for. Stored:
+        # release(batch, outcomes of those that were not, or None); if not: fail(batch, code, detail, Retry-After in s).
         self.release: Callable[[intake.Batch, Mapping[int, Outcome] | None], None] = _release
         self.fail: Callable[[intake.Batch, str, str, int], None] = self._forget
         self._tickets: dict[int, tuple[Ticket, bool]] = {}  # by number: of what came by `submit` and waits; durable

@@ -37,6 +37,7 @@ RESERVE = "outbox.reserve"
 LOCK = "outbox.lock"
 _WEAR_EVERY = 64  # transactions between two looks at /proc
 _T = TypeVar("_T")
+_json = json.JSONEncoder(separators=(",", ":")).encode
 _LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_SET = ", ".join(f"{name} = ?" for name in Ledger._fields)
 
@@ -51,6 +52,8 @@ class Database:
     def __init__(self, state_dir: Path, config: OutboxConfig, log: Callable[[str, str], None] = _no_log) -> None:
         self.directory = state_dir
         self.path = state_dir / schema.FILE
+        self._file = str(self.path)
+        self._reserve = str(state_dir / RESERVE)
         self.identity = boot.Identity("", 0, "")
         self.ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
         self._config = config
@@ -245,7 +248,7 @@ class Database:
 
     def _file_is_gone(self) -> bool:
         try:
-            found = self.path.stat()
+            found = os.stat(self._file)  # noqa: PTH116 - at each commit
         except OSError:
             return True
         return (found.st_dev, found.st_ino) != self._inode
@@ -290,9 +293,9 @@ class Database:
 
     def _fill_reserve(self) -> bool:
         """Whether the reserve is there (again). Not taken from a disk that has less than twice as much left."""
-        path = self.directory / RESERVE
+        path = self._reserve
         try:
-            if path.exists():
+            if os.path.exists(path):  # noqa: PTH110 - at each commit
                 return True
             size, free = self._reserve_size()
             if size == 0:
@@ -306,7 +309,7 @@ class Database:
                 os.close(descriptor)
         except OSError:
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)  # noqa: PTH108
             return False
         return True
 
@@ -394,7 +397,7 @@ class Database:
         codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
         database.execute(
             "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (self._next_id, count, stored_s, codec, checksum(blob), json.dumps(streams, separators=(",", ":")), blob),
+            (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob),
         )
         self._next_id += 1
         return outcomes, ledger._replace(
@@ -425,7 +428,7 @@ class Database:
             streams[row.stream] = streams.get(row.stream, 0) + 1
         database.execute(
             "UPDATE batch SET records = ?, codec = ?, crc = ?, streams = ?, blob = ? WHERE id = ?",
-            (len(rest.rows), codec, checksum(blob), json.dumps(streams, separators=(",", ":")), blob, identity),
+            (len(rest.rows), codec, checksum(blob), _json(streams), blob, identity),
         )
         return ledger._replace(
             delivered=ledger.delivered + found[0] - len(rest.rows),

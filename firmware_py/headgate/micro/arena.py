@@ -141,6 +141,7 @@ class Arena:
             "bytes": self._charged,
             "hits": self._hits,
             "misses": self._misses,
+            "writes": self._version,
             "evictions": self._evictions,
             "expirations": self._expirations,
         }

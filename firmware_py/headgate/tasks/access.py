@@ -19,7 +19,7 @@ def authenticate(x: "Exchange") -> "Claims":
         scopes = x.plan.certificate_scopes
         identity = x.identity() if scopes else ""
         if identity:
-            return Claims(identity, "", scopes, 0, {})
+            return Claims(identity, "", scopes, 0, b"{}")
         raise Problem(401, "missing_token", headers=[(b"WWW-Authenticate", b"Bearer")])
     if value[: len(_SCHEME)].lower() != _SCHEME:
         raise Problem(401, "missing_token", "the scheme is Bearer", headers=[(b"WWW-Authenticate", b"Bearer")])

@@ -9,7 +9,8 @@ import asyncio
 import gc
 
 from headgate import limits
-from headgate.core.http1 import NEED_DATA, Request, RequestParser, response_head
+from headgate._accel import Request, RequestParser
+from headgate.core.http1 import NEED_DATA, response_head
 from headgate.core.problem import Problem
 from headgate.tasks.exchange import Exchange, Response, problem_response
 

@@ -77,7 +77,7 @@ def _connections(text: _Text, counters: "Counters") -> None:
 def _store(text: _Text, stats: "Mapping[str, int]") -> None:
     for key in ("entries", "bytes"):
         text.one("cache_" + key, "gauge", f"Cache {key} in use.", stats[key])
-    for key in ("hits", "misses", "evictions", "expirations"):
+    for key in ("hits", "misses", "writes", "evictions", "expirations"):
         text.one(f"cache_{key}_total", "counter", f"Cache {key}.", stats[key])
 
 

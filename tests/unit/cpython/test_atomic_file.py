@@ -45,6 +45,29 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert names(tmp_path) == ["f"]
 
 
+def test_piece_by_piece(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    atomic_file.write(path, b"old")
+    for commit, content in ((False, b"old"), (True, b"new")):
+        new = atomic_file.NewFile(path)
+        new.file.write(b"ne")
+        assert path.read_bytes() == b"old"
+        new.file.write(b"w")
+        if commit:
+            assert new.commit()
+        else:
+            new.abandon()
+        assert path.read_bytes() == content
+        assert names(tmp_path) == ["f"]
+
+
+def test_sweeping(tmp_path: Path) -> None:
+    for name in ("f", ".f.123", ".f.4", ".g.5", "f.damaged"):
+        (tmp_path / name).write_bytes(b"")
+    atomic_file.sweep(tmp_path / "f")
+    assert names(tmp_path) == [".g.5", "f", "f.damaged"]
+
+
 def test_file_and_directory_reach_the_disk_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The content before the name, the name before the return."""
     path = tmp_path / "f"

@@ -298,6 +298,53 @@ def test_tls_files(place: Place) -> None:
     }
 
 
+HTTPS = "[listen]\nhttps='0.0.0.0:8443'\ntls_cert='cert.pem'\ntls_key='key.pem'\n"
+CA = "tls_client_ca='ca.pem'\n"
+SCOPES = "tls_client_scopes=['publish:*', 'read:weather']\n"
+
+
+@pytest.fixture
+def tls_place(place: Place) -> Place:
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (place.path / name).write_text("x")
+    (place.path / "key.pem").chmod(0o600)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("text", "auth", "scopes"),
+    [
+        (HTTPS, "none", []),
+        (HTTPS + CA + SCOPES, "optional", ["publish:*", "read:weather"]),
+        (HTTPS + CA + SCOPES + "tls_client_auth='required'", "required", ["publish:*", "read:weather"]),
+        (HTTPS + CA + SCOPES + "tls_client_auth='none'", "none", []),
+    ],
+)
+def test_client_certificates(tls_place: Place, text: str, auth: str, scopes: list[str]) -> None:
+    config = tls_place.load(text)
+    assert config.listen.client_auth == auth
+    assert plan_document(config, {})["certificate_scopes"] == scopes
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (HTTPS + CA, "listen.tls_client_scopes"),  # nobody could do anything
+        (HTTPS + SCOPES + "tls_client_auth='optional'", "listen.tls_client_ca"),
+        (HTTPS + SCOPES + "tls_client_ca='absent.pem'", "listen.tls_client_ca"),
+        (HTTPS + CA + "tls_client_scopes=['publish']", "listen.tls_client_scopes"),
+        (HTTPS + CA + SCOPES + "tls_client_identity='CN'", "listen.tls_client_identity"),
+        ("[listen]\n" + CA + SCOPES, "listen.https"),
+    ],
+)
+def test_client_certificates_refused(tls_place: Place, text: str, key: str) -> None:
+    assert [finding.key for finding in tls_place.errors(text)] == [key]
+
+
+def test_scopes_without_client_certificates_are_warned_of(tls_place: Place) -> None:
+    assert "not asked for a certificate" in tls_place.warnings(HTTPS + SCOPES)["listen.tls_client_scopes"]
+
+
 def test_one_key_twice(place: Place) -> None:
     pytest.importorskip("nacl")
     keys.create_pair(place.path / "a.key", seal=False)
@@ -475,6 +522,9 @@ def test_micro_problems(place: Place) -> None:
     problems = {".".join(map(str, path)): reason for path, reason in micro_problems(config, {})}
     assert set(problems) == {"appliance.id", "streams.a.durability", "uplink.url", "uplink.mode"}
     assert 'durability = "memory"' in problems["streams.a.durability"]
+    config = place.load("[appliance]\nid='gate-1'\n[cache]\nsnapshot='5 min'\n" + streams)
+    assert config.cache.snapshot_ms == 300_000
+    assert [where for where, _ in micro_problems(config, {})] == [("cache", "snapshot")]
 
 
 def test_defaults_respect_the_limits() -> None:

@@ -13,7 +13,7 @@ from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, s
 
 from headgate.core.problem import Problem
 from headgate.errors import STATE, CommandError
-from headgate.linux import outbox_keys
+from headgate.linux import intake, outbox_keys
 from headgate.linux.batch import Batch, decode
 from headgate.linux.outbox import Outbox
 
@@ -246,6 +246,124 @@ def test_keys_age_by_running_time(monkeypatch: pytest.MonkeyPatch, folder: Path)
 
 def test_scopes_cannot_be_shifted() -> None:
     assert outbox_keys.scope_of("ab", "c", "d") != outbox_keys.scope_of("a", "bc", "d")
+
+
+# -- rows that do not come by submit: those of the native server, in the same intake
+
+
+class Waiters:
+    """Stands where the server does: hears how rows end, and ends them."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.stored: list[tuple[list[int], Any]] = []
+        self.failed: list[tuple[list[int], str, int]] = []
+        self.heard = asyncio.Event()
+        outbox.release, outbox.fail = self.release, self.fail
+
+    def add(self, number: int, key: str | None = None, flags: int = intake.DURABLE) -> Any:
+        row = record(number, key=key)
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        added = self.outbox.intake.add(row.stream, row.client, row.body, row.ts_ms, now_ms, flags, row.key)
+        self.outbox.note_rows()
+        return added
+
+    def release(self, batch: intake.Batch, outcomes: Any) -> None:
+        self.stored.append((batch.seqs(), outcomes))
+        batch.release()
+        self.heard.set()
+
+    def fail(self, batch: intake.Batch, code: str, _detail: str, retry_s: int) -> None:
+        waiting = self.outbox.intake.take_waiting()
+        self.failed.append((batch.seqs() + waiting.seqs(), code, retry_s))
+        batch.give_back()
+        waiting.release()
+        self.heard.set()
+
+    async def hear(self) -> None:
+        await asyncio.wait_for(self.heard.wait(), BOUND_S)
+        self.heard.clear()
+
+
+def test_rows_of_others_are_committed_and_released(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            waiters = Waiters(outbox)
+            assert [waiters.add(n) for n in range(3)] == [1, 2, 3]
+            (receipt,) = await store(outbox, record(3))
+            assert receipt.seq == "1.4"
+            assert waiters.stored == [([1, 2, 3, 4], None)]
+            assert stored_ids(folder) == {f"{outbox.appliance}/1.{seq}" for seq in range(1, 5)}
+            assert (outbox.intake.rows, outbox.intake.bytes, outbox.stats()["pending"]) == (0, 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_keys_of_all_rows_are_decided_in_one_commit(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            waiters = Waiters(outbox)
+            waiters.add(0)
+            waiters.add(1, "k")
+            waiters.add(1, "k")
+            waiters.add(2, "k")
+            again, other = outbox.submit(record(1, key="k"), True), outbox.submit(record(2, key="k"), True)
+            assert ((await again.wait()).seq, (await again.wait()).replayed) == ("1.2", True)
+            with pytest.raises(Problem) as refused:
+                await other.wait()
+            assert (refused.value.status, refused.value.code) == (422, "idempotency_key_reused")
+            assert waiters.stored == [([1, 2, 3, 4, 5, 6], {2: "1.2", 3: False, 4: "1.2", 5: False})]
+            ledger = on_disk(folder)
+            assert (ledger["accepted"], ledger["payload_bytes"]) == (2, len(record(0).body) + len(record(1).body))
+        async with opened(folder) as outbox:
+            waiters = Waiters(outbox)
+            waiters.add(1, "k")
+            await waiters.hear()
+            assert waiters.stored == [([1], {0: "1.2"})]
+
+    asyncio.run(scenario())
+
+
+def test_rows_of_others_hear_that_the_disk_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=3) as outbox:
+            waiters = Waiters(outbox)
+            with monkeypatch.context() as patch:
+                patch.setattr("headgate.linux.outbox_db.encode_rows", lambda *_arguments: 1 // 0)
+                waiters.add(0)
+                waiters.add(1, flags=intake.PROMISED)
+                ticket = outbox.submit(record(2), True)
+                waiters.add(3)  # the next batch
+                waiters.add(4, flags=intake.PROMISED)
+                await waiters.hear()
+                assert waiters.failed == [([1, 2, 3, 4], "storage_failed", 1)]
+                with pytest.raises(Problem) as refused:
+                    await ticket.wait()
+                assert (refused.value.status, refused.value.code) == (503, "storage_failed")
+            assert waiters.add(5)[0] == "storage_failed"
+            assert (outbox.intake.rows, outbox.stats()["state"]) == (2, "failing")
+        assert waiters.stored == [([2, 5], None)]  # the last chance: when it closes
+        assert stored_ids(folder) == {f"{outbox.appliance}/1.2", f"{outbox.appliance}/1.5"}
+
+    asyncio.run(scenario())
+
+
+def test_rows_of_others_that_find_it_full_make_it_expire_the_old(folder: Path) -> None:
+    async def scenario() -> None:
+        clock = Clock()
+        async with opened(folder, max_bytes=1000, max_hours=1, clock=clock) as outbox:
+            await _fill(outbox)
+            waiters = Waiters(outbox)
+            clock.now_s += 2 * HOUR
+            large = outbox.intake.add("weather", "c1", bytes(900), None, 0, intake.DURABLE)
+            assert large == ("outbox_full", "the budget for undelivered messages is used up", 30)
+            outbox.note_rows()
+            await waiters.hear()
+            assert waiters.stored == [([], None)]  # a commit without messages
+            assert on_disk(folder)["stored"] == 0
+            assert isinstance(waiters.add(1), int)
+
+    asyncio.run(scenario())
 
 
 # -- budget

@@ -35,6 +35,17 @@ def texts(node: ast.expr) -> set[str] | None:
     return None
 
 
+def plain(call: ast.Call) -> bool:
+    return not any(isinstance(argument, ast.Starred) for argument in call.args)
+
+
+def refusals() -> list[ast.expr]:
+    """The codes with which an Intake refuses: `return "code", "detail", seconds`. They are handed on as they come."""
+    tree = ast.parse((FIRMWARE / "linux/intake.py").read_text())
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    return [value.elts[0] for value in returned if isinstance(value, ast.Tuple) and len(value.elts) == 3]
+
+
 def raised_in(path: Path) -> "Iterator[tuple[str, int | None]]":
     """(code, status if it is written there) of each Problem(...). A code that is a parameter is sought at callers."""
     tree = ast.parse(path.read_text())
@@ -45,7 +56,11 @@ def raised_in(path: Path) -> "Iterator[tuple[str, int | None]]":
             number = status.value if isinstance(status, ast.Constant) and isinstance(status.value, int) else None
             if isinstance(code, ast.Name):
                 assert code.id in names, f"{path}:{call.lineno}: the problem's code cannot be found out"
-                given = [caller.args[names.index(code.id)] for caller in calls(tree, function.name)]
+                given = [
+                    argument
+                    for caller in calls(tree, function.name)
+                    for argument in ([caller.args[names.index(code.id)]] if plain(caller) else refusals())
+                ]
             else:
                 given = [code]
             for expression in given:
@@ -73,7 +88,8 @@ def problems() -> dict[str, tuple[int, str]]:
 def test_the_codes_are_found() -> None:
     codes = {code for code, _ in raised()}
     # One of each way they are written: plain, through a helper, chosen by a condition, handed over by a splitter.
-    assert {"missing_token", "storage_failed", "uri_too_long", "head_too_large", "record_too_large"} <= codes
+    assert {"missing_token", "idempotency_key_reused", "uri_too_long", "head_too_large", "record_too_large"} <= codes
+    assert {"draining", "storage_failed", "outbox_full"} <= codes  # of the intake
 
 
 def test_every_problem_has_its_row() -> None:

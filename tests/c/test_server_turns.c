@@ -1,0 +1,211 @@
+/* The native server shares its thread: with its own connections, and with asyncio, whose descriptors it watches. */
+#include "check_server.h"
+
+static int busy_client(struct world *world) {
+    const int fd = net_connect(&world->net, world->listener);
+    net_of(&world->net, fd)->endless = HEALTH;
+    return fd;
+}
+
+/* Somebody who never stops asking does not keep others from being served. */
+static void test_fairness(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.cost_us = 20;
+    const int busy = busy_client(&world);
+    for (int i = 0; i < 5; i++) {
+        CHECK(turn(&world, 0) >= 0);
+    }
+    CHECK(net_of(&world.net, busy)->out.length > 10000);
+    const int fd = net_connect(&world.net, world.listener);
+    net_send(&world.net, fd, HEALTH, strlen(HEALTH));
+    const uint32_t before = net_of(&world.net, busy)->out.length;
+    for (int i = 0; i < 3 && is_silent(&world, fd); i++) {
+        CHECK(turn(&world, 0) >= 0);
+    }
+    (void)expect(&world, fd, 200);
+    /* and the busy one goes on */
+    for (int i = 0; i < 3; i++) {
+        CHECK(turn(&world, 0) >= 0);
+    }
+    CHECK(net_of(&world.net, busy)->out.length > before);
+    /* Two of them get about the same. */
+    const int other = busy_client(&world);
+    const uint32_t start = net_of(&world.net, busy)->out.length;
+    for (int i = 0; i < 50; i++) {
+        CHECK(turn(&world, 0) >= 0);
+    }
+    const uint32_t one = net_of(&world.net, busy)->out.length - start, two = net_of(&world.net, other)->out.length;
+    CHECK(one > 0 && two > 0 && one < 3 * two && two < 3 * one);
+    world_close(&world);
+}
+
+/* Deadlines of others are kept while somebody is busy. */
+static void test_deadlines_while_busy(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.cost_us = 1000;
+    const int fd = connect_client(&world);
+    net_send(&world.net, fd, "GET", 3);
+    CHECK(turn(&world, 0) >= 0);
+    const int64_t start_us = world.net.now_us;
+    (void)busy_client(&world);
+    while (is_silent(&world, fd) && world.net.now_us - start_us < 2 * HEAD_MS * 1000) {
+        CHECK(turn(&world, -1) >= 0);
+    }
+    (void)expect_problem(&world, fd, 408, "timeout");
+    CHECK(world.net.now_us - start_us >= HEAD_MS * 1000 - 1000 && world.net.now_us - start_us < (HEAD_MS + 1000) * 1000);
+    world_close(&world);
+}
+
+/* However long it may wait, a busy server returns when its turn is over: soon, if asyncio has something to do. */
+static void test_turn_ends(void) {
+    const struct world_options options = {.turn_us = 2000};
+    struct world world;
+    world_open(&world, &options);
+    world.net.cost_us = 100;
+    (void)busy_client(&world);
+    for (int i = 0; i < 20; i++) {
+        const int64_t start_us = world.net.now_us;
+        CHECK(turn(&world, i % 2 == 0 ? -1 : 60000) == 0);
+        CHECK(world.net.now_us - start_us <= 2 * HG_TURNS * 2000 && world.net.slept_ms == 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        const int64_t start_us = world.net.now_us;
+        CHECK(turn(&world, 0) == 0 && world.net.now_us - start_us <= 2 * 2000);
+    }
+    world_close(&world);
+}
+
+/* ... also with so many that are busy that one round of them takes longer than that. */
+static void test_turn_of_many_ends(void) {
+    const struct world_options options = {.turn_us = 2000};
+    struct world world;
+    int fds[100];
+    world_open(&world, &options);
+    world.net.cost_us = 100;
+    for (int i = 0; i < 100; i++) {
+        fds[i] = busy_client(&world);
+    }
+    for (int i = 0; i < 400; i++) {
+        const int64_t start_us = world.net.now_us;
+        CHECK(turn(&world, 0) == 0 && world.net.now_us - start_us <= 3 * 2000);
+    }
+    for (int i = 0; i < 100; i++) {
+        CHECK(net_of(&world.net, fds[i])->out.length != 0);
+    }
+    world_close(&world);
+}
+
+static void test_descriptors_of_asyncio(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int one = net_add(&world.net, NET_OTHER), two = net_add(&world.net, NET_OTHER);
+    CHECK(hg_server_register(world.server, one, HG_NET_IN) == 0);
+    CHECK(hg_server_register(world.server, two, HG_NET_IN | HG_NET_OUT) == 0);
+    CHECK(hg_server_register(world.server, one, HG_NET_IN) == -EEXIST);
+    CHECK(turn(&world, 0) == 0);
+    net_of(&world.net, one)->ready = true;
+    CHECK(turn(&world, -1) == 1 && world.ready[0].tag == (uint64_t)one && world.ready[0].events == HG_NET_IN);
+    CHECK(turn(&world, -1) == 1); /* level-triggered */
+    net_of(&world.net, two)->ready = true;
+    CHECK(turn(&world, -1) == 2 && world.ready[0].tag + world.ready[1].tag == (uint64_t)one + (uint64_t)two);
+    CHECK(hg_server_modify(world.server, one, HG_NET_OUT) == 0);
+    CHECK(turn(&world, -1) == 1 && world.ready[0].tag == (uint64_t)two);
+    CHECK(hg_server_unregister(world.server, two) == 0);
+    CHECK(hg_server_unregister(world.server, two) == -ENOENT);
+    CHECK(hg_server_modify(world.server, two, HG_NET_IN) == -ENOENT);
+    CHECK(turn(&world, 0) == 0);
+    CHECK(hg_server_modify(world.server, one, HG_NET_IN) == 0 && turn(&world, 100) == 1);
+    CHECK(hg_server_unregister(world.server, one) == 0);
+    world_close(&world);
+}
+
+/* More of them than are looked at in one go: the others come the next time. */
+static void test_many_descriptors(void) {
+    enum { COUNT = 3 * HG_NET_BATCH };
+    static bool seen[COUNT];
+    struct world world;
+    world_open(&world, NULL);
+    const int first = net_add(&world.net, NET_OTHER);
+    for (int i = 0; i < COUNT; i++) {
+        const int fd = i == 0 ? first : net_add(&world.net, NET_OTHER);
+        net_of(&world.net, fd)->ready = true;
+        CHECK(hg_server_register(world.server, fd, HG_NET_IN) == 0);
+    }
+    for (int i = 0; i < 6; i++) {
+        CHECK(turn(&world, -1) > 0 && world.ready_count <= HG_NET_BATCH);
+        for (int j = 0; j < world.ready_count; j++) {
+            const uint64_t which = world.ready[j].tag - (uint64_t)first;
+            CHECK(which < COUNT);
+            seen[which] = true;
+        }
+    }
+    for (int i = 0; i < COUNT; i++) {
+        CHECK(seen[i]);
+        CHECK(hg_server_unregister(world.server, first + i) == 0);
+    }
+    world_close(&world);
+}
+
+/* asyncio is told within two turns, however busy the connections are. */
+static void test_busy_connections_do_not_starve_asyncio(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.cost_us = 50;
+    const int fd = net_add(&world.net, NET_OTHER);
+    CHECK(hg_server_register(world.server, fd, HG_NET_IN) == 0);
+    for (int i = 0; i < 20; i++) {
+        (void)busy_client(&world);
+    }
+    for (int i = 0; i < 10; i++) {
+        CHECK(turn(&world, 1000) >= 0);
+    }
+    for (int round = 0; round < 20; round++) {
+        bool came = false;
+        net_of(&world.net, fd)->ready = true;
+        for (int i = 0; i < 2 && !came; i++) {
+            CHECK(turn(&world, 1000) >= 0);
+            came = world.ready_count == 1 && world.ready[0].tag == (uint64_t)fd;
+        }
+        CHECK(came);
+        net_of(&world.net, fd)->ready = false;
+        CHECK(turn(&world, 0) == 0);
+    }
+    CHECK(hg_server_unregister(world.server, fd) == 0);
+    world_close(&world);
+}
+
+/* hg_server_wait comes back for an event at once, whatever its time is. */
+static void test_events_end_a_wait(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = connect_client(&world);
+    net_send(&world.net, fd, METRICS, strlen(METRICS));
+    CHECK(turn(&world, -1) == 0 && world.net.slept_ms == 0 && told(&world, HG_EVENT_LENT, NULL) == 1);
+    world_close(&world);
+}
+
+static void test_timeouts(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int64_t start_us = world.net.now_us;
+    CHECK(turn(&world, 0) == 0 && world.net.now_us == start_us);
+    CHECK(turn(&world, 700) == 0 && world.net.now_us == start_us + 700000);
+    CHECK(turn(&world, -1) == -EINTR); /* a signal ends it, and is told */
+    still_serves(&world);
+    world_close(&world);
+}
+
+int main(void) {
+    test_fairness();
+    test_deadlines_while_busy();
+    test_turn_ends();
+    test_turn_of_many_ends();
+    test_descriptors_of_asyncio();
+    test_many_descriptors();
+    test_busy_connections_do_not_starve_asyncio();
+    test_events_end_a_wait();
+    test_timeouts();
+    return 0;
+}
