@@ -108,8 +108,8 @@ def test_half_closed(server: Server) -> None:
 
 
 def trickle(server: Server, beginning: Callable[[], bytes]) -> None:
-    """SLOW clients begin, and go on with a byte now and then until they are told to stop. Each of them is, and others are
-    served meanwhile."""
+    """SLOW clients begin, and go on with a byte now and then until they are told to stop. All of them are, and others
+    are served meanwhile."""
     end = time.monotonic() + wire.PATIENCE_S
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as waiting:
         for _ in range(SLOW):
