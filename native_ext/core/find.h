@@ -12,7 +12,8 @@ struct hg_value {
     const uint8_t *start, *end; /* start == NULL: not there */
 };
 
-/* The value of a whole text; an object or array ends where the text does, white space included. */
+/* The value of a whole text; text.at[text.length] is readable and 0. An object or array ends where the text does, white space
+ * included. */
 struct hg_value hg_find_root(struct hg_view text);
 /* The members of an object with these (decoded) names; `names` end with NULL. Not an object: none is there. */
 void hg_find_members(struct hg_value object, const char *const *names, struct hg_value *values);

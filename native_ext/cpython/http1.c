@@ -106,13 +106,15 @@ static PyObject *request_path(PyObject *object, void *closure) {
     return result;
 }
 
-/* A field's name in lower case. */
+/* A field's name in lower case. (Filled in afterwards: with its bytes given, CPython answers with its own shared object
+ * for a single character, which is not ours to write to.) */
 static PyObject *lower_case(struct hg_view name) {
-    PyObject *lower = bytes_of(name);
+    PyObject *lower = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)name.length);
     if (lower != NULL) {
         char *text = PyBytes_AsString(lower);
         for (uint32_t i = 0; i < name.length; i++) {
-            text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i]);
+            const uint8_t c = name.at[i];
+            text[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
         }
     }
     return lower;

@@ -119,7 +119,11 @@ def test_it_does_nothing_before_it_has_its_words() -> None:
     code = "from headgate_native import _native; p = _native.RequestParser(); p.feed(b'x'); p.next()"
     folder = str(Path(_native.__file__).parent.parent)
     done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": folder}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": folder},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stderr.endswith("RuntimeError: set_http1() comes before RequestParser.next()\n")
 
@@ -132,6 +136,16 @@ def test_a_request_outlives_its_parser_and_input() -> None:
     gc.collect()
     assert request.headers == [(b"host", b"h"), (b"x-a", b"1"), (b"x-a", b"2")]  # type: ignore[attr-defined]
     assert request.header(b"x-a") == b"1, 2"  # type: ignore[attr-defined]
+
+
+def test_a_name_of_one_letter_changes_no_other_bytes() -> None:
+    """CPython has one object for each single byte; it is lent to everybody."""
+    parser = http1.RequestParser()
+    data = b"GET / HTTP/1.0\r\nQ: 1\r\n\r\n"
+    parser.feed(data)
+    assert parser.next().headers == [(b"q", b"1")]  # type: ignore[attr-defined]
+    at = data.index(b"Q:")
+    assert list(data[at : at + 1]) == [ord("Q")]
 
 
 def test_a_finaliser_may_use_the_parser_it_interrupts() -> None:

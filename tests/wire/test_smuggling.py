@@ -1,7 +1,7 @@
 """Request smuggling: behind nginx and behind Go's reverse proxy, the server sees what the proxy has sent, and no more.
 
 Each row is one client's input to the proxy; most rows carry a request planted in a body, or where one of the two could
-take a body's end to be. A proxy may refuse a row, or clean it; what counts is that both mean the same by what is sent on.
+take a body's end to be. A proxy may refuse a row, or clean it; what counts is that both mean the same by what goes on.
 """
 
 from __future__ import annotations
