@@ -80,7 +80,7 @@ ROWS = (
     Row("get-x16", "Cache GET, pipelined x16, 64 connections",
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
     Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,
-        seconds=2),
+        seconds=4, rounds=3),
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
 )  # fmt: skip

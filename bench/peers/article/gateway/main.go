@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log"
 	"net/http"
@@ -58,26 +57,22 @@ func relay(cache string) gin.HandlerFunc {
 	protocols.SetUnencryptedHTTP2(true)
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	return func(request *gin.Context) {
-		ask(request, client, "http://"+cache+"/v1/cache/"+request.Param("key"))
+		var content io.Reader
+		if request.Request.Method == http.MethodPut {
+			content = http.MaxBytesReader(request.Writer, request.Request.Body, bodyLimit)
+		}
+		url := "http://" + cache + "/v1/cache/" + request.Param("key")
+		inner, err := http.NewRequestWithContext(request.Request.Context(), request.Request.Method, url, content)
+		if err != nil {
+			checks.Refuse(request, http.StatusBadRequest, err.Error())
+			return
+		}
+		answer, err := client.Do(inner)
+		if err != nil {
+			checks.Refuse(request, http.StatusBadGateway, err.Error())
+			return
+		}
+		defer answer.Body.Close()
+		request.DataFromReader(answer.StatusCode, answer.ContentLength, answer.Header.Get("Content-Type"), answer.Body, nil)
 	}
-}
-
-func ask(request *gin.Context, client *http.Client, url string) {
-	body := http.MaxBytesReader(request.Writer, request.Request.Body, bodyLimit)
-	var content io.Reader = body
-	if request.Request.Method == http.MethodGet {
-		content = nil
-	}
-	inner, err := http.NewRequestWithContext(context.WithoutCancel(request.Request.Context()), request.Request.Method, url, content)
-	if err != nil {
-		checks.Refuse(request, http.StatusBadRequest, err.Error())
-		return
-	}
-	answer, err := client.Do(inner)
-	if err != nil {
-		checks.Refuse(request, http.StatusBadGateway, err.Error())
-		return
-	}
-	defer answer.Body.Close()
-	request.DataFromReader(answer.StatusCode, answer.ContentLength, answer.Header.Get("Content-Type"), answer.Body, nil)
 }

@@ -20,7 +20,12 @@ fn refuse(status: u16, detail: &str) -> HttpResponse {
     HttpResponse::build(StatusCode::from_u16(status).unwrap()).content_type(PROBLEM).body(problem(status, detail))
 }
 
-async fn publish(shared: web::Data<Shared>, request: HttpRequest, stream: web::Path<String>, body: Bytes) -> HttpResponse {
+async fn publish(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    stream: web::Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     if let Err(status) = shared.gate.publish(&stream, authorization(&request)) {
         return refuse(status, "");
     }
