@@ -44,6 +44,7 @@ struct world_options {
     uint64_t buffer_bytes;
     bool tls;
     uint32_t batch_rows; /* 0: as many as the intake takes */
+    uint32_t linger_ms, memory_linger_ms; /* 0: Python is told of rows as they come */
 };
 
 /* What all worlds share: it takes longer to make than most of them live. */
@@ -172,7 +173,9 @@ static inline bool world_serve(struct world *world, const struct world_options *
         .turn_us = options->turn_us != 0 ? options->turn_us : HG_SERVER_TURN_US,
         .buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : HG_SERVER_BYTES,
         .batch_rows = options->batch_rows != 0 ? options->batch_rows : HG_OUTBOX_BUFFER_RECORDS,
-        .batch_bytes = HG_OUTBOX_BUFFER_BYTES};
+        .batch_bytes = HG_OUTBOX_BUFFER_BYTES,
+        .linger_ms = options->linger_ms,
+        .memory_linger_ms = options->memory_linger_ms};
     const struct hg_clock clock = {NET_WALL_S, NET_WALL_S - 1000, HG_CLOCK_TRUSTED};
     world->server = hg_server_new(&alloc, &world->system, &world->gate, &limits);
     if (world->server == NULL) {
