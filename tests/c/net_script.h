@@ -51,6 +51,7 @@ struct net_script {
     int64_t now_us;
     uint32_t cost_us;     /* what every call that moves bytes or accepts takes */
     bool no_files;        /* accept: EMFILE */
+    int accept_error;     /* of the next accept; 0: none */
     uint64_t calls;       /* but for wait, forget and the clocks */
     uint32_t accept_failures;
     uint32_t spins;
@@ -146,6 +147,11 @@ static int script_accept(void *context, int listener) {
     int found = -EAGAIN;
     CHECK(at->kind == NET_LISTENER);
     net_call(net, net->cost_us);
+    if (net->accept_error != 0) {
+        const int error = net->accept_error;
+        net->accept_error = 0;
+        return error;
+    }
     if (net->no_files && at->pending != 0) {
         net->accept_failures += 1;
         return -EMFILE;

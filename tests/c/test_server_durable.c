@@ -93,6 +93,50 @@ static void test_pipelined_behind_a_commit(void) {
     world_close(&world);
 }
 
+/* An answer before it that the client does not take, while the message waits for its commit. */
+static void test_slow_reader_while_it_waits(void) {
+    static char text[2048];
+    struct world world;
+    world_open(&world, NULL);
+    for (int late = 0; late < 2; late++) { /* the client reads before the commit, or after it */
+        const int fd = connect_client(&world);
+        net_of(&world.net, fd)->window = 10;
+        snprintf(text, sizeof text,
+                 HEALTH "POST /v1/streams/safe HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 1\r\n\r\n1" HEALTH,
+                 bearer);
+        net_send(&world.net, fd, text, strlen(text));
+        serve(&world);
+        struct hg_batch batch = take(&world, 1);
+        if (late == 0) {
+            net_widen(&world.net, fd, NET_ENDLESS);
+            serve(&world);
+            (void)expect(&world, fd, 200);
+            pass(&world, BODY_MS + TICKS_MS); /* it has read all there was */
+            CHECK(is_silent(&world, fd) && !is_closed(&world, fd));
+        }
+        commit_with(&world, &batch, stored);
+        net_widen(&world.net, fd, NET_ENDLESS);
+        serve(&world);
+        if (late == 1) {
+            (void)expect(&world, fd, 200);
+        }
+        (void)expect(&world, fd, 202);
+        (void)expect(&world, fd, 200);
+    }
+    /* One that never reads is let go; its message is stored. */
+    const int fd = connect_client(&world);
+    net_of(&world.net, fd)->window = 10;
+    net_send(&world.net, fd, text, strlen(text));
+    serve(&world);
+    pass(&world, BODY_MS + TICKS_MS);
+    CHECK(is_closed(&world, fd));
+    struct hg_batch batch = take(&world, 1);
+    const uint64_t accepted = world.gate.counters.accepted;
+    commit_with(&world, &batch, stored);
+    CHECK(world.gate.counters.accepted == accepted + 1 && world.plan->users == 0);
+    world_close(&world);
+}
+
 /* A client that has sent everything and closed its side still gets its answer. */
 static void test_half_closed_while_it_waits(void) {
     struct world world;
@@ -394,6 +438,7 @@ static void test_freed_while_they_wait(void) {
 int main(void) {
     test_answered_by_the_commit();
     test_pipelined_behind_a_commit();
+    test_slow_reader_while_it_waits();
     test_half_closed_while_it_waits();
     test_replays_and_reused_keys();
     test_last_values();
