@@ -20,7 +20,9 @@ from .servers import Running
 HOLDER = Path(__file__).resolve().parent / "holder.py"
 ANSWER_S = 120.0
 LOAD_S, SETTLE_S = 2.0, 1.0
-BEFORE, IDLE = 1000, 5000  # connections that are there already, so that only what comes with each more is counted
+IDLE = 5000
+# Connections that are there already, so that what is free in the heap after the start is used up.
+BEFORE, BEFORE_TLS = 4000, 500
 HELD, SLOW, SLOW_S = 9000, 1000, 8.0
 BESIDE_RATE = 2000  # requests per second of 64 connections more
 HELD_QUICK, SLOW_QUICK, SLOW_QUICK_S = 900, 100, 4.0
@@ -107,8 +109,8 @@ def idle(material: Material, names: "tuple[str, ...]", *, tls: bool, count: int)
                 continue
             holder = Holder(running.tls_port if tls else running.port, tls=tls)
             try:
-                _warm(running, SETTLE_S)
-                holder.ask(f"open {min(BEFORE, count)}")
+                # no load before: what it leaves free in the heap would hide what connections take
+                holder.ask(f"open {min(BEFORE_TLS if tls else BEFORE, count)}")
                 time.sleep(SETTLE_S)
                 before = process.memory(running.tree.pids())
                 holder.ask(f"open {count}")

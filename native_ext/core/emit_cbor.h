@@ -156,17 +156,16 @@ HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     if (HG_LIKELY(number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
                   number->mantissa < UINT64_C(1000000000000000))) {
-        double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
+        const double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        if (HG_LIKELY((uint32_t)bits << 3 != 0 && value < 0x1p24)) { /* more than 24 bits: no binary32, and no integer that small */
+            *run->out = 0xFB;
+            run->out = w_big64(run->out + 1, bits | (uint64_t)number->negative << 63);
+            return;
+        }
         if (HG_LIKELY((double)(int64_t)value != value)) { /* it is no integer after all */
-            uint64_t bits;
-            value = number->negative ? -value : value;
-            if ((double)(float)value == value) {
-                run->out = w_float(run->out, value);
-                return;
-            }
-            memcpy(&bits, &value, sizeof bits);
-            *run->out++ = 0xFB;
-            run->out = w_big64(run->out, bits);
+            run->out = w_float(run->out, number->negative ? -value : value);
             return;
         }
     }
@@ -213,8 +212,16 @@ HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t e
 HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) { e_text(run, text, 0); }
 
 HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
-    uint8_t *out = w_head(run->out, 3, name->length);
-    run->out = w_bytes(out, hg_at(run->program, name->text), name->length, SIZE_MAX); /* 16 bytes can be read */
+    const uint8_t *text = hg_at(run->program, name->text);
+    uint8_t *out = run->out;
+    if (HG_LIKELY(name->length <= 16)) { /* 16 bytes can be read */
+        *out++ = (uint8_t)(0x60 | name->length);
+        memcpy(out, text, 16);
+    } else {
+        out = w_head(out, 3, name->length);
+        memcpy(out, text, name->length);
+    }
+    run->out = out + name->length;
 }
 
 /* -> mark for e_close: one byte is reserved for the head. */

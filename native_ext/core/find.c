@@ -98,8 +98,10 @@ static bool next_member(const uint8_t **p, struct hg_value *name, struct hg_valu
 /* The (decoded) name of a member. */
 static bool is_named(const struct hg_text *text, const char *name) {
     if (!text->escaped) { /* no byte of it is NUL */
-        return *text->start == (uint8_t)*name && strncmp((const char *)text->start, name, text->size) == 0 &&
-               name[text->size] == '\0';
+        return text->size == 0 ? *name == '\0'
+                               : *text->start == (uint8_t)*name &&
+                                     strncmp((const char *)text->start, name, text->size) == 0 &&
+                                     name[text->size] == '\0';
     }
     return hg_text_equal(text, &(struct hg_text){(const uint8_t *)name, (uint32_t)strlen(name), 0, false});
 }

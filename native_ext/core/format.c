@@ -37,18 +37,28 @@ const char *hg_format_name(enum hg_format format) {
     return NAMES[format];
 }
 
+/* Bit 0x80: the lane of `lanes`, all of which are below 0x80, is from `low` to `high`. */
+static uint64_t within(uint64_t lanes, uint8_t low, uint8_t high) {
+    return (lanes + HG_EIGHT(0x80u - low)) & ~(lanes + HG_EIGHT(0x7Fu - high)) & HG_EIGHT(0x80);
+}
+
 /* RFC 9562 section 4: 8-4-4-4-12 hexadecimal digits of either case, any version. */
 static bool is_uuid(const uint8_t *p, const uint8_t *end) {
-    if (end - p != 36) {
+    uint8_t digits[32];
+    if (end - p != 36 || p[8] != '-' || p[13] != '-' || p[18] != '-' || p[23] != '-') {
         return false;
     }
-    for (int i = 0; i < 36; i++) {
-        const bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (hyphen ? p[i] != '-' : !hg_is_hex(p[i])) {
-            return false;
-        }
+    memcpy(digits, p, 8);
+    memcpy(digits + 8, p + 9, 4);
+    memcpy(digits + 12, p + 14, 4);
+    memcpy(digits + 16, p + 19, 4);
+    memcpy(digits + 20, p + 24, 12);
+    uint64_t good = HG_EIGHT(0x80);
+    for (int i = 0; i < 32; i += 8) {
+        const uint64_t lanes = hg_eight(digits + i), low = lanes & HG_EIGHT(0x7F);
+        good &= (within(low, '0', '9') | within(low | HG_EIGHT(0x20), 'a', 'f')) & ~lanes;
     }
-    return true;
+    return good == HG_EIGHT(0x80);
 }
 
 /* RFC 6901 section 3. */

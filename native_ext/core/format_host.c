@@ -10,17 +10,17 @@
 
 bool hg_is_ipv4(const uint8_t *p, const uint8_t *end) {
     for (int part = 0; part < 4; part++) {
-        unsigned value = 0, digits = 0;
         if (part > 0 && (p == end || *p++ != '.')) {
             return false;
         }
-        for (; p != end && hg_is_digit(*p); p++) {
-            if (++digits > 3 || (digits == 2 && value == 0)) {
-                return false; /* a leading zero */
-            }
-            value = value * 10 + (unsigned)(*p - '0');
+        if (p == end || !hg_is_digit(*p)) {
+            return false;
         }
-        if (digits == 0 || value > 255) {
+        unsigned value = (unsigned)(*p++ - '0');
+        for (int more = value == 0 ? 0 : 2; more > 0 && p != end && hg_is_digit(*p); more--) { /* no leading zero */
+            value = value * 10 + (unsigned)(*p++ - '0');
+        }
+        if (value > 255) {
             return false;
         }
     }

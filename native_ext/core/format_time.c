@@ -1,36 +1,25 @@
 /* date, time and date-time of RFC 3339 section 5.6, duration of its appendix A. */
 #include "format_internal.h"
 
-/* The number of `width` digits at p, -1 if they are not all digits. */
-static int number(const uint8_t *p, int width) {
-    int value = 0;
-    for (int i = 0; i < width; i++) {
-        if (!hg_is_digit(p[i])) {
-            return -1;
-        }
-        value = value * 10 + (p[i] - '0');
-    }
-    return value;
-}
-
 bool hg_is_date(const uint8_t *p, const uint8_t *end) {
     static const uint8_t DAYS[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (end - p != 10 || p[4] != '-' || p[7] != '-') {
+    if (end - p != 10 || !hg_in_shape(p, "0000-00-") || !hg_is_digit(p[8]) || !hg_is_digit(p[9])) {
         return false;
     }
-    const int year = number(p, 4), month = number(p + 5, 2), day = number(p + 8, 2);
-    if (year < 0 || month < 1 || month > 12 || day < 1 || day > DAYS[month - 1]) {
+    const int month = hg_two_digits(p + 5), day = hg_two_digits(p + 8);
+    if (month < 1 || month > 12 || day < 1 || day > DAYS[month - 1]) {
         return false;
     }
+    const int year = hg_two_digits(p) * 100 + hg_two_digits(p + 2);
     return month != 2 || day < 29 || (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
 }
 
 bool hg_is_time(const uint8_t *p, const uint8_t *end) {
-    if (end - p < 9 || p[2] != ':' || p[5] != ':') {
+    if (end - p < 9 || !hg_in_shape(p, "00:00:00")) {
         return false;
     }
-    const int hour = number(p, 2), minute = number(p + 3, 2), second = number(p + 6, 2);
-    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
+    const int hour = hg_two_digits(p), minute = hg_two_digits(p + 3), second = hg_two_digits(p + 6);
+    if (hour > 23 || minute > 59 || second > 60) {
         return false;
     }
     p += 8;
@@ -44,9 +33,10 @@ bool hg_is_time(const uint8_t *p, const uint8_t *end) {
         }
     }
     int offset = 0; /* minutes */
-    if (end - p == 6 && (*p == '+' || *p == '-') && p[3] == ':') {
-        const int hours = number(p + 1, 2), minutes = number(p + 4, 2);
-        if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
+    if (end - p == 6 && (*p == '+' || *p == '-') && hg_is_digit(p[1]) && hg_is_digit(p[2]) && p[3] == ':' &&
+        hg_is_digit(p[4]) && hg_is_digit(p[5])) {
+        const int hours = hg_two_digits(p + 1), minutes = hg_two_digits(p + 4);
+        if (hours > 23 || minutes > 59) {
             return false;
         }
         offset = (hours * 60 + minutes) * (*p == '-' ? -1 : 1);

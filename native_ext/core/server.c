@@ -212,8 +212,9 @@ static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls)
     hg_connection_open(server, index, refused);
 }
 
-static void accept_some(struct hg_server *server, const struct hg_listener *listener) {
-    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
+/* Each may come with the first step of its handshake: not beyond the turn. */
+static void accept_some(struct hg_server *server, const struct hg_listener *listener, int64_t turn_us) {
+    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining && server->now_us < turn_us; i++) {
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
         case 0:
@@ -395,7 +396,7 @@ static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready 
             continue; /* it will be found again */
         }
         if ((tag & TAG_LISTENER) != 0) {
-            accept_some(server, &server->listeners[tag & ~TAG_LISTENER]);
+            accept_some(server, &server->listeners[tag & ~TAG_LISTENER], turn_us);
         } else if (hg_connection_of(server, tag, &index) != NULL) {
             hg_connection_ready(server, index, found[i].events);
         }

@@ -106,6 +106,9 @@ void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length) 
     const struct hg_tls *tls = enter(server, connection->tls);
     const enum hg_tls_state state =
         tls->feed(tls->context, connection->session, server->input, length, empty_cipher(server));
+    if (connection->state == HG_GREETING) {
+        hg_server_now(server); /* a step of a handshake takes up to milliseconds: serve_found counts them */
+    }
     if (!deliver_cipher(server, index) || state == HG_TLS_BROKEN) { /* an alert may have gone out */
         hg_connection_broken(server, index);
         return;

@@ -253,6 +253,24 @@ static bool check_header(struct hg_view text, enum hg_alg *alg, struct hg_value 
     return true;
 }
 
+static bool is_header_of(const struct hg_token_header *before, struct hg_view part_) {
+    return before != NULL && part_.length != 0 && part_.length == before->length &&
+           memcmp(part_.at, before->part, part_.length) == 0;
+}
+
+static void remember_header(struct hg_token_header *before, struct hg_view part_, enum hg_alg alg, struct hg_value kid) {
+    if (before == NULL || part_.length > HG_TOKEN_HEADER || is_header_of(before, part_)) {
+        return;
+    }
+    before->length = part_.length;
+    before->alg = alg;
+    before->kid_length = kid.start == NULL ? 0 : (uint32_t)(kid.end - kid.start); /* shorter than the part it is in */
+    memcpy(before->part, part_.at, part_.length);
+    if (kid.start != NULL) {
+        memcpy(before->kid, kid.start, before->kid_length);
+    }
+}
+
 /* The one key that a token with this header can be signed by. */
 static const struct key *key_for(const struct issuer *issuer, enum hg_alg alg, struct hg_value kid,
                                  struct hg_token_error *error) {
@@ -455,8 +473,8 @@ static bool split(const uint8_t *token, uint32_t length, struct hg_view parts[3]
 }
 
 bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, uint32_t length,
-                     const struct hg_clock *clock, uint8_t *scratch, struct hg_claims *claims,
-                     struct hg_token_error *error) {
+                     const struct hg_clock *clock, uint8_t *scratch, struct hg_token_header *before,
+                     struct hg_claims *claims, struct hg_token_error *error) {
     struct hg_view parts[3], header, text;
     uint8_t *free = scratch + HG_TOKEN + 1;
     struct hg_value value[CLAIMS], kid;
@@ -471,8 +489,13 @@ bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, u
     if (!split(token, length, parts)) {
         return refuse(error, "token_malformed", "", "a token has three parts");
     }
-    if (!read_object(verifier, parts[0], free, &header, error) || !check_header(header, &alg, &kid, error) ||
-        !read_object(verifier, parts[1], scratch, &text, error)) {
+    if (is_header_of(before, parts[0])) {
+        alg = before->alg;
+        kid = (struct hg_value){before->kid_length == 0 ? NULL : before->kid, before->kid + before->kid_length};
+    } else if (!read_object(verifier, parts[0], free, &header, error) || !check_header(header, &alg, &kid, error)) {
+        return false;
+    }
+    if (!read_object(verifier, parts[1], scratch, &text, error)) {
         return false;
     }
     hg_find_members(hg_find_root(text), claim_names, value);
@@ -499,6 +522,7 @@ bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, u
     if (!is_authentic(verifier, key, (struct hg_view){token, parts[0].length + 1 + parts[1].length}, signature, size)) {
         return refuse(error, "signature_invalid", "", "the signature does not fit");
     }
+    remember_header(before, parts[0], alg, kid);
     if (!check_audience(value[AUD], issuer->audience, error) || !read_times(value, claims, error) ||
         !hg_token_times(verifier, claims, clock, error) || !check_revoked(issuer, value[JTI], error) ||
         !need_text(value[SUB], "sub", "sub is required", "sub must be a text", error)) {

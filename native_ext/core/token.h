@@ -63,11 +63,21 @@ struct hg_token_error {
     const char *code, *claim, *detail;
 };
 
+/* The header of the authentic token before, which most others have as well: it need not be read again. */
+#define HG_TOKEN_HEADER 128 /* bytes; a longer one is always read */
+struct hg_token_header {
+    uint32_t length, kid_length; /* length 0: none; kid_length 0: it has none */
+    enum hg_alg alg;
+    uint8_t part[HG_TOKEN_HEADER]; /* base64url, as in the token */
+    uint8_t kid[HG_TOKEN_HEADER];  /* JSON, with its quotes */
+};
+
 #define HG_TOKEN_SCRATCH 8448 /* bytes: two tokens and what ends them */
-/* Verifies from scratch. `scratch`: HG_TOKEN_SCRATCH bytes, where the claims' texts go. -> false: *error. */
+/* Verifies from scratch. `scratch`: HG_TOKEN_SCRATCH bytes, where the claims' texts go; `before`: NULL, or what to remember
+ * headers in, zeros at first. -> false: *error. */
 bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, uint32_t length,
-                     const struct hg_clock *clock, uint8_t *scratch, struct hg_claims *claims,
-                     struct hg_token_error *error);
+                     const struct hg_clock *clock, uint8_t *scratch, struct hg_token_header *before,
+                     struct hg_claims *claims, struct hg_token_error *error);
 /* Only what changes with time: exp, nbf, iat against the issuer's policy. */
 bool hg_token_times(const struct hg_verifier *verifier, const struct hg_claims *claims, const struct hg_clock *clock,
                     struct hg_token_error *error);

@@ -26,6 +26,7 @@ struct hg_tokens {
     uint32_t max_entries, max_bytes;
     struct hg_tokens_stats stats;
     struct hg_claims claims; /* of a token that is not kept */
+    struct hg_token_header before;
     uint8_t scratch[HG_TOKEN_SCRATCH];
 };
 
@@ -125,7 +126,8 @@ bool hg_tokens_verify(struct hg_tokens *tokens, const uint8_t *token, uint32_t l
         return hg_token_times(tokens->verifier, &entry->claims, clock, error);
     }
     tokens->stats.misses += 1;
-    if (!hg_token_verify(tokens->verifier, token, length, clock, tokens->scratch, &tokens->claims, error)) {
+    if (!hg_token_verify(tokens->verifier, token, length, clock, tokens->scratch, &tokens->before, &tokens->claims,
+                         error)) {
         return false;
     }
     keep(tokens, token, length, hash);

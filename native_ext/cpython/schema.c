@@ -135,6 +135,21 @@ static bool encoding_of(PyObject *object, enum hg_encoding_of *encoding) {
     return false;
 }
 
+/* The first argument is a document that can be read where it is, without a thought about the interpreter's lock. */
+static bool plain_bytes(const struct hg_program *program, PyObject *const *args, Py_ssize_t positional,
+                        const uint8_t **data, uint32_t *length) {
+    char *bytes;
+    Py_ssize_t size;
+    if (positional == 0 || !Py_IS_TYPE(args[0], &PyBytes_Type) ||
+        PyBytes_AsStringAndSize(args[0], &bytes, &size) < 0 || size >= HG_UNLOCKED ||
+        (program->flags & HG_PROGRAM_LAST_DUPLICATE) != 0) {
+        return false;
+    }
+    *data = (const uint8_t *)bytes;
+    *length = (uint32_t)size;
+    return true;
+}
+
 /* Not a part of is_valid: its frame holds the copy of a document. */
 static PyObject *is_valid_of_any(const struct hg_validator *self, PyObject *const *args, Py_ssize_t positional,
                                  PyObject *keywords) {
@@ -156,14 +171,15 @@ static PyObject *validator_is_valid(PyObject *object, PyObject *const *args, Py_
                                     PyObject *keywords) {
     const struct hg_validator *self = (const struct hg_validator *)object;
     struct hg_fault fault;
-    char *data;
-    Py_ssize_t length;
-    if (positional == 1 && keywords == NULL && Py_IS_TYPE(args[0], &PyBytes_Type) &&
-        PyBytes_AsStringAndSize(args[0], &data, &length) == 0 && length < HG_UNLOCKED &&
-        (self->program->flags & HG_PROGRAM_LAST_DUPLICATE) == 0) {
-        return Py_NewRef(hg_validate_json(self->program, (const uint8_t *)data, (uint32_t)length, &fault) == HG_VALID
-                             ? Py_True
-                             : Py_False);
+    const uint8_t *data;
+    uint32_t length;
+    if (keywords == NULL && plain_bytes(self->program, args, positional, &data, &length)) {
+        if (positional == 1) {
+            return PyBool_FromLong(hg_validate_json(self->program, data, length, &fault) == HG_VALID);
+        }
+        if (positional == 2 && PyUnicode_Check(args[1]) && PyUnicode_CompareWithASCIIString(args[1], "cbor") == 0) {
+            return PyBool_FromLong(hg_validate_cbor(self->program, data, length, &fault) == HG_VALID);
+        }
     }
     return is_valid_of_any(self, args, positional, keywords);
 }
@@ -228,8 +244,7 @@ static PyObject *to_cbor(PyObject *self, const struct hg_document *document, uin
     return hg_check(status) ? PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)written) : NULL;
 }
 
-static PyObject *validator_to_cbor(PyObject *object, PyObject *const *args, Py_ssize_t positional,
-                                   PyObject *keywords) {
+static PyObject *to_cbor_of_any(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
     static const char *const names[] = {"data", "deterministic"};
     const struct hg_program *program = ((struct hg_validator *)object)->program;
     struct hg_document document;
@@ -261,6 +276,22 @@ finally:
     free(large);
     hg_document_close(&document);
     return result;
+}
+
+static PyObject *validator_to_cbor(PyObject *object, PyObject *const *args, Py_ssize_t positional,
+                                   PyObject *keywords) {
+    const struct hg_program *program = ((struct hg_validator *)object)->program;
+    const uint8_t *data;
+    uint32_t length, written;
+    if (positional == 1 && keywords == NULL && plain_bytes(program, args, positional, &data, &length) &&
+        hg_cbor_bound(length) <= SMALL) {
+        uint8_t out[SMALL];
+        struct hg_fault fault;
+        if (hg_json_to_cbor(program, data, length, out, &written, &fault) == HG_VALID) {
+            return PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)written);
+        }
+    }
+    return to_cbor_of_any(object, args, positional, keywords); /* also to say why it is refused */
 }
 
 /* `room` bytes of `out`; *written is what the whole text needs. The lock is given back where that pays. */

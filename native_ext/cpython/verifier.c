@@ -387,7 +387,7 @@ static PyObject *verify(struct verifier_object *self, const uint8_t *token, size
     } else {
         uint8_t scratch[HG_TOKEN_SCRATCH];
         struct hg_claims claims;
-        const bool ok = hg_token_verify(self->verifier, token, size, clock, scratch, &claims, &error);
+        const bool ok = hg_token_verify(self->verifier, token, size, clock, scratch, NULL, &claims, &error);
         if (ok) {
             result = claims_object(self, &claims);
         }

@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             take_token(&input, kinds[which], &last[which]);
         }
         ed25519_said_yes = 0;
-        ok = hg_token_verify(verifier, last[which].at, last[which].length, &clock, scratch, &claims, &error);
+        ok = hg_token_verify(verifier, last[which].at, last[which].length, &clock, scratch, NULL, &claims, &error);
         heap.fail_at = what >= 240 ? what - 239 : -1;
         CHECK(hg_tokens_verify(tokens, last[which].at, last[which].length, &clock, &kept, &kept_error) == ok);
         heap.fail_at = -1;

@@ -78,6 +78,15 @@ static inline void check_object(const struct hg_tree *tree, const struct hg_item
     }
 }
 
+/* The last byte of a container; that of a whole text may have white space behind it. */
+static inline uint8_t last_byte(struct hg_value value) {
+    const uint8_t *end = value.end;
+    while (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r') {
+        end -= 1;
+    }
+    return end[-1];
+}
+
 /* The value is the tree's item, with all that is in it. */
 static inline void check_found(const struct hg_tree *tree, uint32_t id, struct hg_value value) {
     const struct hg_item *const item = &tree->items[id];
@@ -85,10 +94,10 @@ static inline void check_found(const struct hg_tree *tree, uint32_t id, struct h
     CHECK(value.start != NULL && value.end > value.start);
     CHECK(hg_value_is_text(value) == (item->kind == HG_KIND_STRING));
     if (item->kind == HG_KIND_OBJECT) {
-        CHECK(*value.start == '{' && value.end[-1] == '}' && hg_find_first(value).start == NULL);
+        CHECK(*value.start == '{' && last_byte(value) == '}' && hg_find_first(value).start == NULL);
         check_object(tree, item, value);
     } else if (item->kind == HG_KIND_ARRAY) {
-        CHECK(*value.start == '[' && value.end[-1] == ']');
+        CHECK(*value.start == '[' && last_byte(value) == ']');
         check_array(tree, item, value);
     } else {
         const size_t length = (size_t)(value.end - value.start);

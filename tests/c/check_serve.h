@@ -10,6 +10,7 @@
 enum { BODY_LIMIT = 512, VALUE_LIMIT = 100, BOOT = 7, WAITER = 42, NOW_S = 1800000000 };
 
 #define ALL_SCOPES "publish:* read:* cache:read cache:write"
+#define CERTIFICATE_SCOPES "publish:any publish:slow read:any"
 #define WEATHER                                                                                    \
     "{\"type\":\"object\",\"required\":[\"t\"],\"properties\":{\"t\":{\"type\":\"number\",\"maximum\":60}," \
     "\"u\":{\"type\":\"number\"}}}"
@@ -27,6 +28,7 @@ struct scene {
     struct hg_plan *plan;
     struct hg_clock clock;
     const char *scopes; /* of the next token; NULL: none is sent */
+    const char *identity; /* by the client's certificate; it may publish and read "any" */
     bool body_known;
     /* of the last request */
     char head[HG_HTTP_HEAD + 1];
@@ -53,7 +55,7 @@ static inline struct hg_plan *scene_plan(struct scene *scene, const struct hg_al
                                     .by_client = true};
     struct hg_stream streams[4] = {usual, usual, usual, usual};
     const struct hg_plan_spec spec = {.streams = streams, .stream_count = 4, .tokens = scene->tokens,
-                                      .cache_value = VALUE_LIMIT, .cache_rate_milli = 100000000, .cache_burst = 100000};
+                                      .certificate_scopes = text_of(CERTIFICATE_SCOPES), .cache_value = VALUE_LIMIT, .cache_rate_milli = 100000000, .cache_burst = 100000};
     struct hg_plan *plan;
     streams[0].name = text_of("weather");
     streams[0].schema = scene->weather;
@@ -99,6 +101,7 @@ static inline void scene_open(struct scene *scene, int64_t cache_bytes) {
     scene->gate.boot = BOOT;
     scene->clock = (struct hg_clock){NOW_S, NOW_S - 1000, HG_CLOCK_TRUSTED};
     scene->scopes = ALL_SCOPES;
+    scene->identity = "";
     scene->body_known = true;
     hg_output_init(&scene->output, &alloc, HG_SERVER_ANSWERS);
     at_ms(scene, 1000);
@@ -170,8 +173,8 @@ static inline void say(struct scene *scene, const char *method, const char *path
 }
 
 static inline enum hg_served serve_head(struct scene *scene) {
-    return hg_serve_head(&scene->gate, &scene->request, (const uint8_t *)scene->head, scene->body_known, &scene->visit,
-                         &scene->output);
+    return hg_serve_head(&scene->gate, &scene->request, (const uint8_t *)scene->head, text_of(scene->identity),
+                         scene->body_known, &scene->visit, &scene->output);
 }
 
 static inline enum hg_served serve_body(struct scene *scene, const char *body) {

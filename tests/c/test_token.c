@@ -37,7 +37,7 @@ static struct hg_verifier *make_verifier(const struct hg_alloc *alloc, const cha
 static bool verify(const struct hg_verifier *verifier, struct hg_claims *claims) {
     static uint8_t scratch[HG_TOKEN_SCRATCH];
     memset(scratch, 0xa5, sizeof scratch);
-    return hg_token_verify(verifier, token.at, token.length, &TRUSTED, scratch, claims, &error);
+    return hg_token_verify(verifier, token.at, token.length, &TRUSTED, scratch, NULL, claims, &error);
 }
 
 static bool refused(const char *code, const char *claim) {
@@ -223,10 +223,46 @@ static void test_a_hit_says_the_same_and_judges_the_times_anew(void) {
         static uint8_t scratch[HG_TOKEN_SCRATCH];
         struct hg_claims fresh;
         struct hg_token_error fresh_error;
-        const bool ok = hg_token_verify(verifier, token.at, token.length, &rows[i].clock, scratch, &fresh, &fresh_error);
+        const bool ok = hg_token_verify(verifier, token.at, token.length, &rows[i].clock, scratch, NULL, &fresh, &fresh_error);
         CHECK(look(tokens, &rows[i].clock, &claims) == ok && ok == (rows[i].code == NULL));
         CHECK(ok ? same_claims(claims, &fresh) : same_error(&error, &fresh_error) && refused(rows[i].code, error.claim));
         CHECK(stats_of(tokens).misses == 1 && stats_of(tokens).hits == i && stats_of(tokens).entries == 1);
+    }
+    hg_tokens_free(tokens);
+    hg_verifier_free(verifier);
+    CHECK(heap.live == 0);
+}
+
+/* The header before is remembered; each of these follows each, itself included. */
+static void test_every_header_after_every_other(void) {
+    static const struct {
+        const char *header, *secret, *code; /* code NULL: accepted */
+    } rows[] = {
+        {"{\"alg\":\"HS256\",\"kid\":\"k1\"}", SECRET, NULL},
+        {"{\"alg\":\"HS256\",\"kid\":\"k1\"}", OTHER_SECRET, "signature_invalid"},
+        {"{\"alg\":\"HS256\",\"kid\":\"k2\"}", OTHER_SECRET, NULL},
+        {"{\"alg\":\"HS256\",\"kid\":\"\\u006b1\"}", SECRET, NULL},
+        {"{\"alg\":\"HS256\"}", SECRET, "key_unknown"},
+        {"{\"alg\":\"HS256\",\"kid\":\"k1\",\"jku\":\"\"}", SECRET, "header_refused"},
+        {"{\"alg\":\"HS256\",\"kid\":\"k1\",\"a-name-so-long-that-it-is-not-remembered-by-anybody\":\"and a value that is long as well\"}",
+         SECRET, NULL},
+        {"", SECRET, "token_malformed"},
+    };
+    enum { COUNT = sizeof rows / sizeof *rows };
+    struct heap heap = {0, -1};
+    const struct hg_alloc alloc = heap_of(&heap);
+    struct hg_verifier *verifier = make_verifier(&alloc, SECRET);
+    struct hg_tokens *tokens = hg_tokens_new(&alloc, verifier, SEED, 0, 0); /* every token is verified from scratch */
+    const struct hg_claims *claims;
+    for (unsigned i = 0; i < COUNT * COUNT; i++) {
+        const unsigned both[2] = {i / COUNT, i % COUNT};
+        for (unsigned k = 0; k < 2; k++) {
+            const char *const code = rows[both[k]].code;
+            make_token(&token, text(rows[both[k]].header),
+                       text("{\"iss\":\"both\",\"aud\":\"headgate\",\"sub\":\"a\",\"exp\":1800000600,\"iat\":1800000000}"), rows[both[k]].secret);
+            CHECK(look(tokens, &TRUSTED, &claims) == (code == NULL));
+            CHECK(code == NULL || strcmp(error.code, code) == 0);
+        }
     }
     hg_tokens_free(tokens);
     hg_verifier_free(verifier);
@@ -418,6 +454,7 @@ int main(void) {
     test_kinds_of_tokens_and_revocation();
     test_the_longest_token();
     test_a_hit_says_the_same_and_judges_the_times_anew();
+    test_every_header_after_every_other();
     test_refused_tokens_are_not_kept();
     test_the_least_recently_used_goes_first();
     test_the_budget_of_bytes();

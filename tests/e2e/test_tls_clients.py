@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,96 @@ def test_curl(tmp_path: Path, certs: Path) -> None:
         assert done.stdout.split()[1::2] == ["202", "202"], done.stderr  # two on one connection
         done = subprocess.run([*command, *message], capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode != 0, done.stdout.split()) == (True, ["000"])
+
+
+@needs_openssl
+def test_key_update(tmp_path: Path, certs: Path) -> None:
+    """The client changes its key and asks the server to (RFC 8446 section 4.6.3)."""
+    appliance, port = https(tmp_path, certs)
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(certs / "ca.pem"), "-tls1_3"]
+    pipe = subprocess.PIPE
+    with running(appliance), subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        assert client.stderr is not None
+        try:
+            for _ in range(3):
+                client.stdin.write(b"K\n")
+                client.stdin.flush()
+                while b"KEYUPDATE" not in (line := client.stderr.readline()):
+                    assert line
+            client.stdin.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            client.stdin.flush()
+            said = client.stdout.read()  # until the server closes
+        finally:
+            client.kill()
+        assert b'{"status":"ok"}' in said
+
+
+def test_byte_by_byte_and_in_tiny_records(tmp_path: Path, certs: Path) -> None:
+    appliance, port = https(tmp_path, certs)
+    with running(appliance), socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_context(certs).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+
+        def exchange(step: Any) -> Any:
+            """`step` of the client, whose bytes go one by one, until it is through."""
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    done = step()
+                    for byte in outgoing.read():
+                        connection.sendall(bytes((byte,)))
+                    return done
+                for byte in outgoing.read():
+                    connection.sendall(bytes((byte,)))
+                incoming.write(connection.recv(16384))
+
+        exchange(client.do_handshake)
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n":
+            client.write(bytes((byte,)))
+        answer = b""
+        while piece := exchange(lambda: client.read(16384)):
+            answer += piece
+        assert answer.endswith(b'{"status":"ok"}')
+
+
+def test_resets_during_the_handshake(tmp_path: Path, certs: Path) -> None:
+    appliance, port = https(tmp_path, certs)
+    hello = first_flight(certs)
+    with running(appliance):
+        assert appliance.process is not None
+        descriptors = Path(f"/proc/{appliance.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        for number in range(150):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(hello[: 7 * number % len(hello)] if number % 3 else hello)
+                if number % 2:
+                    reset = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        wait_for(lambda: metrics(appliance)["refused"] == 150, "all are counted")
+        wait_for(lambda: len(list(descriptors.iterdir())) <= before + 1, "all are gone")
+        assert post_tls(port, client_context(certs), appliance.token("mill"))[0] == 202
+        log = appliance.log.read_text()
+        assert "Traceback" not in log
+        assert log.count("TLS connection refused") <= 3  # a line for each reason
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_large_bodies_both_ways(tmp_path: Path, certs: Path, version: ssl.TLSVersion) -> None:
+    """More than one record, more than the socket's buffers: every byte arrives, also at a client that reads late."""
+    appliance, port = https(tmp_path, certs)
+    value = os.urandom(60_000)
+    with running(appliance), Connection(port, client_context(certs, version)) as connection:
+        token = f"Bearer {appliance.token('mill', 'cache:*')}"
+        kind = "application/octet-stream"
+        status, _ = connection.ask("PUT", "/v1/cache/k", value, Authorization=token, Content_Type=kind)
+        assert status == 201
+        request = f"GET /v1/cache/k HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
+        connection.socket.sendall(request * 20)
+        with connection.socket.makefile("rb") as answers:
+            for _ in range(20):
+                assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+                while answers.readline() != b"\r\n":
+                    pass
+                assert answers.read(len(value)) == value

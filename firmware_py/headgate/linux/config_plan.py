@@ -27,7 +27,7 @@ def issuer_keys(issuer: Issuer) -> list[Key]:
 
 
 def revoked_tokens(issuer: Issuer) -> list[str]:
-    """The `jti` values of one issuer that are refused, each once. Raises CommandError for a file that is not usable."""
+    """The `jti` values of one issuer that are refused, each once. CommandError for a file that cannot be used."""
     found = list(issuer.revoked)
     if issuer.revoked_file is not None:
         next_step = "revoked_file has one jti a line, in UTF-8"
@@ -61,8 +61,8 @@ def plan_document(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) -> 
     """The document that `headgate.tasks.plan.build` takes. `issuers_keys`: issuer name -> keys, as from
     `load_keys`.
 
-    Raises CommandError as `revoked_tokens` does. The result holds secrets. An issuer without keys is left out: its
-    tokens get 401, as any unknown issuer's.
+    The result holds secrets. An issuer without keys is left out: its tokens get 401, as any unknown issuer's. Raises
+    CommandError as `revoked_tokens` does.
     """
     return {
         "v": VERSION,

@@ -9,9 +9,9 @@ from headgate import limits
 from headgate.core.problem import Problem
 from headgate.tasks.access import (
     authenticate,
-    check_body,
     check_preconditions,
     insufficient,
+    media_type,
     rate_limit,
     require,
 )
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headgate.tasks.gateway import Gateway
 
 BUCKET = "cache:"  # no stream can have this name
+PREFIX = b"kv/"
 _TYPE_MAX = 128  # bytes of a media type
 _MAX_AGE = 2147483647  # seconds; RFC 9111 section 1.2.2 asks for at least 2**31 to be understood
 
@@ -89,14 +90,6 @@ def allows(claims: "Claims", verb: str, name: str) -> bool:
     return False
 
 
-def store_key(name: str) -> bytes:
-    return b"kv/" + name.encode()
-
-
-def key_too_long() -> Problem:
-    return Problem(414, "uri_too_long", f"a key may have {limits.CACHE_KEY - 3} bytes")
-
-
 def _admit(x: "Exchange", params: "dict[str, str]", verb: str) -> bytes:
     """Token, scope, rate; -> the store's key."""
     claims = authenticate(x)
@@ -104,9 +97,9 @@ def _admit(x: "Exchange", params: "dict[str, str]", verb: str) -> bytes:
     if not allows(claims, verb, name):
         raise insufficient("cache:" + verb)
     rate_limit(x.gateway, BUCKET, claims.sub, x.plan.cache_rate_milli, x.plan.cache_burst)
-    key = store_key(name)
+    key = PREFIX + name.encode()
     if len(key) > limits.CACHE_KEY:
-        raise key_too_long()
+        raise Problem(414, "uri_too_long", f"a key may have {limits.CACHE_KEY - 3} bytes")
     return key
 
 
@@ -141,7 +134,7 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     """201 for a new key, 204 for a replaced value; both with the ETag. Preconditions are judged when the body is here,
     in one step with the change: between two reads other requests run."""
     key = _admit(x, params, "write")
-    check_body(x)
+    media_type(x, ())
     content_type = x.request.header(b"content-type") or b"application/octet-stream"  # RFC 9110 section 8.3
     if len(content_type) > _TYPE_MAX:
         raise Problem(415, "unsupported_media_type", f"a media type may have {_TYPE_MAX} bytes")

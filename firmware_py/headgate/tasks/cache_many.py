@@ -33,8 +33,8 @@ def _keys(query: str) -> "list[str]":
         key = percent_decode(value.replace("+", " ").encode())  # cannot fail: the whole query was decoded before
         if not key:
             raise Problem(400, "bad_query", "a key is empty")
-        if len(cache.store_key(key)) > limits.CACHE_KEY:
-            raise cache.key_too_long()
+        if len(cache.PREFIX + key.encode()) > limits.CACHE_KEY:
+            raise Problem(414, "uri_too_long", f"a key may have {limits.CACHE_KEY - len(cache.PREFIX)} bytes")
         if key not in keys:
             keys.append(key)
     if not 0 < len(keys) <= limits.MANY_KEYS:
@@ -114,7 +114,7 @@ async def get(x: "Exchange") -> "Response | None":
             raise problem
     plan = x.plan
     cost = min(len(keys), plan.cache_burst)
-    rate_limit(x.gateway, cache.BUCKET, claims.sub, plan.cache_rate_milli, plan.cache_burst, cost=cost)
+    rate_limit(x.gateway, cache.BUCKET, claims.sub, plan.cache_rate_milli, plan.cache_burst, cost)
     accept = x.request.header(b"accept") or b""
     wanted = _quality(accept, _CBOR)
     form = _AsCBOR() if wanted and wanted >= _quality(accept, JSON) else _AsJSON()
@@ -129,7 +129,7 @@ async def get(x: "Exchange") -> "Response | None":
             left.append(key)
             continue
         now_ms = x.gateway.now_ms()
-        found = x.gateway.store.get(cache.store_key(key), now_ms)
+        found = x.gateway.store.get(cache.PREFIX + key.encode(), now_ms)
         if found is None:
             missing.append(key)
             continue
