@@ -273,8 +273,12 @@ static bool keep_input(struct serving *serving) {
         return hg_work_input(serving->server, work, serving->data + serving->from, first) &&
                hg_work_input(serving->server, work, serving->data + serving->at, rest);
     }
-    memmove(work->input, work->input + serving->from, first);
-    memmove(work->input + first, work->input + serving->at, rest);
+    if (serving->from != 0) { /* as a rule it is there already: a body that comes in small pieces is not copied with each of them */
+        memmove(work->input, work->input + serving->from, first);
+    }
+    if (serving->at != first) {
+        memmove(work->input + first, work->input + serving->at, rest);
+    }
     work->input_length = first + rest;
     if (work->input_length == 0) {
         hg_work_drop_input(serving->server, work);

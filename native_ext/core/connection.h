@@ -89,6 +89,7 @@ struct hg_server {
     struct hg_connection *pages[HG_PAGES]; /* entry i is the page's i % HG_PAGE; entry 0 is nobody's */
     uint32_t page_count, slots, free, count, refusing;
     uint32_t turn_first, turn_last;   /* whose turn comes */
+    uint32_t found_from;              /* where serving what is ready goes on */
     uint32_t event_first, event_last; /* lent connections with something to tell */
     struct hg_wheel wheel;
     uint64_t memory, buffers; /* bytes held for connections; of them for their work */

@@ -378,27 +378,34 @@ static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
     return wait_ms > INT32_MAX ? INT32_MAX : (int32_t)wait_ms;
 }
 
-/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time. -> pairs */
+/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time, from where that was over the last
+ * time: epoll tells of those that stay ready in the same order again. -> pairs */
 static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready *found, int count, int64_t turn_us,
                             struct hg_net_ready *ready) {
+    const int first = count > 0 ? (int)(server->found_from % (uint32_t)count) : 0;
     uint32_t pairs = 0, served = 0;
+    bool over = false;
+    server->found_from = 0;
     for (int i = 0; i < count; i++) {
-        const uint64_t tag = found[i].tag;
+        const int at = first + i < count ? first + i : first + i - count;
+        const uint64_t tag = found[at].tag;
         uint32_t index;
         if ((tag & TAG_ASYNCIO) != 0) {
-            ready[pairs++] = (struct hg_net_ready){tag & ~TAG_ASYNCIO, found[i].events};
+            ready[pairs++] = (struct hg_net_ready){tag & ~TAG_ASYNCIO, found[at].events};
             continue;
         }
         if (++served % LOOK_EVERY == 0) {
             hg_server_now(server);
         }
         if (server->now_us >= turn_us) {
+            server->found_from = over ? server->found_from : (uint32_t)at;
+            over = true;
             continue; /* it will be found again */
         }
         if ((tag & TAG_LISTENER) != 0) {
             accept_some(server, &server->listeners[tag & ~TAG_LISTENER], turn_us);
         } else if (hg_connection_of(server, tag, &index) != NULL) {
-            hg_connection_ready(server, index, found[i].events);
+            hg_connection_ready(server, index, found[at].events);
         }
     }
     return pairs;

@@ -44,7 +44,7 @@ struct world_options {
     uint64_t buffer_bytes;
     bool tls;
     uint32_t batch_rows; /* 0: as many as the intake takes */
-    uint32_t linger_ms, memory_linger_ms;
+    uint32_t linger_ms, memory_linger_ms; /* 0: Python is told of rows as they come */
 };
 
 /* What all worlds share: it takes longer to make than most of them live. */

@@ -51,6 +51,7 @@ struct net_script {
     int64_t now_us;
     uint32_t cost_us;     /* what every call that moves bytes or accepts takes */
     bool no_files;        /* accept: EMFILE */
+    int accept_error;     /* of the next accept; 0: none */
     uint64_t calls;       /* but for wait, forget and the clocks */
     uint32_t accept_failures;
     uint32_t spins;
@@ -146,6 +147,11 @@ static int script_accept(void *context, int listener) {
     int found = -EAGAIN;
     CHECK(at->kind == NET_LISTENER);
     net_call(net, net->cost_us);
+    if (net->accept_error != 0) {
+        const int error = net->accept_error;
+        net->accept_error = 0;
+        return error;
+    }
     if (net->no_files && at->pending != 0) {
         net->accept_failures += 1;
         return -EMFILE;
@@ -276,19 +282,20 @@ static inline uint32_t net_ready_of(const struct net_socket *socket) {
 
 static int script_wait(void *context, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms) {
     struct net_script *net = context;
-    uint32_t found = 0;
+    uint32_t found = 0, looked = 0;
     bool others = false;
     CHECK(room > 0 && timeout_ms >= -1);
     room = room < HG_NET_BATCH ? room : HG_NET_BATCH;
-    for (uint32_t i = 0; i < net->count && found < room; i++) {
-        const struct net_socket *socket = &net->sockets[(net->next + i) % net->count];
+    for (; looked < net->count && found < room; looked++) {
+        const struct net_socket *socket = &net->sockets[(net->next + looked) % net->count];
         const uint32_t events = socket->watched ? net_ready_of(socket) : 0;
         if (events != 0) {
             ready[found++] = (struct hg_net_ready){socket->tag, events};
             others = others || socket->kind == NET_OTHER;
         }
     }
-    net->next = net->count == 0 ? 0 : (net->next + found) % net->count;
+    /* As in epoll's list of what is ready, those that stay ready keep their order; after more than fit it goes on behind them. */
+    net->next = found == room ? (net->next + looked) % net->count : net->next;
     if (found != 0) {
         net->spins += others ? 0 : 1; /* those are for others to take */
         CHECK(net->spins < NET_SPINS);

@@ -93,6 +93,50 @@ static void test_pipelined_behind_a_commit(void) {
     world_close(&world);
 }
 
+/* An answer before it that the client does not take, while the message waits for its commit. */
+static void test_slow_reader_while_it_waits(void) {
+    static char text[2048];
+    struct world world;
+    world_open(&world, NULL);
+    for (int late = 0; late < 2; late++) { /* the client reads before the commit, or after it */
+        const int fd = connect_client(&world);
+        net_of(&world.net, fd)->window = 10;
+        snprintf(text, sizeof text,
+                 HEALTH "POST /v1/streams/safe HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 1\r\n\r\n1" HEALTH,
+                 bearer);
+        net_send(&world.net, fd, text, strlen(text));
+        serve(&world);
+        struct hg_batch batch = take(&world, 1);
+        if (late == 0) {
+            net_widen(&world.net, fd, NET_ENDLESS);
+            serve(&world);
+            (void)expect(&world, fd, 200);
+            pass(&world, BODY_MS + TICKS_MS); /* it has read all there was */
+            CHECK(is_silent(&world, fd) && !is_closed(&world, fd));
+        }
+        commit_with(&world, &batch, stored);
+        net_widen(&world.net, fd, NET_ENDLESS);
+        serve(&world);
+        if (late == 1) {
+            (void)expect(&world, fd, 200);
+        }
+        (void)expect(&world, fd, 202);
+        (void)expect(&world, fd, 200);
+    }
+    /* One that never reads is let go; its message is stored. */
+    const int fd = connect_client(&world);
+    net_of(&world.net, fd)->window = 10;
+    net_send(&world.net, fd, text, strlen(text));
+    serve(&world);
+    pass(&world, BODY_MS + TICKS_MS);
+    CHECK(is_closed(&world, fd));
+    struct hg_batch batch = take(&world, 1);
+    const uint64_t accepted = world.gate.counters.accepted;
+    commit_with(&world, &batch, stored);
+    CHECK(world.gate.counters.accepted == accepted + 1 && world.plan->users == 0);
+    world_close(&world);
+}
+
 /* A client that has sent everything and closed its side still gets its answer. */
 static void test_half_closed_while_it_waits(void) {
     struct world world;
@@ -183,50 +227,92 @@ static void test_commit_that_fails(void) {
     world_close(&world);
 }
 
-/* Told: when a row that somebody waits for has lingered, or any row for longer; when there is a batch; each once. */
-static void test_rows_are_told(void) {
-    const struct world_options options = {.batch_rows = 6, .linger_ms = 10, .memory_linger_ms = 1000};
+static const struct world_options lingering = {.batch_rows = 6, .linger_ms = 5, .memory_linger_ms = 1000};
+
+/* Python is told of rows when they are due, and once: a row that somebody waits for sooner than others, a batch at once. */
+static void test_rows_are_told_when_due(void) {
     struct world world;
-    world_open(&world, &options);
+    world_open(&world, &lingering);
     const int fd = connect_client(&world), waiting = connect_client(&world), other = connect_client(&world);
-    forget_events(&world);
     post(&world, fd, "any", "1");
-    pass(&world, 990);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
-    pass(&world, 10);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    pass(&world, 500);
     post(&world, fd, "any", "2");
-    pass(&world, 1000);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* the first is known: whoever takes it sees the second */
-    struct hg_batch batch = take(&world, 2);
-    commit_with(&world, &batch, stored);
-    post(&world, fd, "any", "3");
-    post(&world, waiting, "safe", "4");
-    pass(&world, 9);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    pass(&world, 499);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
     pass(&world, 1);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 2);
-    post(&world, other, "safe", "5");
-    post(&world, fd, "any", "6");
-    post(&world, fd, "any", "7");
-    pass(&world, 20);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 2);
-    post(&world, fd, "any", "8"); /* the sixth: a batch */
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 3);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    post(&world, waiting, "safe", "3");
+    pass(&world, 5000);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* it knows, and takes them all */
+    struct hg_batch batch = take(&world, 3);
+    forget_events(&world);
+    commit_with(&world, &batch, stored);
+    (void)expect(&world, waiting, 202);
+    post(&world, fd, "any", "4");
+    post(&world, waiting, "safe", "5");
+    pass(&world, 4);
+    post(&world, other, "safe", "6");
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    pass(&world, 1);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    batch = take(&world, 3);
+    forget_events(&world);
+    post(&world, fd, "any", "7"); /* while the batch is on its way to the disk */
+    commit_with(&world, &batch, stored);
+    pass(&world, 999);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    pass(&world, 1);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    for (int i = 0; i < 5; i++) {
+        post(&world, fd, "any", "8");
+        CHECK(told(&world, HG_EVENT_ROWS, NULL) == (i < 4 ? 1 : 2)); /* six of them */
+    }
     post(&world, fd, "any", "9");
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 3);
+    pass(&world, 2000);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 2);
     batch = take(&world, 7);
     forget_events(&world);
-    post(&world, fd, "any", "10"); /* while the batch is on its way to the disk */
-    commit_with(&world, &batch, stored);
-    pass(&world, 1000);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
-    batch = take(&world, 1);
-    forget_events(&world);
     hg_server_fail(world.server, &batch, &failed, 1);
-    post(&world, fd, "any", "11");
-    pass(&world, 1000);
-    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    serve(&world);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* they are due as before */
+    world_close(&world);
+}
+
+/* A server with nothing else to do wakes up for them. */
+static void test_wait_ends_when_rows_are_due(void) {
+    struct world world;
+    world_open(&world, &lingering);
+    const int fd = connect_client(&world), waiting = connect_client(&world);
+    post(&world, fd, "any", "1");
+    const uint64_t slept_ms = world.net.slept_ms;
+    for (int i = 0; i < 3 && told(&world, HG_EVENT_ROWS, NULL) == 0; i++) { /* one of them ends for the clock */
+        CHECK(turn(&world, 10000) == 0);
+    }
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1 && world.net.slept_ms - slept_ms == 1000);
+    struct hg_batch batch = take(&world, 1);
+    commit_with(&world, &batch, stored);
+    forget_events(&world);
+    const int64_t start_us = world.net.now_us;
+    post(&world, waiting, "safe", "2");
+    for (int i = 0; i < 3 && told(&world, HG_EVENT_ROWS, NULL) == 0; i++) {
+        CHECK(turn(&world, -1) == 0);
+    }
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1 && world.net.now_us - start_us == 5000);
+    world_close(&world);
+}
+
+/* Refused for want of room on the disk: perhaps something has expired. */
+static void test_rows_over_the_budget_are_told(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.intake.room = 0;
+    const int fd = connect_client(&world);
+    for (int i = 0; i < 5; i++) {
+        post(&world, fd, "any", "1");
+        const struct answer answer = expect_problem(&world, fd, 503, "outbox_full");
+        CHECK(!answer.close && has_field(&answer, "Retry-After", "30"));
+    }
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* not for every one */
     world_close(&world);
 }
 
@@ -352,11 +438,14 @@ static void test_freed_while_they_wait(void) {
 int main(void) {
     test_answered_by_the_commit();
     test_pipelined_behind_a_commit();
+    test_slow_reader_while_it_waits();
     test_half_closed_while_it_waits();
     test_replays_and_reused_keys();
     test_last_values();
     test_commit_that_fails();
-    test_rows_are_told();
+    test_rows_are_told_when_due();
+    test_wait_ends_when_rows_are_due();
+    test_rows_over_the_budget_are_told();
     test_intake_without_room();
     test_rows_are_told_after_a_quick_commit();
     test_gone_before_the_commit();

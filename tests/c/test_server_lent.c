@@ -211,6 +211,58 @@ static void test_output_is_bounded_by_asking(void) {
     world_close(&world);
 }
 
+/* The answer before the lent request is still on its way when Python writes; and Python writes while its own is. */
+static void test_order_of_output(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = net_connect(&world.net, world.listener);
+    net_of(&world.net, fd)->window = 10;
+    serve(&world);
+    const uint64_t id = lent_with(&world, fd, HEALTH METRICS);
+    CHECK(write_lent(&world, id, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\np") == 0);
+    for (const char *rest = "ython"; *rest != '\0'; rest++) {
+        const char piece[2] = {*rest, '\0'};
+        net_widen(&world.net, fd, 7);
+        serve(&world);
+        CHECK(write_lent(&world, id, piece) == 0);
+    }
+    net_widen(&world.net, fd, NET_ENDLESS);
+    serve(&world);
+    const struct answer first = expect(&world, fd, 200), second = expect(&world, fd, 200);
+    CHECK(mentions(&first, "\"ok\"") && mentions(&second, "python") && is_silent(&world, fd));
+    CHECK(hg_server_lent_close(world.server, id, false) == 0 && is_closed(&world, fd));
+    world_close(&world);
+}
+
+/* Several at a time are told of in the order they came. */
+static void test_several(void) {
+    struct world world;
+    uint64_t ids[5];
+    int fds[5];
+    char text[256];
+    world_open(&world, NULL);
+    for (int i = 0; i < 5; i++) {
+        fds[i] = net_connect(&world.net, world.listener);
+        net_send(&world.net, fds[i], METRICS, strlen(METRICS));
+    }
+    serve(&world);
+    CHECK(told(&world, HG_EVENT_LENT, NULL) == 5);
+    for (int i = 0; i < 5; i++) {
+        ids[i] = world.events[i].id;
+    }
+    for (int i = 4; i >= 0; i--) { /* served in another */
+        CHECK(read_lent(&world, ids[i], text, sizeof text) == strlen(METRICS));
+        CHECK(write_lent(&world, ids[i], PYTHON_ANSWER) == 0);
+        CHECK(hg_server_lent_return(world.server, ids[i], (const uint8_t *)"", 0) == 0);
+    }
+    serve(&world);
+    for (int i = 0; i < 5; i++) {
+        (void)expect(&world, fds[i], 200);
+        CHECK(is_silent(&world, fds[i]));
+    }
+    world_close(&world);
+}
+
 /* What was written goes out before the connection ends, also when the client is slow. */
 static void test_close_after_output(void) {
     struct world world;
@@ -403,6 +455,8 @@ int main(void) {
     test_rests();
     test_input_is_told();
     test_output_is_bounded_by_asking();
+    test_order_of_output();
+    test_several();
     test_close_after_output();
     test_given_back_before_the_answer_is_taken();
     test_finish();

@@ -88,7 +88,20 @@ static void test_out_of_files(void) {
     world_close(&world);
 }
 
-/* Where nothing is left to accept with: nobody is there, the listener is gone, accept is interrupted. */
+/* A client that was gone before it was accepted does not keep the others out. */
+static void test_accept_that_fails(void) {
+    static const int errors[] = {-EINTR, -ECONNABORTED, -EPROTO, -EAGAIN, -EPERM};
+    struct world world;
+    world_open(&world, NULL);
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        world.net.accept_error = errors[i];
+        still_serves(&world);
+    }
+    CHECK(told(&world, HG_EVENT_NO_FILES, NULL) == 0);
+    world_close(&world);
+}
+
+/* There may be several; each may go. */
 static void test_listeners(void) {
     struct world world;
     world_open(&world, NULL);
@@ -246,15 +259,35 @@ static void test_back_pressure(void) {
     world_close(&world);
 }
 
+/* Who does not read, and then resets the connection. */
+static void test_reset_with_output(void) {
+    struct world world;
+    world_open(&world, NULL);
+    still_serves(&world);
+    const uint64_t memory = hg_server_memory(world.server);
+    for (int i = 0; i < 2; i++) {
+        const int fd = connect_client(&world);
+        net_of(&world.net, fd)->window = 10;
+        say(&world, fd, i == 0 ? HEALTH HEALTH : "rubbish\n");
+        net_reset(&world.net, fd);
+        serve(&world);
+        CHECK(is_closed(&world, fd));
+    }
+    CHECK(hg_server_memory(world.server) == memory);
+    world_close(&world);
+}
+
 int main(void) {
     test_too_many_connections();
     test_flood_of_connections();
     test_refused_that_does_not_read();
     test_out_of_files();
+    test_accept_that_fails();
     test_listeners();
     test_idle_gives_its_buffers_back();
     test_slots_are_recycled();
     test_buffer_bytes();
     test_back_pressure();
+    test_reset_with_output();
     return 0;
 }

@@ -222,11 +222,12 @@ static void test_refused(void) {
 
 static void test_lent(void) {
     struct world world;
+    struct hg_view name;
     uint64_t id = 0;
     char text[256];
     world_open(&world, &secure);
     const int fd = connect_client(&world);
-    greet(&world, fd, 'H');
+    greet(&world, fd, 'C');
     say_secret(&world, fd, METRICS);
     CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
     CHECK(hg_server_lent_read(world.server, id, (uint8_t *)text, sizeof text) == (int32_t)strlen(METRICS));
@@ -243,7 +244,9 @@ static void test_lent(void) {
     CHECK(mentions(&first, "python"));
     (void)expect_secret(&world, fd, 200);
     say_secret(&world, fd, METRICS);
-    CHECK(told(&world, HG_EVENT_LENT, &id) == 1 && hg_server_lent_finish(world.server, id) == 0);
+    CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
+    CHECK(hg_server_lent_identity(world.server, id, &name) == 0 && says(name, TOY_IDENTITY));
+    CHECK(hg_server_lent_finish(world.server, id) == 0);
     CHECK(said_goodbye(&world, fd) && net_of(&world.net, fd)->finished);
     CHECK(hg_server_lent_close(world.server, id, false) == 0 && is_closed(&world, fd));
     world_close(&world);

@@ -40,6 +40,40 @@ static void test_fairness(void) {
     world_close(&world);
 }
 
+/* Those that always have more to read, and take a whole turn together, do not keep the ones behind them from theirs. */
+static void test_fairness_among_many(void) {
+    static char body[1200];
+    const struct world_options options = {.turn_us = 2000};
+    struct world world;
+    int fds[40];
+    world_open(&world, &options);
+    snprintf(body, sizeof body, "POST /v1/streams/weather HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 2\r\n\r\n{}",
+             bearer);
+    world.net.cost_us = 100;
+    for (int i = 0; i < 40; i++) {
+        fds[i] = busy_client(&world);
+        net_of(&world.net, fds[i])->endless = body;
+        net_of(&world.net, fds[i])->piece = (uint32_t)strlen(body); /* never so much that it has to queue */
+    }
+    uint32_t before[40], least = UINT32_MAX, most = 0;
+    for (int i = 0; i < 20; i++) {
+        CHECK(turn(&world, 0) == 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        before[i] = net_of(&world.net, fds[i])->out.length; /* all have been accepted */
+    }
+    for (int i = 0; i < 200; i++) {
+        CHECK(turn(&world, 0) == 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        const uint32_t heard = net_of(&world.net, fds[i])->out.length - before[i];
+        least = heard < least ? heard : least;
+        most = heard > most ? heard : most;
+    }
+    CHECK(least > 0 && most < 2 * least);
+    world_close(&world);
+}
+
 /* Deadlines of others are kept while somebody is busy. */
 static void test_deadlines_while_busy(void) {
     struct world world;
@@ -199,6 +233,7 @@ static void test_timeouts(void) {
 
 int main(void) {
     test_fairness();
+    test_fairness_among_many();
     test_deadlines_while_busy();
     test_turn_ends();
     test_turn_of_many_ends();
