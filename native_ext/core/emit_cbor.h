@@ -140,38 +140,57 @@ static HG_NOINLINE uint8_t *w_number(uint8_t *out, const struct hg_number *numbe
     return w_integer(out, &normal); /* -2^64 is no bignum: w_integer knows */
 }
 
+/* A decimal fraction of at most 15 digits whose nearest double is `value` >= 0. Only if it is an integer itself, that double is one:
+ * otherwise it is at least 1 of its last digits away from the next integer, and the double at most 0.11 of them from it. */
+static HG_NOINLINE HG_UNUSED uint8_t *w_short(uint8_t *out, double value, bool negative) {
+    const uint64_t whole = (uint64_t)value;
+    if ((double)whole == value) {
+        negative = negative && whole != 0; /* -0 is 0 */
+        return w_head(out, negative, whole - negative);
+    }
+    return w_float(out, negative ? -value : value);
+}
+
 HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
     *run->out++ = token == HG_T_FALSE ? 0xF4 : token == HG_T_TRUE ? 0xF5 : 0xF6;
 }
 
-HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
-    if (HG_LIKELY(number->exponent == 0 && number->digits == NULL)) {
-        const unsigned negative = number->negative && number->mantissa != 0; /* -0 is 0 */
-        run->out = w_head(run->out, negative, number->mantissa - negative);
-        return;
-    }
-#if FLT_EVAL_METHOD == 0
-    /* A fraction of a few digits: both operands are exact, so the quotient is the nearest double. */
+HG_INLINE void e_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
+    negative = negative && mantissa != 0; /* -0 is 0 */
+    run->out = w_head(run->out, negative, mantissa - negative);
+}
+
+/* A fraction of at most 15 digits, none of them further than 15 behind the point. */
+HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
+#if FLT_EVAL_METHOD == 0 /* both operands are exact, so the quotient is the nearest double */
     static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    if (HG_LIKELY(number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
-                  number->mantissa < UINT64_C(1000000000000000))) {
-        const double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
-        uint64_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        if (HG_LIKELY((uint32_t)bits << 3 != 0 && value < 0x1p24)) { /* more than 24 bits: no binary32, and no integer that small */
-            *run->out = 0xFB;
-            run->out = w_big64(run->out + 1, bits | (uint64_t)number->negative << 63);
-            return;
-        }
-        if (HG_LIKELY((double)(int64_t)value != value)) { /* it is no integer after all */
-            run->out = w_float(run->out, number->negative ? -value : value);
-            return;
-        }
+    const double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (HG_LIKELY((uint32_t)bits << 3 != 0 && value < 0x1p24)) { /* more than 24 bits: no binary32, and no integer that small */
+        uint8_t *const out = run->out;
+        out[0] = 0xFB;
+        run->out = w_big64(out + 1, bits | (uint64_t)number->negative << 63);
+    } else {
+        run->out = w_short(run->out, value, number->negative);
     }
-#endif
+#else
     const struct hg_number copy = *number; /* not *number itself: its address would leave */
     run->out = w_number(run->out, &copy);
+#endif
+}
+
+HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
+    if (number->digits == NULL && number->exponent == 0) {
+        e_integer(run, number->mantissa, number->negative);
+    } else if (number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
+               number->mantissa < UINT64_C(1000000000000000)) {
+        e_fraction(run, number);
+    } else {
+        const struct hg_number copy = *number; /* as above */
+        run->out = w_number(run->out, &copy);
+    }
 }
 
 /* `size` bytes that are followed by `room - size` more readable ones. */
@@ -184,18 +203,16 @@ HG_INLINE uint8_t *w_bytes(uint8_t *out, const uint8_t *bytes, uint32_t size, si
     return out + size;
 }
 
-/* A text with escapes: its size is known when it has been written. */
+/* A text with escapes. What it stands for is never longer than how it is written, so neither is its head. */
 static HG_NOINLINE uint8_t *w_unescaped(uint8_t *out, const struct hg_text *text) {
-    uint8_t piece[HG_PIECE], *const start = out;
-    const uint8_t *p = text->start, *const end = text->start + text->size;
-    uint32_t size, written;
-    for (size = 0; (written = hg_unescape(&p, end, piece, sizeof piece)) != 0; size += written) {
+    const uint8_t *p = text->start;
+    uint8_t *const bytes = w_head(out, 3, text->size);
+    const uint32_t size = hg_unescape(&p, text->start + text->size, bytes, UINT32_MAX);
+    uint8_t *const after = w_head(out, 3, size);
+    if (after != bytes) {
+        memmove(after, bytes, size);
     }
-    out = w_head(start, 3, size);
-    for (p = text->start; (written = hg_unescape(&p, end, piece, sizeof piece)) != 0; out += written) {
-        memcpy(out, piece, written);
-    }
-    return out;
+    return after + size;
 }
 
 HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {

@@ -9,36 +9,34 @@
 /* 10^(6 + exponent): what makes millionths of the mantissa. */
 static const uint32_t MILLIONTHS[6] = {1, 10, 100, 1000, 10000, 100000};
 
+HG_INLINE bool in_bounds(int64_t value, int64_t least, int64_t most, int64_t step) {
+    return HG_LIKELY(value >= least && value <= most && (step == 0 || value % step == 0));
+}
+
 /* A number of few digits that keeps the rules, which are exact (`whole`: an integer is wanted) or also scaled. NULL: it is another
  * one; nothing is noted. */
 HG_INLINE const uint8_t *plain_number(struct hg_run *run, const struct hg_number_rules *rules, bool whole,
                                       const uint8_t *p) {
     struct hg_number number = {0};
     const uint8_t *after = r_quick_number(run, p, &number.mantissa, &number.exponent, &number.negative);
-    int64_t least, most, step, value = (int64_t)number.mantissa;
+    int64_t value = (int64_t)number.mantissa;
     if (HG_UNLIKELY(after == NULL)) {
         return NULL;
     }
     if (number.exponent == 0) {
-        least = rules->least;
-        most = rules->most;
-        step = rules->step;
-    } else {
-        if (whole) {
+        value = HG_UNLIKELY(number.negative) ? -value : value;
+        if (!in_bounds(value, rules->least, rules->most, rules->step)) {
             return NULL;
         }
-        value *= MILLIONTHS[number.exponent + 6];
-        least = rules->least6;
-        most = rules->most6;
-        step = rules->step6;
+        e_integer(run, number.mantissa, number.negative);
+        return after;
     }
-    if (HG_UNLIKELY(number.negative)) {
-        value = -value;
-    }
-    if (HG_UNLIKELY(value < least || value > most || (step != 0 && value % step != 0))) {
+    value *= MILLIONTHS[number.exponent + 6];
+    value = HG_UNLIKELY(number.negative) ? -value : value;
+    if (whole || !in_bounds(value, rules->least6, rules->most6, rules->step6)) {
         return NULL;
     }
-    e_number(run, &number);
+    e_fraction(run, &number);
     return after;
 }
 

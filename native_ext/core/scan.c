@@ -20,7 +20,7 @@ static __attribute__((noinline)) const uint8_t *find_special(const uint8_t *p, c
             return p + __builtin_ctz(hits);
         }
     }
-    return hg_avx2_is_there() ? hg_find_special_avx2(p, end) : hg_find_special_sse2(p, end);
+    return end - p >= 31 && hg_avx2_is_there() ? hg_find_special_avx2(p, end) : hg_find_special_sse2(p, end);
 }
 
 static const uint8_t *find_high(const uint8_t *p, const uint8_t *end) {
