@@ -58,7 +58,7 @@ def test_latency_buckets() -> None:
 
 
 def c_routes() -> list[tuple[list[str], set[str], str]]:
-    """Segments, methods and Allow of each route, in the order of the table."""
+    """Segments, methods and Allow of each route."""
     text = core("router.c")
     reads = {"GET", "HEAD"}
     out = []
@@ -81,5 +81,7 @@ def python_routes(router: Router) -> list[tuple[list[str], set[str], str]]:
 
 
 def test_routes() -> None:
-    assert len(c_routes()) > 5
-    assert c_routes() == python_routes(api.routes())
+    """In any order: no path fits two of them."""
+    mine, other = (sorted(routes, key=lambda route: route[0]) for routes in (c_routes(), python_routes(api.routes())))
+    assert len(mine) > 5
+    assert mine == other
