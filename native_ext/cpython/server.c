@@ -276,8 +276,8 @@ static PyObject *server_set_clock(PyObject *object, PyObject *const *args, Py_ss
     while (state < 3 && (!PyUnicode_Check(args[1]) || PyUnicode_CompareWithASCIIString(args[1], states[state]) != 0)) {
         state++;
     }
-    if (state == 3) {
-        PyErr_SetString(PyExc_ValueError, "the clock is unset, estimated or trusted");
+    if (state == 3 || clock.now_s < 0 || clock.now_s > HG_TOKEN_TIME || clock.floor_s < 0 || clock.floor_s > HG_TOKEN_TIME) {
+        PyErr_SetString(PyExc_ValueError, "the clock is unset, estimated or trusted, between 1970 and 9999");
         return NULL;
     }
     clock.state = (enum hg_clock_state)state;
