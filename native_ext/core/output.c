@@ -55,9 +55,8 @@ void hg_output_text(struct hg_output *output, const char *text) {
     hg_output_add(output, text, (uint32_t)strlen(text));
 }
 
-void hg_output_number(struct hg_output *output, int64_t number) {
-    uint8_t digits[20];
-    uint32_t at = sizeof digits;
+uint32_t hg_decimal(int64_t number, uint8_t digits[HG_DECIMAL]) {
+    uint32_t at = HG_DECIMAL;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     do {
         digits[--at] = (uint8_t)('0' + rest % 10);
@@ -66,7 +65,13 @@ void hg_output_number(struct hg_output *output, int64_t number) {
     if (number < 0) {
         digits[--at] = '-';
     }
-    hg_output_add(output, digits + at, (uint32_t)sizeof digits - at);
+    return at;
+}
+
+void hg_output_number(struct hg_output *output, int64_t number) {
+    uint8_t digits[HG_DECIMAL];
+    const uint32_t at = hg_decimal(number, digits);
+    hg_output_add(output, digits + at, HG_DECIMAL - at);
 }
 
 void hg_output_json(struct hg_output *output, const uint8_t *data, uint32_t length) {

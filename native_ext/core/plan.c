@@ -2,24 +2,7 @@
 
 #include <stdlib.h>
 
-struct block {
-    uint8_t *at; /* NULL: only the size is asked for */
-    size_t used;
-};
-
-static void *part(struct block *block, size_t size) {
-    void *memory = block->at == NULL ? NULL : block->at + block->used;
-    block->used += (size + 15) & ~(size_t)15;
-    return memory;
-}
-
-static struct hg_view text_part(struct block *block, struct hg_view text) {
-    uint8_t *copy = part(block, text.length + 1);
-    if (copy != NULL && text.length != 0) {
-        memcpy(copy, text.at, text.length);
-    }
-    return (struct hg_view){copy, text.length};
-}
+#include "block.h"
 
 static int compare(const struct hg_view *a, const struct hg_view *b) {
     return a->length != b->length ? (a->length < b->length ? -1 : 1) : memcmp(a->at, b->at, a->length);
@@ -30,16 +13,16 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* The same walk for the size and for the contents. */
-static struct hg_plan *lay_out(struct block *block, const struct hg_plan_spec *spec) {
-    struct hg_plan *plan = part(block, sizeof *plan);
-    struct hg_stream *streams = part(block, spec->stream_count * sizeof *streams);
-    const struct hg_view scopes = text_part(block, spec->certificate_scopes);
+static struct hg_plan *lay_out(struct hg_block *block, const struct hg_plan_spec *spec) {
+    struct hg_plan *plan = hg_block_part(block, sizeof *plan);
+    struct hg_stream *streams = hg_block_part(block, spec->stream_count * sizeof *streams);
+    const struct hg_view scopes = hg_block_text(block, spec->certificate_scopes);
     for (uint32_t i = 0; i < spec->stream_count; i++) {
         const struct hg_stream *from = &spec->streams[i];
-        const struct hg_view name = text_part(block, from->name);
-        struct hg_view *tokens = part(block, from->token_count * sizeof *tokens);
+        const struct hg_view name = hg_block_text(block, from->name);
+        struct hg_view *tokens = hg_block_part(block, from->token_count * sizeof *tokens);
         for (uint32_t j = 0; j < from->token_count; j++) {
-            const struct hg_view token = text_part(block, from->tokens[j]);
+            const struct hg_view token = hg_block_text(block, from->tokens[j]);
             if (plan != NULL) {
                 tokens[j] = token;
             }
@@ -60,7 +43,7 @@ static struct hg_plan *lay_out(struct block *block, const struct hg_plan_spec *s
 }
 
 struct hg_plan *hg_plan_new(const struct hg_alloc *alloc, const struct hg_plan_spec *spec) {
-    struct block block = {NULL, 0};
+    struct hg_block block = {NULL, 0};
     struct hg_plan *plan;
     (void)lay_out(&block, spec);
     block.at = alloc->alloc(alloc->context, block.used);

@@ -33,17 +33,9 @@ void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, te
 void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
 
 void hg_line_number(struct hg_line *line, int64_t number) {
-    uint8_t digits[20];
-    size_t at = sizeof digits;
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        digits[--at] = (uint8_t)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (number < 0) {
-        digits[--at] = '-';
-    }
-    hg_line_add(line, digits + at, sizeof digits - at);
+    uint8_t digits[HG_DECIMAL];
+    const uint32_t at = hg_decimal(number, digits);
+    hg_line_add(line, digits + at, HG_DECIMAL - at);
 }
 
 struct hg_view hg_trimmed(struct hg_view text) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base64url.h"
+#include "block.h"
 #include "compile.h"
 #include "find.h"
 #include "limits.h"
@@ -42,25 +43,6 @@ struct hg_verifier {
 
 /* --- making one */
 
-struct block {
-    uint8_t *at; /* NULL: only the size is asked for */
-    size_t used;
-};
-
-static void *part(struct block *block, size_t size) {
-    void *memory = block->at == NULL ? NULL : block->at + block->used;
-    block->used += (size + 15) & ~(size_t)15;
-    return memory;
-}
-
-static struct hg_view text_part(struct block *block, struct hg_view text) {
-    uint8_t *copy = part(block, text.length + 1);
-    if (copy != NULL && text.length != 0) {
-        memcpy(copy, text.at, text.length);
-    }
-    return (struct hg_view){copy, text.length};
-}
-
 static void put_key(const struct hg_key_spec *spec, hg_sha256_blocks blocks, struct hg_view kid, struct key *key) {
     *key = (struct key){.kid = kid, .alg = spec->alg};
     if (spec->alg == HG_HS256) {
@@ -71,23 +53,23 @@ static void put_key(const struct hg_key_spec *spec, hg_sha256_blocks blocks, str
 }
 
 /* The same walk for the size and for the contents. */
-static struct hg_verifier *lay_out(struct block *block, const struct hg_issuer_spec *specs, uint32_t count,
+static struct hg_verifier *lay_out(struct hg_block *block, const struct hg_issuer_spec *specs, uint32_t count,
                                    hg_sha256_blocks blocks) {
-    struct hg_verifier *verifier = part(block, sizeof *verifier);
-    struct issuer *issuers = part(block, count * sizeof *issuers);
+    struct hg_verifier *verifier = hg_block_part(block, sizeof *verifier);
+    struct issuer *issuers = hg_block_part(block, count * sizeof *issuers);
     for (uint32_t i = 0; i < count; i++) {
         const struct hg_issuer_spec *spec = &specs[i];
-        struct key *keys = part(block, spec->key_count * sizeof *keys);
-        struct hg_view *revoked = part(block, spec->revoked_count * sizeof *revoked);
-        const struct hg_view name = text_part(block, spec->name), audience = text_part(block, spec->audience);
+        struct key *keys = hg_block_part(block, spec->key_count * sizeof *keys);
+        struct hg_view *revoked = hg_block_part(block, spec->revoked_count * sizeof *revoked);
+        const struct hg_view name = hg_block_text(block, spec->name), audience = hg_block_text(block, spec->audience);
         for (uint32_t j = 0; j < spec->key_count; j++) {
-            const struct hg_view kid = text_part(block, spec->keys[j].kid);
+            const struct hg_view kid = hg_block_text(block, spec->keys[j].kid);
             if (verifier != NULL) {
                 put_key(&spec->keys[j], blocks, kid, &keys[j]);
             }
         }
         for (uint32_t j = 0; j < spec->revoked_count; j++) {
-            const struct hg_view jti = text_part(block, spec->revoked[j]);
+            const struct hg_view jti = hg_block_text(block, spec->revoked[j]);
             if (verifier != NULL) {
                 revoked[j] = jti;
             }
@@ -108,7 +90,7 @@ struct hg_verifier *hg_verifier_new(const struct hg_alloc *alloc, const struct h
     struct hg_compile_options options = {.draft = HG_DRAFT_2020, .unknown_keywords = true};
     struct hg_program *strict;
     struct hg_verifier *verifier;
-    struct block block = {NULL, 0};
+    struct hg_block block = {NULL, 0};
     memcpy(options.seed, seed, HG_SEED);
     if (hg_compile(alloc, (const uint8_t *)"true", 4, &options, &strict) != HG_OK) {
         return NULL;

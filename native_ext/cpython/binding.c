@@ -126,6 +126,13 @@ bool hg_expect(PyObject *object, PyTypeObject *type, const char *name) {
     return false;
 }
 
+PyObject *hg_attribute(PyObject *object, const char *name, PyObject *kept) {
+    PyObject *value = PyObject_GetAttrString(object, name);
+    const bool ok = value != NULL && PyList_Append(kept, value) == 0;
+    Py_XDECREF(value);
+    return ok ? value : NULL;
+}
+
 PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items) {
     bool complete = true;
     for (Py_ssize_t i = 0; i < count; i++) {

@@ -62,6 +62,9 @@ bool hg_check(enum hg_status status);
 /* The argument `name` is of this type of ours. */
 bool hg_expect(PyObject *object, PyTypeObject *type, const char *name);
 
+/* The attribute, which stays in the list `kept`; borrowed. NULL with an exception set. */
+PyObject *hg_attribute(PyObject *object, const char *name, PyObject *kept);
+
 /* A tuple of the items, whose references it takes even when it fails; NULL with an exception set when one is NULL. */
 PyObject *hg_tuple(Py_ssize_t count, PyObject *const *items);
 

@@ -13,16 +13,8 @@ struct plan_object {
 
 struct hg_plan *hg_plan_of(PyObject *object) { return ((struct plan_object *)object)->plan; }
 
-/* The attribute, which stays in `kept`; borrowed. NULL with an exception set. */
-static PyObject *attribute(PyObject *object, const char *name, PyObject *kept) {
-    PyObject *value = PyObject_GetAttrString(object, name);
-    const bool ok = value != NULL && PyList_Append(kept, value) == 0;
-    Py_XDECREF(value);
-    return ok ? value : NULL;
-}
-
 static bool integer(PyObject *object, const char *name, int64_t low, int64_t high, PyObject *kept, int64_t *value) {
-    PyObject *number = attribute(object, name, kept);
+    PyObject *number = hg_attribute(object, name, kept);
     if (number == NULL || !hg_int(number, value)) {
         return false;
     }
@@ -82,11 +74,11 @@ static bool pointer(PyObject *tokens, PyObject *kept, struct hg_stream *stream) 
 }
 
 static bool read_stream(PyObject *object, const struct hg_module *module, PyObject *kept, struct hg_stream *stream) {
-    PyObject *schema = attribute(object, "schema", kept), *durable = attribute(object, "durable", kept);
-    PyObject *key = attribute(object, "cache_key", kept);
+    PyObject *schema = hg_attribute(object, "schema", kept), *durable = hg_attribute(object, "durable", kept);
+    PyObject *key = hg_attribute(object, "cache_key", kept);
     *stream = (struct hg_stream){0};
     if (schema == NULL || durable == NULL || key == NULL || !hg_expect(schema, module->validator, "schema") ||
-        !text(attribute(object, "name", kept), &stream->name) ||
+        !text(hg_attribute(object, "name", kept), &stream->name) ||
         !integer(object, "rate_milli", 1, INT64_MAX, kept, &stream->rate_milli) ||
         !integer(object, "burst", 1, INT64_MAX, kept, &stream->burst) ||
         !integer(object, "last_ttl_ms", 0, INT64_MAX, kept, &stream->last_ttl_ms) ||
@@ -100,8 +92,8 @@ static bool read_stream(PyObject *object, const struct hg_module *module, PyObje
 }
 
 static bool read_spec(PyObject *object, PyObject *kept, struct hg_plan_spec *spec) {
-    PyObject *verifier = attribute(object, "verifier", kept), *separator = PyUnicode_FromString(" ");
-    PyObject *scopes = attribute(object, "certificate_scopes", kept);
+    PyObject *verifier = hg_attribute(object, "verifier", kept), *separator = PyUnicode_FromString(" ");
+    PyObject *scopes = hg_attribute(object, "certificate_scopes", kept);
     PyObject *joined = separator == NULL || scopes == NULL ? NULL : PyUnicode_Join(separator, scopes);
     const bool ok = verifier != NULL && joined != NULL && PyList_Append(kept, joined) == 0 &&
                     (spec->tokens = hg_tokens_of(verifier)) != NULL && text(joined, &spec->certificate_scopes) &&
@@ -129,7 +121,7 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     }
     self = (struct plan_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL || (self->kept = PyList_New(0)) == NULL || !read_spec(object, self->kept, &spec) ||
-        (streams = attribute(object, "streams", self->kept)) == NULL || (values = PyMapping_Values(streams)) == NULL ||
+        (streams = hg_attribute(object, "streams", self->kept)) == NULL || (values = PyMapping_Values(streams)) == NULL ||
         PyList_Append(self->kept, values) < 0) {
         goto finally;
     }

@@ -30,13 +30,6 @@ struct verifier_object {
 /* --- issuers and keys as specs, over the memory of the objects they came from */
 
 /* What the specs point into stays in `kept`, a list. Everything returned is borrowed. */
-static PyObject *attribute(PyObject *object, const char *name, PyObject *kept) {
-    PyObject *value = PyObject_GetAttrString(object, name);
-    const bool ok = value != NULL && PyList_Append(kept, value) == 0;
-    Py_XDECREF(value);
-    return ok ? value : NULL;
-}
-
 static PyObject *items_of(PyObject *object, const char *what, Py_ssize_t *count, PyObject *kept) {
     PyObject *tuple = object == NULL ? NULL : PySequence_Tuple(object);
     bool ok = tuple != NULL && PyList_Append(kept, tuple) == 0;
@@ -94,12 +87,12 @@ static bool seconds(PyObject *object, int64_t *value) {
 
 static bool key_spec(PyObject *key, struct hg_key_spec *spec, PyObject *kept) {
     static const char *const algs[] = {[HG_HS256] = "HS256", [HG_EDDSA] = "EdDSA"};
-    PyObject *alg = attribute(key, "alg", kept), *secret;
+    PyObject *alg = hg_attribute(key, "alg", kept), *secret;
     const uint8_t *data;
     size_t length;
     int index;
-    if (alg == NULL || !text_of(attribute(key, "kid", kept), "kid", &spec->kid) ||
-        (secret = attribute(key, "secret", kept)) == NULL || !hg_bytes(secret, "secret", &data, &length) ||
+    if (alg == NULL || !text_of(hg_attribute(key, "kid", kept), "kid", &spec->kid) ||
+        (secret = hg_attribute(key, "secret", kept)) == NULL || !hg_bytes(secret, "secret", &data, &length) ||
         !view_of((const char *)data, (Py_ssize_t)length, "secret", &spec->secret)) {
         return false;
     }
@@ -121,13 +114,13 @@ static bool issuer_spec(PyObject *issuer, struct hg_issuer_spec *spec, PyObject 
     struct hg_view *revoked;
     Py_ssize_t key_count, revoked_count;
     int index;
-    if (!text_of(attribute(issuer, "name", kept), "name", &spec->name) ||
-        !text_of(attribute(issuer, "audience", kept), "audience", &spec->audience) ||
-        !seconds(attribute(issuer, "leeway_s", kept), &spec->leeway_s) ||
-        !seconds(attribute(issuer, "max_ttl_s", kept), &spec->max_ttl_s) ||
-        (policy = attribute(issuer, "clock_policy", kept)) == NULL ||
-        (key_tuple = items_of(attribute(issuer, "keys", kept), "keys", &key_count, kept)) == NULL ||
-        (revoked_tuple = items_of(attribute(issuer, "revoked", kept), "revoked tokens", &revoked_count, kept)) ==
+    if (!text_of(hg_attribute(issuer, "name", kept), "name", &spec->name) ||
+        !text_of(hg_attribute(issuer, "audience", kept), "audience", &spec->audience) ||
+        !seconds(hg_attribute(issuer, "leeway_s", kept), &spec->leeway_s) ||
+        !seconds(hg_attribute(issuer, "max_ttl_s", kept), &spec->max_ttl_s) ||
+        (policy = hg_attribute(issuer, "clock_policy", kept)) == NULL ||
+        (key_tuple = items_of(hg_attribute(issuer, "keys", kept), "keys", &key_count, kept)) == NULL ||
+        (revoked_tuple = items_of(hg_attribute(issuer, "revoked", kept), "revoked tokens", &revoked_count, kept)) ==
             NULL) {
         return false;
     }
@@ -221,7 +214,7 @@ static bool build(struct verifier_object *self, PyObject *issuers, const uint8_t
         goto finally;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *issuer = PyTuple_GetItem(tuple, i), *name = attribute(issuer, "name", kept);
+        PyObject *issuer = PyTuple_GetItem(tuple, i), *name = hg_attribute(issuer, "name", kept);
         bool eddsa = false;
         if (name == NULL || !add_name(names, name) || !issuer_spec(issuer, &specs[i], kept, &eddsa)) {
             goto finally;
