@@ -140,6 +140,7 @@ class NativeGateway(Gateway):
     def info(self) -> dict[str, object]:
         info = dict(super().info())
         info["server"] = {"memory_bytes": self.server.memory, "lent": len(self._lent)}
+        info["verified_tokens"] = self.plan.verifier.stats()
         return info
 
     # -- what the server has for Python

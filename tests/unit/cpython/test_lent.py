@@ -319,7 +319,9 @@ def test_counters_of_both_are_added(play: Play) -> None:
         assert total.requests == {200: 6, 202: 3}
         assert (total.latency[2], total.rejected) == (7, {"timeout": 1})
         assert scene.gateway.count() == 3
-        assert scene.gateway.info() == {"unready": [], "server": {"memory_bytes": 4711, "lent": 1}}
+        info = scene.gateway.info()
+        assert (info["unready"], info["server"]) == ([], {"memory_bytes": 4711, "lent": 1})
+        assert set(info["verified_tokens"]) == {"entries", "bytes", "hits", "misses", "evictions"}
         scene.server.tell("drained", 5)
         lent.full = False
         await scene.served(lent)
