@@ -130,8 +130,10 @@ def _memory(results: "dict[str, Any]") -> "Iterator[Row]":
                        _get(results, "memory", *path, "kib") if right else None, " KiB")  # fmt: skip
     size = _get(results, "memory", "program_bytes", "report1k")
     yield _at_most("compiled schema", "report1k", 12, None if size is None else size / KIB, " KiB")
-    size = _get(results, "memory", "shared_object", "stripped")
-    yield _at_most("shared object, stripped", "", 300, None if size is None else size / KIB, " KiB")
+    size = _get(results, "memory", "validator_alone", "stripped")
+    yield _at_most(
+        "shared object of the validator alone, stripped", "", 300, None if size is None else size / KIB, " KiB"
+    )
     yield _at_most("import + compile, resident", "report1k", 300, _get(results, "memory", "start", OURS, "kib"), " KiB")
     yield _at_most("import + compile, CPU time", "report1k", 3, _get(results, "memory", "start", OURS, "ms"), " ms")
 
