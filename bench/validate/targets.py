@@ -91,8 +91,10 @@ def _memory(results: "dict[str, Any]") -> "Iterator[Row]":
                        get(results, "memory", *path, "kib") if right else None, " KiB")  # fmt: skip
     size = get(results, "memory", "program_bytes", "report1k")
     yield at_most("compiled schema", "report1k", 12, None if size is None else size / KIB, " KiB")
-    size = get(results, "memory", "shared_object", "stripped")
-    yield at_most("shared object, stripped", "", 300, None if size is None else size / KIB, " KiB")
+    size = get(results, "memory", "validator_alone", "stripped")
+    yield at_most(
+        "shared object of the validator alone, stripped", "", 300, None if size is None else size / KIB, " KiB"
+    )
     yield at_most("import + compile, resident", "report1k", 300, get(results, "memory", "start", OURS, "kib"), " KiB")
     yield at_most("import + compile, CPU time", "report1k", 3, get(results, "memory", "start", OURS, "ms"), " ms")
 

@@ -54,8 +54,12 @@ class Bench:
             data for row, data in self.documents[workload] if (row.valid if which == "valid" else row.name == which)
         ]
 
+    def called(self, workload: str, which: str) -> "Callable[[bytes], object]":
+        judge = self.judges[workload]
+        return peers.bare(judge) if which == "valid" else judge
+
     def calibrate(self, workload: str, which: str, budget_ms: float) -> int:
-        judge, data = self.judges[workload], self.chosen(workload, which)
+        judge, data = self.called(workload, which), self.chosen(workload, which)
         rounds = 1
         while True:
             spent = spend(judge, data, rounds)
@@ -64,7 +68,7 @@ class Bench:
             rounds *= 2
 
     def time(self, workload: str, which: str, rounds: int) -> float:
-        judge, data = self.judges[workload], self.chosen(workload, which)
+        judge, data = self.called(workload, which), self.chosen(workload, which)
         bare = spend_bare(data, rounds)
         return max(0.0, spend(judge, data, rounds) - bare) / (rounds * len(data))
 
@@ -131,9 +135,9 @@ def serve(bench: Bench) -> None:
 def count(bench: Bench, workloads: "list[str]", workload: str, which: str, rounds: int) -> None:
     for name in workloads:
         bench.load(name)
-        spend(bench.judges[name], bench.chosen(name, "valid"), WARM_ROUNDS // 8 + 2)
+        spend(bench.called(name, "valid"), bench.chosen(name, "valid"), WARM_ROUNDS // 8 + 2)
     if rounds:
-        spend(bench.judges[workload], bench.chosen(workload, which), rounds)
+        spend(bench.called(workload, which), bench.chosen(workload, which), rounds)
 
 
 def main(arguments: "list[str]") -> int:

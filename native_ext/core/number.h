@@ -33,14 +33,14 @@ extern const uint8_t hg_number_class[256] __attribute__((visibility("hidden")));
 #if SIZE_MAX > UINT32_MAX
 typedef uint64_t hg_number_word;
 #define HG_NUMBER_WORD_DIGITS 19 /* 10^19 - 1 < 2^64 */
-#define HG_NUMBER_PLAIN_DIGITS 18   /* 10^18 - 1 < 2^63 */
 #define HG_NUMBER_PLAIN_FRACTION 13 /* 12 and the point: times 10^5 at most, as one of them is behind it */
 #else
 typedef uint32_t hg_number_word;
 #define HG_NUMBER_WORD_DIGITS 9
-#define HG_NUMBER_PLAIN_DIGITS 9
 #define HG_NUMBER_PLAIN_FRACTION 10 /* and the point */
 #endif
+
+#define HG_NUMBER_PLAIN_DIGITS 18 /* 10^18 - 1 < 2^63 */
 
 /* Adds the digits at p to *value, which may wrap around; -> the byte after them. */
 HG_INLINE const uint8_t *hg_number_digits(const uint8_t *p, hg_number_word *value) {
@@ -117,6 +117,16 @@ HG_INLINE const uint8_t *hg_number_plain(const uint8_t *p, uint64_t *mantissa, i
     if (*p != '.') {
         *mantissa = value;
         *exponent = 0;
+#if HG_NUMBER_WORD_DIGITS < HG_NUMBER_PLAIN_DIGITS
+        if (p - first > HG_NUMBER_WORD_DIGITS) { /* as a time in seconds: of the last nine digits, the sum modulo 2^32 tells all */
+            uint32_t high = 0;
+            for (const uint8_t *q = first; p - q > HG_NUMBER_WORD_DIGITS; q++) {
+                high = high * 10 + (*q - 0x30u);
+            }
+            *mantissa = (uint64_t)high * 1000000000u;
+            *mantissa += value - (uint32_t)*mantissa;
+        }
+#endif
         return HG_LIKELY((*p == ',' || hg_number_class[*p] == HG_NUMBER_END) && p - first <= HG_NUMBER_PLAIN_DIGITS)
                    ? p
                    : NULL;

@@ -143,6 +143,41 @@ static void test_every_short_text(void) {
 
 /* Digits of every count, a point at every place: the value has to be put together rightly on either side of what a
  * machine word holds. */
+/* Each of 1 to 18 digits with any number of them behind the point; the mantissa is what strtoull says, or it is not plain. */
+static void test_plain_numbers(void) {
+    static const char *const OTHERS[] = {"",      "x",    "-1",  "00",     "01",     "1.",        ".5",
+                                         "1e1",   "1.5e1", "1.x", "1.5.1", "1.2345678", "1000000000000000000"};
+    uint64_t mantissa, random = 1;
+    int32_t exponent;
+    for (size_t i = 0; i < COUNT(OTHERS); i++) {
+        CHECK(hg_number_plain((const uint8_t *)OTHERS[i], &mantissa, &exponent) == NULL);
+    }
+    for (uint32_t turn = 0; turn < 20000; turn++) {
+        const uint32_t digits = turn % 18 + 1, behind = turn / 18 % digits;
+        char plain[32], text[32];
+        for (uint32_t i = 0; i < digits; i++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            plain[i] = (char)('0' + (turn % 7 == 0 ? 9 : random >> 33) % 10);
+        }
+        plain[0] = (char)(plain[0] == '0' && digits - behind > 1 ? '5' : plain[0]);
+        plain[digits] = 0;
+        snprintf(text, sizeof text, "%.*s%s%s%s", (int)(digits - behind), plain, behind == 0 ? "" : ".",
+                 plain + (digits - behind), turn % 3 == 0 ? "," : turn % 3 == 1 ? "}" : "");
+        const uint8_t *after = hg_number_plain((const uint8_t *)text, &mantissa, &exponent);
+        if (behind == 0) {
+            CHECK(after == (const uint8_t *)text + digits);
+        } else if (behind > 6 || digits > 12) {
+            CHECK(after == NULL);
+        }
+        if (after != NULL) {
+            CHECK(mantissa == strtoull(plain, NULL, 10) && exponent == -(int32_t)behind);
+            CHECK(after == (const uint8_t *)text + digits + (behind != 0));
+        } else {
+            CHECK(behind > 6 || digits > 9); /* fractions: as many as fit in a machine word */
+        }
+    }
+}
+
 static void test_every_count_of_digits(void) {
     for (unsigned digits = 1; digits <= 130; digits++) {
         for (unsigned point = 1; point <= digits; point++) {
@@ -426,6 +461,7 @@ int main(void) {
     test_words_of_faults();
     test_rows_of_the_twin();
     test_every_short_text();
+    test_plain_numbers();
     test_every_count_of_digits();
     test_format_stays_in_its_room();
     test_order_by_rows();
