@@ -82,8 +82,9 @@ def measure(options: argparse.Namespace, found: "dict[str, Any]", keep: "Callabl
                 raise SystemExit(f"there is no row {name!r}: {' '.join(all_takers)}")
         for name, take in all_takers.items():
             if not options.only or name in options.only:
-                say(f"{name} (load average {os.getloadavg()[0]:.1f})")
-                found.setdefault("rows", {})[name] = take()
+                busy = round(os.getloadavg()[0], 1)
+                say(f"{name} (load average {busy})")
+                found.setdefault("rows", {})[name] = {**take(), "load_average": busy}
                 keep()
 
 
@@ -114,7 +115,7 @@ def main() -> int:
         path = RESULTS / f"gateway-{os.uname().machine}.json"
     found = {} if path is None else files.load(path)
     if not options.report:
-        reason = memory.enough_files(memory.HELD + memory.SLOW)
+        reason = memory.enough_files()
         if reason:
             say(reason)
         try:

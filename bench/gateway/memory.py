@@ -22,7 +22,7 @@ ANSWER_S = 120.0
 LOAD_S, SETTLE_S = 2.0, 1.0
 IDLE = 5000
 # Connections that are there already, so that what is free in the heap after the start is used up.
-BEFORE, BEFORE_TLS = 4000, 500
+BEFORE, BEFORE_TLS = 8000, 500
 HELD, SLOW, SLOW_S = 9000, 1000, 8.0
 BESIDE_RATE = 2000  # requests per second of 64 connections more
 HELD_QUICK, SLOW_QUICK, SLOW_QUICK_S = 900, 100, 4.0
@@ -172,10 +172,10 @@ def held(material: Material, *, quick: bool) -> "dict[str, Any]":
     }
 
 
-def enough_files(count: int) -> "str | None":
-    """Why `count` connections cannot be held here; raises our limit of open files as far as it goes."""
+def enough_files() -> "str | None":
+    """Why so many connections cannot be held here; raises our limit of open files as far as need be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + RESERVED_FILES
+    wanted = max(HELD + SLOW, BEFORE + IDLE) + RESERVED_FILES
     if hard != resource.RLIM_INFINITY and hard < wanted:
         return f"only {hard} files may be open (ulimit -Hn), {wanted} are needed"
     if soft < wanted:

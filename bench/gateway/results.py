@@ -92,7 +92,7 @@ def _held(row: "dict[str, Any]") -> Table:
 
 
 def _lateness(row: "dict[str, Any]") -> Table:
-    kinds = [kind for kind in row if kind != "skipped"]
+    kinds = [kind for kind in row if kind not in {"skipped", "load_average"}]
     lines = [(name, *(f"{row[kind][key] / 1000:.2f}" for kind in kinds))
              for name, key in (("p50, ms", "p50_us"), ("p99, ms", "p99_us"), ("latest, ms", "max_us"))]  # fmt: skip
     steps = row[kinds[0]]["histogram"] if kinds else {}
@@ -111,8 +111,15 @@ def tables(found: "dict[str, Any]") -> "Iterator[Table]":
     for name, row in found.get("rows", {}).items():
         if name not in others:
             yield _cpu(row)
-        elif set(row) != {"skipped"}:
+        elif not set(row) <= {"skipped", "load_average"}:
             yield others[name](row)
+
+
+def noise(found: "dict[str, Any]") -> str:
+    """How busy the machine was with other things when each row began: a row's own servers and loads are two at most."""
+    busy = [row["load_average"] for row in found.get("rows", {}).values() if "load_average" in row]
+    cores = found.get("machine", {}).get("cores")
+    return f"Load average of the {cores} cores as the rows began: {min(busy)} to {max(busy)}." if busy else ""
 
 
 def left_out(found: "dict[str, Any]") -> "list[str]":
@@ -125,6 +132,7 @@ def show(found: "dict[str, Any]") -> None:
         print(table.plain(), end="\n\n")
     for line in left_out(found):
         print(f"left out: {line}")
+    print(noise(found), end="\n\n")
     print("Targets")
     rows = targets.table(found)
     target.show(rows, 12)
@@ -137,6 +145,7 @@ def write_docs(found: "dict[str, Any]", page: Path = PAGE) -> None:
     lines = [(row.target, row.where, row.wanted, row.measured, words[row.met]) for row in targets.table(found)]
     judged = Table("Targets", ("", "row", "wanted", "measured", "met"), lines)
     text = "\n\n".join(table.markdown() for table in (judged, *tables(found)))
+    text = "\n\n".join(filter(None, (noise(found), text)))
     if missing := left_out(found):
         text += "\n\nLeft out:\n\n" + "\n".join(f"- {line}" for line in missing)
     old = page.read_text(encoding="utf-8")
