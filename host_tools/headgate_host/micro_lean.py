@@ -1,9 +1,10 @@
 """Takes out of a portable module what costs a board's heap and does nothing there, before it is compiled.
 
 MicroPython keeps every module-level name in a dictionary and every identifier in its string pool, in RAM. So, for the
-packed appliance only: bounds (`limits.NAME`) and integer constants become literals where they
-are used; `if TYPE_CHECKING:` blocks, annotations and `__slots__` (ignored there) are left out. Nothing else changes:
-the black-box tests and the memory gate of tests/upy run the packed appliance.
+packed appliance only: bounds (`limits.NAME`) and integer constants become literals where they are used;
+`if TYPE_CHECKING:` blocks, annotations and `__slots__` (ignored there) are left out; what headgate._accel would choose
+is imported from where it is. Nothing else changes: the black-box tests and the memory gate of tests/upy run the packed
+appliance.
 """
 
 from __future__ import annotations
@@ -106,11 +107,27 @@ def reexports(sources: dict[str, str]) -> Exports:
     return found
 
 
+CHOOSER = "headgate._accel"  # a board has no native core: what it would choose is known
+
+
+def twins(chooser: str) -> dict[str, str]:
+    """Name -> module of the pure twins, from the source of headgate._accel: its types are theirs."""
+    return {
+        alias.name: node.module
+        for block in ast.parse(chooser).body
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
 class Names(NamedTuple):
     """What is known of all modules together; dotted module names."""
 
     integers: dict[str, dict[str, int]]  # module -> its constants: NAME or _name -> value
     exports: Exports
+    twins: dict[str, str]  # what headgate._accel offers: name -> module
 
 
 def survey(sources: dict[str, str], bounds: dict[str, int]) -> Names:
@@ -121,7 +138,7 @@ def survey(sources: dict[str, str], bounds: dict[str, int]) -> Names:
         integers[module] = {name: value for name, value in found.items() if name.isupper() or name.startswith("_")}
         if module.endswith(".limits"):
             integers[module] = bounds
-    return Names(integers, reexports(sources))
+    return Names(integers, reexports(sources), twins(sources.get(CHOOSER, "")))
 
 
 class _Lean(ast.NodeTransformer):
@@ -131,7 +148,10 @@ class _Lean(ast.NodeTransformer):
         self.aliases: dict[str, str] = {}  # name here -> module
         self.lazy: dict[str, tuple[str, str]] = {}  # name here -> (lazy module, name there or "")
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | list[ast.AST] | None:
+        if node.module == CHOOSER:
+            parts = [self.visit(ast.ImportFrom(self.known.twins[alias.name], [alias], 0)) for alias in node.names]
+            return [part for part in parts if part is not None]
         stay = []
         for alias in node.names:
             here, module = alias.asname or alias.name, node.module or ""

@@ -2,7 +2,8 @@
 
 Names that only the appliance's own modules give and use get short ones (_0, _1, ...); two names may get the same one if
 no module has both. Parameters that are never passed by keyword become p0, p1, ... What an interpreter's own object has
-as an attribute, what occurs as a string or as a keyword, and what the modules of micro/ mention, stays.
+as an attribute, what occurs as a string or as a keyword, and what the modules of micro/ mention, stays; except for what
+is private to one of those.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def _candidates(trees: dict[str, ast.Module]) -> dict[tuple[str, str], set[str]]
         fixed |= _strings(tree) | {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
         fixed |= set(module.split("."))
         if ".micro" in module:
-            fixed |= names
+            fixed |= names - {name for name in _defined(tree) if name.startswith("_")}
     related = _related(trees)
     defined = {module: _defined(tree) - fixed for module, tree in trees.items()}
     found: dict[tuple[str, str], set[str]] = {}

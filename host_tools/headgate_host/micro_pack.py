@@ -84,6 +84,7 @@ def lean_sources(package: Path) -> dict[Path, str]:
     names = {path: dotted(path) for path in modules(package)}
     sources = {name: (package / path).read_text(encoding="utf-8") for path, name in names.items()}
     known = micro_lean.survey(sources, bounds(package))
+    del names[Path("_accel.py")], sources[micro_lean.CHOOSER]  # nobody imports it any more
     trees = {name: micro_lean.lean(name, source, known) for name, source in sources.items()}
     texts = micro_lean.Texts()
     for tree in trees.values():

@@ -385,15 +385,20 @@ class RequestParser:
 
     def _part(self, after: int) -> object:
         """The next bytes of a body or a chunk; the state `after` it once they are all there."""
+        buffer = self._buffer
         start = self._at
-        end = min(len(self._buffer), start + self._left)
+        end = min(len(buffer), start + self._left)
+        if end < len(buffer):
+            self._at = end
+        else:  # used up: not kept while the next part is read
+            self._buffer = b""
+            self._at = 0
         if end == start:
             return NEED_DATA
         self._left -= end - start
-        self._at = end
         if not self._left:
             self._state = after
-        return self._buffer[start:end]
+        return buffer[start:end] if start or end < len(buffer) else buffer
 
     def _body(self) -> object:
         return self._part(_DONE)

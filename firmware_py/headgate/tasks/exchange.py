@@ -80,19 +80,16 @@ class Exchange:
 
     async def read_all(self, limit: int) -> bytes:
         """The body. Raises Problem 413 over `limit` bytes (before anything is read, if the length was announced)."""
-        problem = Problem(413, "body_too_large", f"this resource takes {limit} bytes")
-        if self.request.length > limit:
-            raise problem
         parts: list[bytes] = []
-        size = 0
-        while True:
+        size = max(0, self.request.length)
+        while size <= limit:
             part = await self.read()
             if part is None:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-            size += len(part)
-            if size > limit:
-                raise problem
             parts.append(part)
+            if self.request.length < 0:  # chunked
+                size += len(part)
+        raise Problem(413, "body_too_large", f"this resource takes {limit} bytes")
 
     def can_skip(self) -> bool:
         """True when the rest of the body is certain to come and, as far as is known, short enough to be read over."""
