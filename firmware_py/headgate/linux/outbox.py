@@ -7,7 +7,7 @@ transactions. With nothing to do there is no timer and no wake-up.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headgate import limits
@@ -129,7 +129,7 @@ class Outbox:
         await asyncio.wait([self._committer])  # how it ended is for `watch` to say
         if self.intake.rows or self._tickets:
             detail = "the appliance is shutting down and its disk does not take the message"
-            self._fail_waiting(self.intake.take(0, 0), detail, 5)
+            self._fail_waiting((), detail, 5)
         lost = self.intake.rows
         if lost:
             self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
@@ -187,10 +187,23 @@ class Outbox:
         if queued.closing:
             return 0.0
         due = 0.0
-        full = queued.rows >= self.config.batch_records or queued.bytes >= self.config.batch_bytes
+        batches = self._batches()
+        full = queued.rows >= batches * self.config.batch_records or queued.bytes >= batches * self.config.batch_bytes
         if not (full or self._sweep):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)
+
+    def _batches(self) -> int:
+        """How many go into one transaction. Whoever waits gets a short one, and so does a disk that fails."""
+        waits = self.intake.oldest_waiting_ms is not None
+        return 1 if waits or self._failures else self._database.batches
+
+    def _take(self) -> list[intake.Batch]:
+        taken: list[intake.Batch] = []
+        most = self._batches()
+        while self.intake.rows and len(taken) < most:
+            taken.append(self.intake.take(self.config.batch_records, self.config.batch_bytes))
+        return taken
 
     def _first_due(self) -> float:
         config, due = self.config, []
@@ -242,7 +255,7 @@ class Outbox:
                     timer.cancel()
 
     async def _commit(self) -> None:
-        taken = self.intake.take(self.config.batch_records, self.config.batch_bytes)
+        taken = self._take()
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
         self._deletion_at = None
@@ -264,9 +277,11 @@ class Outbox:
         finally:
             self._commit_since = None
         self._succeeded(committed)
-        arrived = len(taken) > len(committed.outcomes)
-        self._resolve(taken, committed.outcomes)
-        self.release(taken, committed.outcomes or None)
+        arrived = False
+        for batch, outcomes in zip(taken, committed.outcomes, strict=True):
+            arrived = arrived or len(batch) > len(outcomes)
+            self._resolve(batch, outcomes)
+            self.release(batch, outcomes or None)
         for identity, future in delivered.items():
             self._busy.discard(identity)
             _ring(future)
@@ -308,7 +323,7 @@ class Outbox:
                 durability = "fsync" if durable else "memory"
                 ticket.resolve(Receipt(outcome or f"{self.boot}.{seq}", outcome is not None, durability))
 
-    def _failed(self, taken: intake.Batch, error: Exception) -> None:
+    def _failed(self, taken: Sequence[intake.Batch], error: Exception) -> None:
         """Nothing of this commit is stored: whoever waits hears it, and so do those that arrived meanwhile, who would
         wait for the next attempt; what was promised goes back into the intake."""
         self._failures += 1
@@ -322,11 +337,12 @@ class Outbox:
         detail = "the disk is full or failing; the message was not stored"
         self._fail_waiting(taken, detail, max(1, (delay_ms + 999) // 1000))
 
-    def _fail_waiting(self, taken: intake.Batch, detail: str, retry_s: int) -> None:
+    def _fail_waiting(self, taken: Sequence[intake.Batch], detail: str, retry_s: int) -> None:
         tickets, self._tickets = self._tickets, {}
         for ticket, _ in tickets.values():
             ticket.fail(_unavailable("storage_failed", detail, retry_s))
-        self.fail(taken, "storage_failed", detail, retry_s)
+        for batch in reversed(taken or [self.intake.take(0, 0)]):  # each goes before what is queued: the first last
+            self.fail(batch, "storage_failed", detail, retry_s)
 
     def _forget(self, taken: intake.Batch, _code: str, _detail: str, _retry_s: int) -> None:
         taken.give_back()
