@@ -498,15 +498,18 @@ def test_decode_of_salvaged_batches_is_the_original(filled: tuple[Path, dict[str
     assert {batch.message_id(row): row.body for batch in batches for row in batch.rows} == bodies
 
 
-def test_an_unforeseen_error_of_the_committer_ends_the_watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["_commit", "_stored"])
+def test_an_unforeseen_error_of_the_commit_ends_the_watch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     """The supervisor ends the appliance then; whoever still waits is told so."""
 
-    async def broken(_self: Outbox) -> None:
+    def broken(*_arguments: object) -> None:
         raise RuntimeError("a bug")
 
     async def scenario() -> None:
         outbox = await Outbox.open(folder)
-        monkeypatch.setattr(Outbox, "_commit", broken)
+        monkeypatch.setattr(Outbox, where, broken)
         ticket = outbox.submit(record(1), True)
         with pytest.raises(RuntimeError, match="a bug"):
             await outbox.watch()
