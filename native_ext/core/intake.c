@@ -101,9 +101,12 @@ enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, u
     return HG_P_NONE;
 }
 
-/* What the queue's first rows say; after rows have left it. */
+/* What the queue's first rows say; after rows have left it, or promised ones have come back. */
 static void look_again(struct hg_intake *intake) {
     intake->oldest_ms = intake->head == NULL ? -1 : intake->head->at_ms;
+    if (intake->oldest_waiting_ms < 0) {
+        return; /* nobody waits, as before */
+    }
     intake->oldest_waiting_ms = -1;
     for (const struct hg_row *row = intake->head; row != NULL; row = row->next) {
         if ((row->flags & HG_ROW_PROMISED) == 0) {

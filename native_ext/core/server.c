@@ -308,8 +308,9 @@ static void see_to_deadlines(struct hg_server *server) {
 
 static bool has_batch(const struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
-    return intake->rows >= server->limits.batch_rows ||
-           (intake->rows != 0 && intake->bytes >= server->limits.batch_bytes);
+    const uint64_t batches = intake->oldest_waiting_ms >= 0 ? 1 : server->limits.batches;
+    return intake->rows >= batches * server->limits.batch_rows ||
+           (intake->rows != 0 && intake->bytes >= batches * server->limits.batch_bytes);
 }
 
 /* When Python is to be told of the intake's rows; -1: there are none, or it knows. */

@@ -57,6 +57,7 @@ struct hg_server_limits {
     /* When Python is told of the intake's rows: there is a batch, or the first has waited so long. */
     uint32_t batch_rows;
     uint64_t batch_bytes;
+    uint32_t batches;                     /* ... but so many of them, as long as nobody waits for one of the rows */
     uint32_t linger_ms, memory_linger_ms; /* one that somebody waits for; any */
 };
 

@@ -66,16 +66,17 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     static char *names[] = {(char *)"plan",         (char *)"store",      (char *)"limiter",
                             (char *)"intake",       (char *)"boot",       (char *)"turn_us",
                             (char *)"buffer_bytes", (char *)"batch_rows", (char *)"batch_bytes",
-                            (char *)"linger_ms",    (char *)"memory_linger_ms", NULL};
+                            (char *)"batches",      (char *)"linger_ms",  (char *)"memory_linger_ms", NULL};
     const struct hg_module *module = PyType_GetModuleState(type);
     PyObject *plan, *store, *limiter, *intake, *result = NULL;
     struct server_object *self = NULL;
     unsigned long long boot = 0, buffer_bytes = HG_SERVER_BYTES, batch_bytes = HG_BATCH_BYTES;
     unsigned int turn_us = HG_SERVER_TURN_US, batch_rows = HG_BATCH_RECORDS, linger_ms = HG_BATCH_LINGER_MS;
-    unsigned int memory_linger_ms = HG_MEMORY_LINGER_MS;
+    unsigned int batches = 1, memory_linger_ms = HG_MEMORY_LINGER_MS;
     struct hg_net net = hg_net_linux;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO|$KIKIKII:Server", names, &plan, &store, &limiter, &intake,
-                                     &boot, &turn_us, &buffer_bytes, &batch_rows, &batch_bytes, &linger_ms, &memory_linger_ms) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO|$KIKIKIII:Server", names, &plan, &store, &limiter, &intake,
+                                     &boot, &turn_us, &buffer_bytes, &batch_rows, &batch_bytes, &batches, &linger_ms,
+                                     &memory_linger_ms) ||
         !hg_expect(plan, module->plan, "plan") || !hg_expect(store, module->store, "store") ||
         !hg_expect(limiter, module->limiter, "limiter") ||
         (intake != Py_None && !hg_expect(intake, module->intake, "intake"))) {
@@ -107,8 +108,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     }
     net.context = &self->epoll;
     self->server = hg_server_new(&hg_malloc, &net, &self->gate,
-                                 &(struct hg_server_limits){turn_us, buffer_bytes, batch_rows, batch_bytes, linger_ms,
-                                                            memory_linger_ms});
+                                 &(struct hg_server_limits){turn_us, buffer_bytes, batch_rows, batch_bytes, batches,
+                                                            linger_ms, memory_linger_ms});
     if (self->server == NULL) {
         PyErr_NoMemory();
         goto finally;
@@ -545,7 +546,7 @@ static PyGetSetDef attributes[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Server(plan, store, limiter, intake, *, boot=0, turn_us=…, buffer_bytes=…, batch_rows=…, "
-                                  "batch_bytes=…, linger_ms=…, memory_linger_ms=…)\n--\n\n"
+                                  "batch_bytes=…, batches=…, linger_ms=…, memory_linger_ms=…)\n--\n\n"
                                   "The native server, see headgate/linux/server_port.py. `intake`: an Intake, or None: then\n"
                                   "messages are lent as well.")},
     {Py_tp_new, (void *)server_new},

@@ -302,7 +302,8 @@ static void run_script(struct input input, uint8_t options_byte) {
     const struct world_options options = {.connections = 1 + options_byte % 4u,
                                           .turn_us = (options_byte & 4) != 0 ? 50 : 0,
                                           .buffer_bytes = (options_byte & 8) != 0 ? 4096 : (options_byte & 16) != 0 ? 65536 : 0,
-                                          .batch_rows = 2};
+                                          .batch_rows = 2,
+                                          .batches = 2};
     struct world *world = &script.world;
     script.lent_count = 0;
     memset(script.clients, 0, sizeof script.clients);

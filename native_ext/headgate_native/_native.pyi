@@ -114,6 +114,7 @@ class Server:
         buffer_bytes: int = 33554432,
         batch_rows: int = 500,
         batch_bytes: int = 262144,
+        batches: int = 1,
         linger_ms: int = 10,
         memory_linger_ms: int = 1000,
     ) -> Server: ...

@@ -44,6 +44,7 @@ struct world_options {
     uint64_t buffer_bytes;
     bool tls;
     uint32_t batch_rows; /* 0: as many as the intake takes */
+    uint32_t batches;    /* 0: one */
     uint32_t linger_ms, memory_linger_ms; /* 0: Python is told of rows as they come */
 };
 
@@ -174,6 +175,7 @@ static inline bool world_serve(struct world *world, const struct world_options *
         .buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : HG_SERVER_BYTES,
         .batch_rows = options->batch_rows != 0 ? options->batch_rows : HG_OUTBOX_BUFFER_RECORDS,
         .batch_bytes = HG_OUTBOX_BUFFER_BYTES,
+        .batches = options->batches != 0 ? options->batches : 1,
         .linger_ms = options->linger_ms,
         .memory_linger_ms = options->memory_linger_ms};
     const struct hg_clock clock = {NET_WALL_S, NET_WALL_S - 1000, HG_CLOCK_TRUSTED};

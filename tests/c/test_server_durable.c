@@ -316,6 +316,45 @@ static void test_rows_over_the_budget_are_told(void) {
     world_close(&world);
 }
 
+/* As long as nobody waits, several batches are told of at once. */
+static void test_batches_nobody_waits_for(void) {
+    const struct world_options options = {.batch_rows = 2, .batches = 3, .linger_ms = 10, .memory_linger_ms = 1000};
+    struct world world;
+    world_open(&world, &options);
+    const int fd = connect_client(&world), waiting = connect_client(&world);
+    forget_events(&world);
+    for (int i = 0; i < 5; i++) {
+        post(&world, fd, "any", "1");
+    }
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    post(&world, fd, "any", "6");
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    struct hg_batch batch = take(&world, 6);
+    commit_with(&world, &batch, stored);
+    forget_events(&world);
+    post(&world, fd, "any", "7"); /* fewer: after memory_linger_ms, as ever */
+    pass(&world, 990);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    pass(&world, 10);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    batch = take(&world, 1);
+    commit_with(&world, &batch, stored);
+    forget_events(&world);
+    post(&world, fd, "any", "8");
+    post(&world, fd, "any", "9");
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    post(&world, waiting, "safe", "10"); /* one batch is there, and now somebody waits */
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    batch = take(&world, 3);
+    commit_with(&world, &batch, stored);
+    forget_events(&world);
+    post(&world, waiting, "safe", "11");
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    post(&world, fd, "any", "12");
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    world_close(&world);
+}
+
 static void test_intake_without_room(void) {
     struct world world;
     world_open(&world, NULL);
@@ -446,6 +485,7 @@ int main(void) {
     test_rows_are_told_when_due();
     test_wait_ends_when_rows_are_due();
     test_rows_over_the_budget_are_told();
+    test_batches_nobody_waits_for();
     test_intake_without_room();
     test_rows_are_told_after_a_quick_commit();
     test_gone_before_the_commit();

@@ -109,6 +109,23 @@ def test_a_failed_commit_keeps_the_promised_in_their_order(make) -> None:
     assert intake.take(10, 10_000).seqs() == [2, 4, 6, 8]
 
 
+def test_batches_of_a_failed_commit_come_back_in_their_order(make) -> None:
+    """The last of them first: each goes before what is queued."""
+    intake = make(1, 20, 10_000)
+    for n in range(9):
+        add(intake, at_ms=n, flags=PROMISED * (n != 5))
+    batches = [intake.take(3, 10_000) for _ in range(3)]
+    assert (intake.oldest_ms, intake.oldest_waiting_ms) == (None, None)
+    add(intake, at_ms=9, flags=PROMISED)
+    for batch in reversed(batches):
+        batch.give_back()
+    assert (intake.rows, intake.bytes) == (9, 9 * ROW)
+    assert (intake.oldest_ms, intake.oldest_waiting_ms) == (0, None)
+    add(intake, at_ms=10)
+    assert intake.oldest_waiting_ms == 10
+    assert intake.take(20, 10_000).seqs() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+
+
 def test_rows_with_a_key_and_rows_left_out(make) -> None:
     intake = make(1, 100, 1_000_000)
     streams = [f"stream-{n % 20}" for n in range(50)]

@@ -48,6 +48,7 @@ class Intake:
         self._max_bytes = max_bytes
         self._sequence = 0
         self._queue: deque[_Row] = deque()
+        self._waiting = 0  # queued and not promised
 
     @property
     def rows(self) -> int:
@@ -62,7 +63,9 @@ class Intake:
     @property
     def oldest_waiting_ms(self) -> int | None:
         """`at_ms` of the first row queued that is not promised."""
-        return next((row.at_ms for row in self._queue if not row.flags & PROMISED), None)
+        if self._waiting == 0:
+            return None
+        return next(row.at_ms for row in self._queue if not row.flags & PROMISED)
 
     def add(  # noqa: PLR0913, PLR0917 - a row has as many fields as it has
         self,
@@ -87,6 +90,7 @@ class Intake:
             return refusal
         self._sequence += 1
         self._queue.append(_Row(self._sequence, stream, client, body, ts_ms, at_ms, flags, key, trace, size))
+        self._waiting += not flags & PROMISED
         self.bytes += size
         return self._sequence
 
@@ -109,6 +113,7 @@ class Intake:
         size = 0
         while self._queue and len(rows) < max_rows and (not rows or size + self._queue[0].size <= max_bytes):
             size += self._queue[0].size
+            self._waiting -= not self._queue[0].flags & PROMISED
             rows.append(self._queue.popleft())
         return Batch(self, rows)
 
@@ -116,9 +121,11 @@ class Intake:
         """All that are not promised."""
         waiting = [row for row in self._queue if not row.flags & PROMISED]
         self._queue = deque(row for row in self._queue if row.flags & PROMISED)
+        self._waiting = 0
         return Batch(self, waiting)
 
     def _put_back(self, rows: list[_Row]) -> None:
+        """Promised ones."""
         self._queue.extendleft(reversed(rows))
 
 

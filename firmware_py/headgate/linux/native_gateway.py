@@ -193,6 +193,7 @@ def open_gateway(
         boot=outbox.boot,
         batch_rows=config.batch_records,
         batch_bytes=config.batch_bytes,
+        batches=config.commit_batches,
         linger_ms=config.linger_ms,
         memory_linger_ms=config.memory_linger_ms,
     )

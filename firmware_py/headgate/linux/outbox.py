@@ -7,7 +7,8 @@ transactions. With nothing to do there is no timer and no wake-up.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from headgate import limits
@@ -73,8 +74,8 @@ class Outbox:
         self._replay_up_to = 0
         self._arrival = asyncio.Event()
         self._sweep = False  # a commit without messages, to expire what is too old
-        self._wake: asyncio.Future[None] | None = None
-        self._wake_at: float | None = None
+        self._noted = False  # `_look` is on its way
+        self._timer: asyncio.TimerHandle | None = None  # of the next look; never later than the deadline
         self._failures = 0
         self._last_error = ""
         self._commits = 0
@@ -83,7 +84,7 @@ class Outbox:
         self._oldest_s: int | None = None
         self._worker = Worker("outbox")
         self._database: Database
-        self._committer: asyncio.Task[None]
+        self._ended: asyncio.Future[None] = self._loop.create_future()  # closed; or what ended the work before
 
     @classmethod
     async def open(
@@ -115,21 +116,20 @@ class Outbox:
         outbox._database = database
         outbox.intake = Intake(identity.boot, outbox.config.buffer_records, outbox.config.buffer_bytes)
         outbox._take_ledger(database.ledger)
-        outbox._committer = outbox._loop.create_task(outbox._run(), name="outbox")
         return outbox
 
     async def watch(self) -> None:
         """Ends when the outbox is closed; raises what ended its work before that. Nothing is stored any more then."""
-        await asyncio.shield(self._committer)
+        await asyncio.shield(self._ended)
 
     async def close(self) -> None:
         """Commit what waits and close the database. Nothing may be submitted any more."""
         self.intake.closing = True
         self._notify()
-        await asyncio.wait([self._committer])  # how it ended is for `watch` to say
+        await asyncio.wait([self._ended])  # how it ended is for `watch` to say
         if self.intake.rows or self._tickets:
             detail = "the appliance is shutting down and its disk does not take the message"
-            self._fail_waiting(self.intake.take(0, 0), detail, 5)
+            self._fail_waiting((), detail, 5)
         lost = self.intake.rows
         if lost:
             self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
@@ -153,7 +153,8 @@ class Outbox:
         added = self.intake.add(
             record.stream, record.client, record.body, record.ts_ms, self._now_ms(), flags, record.key, record.trace
         )
-        self.note_rows()
+        self._sweep_if_due()
+        self._notify()
         if not isinstance(added, int):
             raise _unavailable(*added)
         if promised:
@@ -187,10 +188,23 @@ class Outbox:
         if queued.closing:
             return 0.0
         due = 0.0
-        full = queued.rows >= self.config.batch_records or queued.bytes >= self.config.batch_bytes
+        batches = self._batches()
+        full = queued.rows >= batches * self.config.batch_records or queued.bytes >= batches * self.config.batch_bytes
         if not (full or self._sweep):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)
+
+    def _batches(self) -> int:
+        """How many go into one transaction. Whoever waits gets a short one, and so does a disk that fails."""
+        waits = self.intake.oldest_waiting_ms is not None
+        return 1 if waits or self._failures else self._database.batches
+
+    def _take(self) -> list[intake.Batch]:
+        taken: list[intake.Batch] = []
+        most = self._batches()
+        while self.intake.rows and len(taken) < most:
+            taken.append(self.intake.take(self.config.batch_records, self.config.batch_bytes))
+        return taken
 
     def _first_due(self) -> float:
         config, due = self.config, []
@@ -206,43 +220,45 @@ class Outbox:
     def note_rows(self) -> None:
         """The intake has rows, or refused some, of which nobody told."""
         self._sweep_if_due()
-        self._notify()
+        self._look()
 
     def _notify(self) -> None:
-        """Something new to commit: wake the committer if it sleeps longer than it now may."""
-        if self._wake is None or self._wake.done():
+        """Something new to commit. What else comes in this turn of the event loop joins it."""
+        if not self._noted:
+            self._noted = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Begin a commit if one is due and none is under way; else see to it that it is looked again in time."""
+        self._noted = False
+        if self._commit_since is not None or self._ended.done():
             return
         deadline = self._deadline()
-        if self.intake.closing or (deadline is not None and (self._wake_at is None or deadline < self._wake_at)):
-            self._wake.set_result(None)
-
-    async def _run(self) -> None:
-        while True:
-            await self._until_due()
-            if self._deadline() is None and self.intake.closing:
-                return
-            await self._commit()
-            if self.intake.closing and self._failures:
-                return  # the disk will not have it: do not hang at the end
-
-    async def _until_due(self) -> None:
-        while True:
-            deadline = self._deadline()
-            now = self._loop.time()
-            if (deadline is not None and deadline <= now) or (deadline is None and self.intake.closing):
-                return
-            self._wake = wake = self._loop.create_future()
-            self._wake_at = deadline
-            timer = None if deadline is None else self._loop.call_at(deadline, _ring, wake)
+        if deadline is None:
+            self._forget_timer()
+            if self.intake.closing:
+                self._ended.set_result(None)
+        elif deadline <= self._loop.time():
             try:
-                await wake
-            finally:
-                self._wake = None
-                if timer is not None:
-                    timer.cancel()
+                self._commit()
+            except Exception as error:
+                self._ended.set_exception(error)
+        elif self._timer is None or deadline < self._timer.when():
+            self._forget_timer()
+            self._timer = self._loop.call_at(deadline, self._ring)
 
-    async def _commit(self) -> None:
-        taken = self.intake.take(self.config.batch_records, self.config.batch_bytes)
+    def _ring(self) -> None:
+        self._timer = None
+        self._look()
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _commit(self) -> None:
+        """Begin one; `_committed` is called when it is done."""
+        taken = self._take()
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
         self._deletion_at = None
@@ -252,21 +268,46 @@ class Outbox:
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
         work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
         self._commit_since = self._loop.time()
+        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._database.commit, work)
+
+    def _committed(
+        self,
+        taken: list[intake.Batch],
+        delivered: "dict[int, asyncio.Future[None]]",
+        shrunk: "dict[int, tuple[Batch, asyncio.Future[None], bool]]",
+        committed: Committed | None,
+        error: BaseException | None,
+    ) -> None:
+        self._commit_since = None
         try:
-            committed = await self._worker.call(self._database.commit, work)
-        except Exception as error:
-            self._delivered.update(delivered)
-            self._shrunk.update(shrunk)
-            if delivered or shrunk:
-                self._deletion_at = self._loop.time()
-            self._failed(taken, error)
-            return
-        finally:
-            self._commit_since = None
+            if committed is not None:
+                self._stored(taken, committed)
+                self._deleted(delivered, shrunk)
+            else:
+                self._delivered.update(delivered)
+                self._shrunk.update(shrunk)
+                if delivered or shrunk:
+                    self._deletion_at = self._loop.time()
+                self._failed(taken, error)
+                if self.intake.closing:  # the disk will not have it: do not hang at the end
+                    self._ended.set_result(None)
+        except Exception as bug:
+            self._ended.set_exception(bug)
+        self._look()
+
+    def _stored(self, taken: list[intake.Batch], committed: Committed) -> None:
         self._succeeded(committed)
-        arrived = len(taken) > len(committed.outcomes)
-        self._resolve(taken, committed.outcomes)
-        self.release(taken, committed.outcomes or None)
+        for batch, outcomes in zip(taken, committed.outcomes, strict=True):
+            if len(batch) > len(outcomes):
+                self._arrival.set()
+            self._resolve(batch, outcomes)
+            self.release(batch, outcomes or None)
+
+    def _deleted(
+        self,
+        delivered: "dict[int, asyncio.Future[None]]",
+        shrunk: "dict[int, tuple[Batch, asyncio.Future[None], bool]]",
+    ) -> None:
         for identity, future in delivered.items():
             self._busy.discard(identity)
             _ring(future)
@@ -276,8 +317,6 @@ class Outbox:
                 self._cursor = min(self._cursor, identity - 1)
                 self._arrival.set()
             _ring(future)
-        if arrived:
-            self._arrival.set()
 
     def _succeeded(self, committed: Committed | Fetched) -> None:
         if isinstance(committed, Committed):
@@ -308,7 +347,7 @@ class Outbox:
                 durability = "fsync" if durable else "memory"
                 ticket.resolve(Receipt(outcome or f"{self.boot}.{seq}", outcome is not None, durability))
 
-    def _failed(self, taken: intake.Batch, error: Exception) -> None:
+    def _failed(self, taken: Sequence[intake.Batch], error: BaseException | None) -> None:
         """Nothing of this commit is stored: whoever waits hears it, and so do those that arrived meanwhile, who would
         wait for the next attempt; what was promised goes back into the intake."""
         self._failures += 1
@@ -322,11 +361,12 @@ class Outbox:
         detail = "the disk is full or failing; the message was not stored"
         self._fail_waiting(taken, detail, max(1, (delay_ms + 999) // 1000))
 
-    def _fail_waiting(self, taken: intake.Batch, detail: str, retry_s: int) -> None:
+    def _fail_waiting(self, taken: Sequence[intake.Batch], detail: str, retry_s: int) -> None:
         tickets, self._tickets = self._tickets, {}
         for ticket, _ in tickets.values():
             ticket.fail(_unavailable("storage_failed", detail, retry_s))
-        self.fail(taken, "storage_failed", detail, retry_s)
+        for batch in reversed(taken or [self.intake.take(0, 0)]):  # each goes before what is queued: the first last
+            self.fail(batch, "storage_failed", detail, retry_s)
 
     def _forget(self, taken: intake.Batch, _code: str, _detail: str, _retry_s: int) -> None:
         taken.give_back()

@@ -66,6 +66,7 @@ class Database:
         self._unstamped = False
         self._lock: int | None = None
         self._wear = Wear()
+        self.batches = 1  # in one transaction; more than one only where the reserve covers it
 
     # -- opening and closing
 
@@ -155,8 +156,10 @@ class Database:
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
         # The reserve has to cover the log that is not written back yet; see _delete_only.
-        pages = min(limits.OUTBOX_WAL_PAGES, self._reserve_size()[0] // schema.PAGE // 2)
+        reserve = self._reserve_size()[0]
+        pages = min(limits.OUTBOX_WAL_PAGES, reserve // schema.PAGE // 2)
         database.execute(f"PRAGMA wal_autocheckpoint={max(pages, 8)}")
+        self.batches = max(min(self._config.commit_batches, reserve // self._config.batch_bytes), 1)
         self._load()
         self._reconcile()
         last = self._last_id()
@@ -344,21 +347,22 @@ class Database:
             self._guard(lambda: self._delete_only(work))
             if work.taken:
                 raise
-            return Committed({}, self.ledger, self._guard(self._oldest))
+            return Committed((), self.ledger, self._guard(self._oldest))
 
     def _delete_only(self, work: Work) -> None:
         self._release_reserve()
         # Write the log back first: then the deletions start it anew, in space it has already.
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        self._commit(work._replace(taken=None))
+        self._commit(work._replace(taken=()))
 
     def _commit(self, work: Work) -> Committed:
         # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
-        if work.taken and not self._fill_reserve() and self._room_inside() < 2 * self._config.batch_bytes:
+        most = len(work.taken) * self._config.batch_bytes
+        if work.taken and not self._fill_reserve() and self._room_inside() < 2 * most:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
-            ledger, outcomes = self.ledger, dict[int, Outcome]()
+            ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
             if work.trusted and self._unstamped:
                 database.execute("UPDATE batch SET stored_s = ? WHERE stored_s IS NULL", (work.now_s,))
             for identity in work.delivered:
@@ -366,8 +370,9 @@ class Database:
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
             for identity, rest in work.shrunk:
                 ledger = self._shrink(database, identity, rest, ledger)
-            if work.taken:
-                outcomes, ledger = self._append(database, work.taken, work.now_s if work.trusted else None, ledger)
+            for taken in work.taken:
+                known, ledger = self._append(database, taken, work.now_s if work.trusted else None, ledger)
+                outcomes.append(known)
             if work.trusted:
                 ledger = self._expire(database, work, ledger)
             if self._config.when_full == DROP_OLDEST:
@@ -497,7 +502,7 @@ class Database:
 
     def _fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         if trusted and self._config.max_hours and self.ledger.stored:
-            self._commit(Work(None, (), (), busy, now_s, trusted))  # writes nothing when nothing is due
+            self._commit(Work((), (), (), busy, now_s, trusted))  # writes nothing when nothing is due
         while True:
             row = self._connection.execute(
                 "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)

@@ -28,6 +28,13 @@ class OutboxConfig:
     keys: int = limits.IDEMPOTENCY_KEYS
     reserve_bytes: int = limits.OUTBOX_RESERVE_BYTES
 
+    @property
+    def commit_batches(self) -> int:
+        """Batches that one transaction may have while nobody waits for it: the buffer has room for as much again."""
+        by_records = self.buffer_records // 2 // self.batch_records
+        by_bytes = min(limits.COMMIT_BYTES, self.buffer_bytes // 2) // self.batch_bytes
+        return max(min(limits.COMMIT_BATCHES, by_records, by_bytes), 1)
+
 
 class StoredBatch(NamedTuple):
     """`blob`: the stored form, which is the wire form; `replay`: it may have reached the broker before."""
@@ -57,10 +64,10 @@ class Ledger(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One transaction. `taken`: new messages; `shrunk`: batches of which only this rest stays; `busy`: ids that are
-    being sent right now."""
+    """One transaction. `taken`: new messages, a stored batch of each; `shrunk`: batches of which only this rest stays;
+    `busy`: ids that are being sent right now."""
 
-    taken: intake.Batch | None
+    taken: Sequence[intake.Batch]
     delivered: Collection[int]
     shrunk: Sequence[tuple[int, Batch]]
     busy: Collection[int]
@@ -72,10 +79,10 @@ Outcome: TypeAlias = str | Literal[False]  # replayed, with the first one's "boo
 
 
 class Committed(NamedTuple):
-    """`outcomes`: by index in `taken`, of those that were not stored. `oldest_s`: Unix s at which the oldest stored
-    batch was stored, None when there is none or it is not known."""
+    """`outcomes`: for each of `taken`, by index in it, of those that were not stored. `oldest_s`: Unix s at which the
+    oldest stored batch was stored, None when there is none or it is not known."""
 
-    outcomes: Mapping[int, Outcome]
+    outcomes: Sequence[Mapping[int, Outcome]]
     ledger: Ledger
     oldest_s: int | None
 

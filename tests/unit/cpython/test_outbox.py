@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
 
+from headgate import limits
 from headgate.core.problem import Problem
 from headgate.errors import STATE, CommandError
 from headgate.linux import intake, outbox_keys
 from headgate.linux.batch import Batch, decode
-from headgate.linux.outbox import Outbox
+from headgate.linux.outbox import Outbox, OutboxConfig
 
 HOUR = 3600
 
@@ -324,6 +325,85 @@ def test_keys_of_all_rows_are_decided_in_one_commit(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_batches_nobody_waits_for_share_a_commit(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=3, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
+            waiters = Waiters(outbox)
+            for n in range(limits.COMMIT_BATCHES * 3):
+                assert outbox.stats()["pending"] == n  # none is taken before there are so many
+                waiters.add(n, flags=intake.PROMISED)
+            await waiters.hear()
+            assert waiters.stored == [([n, n + 1, n + 2], None) for n in (1, 4, 7, 10)]
+            assert (outbox.stats()["commits"], outbox.intake.bytes) == (1, 0)
+            got = [await asyncio.wait_for(outbox.next_batch(), BOUND_S) for _ in range(4)]
+            assert [[row.seq for row in decode(batch.blob).rows] for batch in got] == [
+                seqs for seqs, _ in waiters.stored
+            ]
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_waits_for_one_batch(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=3, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
+            waiters = Waiters(outbox)
+            for n in range(8):
+                waiters.add(n, flags=intake.PROMISED)
+            assert waiters.add(8) == 9
+            while len(waiters.stored) < 3:
+                await waiters.hear()
+            assert waiters.stored == [([1, 2, 3], None), ([4, 5, 6], None), ([7, 8, 9], None)]
+            assert outbox.stats()["commits"] == 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("options", "batches"),
+    [
+        ({}, limits.COMMIT_BATCHES),
+        ({"batch_records": 1}, limits.COMMIT_BATCHES),
+        ({"batch_records": 1000}, 2),  # as many again fit into the buffer
+        ({"batch_records": 10_000}, 1),
+        ({"batch_bytes": limits.COMMIT_BYTES // 2}, 2),
+        ({"batch_bytes": 2 * limits.COMMIT_BYTES}, 1),
+        ({"buffer_bytes": 2 * limits.BATCH_BYTES}, 1),
+    ],
+)
+def test_a_transaction_is_bounded(options: dict[str, int], batches: int) -> None:
+    assert OutboxConfig(**options).commit_batches == batches
+
+
+def test_a_transaction_is_no_larger_than_the_reserve_covers(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(
+            folder, batch_records=2, memory_linger_ms=60_000, reserve_bytes=2 * limits.BATCH_BYTES
+        ) as outbox:
+            waiters = Waiters(outbox)
+            for n in range(4):
+                waiters.add(n, flags=intake.PROMISED)
+            await waiters.hear()
+            assert [seqs for seqs, _ in waiters.stored] == [[1, 2], [3, 4]]
+            assert outbox.stats()["commits"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_key_counts_in_every_batch_of_a_transaction(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=2, memory_linger_ms=60_000) as outbox:
+            waiters = Waiters(outbox)
+            for _ in range(8):
+                waiters.add(1, "k", flags=intake.PROMISED)
+            await waiters.hear()
+            replays = {0: "1.1", 1: "1.1"}
+            assert [outcomes for _, outcomes in waiters.stored] == [{1: "1.1"}, replays, replays, replays]
+            ledger = on_disk(folder)
+            assert (ledger["accepted"], ledger["stored"], outbox.stats()["commits"]) == (1, 1, 1)
+
+    asyncio.run(scenario())
+
+
 def test_rows_of_others_hear_that_the_disk_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with opened(folder, batch_records=3) as outbox:
@@ -357,9 +437,12 @@ def test_rows_of_others_that_find_it_full_make_it_expire_the_old(folder: Path) -
             clock.now_s += 2 * HOUR
             large = outbox.intake.add("weather", "c1", bytes(900), None, 0, intake.DURABLE)
             assert large == ("outbox_full", "the budget for undelivered messages is used up", 30)
+            commits = outbox.stats()["commits"]
             outbox.note_rows()
-            await waiters.hear()
-            assert waiters.stored == [([], None)]  # a commit without messages
+            async with asyncio.timeout(BOUND_S):
+                while outbox.stats()["commits"] == commits:  # noqa: ASYNC110  # nothing tells of one without messages
+                    await asyncio.sleep(0.01)
+            assert waiters.stored == []
             assert on_disk(folder)["stored"] == 0
             assert isinstance(waiters.add(1), int)
 

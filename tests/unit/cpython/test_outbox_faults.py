@@ -21,6 +21,7 @@ from outbox_kit import BOUND_S, drain, folder, on_disk, opened, record, store, s
 
 from headgate import limits
 from headgate.core.problem import Problem
+from headgate.linux import outbox_db
 from headgate.linux.batch import decode
 from headgate.linux.outbox import Outbox
 
@@ -208,6 +209,45 @@ def test_a_bug_in_the_commit_is_not_an_acknowledgement(folder: Path, monkeypatch
                 assert refused.value.status == 503
             await until_stored(outbox, 1)
             assert on_disk(folder)["accepted"] == 1
+
+    asyncio.run(scenario())
+
+
+def promise(outbox: Outbox, numbers: range) -> list[str]:
+    receipts = [outbox.submit(record(n), False).receipt for n in numbers]
+    return [receipt.seq for receipt in receipts if receipt is not None]
+
+
+@pytest.mark.usefixtures("soon")
+def test_batches_of_a_transaction_fail_together_and_come_back_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=2, memory_linger_ms=60_000) as outbox:
+            encoded = outbox_db.encode_rows
+            counts: list[int] = []
+
+            def third_fails(appliance: str, boot: int, count: int, rows: Any) -> tuple[int, bytes]:
+                counts.append(count)
+                if len(counts) == 3:
+                    raise OSError(5, "Input/output error")
+                return encoded(appliance, boot, count, rows)
+
+            monkeypatch.setattr(outbox_db, "encode_rows", third_fails)
+            promised = promise(outbox, range(8))
+            async with asyncio.timeout(BOUND_S):
+                while not outbox.stats()["failures"]:  # noqa: ASYNC110  # nothing tells when it is
+                    await asyncio.sleep(0.01)
+            assert on_disk(folder)["accepted"] == 0
+            assert (counts, outbox.intake.rows, outbox.stats()["state"]) == ([2, 2, 2], 8, "failing")
+            promised += promise(outbox, range(8, 10))  # behind those that came back
+            got = [await asyncio.wait_for(outbox.next_batch(), BOUND_S) for _ in range(5)]
+            # The failing disk got one batch to try; then as before.
+            assert outbox.stats()["commits"] == 2
+            assert counts == [2, 2, 2, *[2] * 5]
+            rows = [row.seq for batch in got for row in decode(batch.blob).rows]
+            assert [f"1.{seq}" for seq in rows] == promised
+            assert on_disk(folder)["accepted"] == 10
 
     asyncio.run(scenario())
 
@@ -458,15 +498,18 @@ def test_decode_of_salvaged_batches_is_the_original(filled: tuple[Path, dict[str
     assert {batch.message_id(row): row.body for batch in batches for row in batch.rows} == bodies
 
 
-def test_an_unforeseen_error_of_the_committer_ends_the_watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["_commit", "_stored"])
+def test_an_unforeseen_error_of_the_commit_ends_the_watch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     """The supervisor ends the appliance then; whoever still waits is told so."""
 
-    async def broken(_self: Outbox) -> None:
+    def broken(*_arguments: object) -> None:
         raise RuntimeError("a bug")
 
     async def scenario() -> None:
         outbox = await Outbox.open(folder)
-        monkeypatch.setattr(Outbox, "_commit", broken)
+        monkeypatch.setattr(Outbox, where, broken)
         ticket = outbox.submit(record(1), True)
         with pytest.raises(RuntimeError, match="a bug"):
             await outbox.watch()
