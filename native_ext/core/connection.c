@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #define WATCHED ((uint32_t)HG_WATCH_IN | HG_WATCH_OUT)
+#define LARGE 16384 /* bytes of a body that takes more time to validate than to look at the clock */
 
 static const struct hg_problem no_memory = {503, HG_P_OUT_OF_MEMORY, true, ""};
 static const struct hg_problem too_slow = {408, HG_P_TIMEOUT, true, ""};
@@ -393,6 +394,9 @@ static enum step serve(struct serving *serving) {
                            (struct hg_view){body, work->body}, hg_connection_id(serving->connection, serving->index),
                            &server->answers);
     *after = kept;
+    if (work->body > LARGE) {
+        hg_server_now(server); /* it has taken up to a millisecond: serve_found counts them */
+    }
     if (served != HG_SERVED_LATER) {
         return answered(serving, true);
     }
@@ -603,26 +607,6 @@ void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data
     }
 }
 
-void hg_connection_turn(struct hg_server *server, uint32_t index) {
-    struct hg_connection *connection = hg_connection_at(server, index);
-    if (connection->state != HG_READY) {
-        return;
-    }
-    connection->state = HG_READING;
-    if (connection->work == NULL || connection->work->input_length <= held(connection->work)) {
-        if (connection->session != NULL) {
-            const uint32_t generation = connection->generation;
-            hg_session_more(server, index);
-            if (connection->generation != generation || connection->state != HG_READING) {
-                return;
-            }
-        }
-    }
-    if (connection->state == HG_READING) {
-        serve_kept(server, index);
-    }
-}
-
 void hg_connection_end(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     connection->flags |= HG_ENDED;
@@ -677,6 +661,31 @@ static void receive(struct hg_server *server, uint32_t index) {
     }
 }
 
+void hg_connection_turn(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (connection->state == HG_GREETING) {
+        hg_connection_watch(server, index, (connection->flags & HG_WATCH_OUT) | HG_WATCH_IN);
+        receive(server, index);
+        return;
+    }
+    if (connection->state != HG_READY) {
+        return;
+    }
+    connection->state = HG_READING;
+    if (connection->work == NULL || connection->work->input_length <= held(connection->work)) {
+        if (connection->session != NULL) {
+            const uint32_t generation = connection->generation;
+            hg_session_more(server, index);
+            if (connection->generation != generation || connection->state != HG_READING) {
+                return;
+            }
+        }
+    }
+    if (connection->state == HG_READING) {
+        serve_kept(server, index);
+    }
+}
+
 void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events) {
     const struct hg_connection *connection = hg_connection_at(server, index);
     const uint32_t generation = connection->generation;
@@ -691,8 +700,11 @@ void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t even
     }
     switch ((enum hg_state)connection->state) {
     case HG_IDLE:
-    case HG_READING:
-    case HG_GREETING: receive(server, index); break;
+    case HG_READING: receive(server, index); break;
+    case HG_GREETING: /* after those who want less */
+        hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT);
+        hg_server_queue(server, index);
+        break;
     case HG_LENT: hg_lent_ready(server, index, events); break;
     case HG_LINGER: discard(server, index); break;
     case HG_READY:
@@ -730,7 +742,7 @@ void hg_connection_open(struct hg_server *server, uint32_t index, bool refused) 
     hg_connection_deadline(server, index, server->now_ms + (connection->tls != NULL ? spec->head_ms : spec->idle_ms));
     if (connection->tls == NULL && refused) {
         hg_connection_refuse(server, index);
-    } else {
+    } else if (connection->tls == NULL) {
         receive(server, index); /* who connects has something to say, and it is often here already */
     }
 }

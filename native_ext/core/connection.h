@@ -51,7 +51,7 @@ enum {
     HG_ENDED = 16,    /* the peer has sent its last byte */
     HG_REFUSED = 32,  /* over the limit of connections; it is only told so */
     HG_ABORTED = 64,  /* lent, and broken */
-    HG_QUEUED = 128   /* in the queue of those whose turn comes */
+    HG_QUEUED = 128   /* in a queue of those whose turn comes */
 };
 /* Events of a lent connection that Python was not told of; LISTED: it is in the list of those with some; FULL: its writer waits. */
 enum { HG_TELL_LENT = 1, HG_TELL_INPUT = 2, HG_TELL_DRAINED = 4, HG_TELL_GONE = 8, HG_TELL_LISTED = 16, HG_TELL_FULL = 32 };
@@ -62,7 +62,7 @@ struct hg_connection {
     const struct hg_tls *tls;
     struct hg_wheel_link timer;
     uint32_t deadline; /* tick, of 32 bits; 0: none */
-    uint32_t next;     /* free list, turn queue */
+    uint32_t next;     /* free list, queue */
     uint32_t next_event;
     int32_t fd;
     uint32_t generation;
@@ -73,6 +73,10 @@ _Static_assert(sizeof(void *) > 8 || sizeof(struct hg_connection) <= 72, "an idl
 struct hg_listener {
     int fd; /* -1: free */
     const struct hg_tls *tls;
+};
+/* Of connections, by `next`; each is in one at most. 0: empty. */
+struct hg_queue {
+    uint32_t first, last;
 };
 #define HG_LISTENERS 16
 #define HG_PAGE 256 /* connections in one page of the table */
@@ -88,7 +92,8 @@ struct hg_server {
     struct hg_listener listeners[HG_LISTENERS];
     struct hg_connection *pages[HG_PAGES]; /* entry i is the page's i % HG_PAGE; entry 0 is nobody's */
     uint32_t page_count, slots, free, count, refusing;
-    uint32_t turn_first, turn_last;   /* whose turn comes */
+    struct hg_queue turns;            /* whose turn comes */
+    struct hg_queue greetings;        /* ... with a step of a handshake */
     uint32_t found_from;              /* where serving what is ready goes on */
     uint32_t event_first, event_last; /* lent connections with something to tell */
     struct hg_wheel wheel;
@@ -125,7 +130,7 @@ static inline bool hg_has_output(const struct hg_connection *connection) {
 }
 
 /* server.c */
-void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes */
+void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes; READY, or GREETING */
 void hg_server_free_slot(struct hg_server *server, uint32_t index);
 void hg_server_leave(struct hg_server *server); /* TLS is done with for now */
 void hg_server_now(struct hg_server *server);   /* looks at the clocks */
@@ -133,7 +138,7 @@ void hg_server_now(struct hg_server *server);   /* looks at the clocks */
 /* connection.c */
 void hg_connection_open(struct hg_server *server, uint32_t index, bool refused); /* fd and tls are set */
 void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events);
-void hg_connection_turn(struct hg_server *server, uint32_t index); /* goes on with input that is here already */
+void hg_connection_turn(struct hg_server *server, uint32_t index); /* goes on with what is here already */
 void hg_connection_expired(struct hg_server *server, uint32_t index);
 void hg_connection_close(struct hg_server *server, uint32_t index);
 /* The answers gathered go out, and the connection goes on to what comes next. */

@@ -146,42 +146,55 @@ void hg_server_free_slot(struct hg_server *server, uint32_t index) {
 
 void hg_server_queue(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_queue *queue = connection->state == HG_GREETING ? &server->greetings : &server->turns;
     if ((connection->flags & HG_QUEUED) != 0) {
         return;
     }
     connection->flags |= HG_QUEUED;
     connection->next = 0;
-    if (server->turn_last != 0) {
-        hg_connection_at(server, server->turn_last)->next = index;
+    if (queue->last != 0) {
+        hg_connection_at(server, queue->last)->next = index;
     } else {
-        server->turn_first = index;
+        queue->first = index;
     }
-    server->turn_last = index;
+    queue->last = index;
+}
+
+/* The first of a queue leaves it, for its turn. false: it was closed meanwhile. */
+static bool turn_of_first(struct hg_server *server, struct hg_queue *queue) {
+    const uint32_t index = queue->first;
+    struct hg_connection *connection = hg_connection_at(server, index);
+    queue->first = connection->next;
+    if (queue->first == 0) {
+        queue->last = 0;
+    }
+    connection->flags &= (uint8_t)~HG_QUEUED;
+    if (connection->state == HG_FREE) {
+        link_free(server, index);
+        return false;
+    }
+    hg_connection_turn(server, index);
+    return true;
 }
 
 /* Those in the queue now get their turn as long as there is time (one of them in any case), those that come meanwhile later. */
-static void take_turns(struct hg_server *server, int64_t turn_us) {
-    const uint32_t last = server->turn_last;
+static void take_turns(struct hg_server *server, int64_t end_us) {
+    const uint32_t last = server->turns.last;
     uint32_t index;
     if (last == 0) {
         return;
     }
     do {
-        struct hg_connection *connection;
-        index = server->turn_first;
-        connection = hg_connection_at(server, index);
-        server->turn_first = connection->next;
-        if (server->turn_first == 0) {
-            server->turn_last = 0;
-        }
-        connection->flags &= (uint8_t)~HG_QUEUED;
-        if (connection->state == HG_FREE) {
-            link_free(server, index);
-        } else {
-            hg_connection_turn(server, index);
-        }
+        index = server->turns.first;
+        (void)turn_of_first(server, &server->turns);
         hg_server_now(server);
-    } while (index != last && server->now_us < turn_us);
+    } while (index != last && server->now_us < end_us);
+}
+
+/* One step of one handshake, which takes as long as a hundred requests: then whoever else is ready is looked for again. */
+static void greet_one(struct hg_server *server) {
+    while (server->greetings.first != 0 && !turn_of_first(server, &server->greetings)) {
+    }
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------------------- */
@@ -212,14 +225,14 @@ static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls)
     hg_connection_open(server, index, refused);
 }
 
-/* Each may come with the first step of its handshake: not beyond the turn. */
-static void accept_some(struct hg_server *server, const struct hg_listener *listener, int64_t turn_us) {
-    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining && server->now_us < turn_us; i++) {
+static void accept_some(struct hg_server *server, const struct hg_listener *listener, int64_t end_us) {
+    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining && server->now_us < end_us; i++) {
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
         case 0:
             server->files_told = false;
             accepted(server, fd, listener->tls);
+            hg_server_now(server); /* TLS is not opened for nothing, and what came with the connection was served */
             break;
         case EINTR:
         case ECONNABORTED:
@@ -362,7 +375,7 @@ static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
     int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
     const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
     const int64_t due_ms = rows_due_ms(server);
-    if (has_event(server) || server->turn_first != 0) {
+    if (has_event(server) || server->turns.first != 0 || server->greetings.first != 0) {
         return 0;
     }
     if (wheel_ms >= 0 && (wait_ms < 0 || wheel_ms < wait_ms)) {
@@ -379,9 +392,9 @@ static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
     return wait_ms > INT32_MAX ? INT32_MAX : (int32_t)wait_ms;
 }
 
-/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time, from where that was over the last
- * time: epoll tells of those that stay ready in the same order again. -> pairs */
-static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready *found, int count, int64_t turn_us,
+/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time (one in any case), from where that
+ * was over the last time: epoll tells of those that stay ready in the same order again. -> pairs */
+static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready *found, int count, int64_t end_us,
                             struct hg_net_ready *ready) {
     const int first = count > 0 ? (int)(server->found_from % (uint32_t)count) : 0;
     uint32_t pairs = 0, served = 0;
@@ -398,13 +411,13 @@ static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready 
         if (++served % LOOK_EVERY == 0) {
             hg_server_now(server);
         }
-        if (server->now_us >= turn_us) {
+        if (served > 1 && server->now_us >= end_us) {
             server->found_from = over ? server->found_from : (uint32_t)at;
             over = true;
             continue; /* it will be found again */
         }
         if ((tag & TAG_LISTENER) != 0) {
-            accept_some(server, &server->listeners[tag & ~TAG_LISTENER], turn_us);
+            accept_some(server, &server->listeners[tag & ~TAG_LISTENER], end_us);
         } else if (hg_connection_of(server, tag, &index) != NULL) {
             hg_connection_ready(server, index, found[at].events);
         }
@@ -423,6 +436,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
     for (;;) {
         const int32_t wait_ms = sleep_ms(server, until_us);
         const int64_t before_us = server->now_us;
+        int64_t end_us;
         const int count = server->net.wait(server->net.context, found, HG_NET_BATCH, wait_ms);
         if (count < 0) {
             return count;
@@ -435,13 +449,18 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
             server->clock_asked = true;
             return 0; /* what was found will be found again */
         }
+        end_us = began_us + turn_us;
+        if (timeout_ms != 0 && end_us > until_us) {
+            end_us = until_us;
+        }
         see_to_deadlines(server);
-        pairs = serve_found(server, found, count, began_us + turn_us, ready);
-        take_turns(server, began_us + turn_us);
+        pairs = serve_found(server, found, count, end_us, ready);
+        take_turns(server, end_us);
+        greet_one(server);
         hg_server_leave(server);
         look_at_intake(server);
         hg_server_now(server);
-        if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us - began_us >= turn_us) {
+        if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
         }
     }

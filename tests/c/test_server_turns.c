@@ -131,6 +131,97 @@ static void test_turn_of_many_ends(void) {
     world_close(&world);
 }
 
+enum { STEP_US = 500, GREETERS = 2 * HG_NET_BATCH };
+
+/* A server that many greet at once, each step of a handshake takes STEP_US; one client without TLS, on the listener given back. */
+static int open_storm(struct world *world, int *plain, uint32_t turn_us) {
+    const struct world_options options = {.turn_us = turn_us, .tls = true};
+    int listener;
+    world_open(world, &options);
+    listener = net_add(&world->net, NET_LISTENER);
+    world->toy.now_us = &world->net.now_us;
+    world->toy.step_us = STEP_US;
+    CHECK(hg_server_listen(world->server, listener, NULL) == 0);
+    *plain = net_connect(&world->net, listener);
+    serve(world);
+    for (int i = 0; i < GREETERS; i++) {
+        net_send(&world->net, net_connect(&world->net, world->listener), "H", 1);
+    }
+    return listener;
+}
+
+static void close_storm(struct world *world, int listener) {
+    hg_server_unlisten(world->server, listener);
+    world_close(world);
+}
+
+static uint32_t greeted(const struct world *world) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world->net.count; i++) {
+        const struct net_bytes *out = &world->net.sockets[i].out;
+        count += out->length != 0 && out->data[0] == 'S';
+    }
+    return count;
+}
+
+/* Between any two steps of handshakes, who is not greeting gets an answer; and in the end everybody has been greeted. */
+static void test_served_between_handshakes(void) {
+    struct world world;
+    int plain;
+    const int listener = open_storm(&world, &plain, 1); /* a turn is one look at who is ready */
+    uint32_t before = 0, rounds = 0;
+    while (before < GREETERS) {
+        net_send(&world.net, plain, HEALTH, strlen(HEALTH));
+        CHECK(turn(&world, 0) == 0 && ++rounds < 3 * GREETERS);
+        for (int i = 0; i < 3 && is_silent(&world, plain); i++) { /* more are ready than are looked at in one go */
+            CHECK(turn(&world, 0) == 0);
+        }
+        (void)expect(&world, plain, 200);
+        CHECK(greeted(&world) - before <= 4);
+        before = greeted(&world);
+    }
+    close_storm(&world, listener);
+}
+
+/* However many greet, a wait ends when its turn does, or asyncio's time: one step later at most. */
+static void test_handshakes_keep_to_the_turn(void) {
+    static const struct {
+        int32_t timeout_ms;
+        int64_t most_us;
+    } rows[] = {{0, 2000}, {1, 1000}, {7, 7000}, {1000, 2000 * HG_TURNS}, {-1, 2000 * HG_TURNS}};
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        struct world world;
+        int plain;
+        const int listener = open_storm(&world, &plain, 2000);
+        uint32_t turns = 0;
+        while (greeted(&world) < GREETERS) {
+            const int64_t start_us = world.net.now_us;
+            const int pairs = turn(&world, rows[row].timeout_ms);
+            CHECK((pairs == 0 || greeted(&world) == GREETERS) && ++turns < 3 * GREETERS); /* else interrupted: it is idle */
+            CHECK(greeted(&world) == GREETERS || world.net.now_us - start_us <= rows[row].most_us + STEP_US);
+        }
+        close_storm(&world, listener);
+    }
+}
+
+/* Asyncio's time ends a wait also in the middle of those that were found ready. */
+static void test_time_ends_among_many(void) {
+    struct world world;
+    world_open(&world, NULL);
+    world.net.cost_us = 100;
+    for (int i = 0; i < 100; i++) {
+        (void)busy_client(&world);
+    }
+    for (int i = 0; i < 20; i++) { /* until all are there */
+        CHECK(turn(&world, 0) == 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        const int64_t start_us = world.net.now_us;
+        CHECK(turn(&world, 3) == 0 && world.net.now_us - start_us <= 3000 + 2000);
+    }
+    world_close(&world);
+}
+
 static void test_descriptors_of_asyncio(void) {
     struct world world;
     world_open(&world, NULL);
@@ -237,6 +328,9 @@ int main(void) {
     test_deadlines_while_busy();
     test_turn_ends();
     test_turn_of_many_ends();
+    test_served_between_handshakes();
+    test_handshakes_keep_to_the_turn();
+    test_time_ends_among_many();
     test_descriptors_of_asyncio();
     test_many_descriptors();
     test_busy_connections_do_not_starve_asyncio();

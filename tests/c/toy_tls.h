@@ -15,6 +15,8 @@ struct toy_tls {
     bool entered;
     uint32_t sessions; /* open */
     uint32_t groups;   /* times entered */
+    int64_t *now_us;   /* the clock, which a step of a handshake puts on by step_us; NULL: it takes no time */
+    uint32_t step_us;
 };
 
 struct toy_session {
@@ -66,8 +68,12 @@ static void toy_break(struct toy_session *session, struct hg_output *output) {
 
 static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *data, uint32_t length,
                                   struct hg_output *output) {
+    const struct toy_tls *tls = context;
     struct toy_session *session = memory;
-    CHECK(((struct toy_tls *)context)->entered && length > 0);
+    CHECK(tls->entered && length > 0);
+    if (session->state == HG_TLS_GREETING && tls->now_us != NULL) {
+        *tls->now_us += tls->step_us;
+    }
     session->plain = realloc(session->plain, session->length + length);
     CHECK(session->plain != NULL);
     for (uint32_t i = 0; i < length && session->state != HG_TLS_BROKEN && !session->closing; i++) {
