@@ -79,7 +79,7 @@ def _cargo() -> None:
     tool("protoc")
     if not CARGO.exists():
         say("building the Rust peers (some minutes, the first time) ...")
-    _run("a Rust peer", "cargo", "build", "--release", "--locked", "--target-dir", CARGO, cwd=PEERS)
+    _run("a Rust peer", "cargo", "build", "--release", "--target-dir", CARGO, cwd=PEERS)
 
 
 @functools.cache
