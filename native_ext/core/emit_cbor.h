@@ -1,6 +1,6 @@
 /* The writer JSON -> CBOR (RFC 8949): shortest heads, definite lengths, included after json_reader.h.
  *
- * Nothing asks for room, because hg_cbor_bound(length) = 9/4 length + 16 bytes are always enough. In a document
+ * Nothing asks for room, because hg_cbor_bound(length) = 9/4 length + 32 bytes are always enough. In a document
  * every value and name but the outermost value has a byte of its own behind it (comma, colon, bracket or brace).
  * With that byte,
  *   a float, or an integer of 9 bytes, was written with 4 bytes at least ("0.1,", "5e9,"): 9 <= 9/4 * 4
@@ -12,7 +12,7 @@
  *   an array or object is 3 bytes of JSON and 1 byte here (24 items or more: 2, 256: 3, 65536: 5)
  *
  * so all that was written is at most 9/4 of all that was read, or 2.25 bytes more for an outermost number. Short texts
- * are copied as 16 bytes from their start, before which at most 9/4 * (length - 2) + 1 bytes stand: 12.5 more. */
+ * are copied 16 bytes at a time, which is at most 16 bytes beyond their end. */
 #ifndef HEADGATE_EMIT_CBOR_H
 #define HEADGATE_EMIT_CBOR_H
 
@@ -155,13 +155,13 @@ HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
     *run->out++ = token == HG_T_FALSE ? 0xF4 : token == HG_T_TRUE ? 0xF5 : 0xF6;
 }
 
-HG_INLINE void e_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
+HG_INLINE void w_plain_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
     negative = negative && mantissa != 0; /* -0 is 0 */
     run->out = w_head(run->out, negative, mantissa - negative);
 }
 
 /* A fraction of at most 15 digits, none of them further than 15 behind the point. */
-HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
+HG_INLINE void w_fraction(struct hg_run *run, const struct hg_number *number) {
 #if FLT_EVAL_METHOD == 0 /* both operands are exact, so the quotient is the nearest double */
     static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
@@ -183,10 +183,10 @@ HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
 
 HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     if (number->digits == NULL && number->exponent == 0) {
-        e_integer(run, number->mantissa, number->negative);
+        w_plain_integer(run, number->mantissa, number->negative);
     } else if (number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
                number->mantissa < UINT64_C(1000000000000000)) {
-        e_fraction(run, number);
+        w_fraction(run, number);
     } else {
         const struct hg_number copy = *number; /* as above */
         run->out = w_number(run->out, &copy);
@@ -195,8 +195,12 @@ HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
 
 /* `size` bytes that are followed by `room - size` more readable ones. */
 HG_INLINE uint8_t *w_bytes(uint8_t *out, const uint8_t *bytes, uint32_t size, size_t room) {
-    if (HG_LIKELY(size <= 16 && room >= 16)) {
-        memcpy(out, bytes, 16);
+    if (HG_LIKELY(size <= 64 && (size | 15) < room)) { /* a call for so few would cost more than they do */
+        uint32_t i = 0;
+        do {
+            memcpy(out + i, bytes + i, 16);
+            i += 16;
+        } while (HG_UNLIKELY(i < size));
     } else {
         memcpy(out, bytes, size);
     }

@@ -43,13 +43,6 @@ HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     w_bytes(run, text, hg_number_format_json(&copy, text));
 }
 
-HG_INLINE void e_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
-    const struct hg_number number = {.mantissa = mantissa, .negative = negative};
-    e_number(run, &number);
-}
-
-HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { e_number(run, number); }
-
 HG_INLINE bool w_is_special(uint8_t byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
 
 /* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */

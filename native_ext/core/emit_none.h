@@ -8,10 +8,6 @@
 
 HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) { (void)run, (void)token; }
 HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) { (void)run, (void)number; }
-HG_INLINE void e_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
-    (void)run, (void)mantissa, (void)negative;
-}
-HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { (void)run, (void)number; }
 HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
     (void)run, (void)text, (void)encoding;
 }
