@@ -136,7 +136,8 @@ def test_texts_are_the_same() -> None:
         "CODES = {" + ", ".join(f'{n}: b"Text {n}"' for n in range(12)) + "}\n"
         "def f(name):\n"
         '    """A docstring that is long enough."""\n'
-        '    return ["a sentence that is long", f"{name} is {{braced}} and {1 + 1}", f"{name!r:>20}", "short"]\n'
+        '    long = b"bytes that are long"\n'
+        '    return ["a sentence that is long", f"{name} is {{braced}} and {1 + 1}", f"{name!r:>20}", "short", long]\n'
         "def g(code):\n    found = [TABLE.get(code), TABLE.get(code, 'none'), CODES.get(3), CODES.get(13)]\n"
         "    return [*found, TABLE['code_1']]\n"
     )
