@@ -239,6 +239,9 @@ _T = DATA
 def t(at, n):
     return _T[at : at + n].decode()
 
+def tb(at, n):
+    return _T[at : at + n]
+
 class Table:
     def __init__(self, at, end, raw):
         self.a = (at, end, raw)
@@ -262,16 +265,17 @@ class Texts(ast.NodeTransformer):
     """Moves the longer texts in functions into one constant: in RAM each literal is an object, a slice is one only
     while it is used.
 
-    `data` is what the generated module headgate.texts holds; `t(offset, length)` cuts a text out of it. An f-string
-    becomes t(...).format(...), which is what MicroPython makes of it as well.
+    `data` is what the generated module headgate.texts holds; `t(offset, length)` cuts a text out of it, `tb` bytes. An
+    f-string becomes t(...).format(...), which is what MicroPython makes of it as well.
     """
 
     ROWS = 10  # of a table; a smaller one stays a dict
-    LEAST = 11  # bytes; shorter ones that look like names are identifiers to MicroPython, and shared
+    LEAST = 11  # characters; shorter ones that look like names are identifiers to MicroPython, and shared
+    LEAST_BYTES = 9
 
     def __init__(self) -> None:
         self.data = b""
-        self.used = self.table = False
+        self.used: set[str] = set()  # of headgate.texts
         self.depth = 0
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
@@ -285,20 +289,21 @@ class Texts(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
-    def _text(self, text: str) -> ast.expr | None:
-        """The expression that gives `text`; None where it stays a literal."""
-        raw = text.encode()
-        if not self.depth or len(raw) < self.LEAST:
+    def _moved(self, value: str | bytes) -> ast.expr | None:
+        """The expression that gives `value`; None where it stays a literal."""
+        raw = value.encode() if isinstance(value, str) else value
+        if not self.depth or len(raw) < (self.LEAST if isinstance(value, str) else self.LEAST_BYTES):
             return None
         at = self.data.find(raw)
         if at < 0:
             at = len(self.data)
             self.data += raw
-        self.used = True
-        return ast.Call(ast.Name("t", ast.Load()), [ast.Constant(at), ast.Constant(len(raw))], [])
+        name = "t" if isinstance(value, str) else "tb"
+        self.used.add(name)
+        return ast.Call(ast.Name(name, ast.Load()), [ast.Constant(at), ast.Constant(len(raw))], [])
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return (self._text(node.value) if isinstance(node.value, str) else None) or node
+        return (self._moved(node.value) if isinstance(node.value, str | bytes) else None) or node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         text = ""
@@ -311,7 +316,7 @@ class Texts(ast.NodeTransformer):
                 values.append(self.visit(part.value))
             else:
                 return node
-        moved = self._text(text)
+        moved = self._moved(text)
         return ast.Call(ast.Attribute(moved, "format", ast.Load()), values, []) if moved and values else node
 
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
@@ -331,17 +336,17 @@ class Texts(ast.NodeTransformer):
             rows += b"\n%s\t%s" % (str(key).encode(), value.encode() if isinstance(value, str) else value)
         at = len(self.data)
         self.data += rows + b"\n"
-        self.table = True
+        self.used.add("Table")
         arguments: list[ast.expr] = [ast.Constant(at), ast.Constant(len(self.data)), ast.Constant(kind is bytes)]
         return ast.Call(ast.Name("Table", ast.Load()), arguments, [])
 
     def move(self, tree: ast.Module) -> None:
-        """Move the texts of `tree`, and import `t` there if it needs it."""
-        self.used = self.table = False
+        """Move the texts of `tree`, and import there what it needs of headgate.texts."""
+        self.used = set()
         self.visit(tree)
-        names = [ast.alias(name) for name, used in (("t", self.used), ("Table", self.table)) if used]
-        if names:
+        if self.used:
             first = 1 if ast.get_docstring(tree) is not None else 0
+            names = [ast.alias(name) for name in sorted(self.used)]
             tree.body.insert(first, ast.ImportFrom("headgate.texts", names, 0))
             ast.fix_missing_locations(tree)
 

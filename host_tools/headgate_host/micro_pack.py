@@ -18,7 +18,7 @@ from pathlib import Path
 import headgate
 from headgate import errors
 from headgate.errors import CommandError
-from headgate_host import micro_lean, micro_names
+from headgate_host import micro_lean, micro_names, micro_unused
 
 # What an appliance on MicroPython consists of, relative to the package folder `headgate`.
 PARTS = ("__init__.py", "limits.py", "errors.py", "_accel.py", "core", "tasks", "micro")
@@ -80,12 +80,13 @@ def bounds(package: Path) -> dict[str, int]:
 
 
 def lean_sources(package: Path) -> dict[Path, str]:
-    """The appliance's modules, relative to `package`, as they are compiled for a board: see micro_lean, micro_names."""
+    """The appliance's modules, relative to `package`, as compiled for a board: see micro_lean, _unused, _names."""
     names = {path: dotted(path) for path in modules(package)}
     sources = {name: (package / path).read_text(encoding="utf-8") for path, name in names.items()}
     known = micro_lean.survey(sources, bounds(package))
     del names[Path("_accel.py")], sources[micro_lean.CHOOSER]  # nobody imports it any more
     trees = {name: micro_lean.lean(name, source, known) for name, source in sources.items()}
+    micro_unused.drop(trees)
     texts = micro_lean.Texts()
     for tree in trees.values():
         texts.move(tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import types
 from pathlib import Path
@@ -11,7 +12,8 @@ import fetch
 import pytest
 
 import headgate
-from headgate_host import micro_lean, micro_names, micro_pack
+from headgate.core import http1, jwt
+from headgate_host import micro_lean, micro_names, micro_pack, micro_unused
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(headgate.__file__).parent
@@ -30,6 +32,12 @@ def walk(path):
             print(path + "/" + name, size, len(data), sum(data))
 walk("/rom")
 """
+# What runs always, and what requests import: explanations of refusals, /metrics, CBOR, batches, several cache keys.
+MODULES = (
+    "micro.main micro.appliance micro.load core.schema_compile core.schema_annotations core.pattern_parse core.pattern "
+    "core.formats core.schema_explain core.schema_rare tasks.metrics core.cbor core.records tasks.batches "
+    "tasks.cache_many"
+)
 
 
 def micropython(arch: str) -> list[str]:
@@ -128,7 +136,8 @@ def test_texts_are_the_same() -> None:
         "CODES = {" + ", ".join(f'{n}: b"Text {n}"' for n in range(12)) + "}\n"
         "def f(name):\n"
         '    """A docstring that is long enough."""\n'
-        '    return ["a sentence that is long", f"{name} is {{braced}} and {1 + 1}", f"{name!r:>20}", "short"]\n'
+        '    long = b"bytes that are long"\n'
+        '    return ["a sentence that is long", f"{name} is {{braced}} and {1 + 1}", f"{name!r:>20}", "short", long]\n'
         "def g(code):\n    found = [TABLE.get(code), TABLE.get(code, 'none'), CODES.get(3), CODES.get(13)]\n"
         "    return [*found, TABLE['code_1']]\n"
     )
@@ -163,6 +172,72 @@ def test_renaming_keeps_what_others_see() -> None:
     plain: dict[str, object] = {}
     exec(source, plain)  # noqa: S102
     assert module.f(1) == plain["f"](1)  # type: ignore[operator]
+
+
+def test_what_nothing_mentions_is_left_out() -> None:
+    sources = {
+        "headgate.core.a": "def used():\n    return 1\ndef unused():\n    return only_there()\n"
+        "def only_there():\n    return 2\nclass A:\n    def gone(self):\n        pass\n",
+        "headgate.core.b": "from headgate.core.a import A, used\nfrom headgate.core.c import A as Again\n"
+        "def get(name='named'):\n    return getattr(used(), name)\n",
+        "headgate.core.c": "from headgate.core.a import A\nclass C:\n    def named(self):\n        pass\n"
+        "    def __len__(self):\n        return 0\n    def append(self, x):\n        pass\n",
+        "headgate.micro.d": "from headgate.core import b\ndef run():\n    return b.get()\n",
+    }
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    micro_unused.drop(trees)
+    a, b, c, d = (ast.unparse(tree) for tree in trees.values())
+    assert a == "def used():\n    return 1\n\nclass A:\n    pass"
+    assert b.startswith("from headgate.core.a import used\n\ndef get")
+    assert "import" not in c
+    assert c.count("def ") == 3
+    assert "def run" in d
+
+
+def test_private_names_of_micro_are_shortened() -> None:
+    source = (
+        "class A:\n    def __init__(self):\n        self._held = {}\n        self.seen = self._held\n"
+        "queue = other._queue\n"
+    )
+    trees = {"headgate.micro.a": ast.parse(source)}
+    micro_names.shorten(trees)
+    lean = ast.unparse(trees["headgate.micro.a"])
+    assert "_held" not in lean
+    assert "other._queue" in lean  # not its own: MicroPython's, perhaps
+    assert "seen" in lean
+
+
+def test_what_accel_would_choose_is_imported_from_its_place() -> None:
+    sources = {
+        micro_lean.CHOOSER: (PACKAGE / "_accel.py").read_text(encoding="utf-8"),
+        "headgate.core.main": "from headgate._accel import Request, Verifier as V\ndef f():\n    return Request, V\n",
+    }
+    lean = ast.unparse(
+        micro_lean.lean("headgate.core.main", sources["headgate.core.main"], micro_lean.survey(sources, {}))
+    )
+    assert "_accel" not in lean
+    module = execute({"main": lean})
+    assert module.f() == (http1.Request, jwt.Verifier)
+
+
+def test_names_in_memory_stay_below_the_next_step(image: Path) -> None:
+    """MicroPython's tables of identifiers hold 20, 40, ... 320 names; the next one would take 4.5 KB in one piece."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(PACKAGE / "micro")!r})
+import rom_start
+rom_start.mount({str(image)!r}, "/rom")
+sys.path[:] = ["/rom", ".frozen"]
+for name in {MODULES!r}.split():
+    __import__("headgate." + name)
+import micropython
+micropython.qstr_info()
+"""
+    done = subprocess.run([*micropython("armhf"), "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"n_qstr=(\d+)", done.stdout)
+    assert found, done.stdout
+    assert int(found[1]) <= 20 + 40 + 80 + 160 + 320
 
 
 def test_every_packed_module_is_python() -> None:
