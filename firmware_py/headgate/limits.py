@@ -124,6 +124,7 @@ DELIVERED_LINGER_MS = 100  # deletions of delivered batches wait this long for a
 OUTBOX_RETRY_MS = 1000  # after a failed commit: new messages get 503 at once for this long, doubling up to...
 OUTBOX_RETRY_MAX_MS = 5000
 OUTBOX_RESERVE_BYTES = 1572864  # disk space kept for deleting on a full disk: the largest transaction and more
+DISK_LOOK_MS = 100  # between two looks at how full the disk is, as long as there is plenty of room
 OUTBOX_CACHE_KIB = 256  # SQLite's page cache
 OUTBOX_WAL_PAGES = 128  # pages of 4096 bytes after which the write-ahead log is written back
 OUTBOX_QUARANTINE = 4  # damaged database files kept; the oldest goes first

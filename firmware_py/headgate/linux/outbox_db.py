@@ -67,6 +67,10 @@ class Database:
         self._lock: int | None = None
         self._wear = Wear()
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
+        self._reserved = self._low = False  # the reserve is there; the disk is nearly full: as of the last look
+        self._next_look = 0.0  # at the disk, monotonic
+        self._first_s: int | None = None  # stored_s of the first batch, if that is known
+        self._first_known = False
 
     # -- opening and closing
 
@@ -155,11 +159,12 @@ class Database:
             atomic_file.sync(self.directory)
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
-        # The reserve has to cover the log that is not written back yet; see _delete_only.
+        # The reserve has to cover the log that is not written back yet, and the next transaction; see _delete_only.
         reserve = self._reserve_size()[0]
-        pages = min(limits.OUTBOX_WAL_PAGES, reserve // schema.PAGE // 2)
-        database.execute(f"PRAGMA wal_autocheckpoint={max(pages, 8)}")
-        self.batches = max(min(self._config.commit_batches, reserve // self._config.batch_bytes), 1)
+        pages = max(min(limits.OUTBOX_WAL_PAGES, reserve // schema.PAGE // 2), 8)
+        database.execute(f"PRAGMA wal_autocheckpoint={pages}")
+        covered = (reserve - pages * schema.PAGE) // self._config.batch_bytes
+        self.batches = max(min(self._config.commit_batches, covered), 1)
         self._load()
         self._reconcile()
         last = self._last_id()
@@ -179,6 +184,7 @@ class Database:
         self._keys.load(database)
         query = "SELECT EXISTS(SELECT 1 FROM batch WHERE stored_s IS NULL)"
         self._unstamped = bool(database.execute(query).fetchone()[0])
+        self._first_known = False
 
     def _reconcile(self) -> None:
         """A ledger that contradicts the batches (a repaired or edited file) is put right, and said."""
@@ -237,6 +243,11 @@ class Database:
             raise StorageFailed(str(error)) from error
         except UnicodeDecodeError as error:  # SQLite's own error text quotes the damage
             raise Damaged("text in it is not UTF-8") from error
+        except (Damaged, StorageFailed):
+            raise
+        except Exception:  # a bug
+            self._roll_back()
+            raise
 
     def _roll_back(self) -> None:
         """To the state of the last commit, in the file and in memory; else reconnect before the next try."""
@@ -281,6 +292,7 @@ class Database:
     # -- room for deleting on a full disk
 
     def _release_reserve(self) -> bool:
+        self._reserved = False
         try:
             (self.directory / RESERVE).unlink()
         except OSError:
@@ -294,11 +306,22 @@ class Database:
         size = min(self._config.reserve_bytes, space.f_blocks * space.f_frsize // 8)
         return size, space.f_bavail * space.f_frsize
 
+    def _has_reserve(self) -> bool:
+        """Looks at the disk when it is time to, and at each commit while room is short. What others write meanwhile is
+        covered by the reserve."""
+        now = time.monotonic()
+        if self._low or not self._reserved or now >= self._next_look:
+            self._next_look = now + limits.DISK_LOOK_MS / 1000
+            self._reserved = self._fill_reserve()
+            size, free = self._reserve_size()
+            self._low = free < 4 * size
+        return self._reserved
+
     def _fill_reserve(self) -> bool:
         """Whether the reserve is there (again). Not taken from a disk that has less than twice as much left."""
         path = self._reserve
         try:
-            if os.path.exists(path):  # noqa: PTH110 - at each commit
+            if os.path.exists(path):  # noqa: PTH110 - a name made once
                 return True
             size, free = self._reserve_size()
             if size == 0:
@@ -319,8 +342,7 @@ class Database:
     def _settle_when_low(self) -> None:
         """On a disk that is nearly full, write the log back after each commit: the file then grows while it can, and
         what the reserve has to cover is one transaction."""
-        size, free = self._reserve_size()
-        if free < 4 * size:
+        if self._low:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
@@ -359,12 +381,13 @@ class Database:
     def _commit(self, work: Work) -> Committed:
         # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
         most = len(work.taken) * self._config.batch_bytes
-        if work.taken and not self._fill_reserve() and self._room_inside() < 2 * most:
+        if work.taken and not self._has_reserve() and self._room_inside() < 2 * most:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
             if work.trusted and self._unstamped:
                 database.execute("UPDATE batch SET stored_s = ? WHERE stored_s IS NULL", (work.now_s,))
+                self._first_known = False
             for identity in work.delivered:
                 records, size = self._delete(database, identity)
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
@@ -405,6 +428,8 @@ class Database:
             (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob),
         )
         self._next_id += 1
+        if ledger.stored == 0:
+            self._first_known = False
         return outcomes, ledger._replace(
             accepted=ledger.accepted + count,
             stored_bytes=ledger.stored_bytes + len(blob),
@@ -445,12 +470,16 @@ class Database:
         if found is None:  # expired or dropped while it was on its way: counted then
             return 0, 0
         database.execute("DELETE FROM batch WHERE id = ?", (identity,))
+        self._first_known = False
         return _number(found[0]), _number(found[1])
 
     def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> Ledger:
         if self._config.max_hours == 0:
             return ledger
         limit_s = work.now_s - self._config.max_hours * 3600
+        oldest_s = self._oldest()
+        if oldest_s is None or oldest_s > limit_s:
+            return ledger
         after = 0
         while True:
             row = database.execute(
@@ -490,8 +519,12 @@ class Database:
             self.ledger = ledger
 
     def _oldest(self) -> int | None:
-        row = self._connection.execute("SELECT stored_s FROM batch ORDER BY id LIMIT 1").fetchone()
-        return None if row is None or row[0] is None else _number(row[0])
+        """Unix s at which the first batch was stored; None: there is none, or that is not known."""
+        if not self._first_known:
+            row = self._connection.execute("SELECT stored_s FROM batch ORDER BY id LIMIT 1").fetchone()
+            self._first_s = None if row is None or row[0] is None else _number(row[0])
+            self._first_known = True
+        return self._first_s
 
     # -- reading
 

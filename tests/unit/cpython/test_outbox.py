@@ -377,7 +377,7 @@ def test_a_transaction_is_bounded(options: dict[str, int], batches: int) -> None
 def test_a_transaction_is_no_larger_than_the_reserve_covers(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(
-            folder, batch_records=2, memory_linger_ms=60_000, reserve_bytes=2 * limits.BATCH_BYTES
+            folder, batch_records=2, memory_linger_ms=60_000, reserve_bytes=4 * limits.BATCH_BYTES
         ) as outbox:
             waiters = Waiters(outbox)
             for n in range(4):

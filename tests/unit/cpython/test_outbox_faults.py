@@ -209,6 +209,7 @@ def test_a_bug_in_the_commit_is_not_an_acknowledgement(folder: Path, monkeypatch
                 assert refused.value.status == 503
             await until_stored(outbox, 1)
             assert on_disk(folder)["accepted"] == 1
+            assert outbox.stats()["corrupt"] == 0  # it is not the file's
 
     asyncio.run(scenario())
 
