@@ -62,7 +62,7 @@ struct hg_connection {
     const struct hg_tls *tls;
     struct hg_wheel_link timer;
     uint32_t deadline; /* tick, of 32 bits; 0: none */
-    uint32_t next;     /* free list, queue */
+    uint32_t next;     /* in the free list, or a queue */
     uint32_t next_event;
     int32_t fd;
     uint32_t generation;
@@ -129,7 +129,7 @@ static inline bool hg_has_output(const struct hg_connection *connection) {
 }
 
 /* server.c */
-void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes; READY, or GREETING */
+void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes */
 void hg_server_free_slot(struct hg_server *server, uint32_t index);
 void hg_server_leave(struct hg_server *server); /* TLS is done with for now */
 void hg_server_now(struct hg_server *server);   /* looks at the clocks */

@@ -49,6 +49,7 @@ struct net_script {
     struct net_socket *sockets;
     uint32_t count, room, next; /* next: where wait begins to look */
     int64_t now_us;
+    bool same_first;      /* wait looks at the same ones first each time, as epoll does with who is always ready */
     uint32_t cost_us;     /* what every call that moves bytes or accepts takes */
     bool no_files;        /* accept: EMFILE */
     uint64_t calls;       /* but for wait, forget and the clocks */
@@ -288,7 +289,7 @@ static int script_wait(void *context, struct hg_net_ready *ready, uint32_t room,
             others = others || socket->kind == NET_OTHER;
         }
     }
-    net->next = net->count == 0 ? 0 : (net->next + found) % net->count;
+    net->next = net->count == 0 || net->same_first ? 0 : (net->next + found) % net->count;
     if (found != 0) {
         net->spins += others ? 0 : 1; /* those are for others to take */
         CHECK(net->spins < NET_SPINS);
