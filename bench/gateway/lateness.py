@@ -1,10 +1,11 @@
 """Does a busy server let other tasks run? How late a task of the appliance's own loop is that is due every 10 ms, idle
-and under full load."""
+and under each of LOADS."""
 
 import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from .servers import Running
 HOOK = Path(__file__).resolve().parent / "lateness_hook.py"
 WAIT_S = 10.0
 STEPS_US = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+
+
+LOADS: "dict[str, Callable[[Running, float], load.Outcome]]" = {
+    "memory durability": rows.BY_NAME["ingest-own"].load,
+    "fsync durability": rows.BY_NAME["fsync"].load,
+    "TLS": rows.BY_NAME["tls"].load,
+    "TLS handshakes": lambda running, seconds: load.hellos(running.tls_port, seconds),
+}
 
 
 def _collect(running: Running, file: Path) -> "list[int]":
@@ -47,7 +56,7 @@ def histogram(late_us: "list[int]") -> "dict[str, Any]":
 
 
 def measure(material: Material, seconds: float) -> "dict[str, Any]":
-    say("lateness: ours, idle and under two loads")
+    say("lateness: ours, idle and under load")
     file = material.folder / "lateness.json"
     try:
         running = Running(servers.BY_NAME[servers.OURS], material, [sys.executable, str(HOOK), str(file)])
@@ -59,8 +68,8 @@ def measure(material: Material, seconds: float) -> "dict[str, Any]":
         _collect(running, file)
         time.sleep(seconds / 2)
         figures["idle"] = histogram(_collect(running, file))
-        for name, stream in (("memory durability", "telemetry"), ("fsync durability", "durable")):
-            outcome = load.ours(running.port, seconds, material.stream_file(stream), rows.ACCEPTED)
+        for name, run in LOADS.items():
+            outcome = run(running, seconds)
             late_us = _collect(running, file)
             figures[name] = {**histogram(late_us), "requests_per_s": round(outcome.requests / outcome.seconds)}
     except Failed as error:

@@ -1,7 +1,11 @@
 """The loads: wrk and h2load of Debian, and our own loader for what they cannot do. All run on the loader's core."""
 
+import contextlib
 import json
 import re
+import socket
+import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from . import build, process
 CONNECTIONS = 64
 SCRIPT = Path(__file__).resolve().parent / "requests.lua"
 GRACE_S = 20.0
+HELLOS = 100  # at once
 
 
 @dataclass(frozen=True)
@@ -73,3 +78,32 @@ def h2_put(url: str, file: Path, value: bytes) -> None:
     output = process.run([build.tool("h2load"), "-n1", "-c1", "-m1", "-d", file, "-H", ":method: PUT", url], GRACE_S)
     if "1 succeeded" not in output:
         raise process.Failed("the article's cache does not keep a value")
+
+
+def _client_hello() -> bytes:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
+
+
+def hellos(port: int, seconds: float) -> Outcome:
+    """Storms of TLS handshakes: HELLOS connections say the same hello at the same moment, and go once the server has
+    answered with its signature: that costs the server much and the client next to nothing."""
+    hello, answered, broken = _client_hello(), 0, 0
+    began = now = time.monotonic()
+    while now < began + seconds:
+        connections = [socket.create_connection(("127.0.0.1", port), GRACE_S) for _ in range(HELLOS)]
+        for connection in connections:
+            connection.sendall(hello)
+        for connection in connections:
+            with connection:
+                if connection.recv(1):
+                    answered += 1
+                else:
+                    broken += 1
+        now = time.monotonic()
+    return Outcome(now - began, answered, 0, broken)

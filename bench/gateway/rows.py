@@ -84,6 +84,7 @@ ROWS = (
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
 )  # fmt: skip
+BY_NAME = {row.name: row for row in ROWS}
 
 
 def start(

@@ -661,16 +661,9 @@ static void receive(struct hg_server *server, uint32_t index) {
     }
 }
 
-void hg_connection_turn(struct hg_server *server, uint32_t index) {
+/* READY: goes on with input that is here already. */
+static void go_on(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
-    if (connection->state == HG_GREETING) {
-        hg_connection_watch(server, index, (connection->flags & HG_WATCH_OUT) | HG_WATCH_IN);
-        receive(server, index);
-        return;
-    }
-    if (connection->state != HG_READY) {
-        return;
-    }
     connection->state = HG_READING;
     if (connection->work == NULL || connection->work->input_length <= held(connection->work)) {
         if (connection->session != NULL) {
@@ -717,6 +710,18 @@ void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t even
         }
         break;
     case HG_FREE: break;
+    }
+}
+
+void hg_connection_turn(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    if (connection->state == HG_READY) {
+        go_on(server, index);
+    } else if (connection->state == HG_GREETING) {
+        hg_connection_watch(server, index, (connection->flags & HG_WATCH_OUT) | HG_WATCH_IN);
+        receive(server, index);
+    } else { /* there was no time when it was found ready */
+        hg_connection_ready(server, index, HG_NET_IN | HG_NET_OUT);
     }
 }
 

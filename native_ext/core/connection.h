@@ -62,7 +62,7 @@ struct hg_connection {
     const struct hg_tls *tls;
     struct hg_wheel_link timer;
     uint32_t deadline; /* tick, of 32 bits; 0: none */
-    uint32_t next;     /* free list, queue */
+    uint32_t next;     /* in the free list, or a queue */
     uint32_t next_event;
     int32_t fd;
     uint32_t generation;
@@ -94,7 +94,6 @@ struct hg_server {
     uint32_t page_count, slots, free, count, refusing;
     struct hg_queue turns;            /* whose turn comes */
     struct hg_queue greetings;        /* ... with a step of a handshake */
-    uint32_t found_from;              /* where serving what is ready goes on */
     uint32_t event_first, event_last; /* lent connections with something to tell */
     struct hg_wheel wheel;
     uint64_t memory, buffers; /* bytes held for connections; of them for their work */
@@ -130,7 +129,7 @@ static inline bool hg_has_output(const struct hg_connection *connection) {
 }
 
 /* server.c */
-void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes; READY, or GREETING */
+void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes */
 void hg_server_free_slot(struct hg_server *server, uint32_t index);
 void hg_server_leave(struct hg_server *server); /* TLS is done with for now */
 void hg_server_now(struct hg_server *server);   /* looks at the clocks */

@@ -7,6 +7,7 @@
 #define TAG_ASYNCIO (UINT64_C(1) << 63) /* of asyncio's descriptors; the rest of the tag is the descriptor */
 #define TAG_LISTENER (UINT64_C(1) << 62)
 #define ACCEPTS 16     /* connections accepted in a row */
+#define ACCEPTS_LATE 4 /* ... when there is no time left */
 #define LOOK_EVERY 8   /* connections served between two looks at the clock */
 #define EXPIRIES 256   /* deadlines seen to in a row */
 #define PAUSE_MS 1000  /* without descriptors */
@@ -226,7 +227,10 @@ static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls)
 }
 
 static void accept_some(struct hg_server *server, const struct hg_listener *listener, int64_t end_us) {
-    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining && server->now_us < end_us; i++) {
+    for (int i = 0; i < ACCEPTS && listener->fd >= 0 && !server->draining; i++) {
+        if (i >= ACCEPTS_LATE && server->now_us >= end_us) {
+            break;
+        }
         const int fd = server->net.accept(server->net.context, listener->fd);
         switch (fd < 0 ? -fd : 0) {
         case 0:
@@ -392,34 +396,34 @@ static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
     return wait_ms > INT32_MAX ? INT32_MAX : (int32_t)wait_ms;
 }
 
-/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time (one in any case), from where that
- * was over the last time: epoll tells of those that stay ready in the same order again. -> pairs */
+/* What is ready: asyncio's goes to *ready; the server's own is served as long as there is time (one in any case, if none is
+ * queued), and the rest is queued: epoll may find those first again who were served. -> pairs */
 static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready *found, int count, int64_t end_us,
                             struct hg_net_ready *ready) {
-    const int first = count > 0 ? (int)(server->found_from % (uint32_t)count) : 0;
     uint32_t pairs = 0, served = 0;
-    bool over = false;
-    server->found_from = 0;
     for (int i = 0; i < count; i++) {
-        const int at = first + i < count ? first + i : first + i - count;
-        const uint64_t tag = found[at].tag;
+        const uint64_t tag = found[i].tag;
+        const struct hg_connection *connection;
         uint32_t index;
         if ((tag & TAG_ASYNCIO) != 0) {
-            ready[pairs++] = (struct hg_net_ready){tag & ~TAG_ASYNCIO, found[at].events};
+            ready[pairs++] = (struct hg_net_ready){tag & ~TAG_ASYNCIO, found[i].events};
             continue;
+        }
+        if ((tag & TAG_LISTENER) != 0) {
+            accept_some(server, &server->listeners[tag & ~TAG_LISTENER], end_us);
+            continue;
+        }
+        connection = hg_connection_of(server, tag, &index);
+        if (connection == NULL || (connection->flags & HG_QUEUED) != 0) {
+            continue; /* it is gone, or its turn comes */
         }
         if (++served % LOOK_EVERY == 0) {
             hg_server_now(server);
         }
-        if (served > 1 && server->now_us >= end_us) {
-            server->found_from = over ? server->found_from : (uint32_t)at;
-            over = true;
-            continue; /* it will be found again */
-        }
-        if ((tag & TAG_LISTENER) != 0) {
-            accept_some(server, &server->listeners[tag & ~TAG_LISTENER], end_us);
-        } else if (hg_connection_of(server, tag, &index) != NULL) {
-            hg_connection_ready(server, index, found[at].events);
+        if (server->now_us < end_us || (served == 1 && server->turns.first == 0)) {
+            hg_connection_ready(server, index, found[i].events);
+        } else {
+            hg_server_queue(server, index);
         }
     }
     return pairs;
@@ -454,8 +458,8 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
             end_us = until_us;
         }
         see_to_deadlines(server);
-        pairs = serve_found(server, found, count, end_us, ready);
         take_turns(server, end_us);
+        pairs = serve_found(server, found, count, end_us, ready);
         greet_one(server);
         hg_server_leave(server);
         look_at_intake(server);

@@ -49,6 +49,7 @@ struct net_script {
     struct net_socket *sockets;
     uint32_t count, room, next; /* next: where wait begins to look */
     int64_t now_us;
+    bool same_first;      /* wait looks at the same ones first each time, as epoll does with who is always ready */
     uint32_t cost_us;     /* what every call that moves bytes or accepts takes */
     bool no_files;        /* accept: EMFILE */
     int accept_error;     /* of the next accept; 0: none */
@@ -294,8 +295,9 @@ static int script_wait(void *context, struct hg_net_ready *ready, uint32_t room,
             others = others || socket->kind == NET_OTHER;
         }
     }
-    /* As in epoll's list of what is ready, those that stay ready keep their order; after more than fit it goes on behind them. */
-    net->next = found == room ? (net->next + looked) % net->count : net->next;
+    /* As in epoll's list of what is ready, those that stay ready keep their order; after more than fit it goes on behind them,
+     * unless the test wants them always in the same order. */
+    net->next = net->same_first ? 0 : found == room ? (net->next + looked) % net->count : net->next;
     if (found != 0) {
         net->spins += others ? 0 : 1; /* those are for others to take */
         CHECK(net->spins < NET_SPINS);

@@ -204,6 +204,37 @@ static void test_handshakes_keep_to_the_turn(void) {
     }
 }
 
+/* Who was found ready when the time was over comes first the next time, whoever epoll finds first. */
+static void test_the_last_found_are_served(void) {
+    const struct world_options options = {.turn_us = 2000};
+    struct world world;
+    int busy[HG_NET_BATCH / 2], late;
+    uint32_t least = UINT32_MAX, most = 0;
+    world_open(&world, &options);
+    world.net.cost_us = 200; /* some five are served in a turn */
+    world.net.same_first = true;
+    for (int i = 0; i < HG_NET_BATCH / 2; i++) {
+        busy[i] = busy_client(&world);
+        net_of(&world.net, busy[i])->piece = (uint32_t)strlen(HEALTH); /* asks again as soon as it is answered */
+    }
+    for (int i = 0; i < 200; i++) {
+        CHECK(turn(&world, 0) == 0);
+    }
+    for (int i = 0; i < HG_NET_BATCH / 2; i++) {
+        const uint32_t length = net_of(&world.net, busy[i])->out.length;
+        least = length < least ? length : least;
+        most = length > most ? length : most;
+    }
+    CHECK(least != 0 && most <= 2 * least);
+    late = net_connect(&world.net, world.listener);
+    net_send(&world.net, late, HEALTH, strlen(HEALTH));
+    for (int i = 0; i < 20 && is_silent(&world, late); i++) {
+        CHECK(turn(&world, 0) == 0);
+    }
+    (void)expect(&world, late, 200);
+    world_close(&world);
+}
+
 /* Asyncio's time ends a wait also in the middle of those that were found ready. */
 static void test_time_ends_among_many(void) {
     struct world world;
@@ -330,6 +361,7 @@ int main(void) {
     test_turn_of_many_ends();
     test_served_between_handshakes();
     test_handshakes_keep_to_the_turn();
+    test_the_last_found_are_served();
     test_time_ends_among_many();
     test_descriptors_of_asyncio();
     test_many_descriptors();
