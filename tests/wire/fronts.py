@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -132,6 +133,8 @@ class Front:
         self._log = log
         self._path_of = path_of
         self._lines = 0
+        self.forwarded_so_far: Counter[str] = Counter()
+        self.seen_so_far: Counter[str] = Counter()
 
     def forwarded(self, last: str) -> list[str]:
         """The paths of the requests forwarded since the last call, up to that of `last`, which is waited for."""

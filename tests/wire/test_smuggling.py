@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 
 import fronts
 import pytest
-from wire import CPYTHON, Server
+from wire import CPYTHON, PATIENCE_S, Server
 
 pytestmark = pytest.mark.skipif(not CPYTHON, reason="the parser is the same; its unit tests run there")
 
@@ -153,6 +154,16 @@ def told(front: fronts.Front, data: bytes, last: str) -> bool:
     return True
 
 
+def answered(front: fronts.Front, wanted: int) -> Counter[str]:
+    """The paths that were answered since the last call; waits for so many."""
+    seen = Counter(front.relay.seen())
+    deadline = time.monotonic() + PATIENCE_S
+    while seen.total() < wanted and time.monotonic() < deadline:
+        time.sleep(0.005)
+        seen += Counter(front.relay.seen())
+    return seen
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_nothing_is_smuggled(front: fronts.Front, name: str) -> None:
     """The row, a second request behind it on the same connection, and then one on a connection of its own."""
@@ -163,12 +174,17 @@ def test_nothing_is_smuggled(front: fronts.Front, name: str) -> None:
     complete = told(front, data + get(second), second)
     assert told(front, get(last), last), "the front serves nobody any more"
     forwarded = Counter(front.forwarded(last))
-    seen = Counter(front.relay.seen())
-    refused = seen.pop(fronts.REFUSED, 0)
-    assert seen <= forwarded, f"the server saw {dict(seen)}, the front sent {dict(forwarded)}"
+    seen = answered(front, forwarded.total() if complete else 0)
+    refused = seen[fronts.REFUSED]
+    # Counted over all rows: an answer that nobody waited for may come while the next one is under way.
+    front.forwarded_so_far += forwarded
+    front.seen_so_far += seen
+    known = Counter({path: count for path, count in front.seen_so_far.items() if path != fronts.REFUSED})
+    assert known <= front.forwarded_so_far, f"the server saw {dict(seen)}, the front sent {dict(forwarded)}"
+    assert front.seen_so_far.total() <= front.forwarded_so_far.total()
     assert seen[last] == 1
     if complete:
-        assert (seen + Counter({fronts.REFUSED: refused})).total() == forwarded.total(), (seen, refused, forwarded)
+        assert seen.total() >= forwarded.total(), (seen, forwarded)
     if name.startswith("pipelined"):
         assert [seen[path] for path in (first, planted, second)] == [1, 1, 1]
     elif name in ("in a body", "in a chunk"):
