@@ -24,11 +24,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0:0] = [str(ROOT / "firmware_py"), str(ROOT / "native_ext")]
 
+from headgate import limits  # noqa: E402
 from headgate.linux import intake, outbox_db  # noqa: E402
 from headgate.linux.outbox import Outbox, OutboxConfig  # noqa: E402
 
-SIZES = (500, 64)  # rows of a batch: as large as it gets, and as 64 devices that wait for their answers make it
-COMMITS = 200
+# Rows of a commit: as 64 devices that wait for their answers make it; a large batch; batches that nobody waits for.
+CASES = {
+    "64 waiting": (64, intake.DURABLE),
+    "500 waiting": (500, intake.DURABLE),
+    "2000 promised": (2000, intake.PROMISED),
+}
+ROWS = 60_000  # of each case, in all
 WARM_UP = 5  # commits not counted
 BODY = b'{"station":"st-%d","temp_c":%d.5,"humidity":%d,"wind":{"speed":3.25,"dir":%d}}'
 
@@ -47,24 +53,26 @@ def timed(owner: Any, name: str, label: str, spent: dict[str, float]) -> None:
     setattr(owner, name, outer)
 
 
-async def measure(folder: Path, size: int, spent: dict[str, float]) -> dict[str, float]:
+async def measure(folder: Path, size: int, flags: int, spent: dict[str, float]) -> dict[str, float]:
     """-> microseconds for one message."""
-    outbox = await Outbox.open(folder, OutboxConfig(batch_records=size))
+    outbox = await Outbox.open(folder, OutboxConfig(batch_records=min(size, limits.BATCH_RECORDS)))
     released = asyncio.Event()
 
     def release(taken: intake.Batch, _outcomes: object) -> None:
         taken.release()
-        released.set()
+        if not outbox.intake.bytes:
+            released.set()
 
     outbox.release = release
     bodies = [BODY % (n % 64, n % 40, n % 100, n % 360) for n in range(size)]
     spent["process"] = spent["event loop"] = 0.0
-    for commit in range(-WARM_UP, COMMITS):
+    commits = ROWS // size
+    for commit in range(-WARM_UP, commits):
         if commit == 0:
             spent.update(dict.fromkeys(spent, 0.0))
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         for n, body in enumerate(bodies):
-            outbox.intake.add(f"stream-{n % 3}", f"c{n % 64}", body, 1_764_000_000_000, now_ms, intake.DURABLE)
+            outbox.intake.add(f"stream-{n % 3}", f"c{n % 64}", body, 1_764_000_000_000, now_ms, flags)
         process, loop = time.process_time(), time.thread_time()
         outbox.note_rows()
         await released.wait()
@@ -72,7 +80,7 @@ async def measure(folder: Path, size: int, spent: dict[str, float]) -> dict[str,
         spent["process"] += time.process_time() - process
         spent["event loop"] += time.thread_time() - loop
     await outbox.close()
-    return {label: seconds / COMMITS / size * 1e6 for label, seconds in spent.items()}
+    return {label: seconds / commits / size * 1e6 for label, seconds in spent.items()}
 
 
 def child(folder: str | None) -> None:
@@ -81,10 +89,10 @@ def child(folder: str | None) -> None:
     timed(outbox_db.Database, "commit", "worker", spent)
     timed(outbox_db, "encode_rows", "worker: CBOR and zstd", spent)
     figures = {}
-    for size in SIZES:
+    for name, (size, flags) in CASES.items():
         with tempfile.TemporaryDirectory(dir=folder) as made:
             spent.clear()
-            figures[str(size)] = asyncio.run(measure(Path(made), size, spent))
+            figures[name] = asyncio.run(measure(Path(made), size, flags, spent))
     print(json.dumps(figures))
 
 
@@ -106,14 +114,14 @@ def main() -> None:
             found.append(json.loads(done.stdout))
     result = {
         backend: {
-            size: {label: round(statistics.median(one[size][label] for one in found), 3) for label in found[0][size]}
-            for size in found[0]
+            case: {label: round(statistics.median(one[case][label] for one in found), 3) for label in found[0][case]}
+            for case in found[0]
         }
         for backend, found in rounds.items()
     }
-    for backend, sizes in result.items():
-        for size, figures in sizes.items():
-            print(f"{backend:6} {size:>4} rows: " + ", ".join(f"{label} {us:.2f}" for label, us in figures.items()))
+    for backend, cases in result.items():
+        for case, figures in cases.items():
+            print(f"{backend:6} {case:13} " + ", ".join(f"{label} {us:.2f}" for label, us in figures.items()))
     document = {"machine": platform.machine(), "python": platform.python_version(), "us_per_message": result}
     (ROOT / "bench" / "results" / "commit.json").write_text(json.dumps(document, indent=1) + "\n")
 

@@ -95,11 +95,9 @@ burst = {burst}
 
 {storage}
 """
-# Commits large enough that the disk keeps up with whatever the core lets in, and room for all of it.
+# Room for whatever the core lets in.
 STORAGE = """[outbox]
 bytes = "64 GiB"
-batch_records = 4000
-batch_bytes = "4 MiB"
 """
 
 

@@ -21,6 +21,7 @@ LEVEL = 1  # on batches of short JSON messages as small as 3, in a quarter of it
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WINDOW_MAX = 1 << 25  # bytes; what a decoder may have to allocate: our own frames never exceed their content
 _HEADER_PARTS = 4
+_ARRAY = 4  # RFC 8949 section 3.1, major type
 MESSAGE_MAX = 2**53 - 1  # of boot and sequence: exact in every JSON reader
 
 
@@ -57,9 +58,9 @@ def encode(batch: Batch) -> tuple[int, bytes]:
 
 def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes]) -> tuple[int, bytes]:
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
-    length = cbor.dumps(count)
-    array = bytes([length[0] | 0x80]) + length[1:]  # RFC 8949 section 3: major type 4 instead of 0
-    plain = rows(_head(appliance, boot) + array)
+    head = bytearray(_head(appliance, boot))
+    cbor.head(head, _ARRAY, count)
+    plain = rows(bytes(head))
     compress = _compressor()
     if compress is None:
         return PLAIN, plain

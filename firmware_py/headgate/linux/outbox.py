@@ -1,8 +1,8 @@
 """The outbox: accepted messages are on disk before anybody hears that they are, and leave it when the broker has them.
 
 Group commit: messages gather while a commit is under way or until the batch is large or old enough; then one
-transaction makes them durable, and all their tickets resolve. Deletions of delivered batches ride on the same
-transactions. With nothing to do there is no timer and no wake-up.
+transaction makes them durable, and all their tickets resolve. Batches that nobody waits for share a transaction.
+Deletions of delivered batches ride on the same transactions. With nothing to do there is no timer and no wake-up.
 """
 
 import asyncio

@@ -6,12 +6,12 @@ a full or failing disk makes a transaction fail as a whole (StorageFailed), a da
 """
 
 import contextlib
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +37,6 @@ RESERVE = "outbox.reserve"
 LOCK = "outbox.lock"
 _WEAR_EVERY = 64  # transactions between two looks at /proc
 _T = TypeVar("_T")
-_json = json.JSONEncoder(separators=(",", ":")).encode
 _LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_SET = ", ".join(f"{name} = ?" for name in Ledger._fields)
 
@@ -352,12 +351,8 @@ class Database:
 
     # -- transactions
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        database = self._connection
-        database.execute("BEGIN IMMEDIATE")
-        yield database  # an exception passes: _roll_back is the caller's
-        database.execute("COMMIT")
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._connection)
 
     def commit(self, work: Work) -> Committed:
         """All of it or nothing. On a full disk deletions go through alone, with the help of the reserve."""
@@ -568,6 +563,25 @@ class Database:
         self.ledger = ledger
         outbox_rescue.prune(self.directory)
         self._log("error", f"a stored batch was damaged; {records} messages put aside as {target.name}")
+
+
+class _Transaction:
+    """An exception passes: _roll_back is the caller's."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._database.execute("BEGIN IMMEDIATE")
+        return self._database
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._database.execute("COMMIT")
+
+
+def _json(counts: Mapping[str, int]) -> str:
+    return "{" + ",".join(f"{encode_basestring_ascii(name)}:{count}" for name, count in counts.items()) + "}"
 
 
 def _number(value: object) -> int:

@@ -43,6 +43,17 @@ def test_messages_of_one_moment_share_a_commit(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_messages_of_one_turn_share_a_commit_without_linger_too(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder, linger_ms=0) as outbox:
+            await store(outbox, *[record(n) for n in range(5)])
+            assert outbox.stats()["commits"] == 1
+            await store(outbox, record(5))
+            assert outbox.stats()["commits"] == 2
+
+    asyncio.run(scenario())
+
+
 def test_batches_close_by_count_and_by_bytes(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder, batch_records=10, batch_bytes=2000) as outbox:
@@ -131,6 +142,35 @@ def test_closing_stores_what_waits(folder: Path) -> None:
         with pytest.raises(Problem) as refused:
             outbox.submit(record(3), True)
         assert refused.value.code == "draining"
+
+    asyncio.run(scenario())
+
+
+def test_the_age_of_the_oldest_follows_what_is_stored(folder: Path) -> None:
+    async def scenario() -> None:
+        clock = Clock()
+
+        async def stored_after(seconds: int, number: int) -> object:
+            clock.now_s += seconds
+            await store(outbox, record(number))
+            return outbox.stats()["oldest_s"]
+
+        async with opened(folder, clock=clock) as outbox:
+            assert outbox.stats()["oldest_s"] is None
+            assert [await stored_after(100, n) for n in range(3)] == [0, 100, 200]
+            for age in (100, 0, None):
+                await outbox.delivered(await outbox.next_batch())
+                assert outbox.stats()["oldest_s"] == age
+            assert [await stored_after(10, n) for n in range(2)] == [0, 10]
+        clock.state = "unset"
+        async with opened(folder, clock=clock) as outbox:
+            await store(outbox, record(9))  # its time is not known yet
+            await outbox.delivered(await outbox.next_batch())
+            await outbox.delivered(await outbox.next_batch())
+            clock.state = "trusted"
+            assert outbox.stats()["oldest_s"] is None
+            assert await stored_after(50, 10) == 0  # and is now that of the commit that learned it
+            assert await stored_after(50, 11) == 50
 
     asyncio.run(scenario())
 
