@@ -142,8 +142,6 @@ void hg_connection_expired(struct hg_server *server, uint32_t index);
 void hg_connection_close(struct hg_server *server, uint32_t index);
 /* The answers gathered go out, and the connection goes on to what comes next. */
 void hg_connection_settle(struct hg_server *server, uint32_t index);
-/* Bytes of plain text from the peer. data[length] may be written. */
-void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data, uint32_t length);
 void hg_connection_end(struct hg_server *server, uint32_t index); /* the peer has sent its last byte */
 void hg_connection_refuse(struct hg_server *server, uint32_t index);
 void hg_connection_watch(struct hg_server *server, uint32_t index, uint32_t events);
@@ -153,11 +151,22 @@ bool hg_connection_send(struct hg_server *server, uint32_t index, const uint8_t 
 /* -> bytes read into server->input, 0: end of input, -EAGAIN: none now, other: broken */
 int32_t hg_connection_read(struct hg_server *server, uint32_t index);
 
+void hg_connection_resume(struct hg_server *server, uint32_t index); /* after a wait: the state that its input asks for */
 /* Its request was answered after a wait: what comes next. */
 void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive);
 void hg_connection_broken(struct hg_server *server, uint32_t index);
 
+/* request.c */
+/* Bytes of plain text from the peer. data[length] may be written. */
+void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data, uint32_t length);
+void hg_request_kept(struct hg_server *server, uint32_t index);    /* goes on with what was not looked at yet */
+void hg_request_expired(struct hg_server *server, uint32_t index); /* it did not come in time: 408 */
+
 extern const struct hg_http1_limits hg_usual_limits;
+/* Bytes of the input that belong to the message being read; what follows nobody has seen. */
+static inline uint32_t hg_work_held(const struct hg_work *work) {
+    return work->phase == HG_PHASE_BODY ? work->head + work->body : 0;
+}
 
 /* work.c: memory is counted, and bounded by limits.buffer_bytes */
 struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection); /* made if need be; NULL: no memory */

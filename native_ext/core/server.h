@@ -15,7 +15,7 @@
  * In each look at who is ready, first comes who is queued (READY, or found before when the time was over), then who was found,
  * then one step of one handshake: those take up to milliseconds, and others' latency is bounded by one of them.
  *
- * connection.c: one connection's input, answers, states; work.c: what it holds meanwhile; session.c: TLS around it; lent.c: what
+ * connection.c: one connection's states and answers; request.c: the requests in its input; work.c: what it holds meanwhile; session.c: TLS around it; lent.c: what
  * Python asks for; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
  * struct hg_net, so that a test can script it. One thread calls. */
 #ifndef HEADGATE_SERVER_H
