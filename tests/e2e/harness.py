@@ -72,6 +72,7 @@ class Appliance:
         self.config = folder / "headgate.toml"
         self.log = folder / "appliance.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.options: list[str] = []  # more words for the command line
         text = f'[listen]\nhttp = "127.0.0.1:{self.port}"\n{ISSUER}{config}'
         if uplink_port:
             text += f'\n[uplink]\nurl = "mqtt://127.0.0.1:{uplink_port}"\nack_timeout = "2 s"\nbackoff_max = "1 s"\n'
@@ -80,7 +81,8 @@ class Appliance:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "headgate", "run", "--config", str(self.config), "--state", str(self.state)],
+                [sys.executable, "-m", "headgate", "run", "--config", str(self.config), "--state", str(self.state)]
+                + self.options,
                 stdout=log,
                 stderr=log,
             )

@@ -150,6 +150,28 @@ def test_first_run_creates_keys(tmp_path: Path) -> None:
         assert post(appliance, "/v1/streams/weather", appliance.token("a", "publish:weather"), b"[")[0] == 400
 
 
+def test_no_secret_is_logged(tmp_path: Path) -> None:
+    """With --verbose, whatever is done with keys and tokens: accepted, altered, cut, sent where they do not belong."""
+    appliance = Appliance(tmp_path, uplink_port=None, config=CONFIG.format(rate="1000/s"))
+    appliance.options = ["--verbose"]
+    with running(appliance):
+        token = appliance.token("a", "publish:weather", "read:*")
+        head, claims, signature = token.split(".")
+        for words in (token, f"{head}.{claims}.{signature[::-1]}", f"{head}.{claims}.", f"{claims}.{head}.{signature}"):
+            post(appliance, "/v1/streams/weather", words, b"{}")
+            appliance.get("/v1/streams/weather/last/a", words)
+            appliance.get(f"/v1/cache/{words}", words)
+            appliance.get(f"/metrics?token={words}")
+        assert appliance.process is not None
+        appliance.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in appliance.log.read_text(), "it reloads")
+        assert appliance.stop() == 0
+    log = appliance.log.read_text()
+    keys = [path.read_text().strip() for path in appliance.state.rglob("*.key")]
+    assert keys
+    assert not [part for part in (claims, signature, signature[::-1], *keys) if part in log]
+
+
 def test_corrupt_outbox_is_put_aside(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, uplink_port=None, config=CONFIG.format(rate="1000/s"))
     with running(appliance):
