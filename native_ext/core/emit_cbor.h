@@ -22,16 +22,28 @@
 
 #define HG_EMITS 1
 
+/* A word at once: of single bytes, gcc makes one with the byte that was written before them, and is not the faster for it. */
 HG_INLINE uint8_t *w_big32(uint8_t *out, uint32_t word) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    word = __builtin_bswap32(word);
+    memcpy(out, &word, 4);
+#else
     out[0] = (uint8_t)(word >> 24);
     out[1] = (uint8_t)(word >> 16);
     out[2] = (uint8_t)(word >> 8);
     out[3] = (uint8_t)word;
+#endif
     return out + 4;
 }
 
 HG_INLINE uint8_t *w_big64(uint8_t *out, uint64_t word) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    word = __builtin_bswap64(word);
+    memcpy(out, &word, 8);
+    return out + 8;
+#else
     return w_big32(w_big32(out, (uint32_t)(word >> 32)), (uint32_t)word);
+#endif
 }
 
 /* A head: the major type (RFC 8949 section 3.1) and its argument in the shortest form -> the byte after it. */
@@ -70,6 +82,13 @@ static uint8_t *w_float(uint8_t *out, double value) {
     if (HG_LIKELY((uint32_t)bits << 3 != 0 && power >= -126)) { /* more than 23 bits, as most decimals */
         *out = 0xFB;
         return w_big64(out + 1, bits);
+    }
+    if (bits << 22 == 0 && power >= -14 && power <= 15) { /* a normal binary16, as 0.5 and 21.25 */
+        const uint32_t narrow = (uint32_t)(bits >> 48 & 0x8000) | ((uint32_t)(bits >> 42 & 0x1FFFFF) - ((1023u - 15) << 10));
+        out[0] = 0xF9;
+        out[1] = (uint8_t)(narrow >> 8);
+        out[2] = (uint8_t)narrow;
+        return out + 3;
     }
     for (int half = 0; half <= 1 && power > -1023; half++) { /* subnormal doubles are too small for the others */
         const int bias = half ? 15 : 127, kept = half ? 10 : 23;
@@ -155,13 +174,14 @@ HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
     *run->out++ = token == HG_T_FALSE ? 0xF4 : token == HG_T_TRUE ? 0xF5 : 0xF6;
 }
 
-HG_INLINE void w_plain_integer(struct hg_run *run, uint64_t mantissa, bool negative) {
-    negative = negative && mantissa != 0; /* -0 is 0 */
-    run->out = w_head(run->out, negative, mantissa - negative);
+/* An integer as such: of a negative one, -1 - value is in the head, which is all its bits turned over. */
+HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
+    const uint64_t turn = value < 0 ? UINT64_MAX : 0;
+    run->out = w_head(run->out, (unsigned)turn & 1, (uint64_t)value ^ turn);
 }
 
 /* A fraction of at most 15 digits, none of them further than 15 behind the point. */
-HG_INLINE void w_fraction(struct hg_run *run, const struct hg_number *number) {
+HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
 #if FLT_EVAL_METHOD == 0 /* both operands are exact, so the quotient is the nearest double */
     static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
@@ -182,25 +202,29 @@ HG_INLINE void w_fraction(struct hg_run *run, const struct hg_number *number) {
 }
 
 HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
-    if (number->digits == NULL && number->exponent == 0) {
-        w_plain_integer(run, number->mantissa, number->negative);
+    if (number->digits == NULL && number->exponent == 0 && number->mantissa <= INT64_MAX) {
+        e_integer(run, number->negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa);
     } else if (number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
                number->mantissa < UINT64_C(1000000000000000)) {
-        w_fraction(run, number);
+        e_fraction(run, number);
     } else {
         const struct hg_number copy = *number; /* as above */
         run->out = w_number(run->out, &copy);
     }
 }
 
-/* `size` bytes that are followed by `room - size` more readable ones. */
-HG_INLINE uint8_t *w_bytes(uint8_t *out, const uint8_t *bytes, uint32_t size, size_t room) {
-    if (HG_LIKELY(size <= 64 && (size | 15) < room)) { /* a call for so few would cost more than they do */
-        uint32_t i = 0;
-        do {
+/* `size` bytes of the document. A call for few would cost more than they do. */
+HG_INLINE uint8_t *w_bytes(const struct hg_run *run, uint8_t *out, const uint8_t *bytes, uint32_t size) {
+    if (HG_LIKELY(size <= 16 && bytes <= run->wide)) {
+        memcpy(out, bytes, 16);
+    } else if (size - 8u <= 8) { /* 8 to 16 at the end of the document: two words, which overlap */
+        memcpy(out, bytes, 8);
+        memcpy(out + size - 8, bytes + size - 8, 8);
+    } else if (size - 16u <= 48) { /* 16 to 64: blocks, of which the last may overlap the one before */
+        for (uint32_t i = 0; i < size - 16; i += 16) {
             memcpy(out + i, bytes + i, 16);
-            i += 16;
-        } while (HG_UNLIKELY(i < size));
+        }
+        memcpy(out + size - 16, bytes + size - 16, 16);
     } else {
         memcpy(out, bytes, size);
     }
@@ -226,23 +250,24 @@ HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t e
         run->out = w_unescaped(run->out, &copy);
         return;
     }
-    uint8_t *out = w_head(run->out, 3, text->size);
-    run->out = w_bytes(out, text->start, text->size, (size_t)(run->end - text->start) + 1);
+    run->out = w_bytes(run, w_head(run->out, 3, text->size), text->start, text->size);
 }
 
 HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) { e_text(run, text, 0); }
 
 HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
+    uint8_t *const out = run->out;
     const uint8_t *text = hg_at(run->program, name->text);
-    uint8_t *out = run->out;
-    if (HG_LIKELY(name->length <= 16)) { /* 16 bytes can be read */
-        *out++ = (uint8_t)(0x60 | name->length);
-        memcpy(out, text, 16);
+    const uint32_t length = name->length; /* read once: the compiler cannot know that `out` is not in the program */
+    if (HG_LIKELY(length < 16)) {
+        memcpy(out, text - 1, 16); /* with the byte before it, in the place of which the head goes */
+        *out = (uint8_t)(0x60 + length);
+        run->out = out + 1 + length;
     } else {
-        out = w_head(out, 3, name->length);
-        memcpy(out, text, name->length);
+        uint8_t *const after = w_head(out, 3, length);
+        memcpy(after, text, length);
+        run->out = after + length;
     }
-    run->out = out + name->length;
 }
 
 /* -> mark for e_close: one byte is reserved for the head. */

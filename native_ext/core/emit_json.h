@@ -5,6 +5,7 @@
 #define HEADGATE_EMIT_JSON_H
 
 #include "engine_run.h"
+#include "output.h"
 
 #define HG_EMITS 1
 
@@ -42,6 +43,14 @@ HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     const struct hg_number copy = *number; /* not *number itself: its address would leave */
     w_bytes(run, text, hg_number_format_json(&copy, text));
 }
+
+HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
+    uint8_t digits[HG_DECIMAL];
+    const uint32_t at = hg_decimal(value, digits);
+    w_bytes(run, digits + at, HG_DECIMAL - at);
+}
+
+HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { e_number(run, number); }
 
 HG_INLINE bool w_is_special(uint8_t byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
 

@@ -8,6 +8,8 @@
 
 HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) { (void)run, (void)token; }
 HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) { (void)run, (void)number; }
+HG_INLINE void e_integer(struct hg_run *run, int64_t value) { (void)run, (void)value; }
+HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { (void)run, (void)number; }
 HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
     (void)run, (void)text, (void)encoding;
 }

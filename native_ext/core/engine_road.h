@@ -28,7 +28,7 @@ HG_INLINE const uint8_t *plain_number(struct hg_run *run, const struct hg_number
         if (!in_bounds(value, rules->least, rules->most, rules->step)) {
             return NULL;
         }
-        e_number(run, &number);
+        e_integer(run, value);
         return after;
     }
     value *= MILLIONTHS[number.exponent + 6];
@@ -36,7 +36,7 @@ HG_INLINE const uint8_t *plain_number(struct hg_run *run, const struct hg_number
     if (whole || !in_bounds(value, rules->least6, rules->most6, rules->step6)) {
         return NULL;
     }
-    e_number(run, &number);
+    e_fraction(run, &number);
     return after;
 }
 
