@@ -81,8 +81,19 @@ class Appliance:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "headgate", "run", "--config", str(self.config), "--state", str(self.state)]
-                + self.options,
+                [
+                    *(
+                        sys.executable,
+                        "-m",
+                        "headgate",
+                        "run",
+                        "--config",
+                        str(self.config),
+                        "--state",
+                        str(self.state),
+                    ),
+                    *self.options,
+                ],
                 stdout=log,
                 stderr=log,
             )
