@@ -1,4 +1,4 @@
-/* One connection: what is done with its input, what becomes of its answers, and which state it goes to. */
+/* One connection: what becomes of its answers, and which state it goes to. Its input is request.c's. */
 #include "connection.h"
 
 #include <errno.h>

@@ -81,9 +81,9 @@ void hg_call_init(struct hg_call *call, struct hg_gate *gate, const struct hg_re
     }
 }
 
-static struct hg_manner manner_of(struct hg_call *call, bool close) {
+static struct hg_manner manner_of(struct hg_call *call) {
     struct hg_visit *visit = call->visit;
-    visit->keep_alive = !close && call->may_keep && call->request->keep_alive && !call->gate->draining;
+    visit->keep_alive = call->may_keep && call->request->keep_alive && !call->gate->draining;
     return (struct hg_manner){visit->keep_alive, visit->http10, visit->verb == HG_HEAD};
 }
 
@@ -96,7 +96,7 @@ enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer
     if (is_message(call->visit)) {
         gate->counters.rejected[answer->code] += 1;
     }
-    hg_answer_problem(gate, answer, manner_of(call, false), call->output);
+    hg_answer_problem(gate, answer, manner_of(call), call->output);
     hg_counters_finish(&gate->counters, answer->status, answer->code, gate->now_ms - call->visit->start_ms);
     return HG_SERVED_ANSWER;
 }
@@ -108,7 +108,7 @@ enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code,
 
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body) {
     struct hg_gate *gate = call->gate;
-    const struct hg_manner manner = manner_of(call, false);
+    const struct hg_manner manner = manner_of(call);
     hg_answer_begin(gate, status, call->output);
     hg_output_add(call->output, fields.at, fields.length);
     hg_answer_end(status, manner, body, call->output);
