@@ -72,6 +72,15 @@ HG_INLINE uint8_t *w_head(uint8_t *out, unsigned major, uint64_t argument) {
     return w_big64(out + 1, argument);
 }
 
+/* A normal binary16, as 0.5 and 21.25, given as double. */
+HG_INLINE uint8_t *w_half(uint8_t *out, uint64_t bits) {
+    const uint32_t narrow = (uint32_t)(bits >> 48 & 0x8000) | ((uint32_t)(bits >> 42 & 0x1FFFFF) - ((1023u - 15) << 10));
+    out[0] = 0xF9;
+    out[1] = (uint8_t)(narrow >> 8);
+    out[2] = (uint8_t)narrow;
+    return out + 3;
+}
+
 /* A finite double in the shortest format that holds it (RFC 8949 section 4.1). */
 static uint8_t *w_float(uint8_t *out, double value) {
     uint64_t bits;
@@ -83,12 +92,8 @@ static uint8_t *w_float(uint8_t *out, double value) {
         *out = 0xFB;
         return w_big64(out + 1, bits);
     }
-    if (bits << 22 == 0 && power >= -14 && power <= 15) { /* a normal binary16, as 0.5 and 21.25 */
-        const uint32_t narrow = (uint32_t)(bits >> 48 & 0x8000) | ((uint32_t)(bits >> 42 & 0x1FFFFF) - ((1023u - 15) << 10));
-        out[0] = 0xF9;
-        out[1] = (uint8_t)(narrow >> 8);
-        out[2] = (uint8_t)narrow;
-        return out + 3;
+    if (bits << 22 == 0 && power >= -14 && power <= 15) {
+        return w_half(out, bits);
     }
     for (int half = 0; half <= 1 && power > -1023; half++) { /* subnormal doubles are too small for the others */
         const int bias = half ? 15 : 127, kept = half ? 10 : 23;
@@ -162,10 +167,15 @@ static HG_NOINLINE uint8_t *w_number(uint8_t *out, const struct hg_number *numbe
 /* A decimal fraction of at most 15 digits whose nearest double is `value` >= 0. Only if it is an integer itself, that double is one:
  * otherwise it is at least 1 of its last digits away from the next integer, and the double at most 0.11 of them from it. */
 static HG_NOINLINE HG_UNUSED uint8_t *w_short(uint8_t *out, double value, bool negative) {
-    const uint64_t whole = (uint64_t)value;
-    if ((double)whole == value) {
+    const uint64_t whole = (uint64_t)(int64_t)value;
+    uint64_t bits;
+    if ((double)(int64_t)whole == value) {
         negative = negative && whole != 0; /* -0 is 0 */
         return w_head(out, negative, whole - negative);
+    }
+    memcpy(&bits, &value, sizeof bits);
+    if (HG_LIKELY(bits << 22 == 0 && value >= 0x1p-14 && value < 0x1p16)) {
+        return w_half(out, bits | (uint64_t)negative << 63);
     }
     return w_float(out, negative ? -value : value);
 }
@@ -180,21 +190,40 @@ HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
     run->out = w_head(run->out, (unsigned)turn & 1, (uint64_t)value ^ turn);
 }
 
-/* A fraction of at most 15 digits, none of them further than 15 behind the point. */
+#if FLT_EVAL_METHOD == 0 /* doubles are what they say */
+/* mantissa * 10^-places, of 1 to 6 places, without a division, which would take longer than all the rest of the number. 10^-places is the sum
+ * of two doubles up to 2^-79 of it. The first has 26 bits, so its product with 27 bits is exact; the product with the second is exact up to
+ * 2^-79 of the whole. What lies between two doubles is no nearer to the middle of them than 1 / (2^54 * 10^6) > 2^-74 of it, so the one
+ * rounding of the sum is the right one. */
+HG_INLINE double w_quotient(uint32_t mantissa, unsigned places) {
+    static const double TENTHS[2][7] = {
+        {1, 0x1.9999998p-4, 0x1.47ae14p-7, 0x1.0624ddp-10, 0x1.a36e2e8p-14, 0x1.4f8b588p-17, 0x1.0c6f7ap-20},
+        {0, 0x1.999999999999ap-32, 0x1.eb851eb851eb8p-33, 0x1.78d4fdf3b645ap-37, 0x1.8e219652bd3c3p-41,
+         0x1.c6d1e108c3f3ep-46, 0x1.6bdb1a6d698fep-49}};
+    const double whole = (double)(int32_t)mantissa; /* of a signed integer: one instruction on x86 */
+    return whole * TENTHS[0][places] + whole * TENTHS[1][places];
+}
+#endif
+
+/* A fraction of at most 15 digits, 1 to 6 of them behind the point. */
 HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
-#if FLT_EVAL_METHOD == 0 /* both operands are exact, so the quotient is the nearest double */
-    static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    const double value = (double)(int64_t)number->mantissa / POWERS[-number->exponent];
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (HG_LIKELY((uint32_t)bits << 3 != 0 && value < 0x1p24)) { /* more than 24 bits: no binary32, and no integer that small */
-        uint8_t *const out = run->out;
-        out[0] = 0xFB;
-        run->out = w_big64(out + 1, bits | (uint64_t)number->negative << 63);
+#if FLT_EVAL_METHOD == 0
+    static const double POWERS[7] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    double value;
+    if (HG_LIKELY(number->mantissa < UINT32_C(1) << 27)) {
+        uint64_t bits;
+        value = w_quotient((uint32_t)number->mantissa, (unsigned)-number->exponent);
+        memcpy(&bits, &value, sizeof bits);
+        if (HG_LIKELY((uint32_t)bits << 3 != 0)) { /* more than 24 bits: no binary32, and no integer below 2^27 / 10 */
+            uint8_t *const out = run->out;
+            out[0] = 0xFB;
+            run->out = w_big64(out + 1, bits | (uint64_t)number->negative << 63);
+            return;
+        }
     } else {
-        run->out = w_short(run->out, value, number->negative);
+        value = (double)(int64_t)number->mantissa / POWERS[-number->exponent]; /* both are exact, so it is the nearest double */
     }
+    run->out = w_short(run->out, value, number->negative);
 #else
     const struct hg_number copy = *number; /* not *number itself: its address would leave */
     run->out = w_number(run->out, &copy);
@@ -204,7 +233,7 @@ HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
 HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     if (number->digits == NULL && number->exponent == 0 && number->mantissa <= INT64_MAX) {
         e_integer(run, number->negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa);
-    } else if (number->digits == NULL && number->exponent < 0 && number->exponent > -16 &&
+    } else if (number->digits == NULL && number->exponent < 0 && number->exponent >= -6 &&
                number->mantissa < UINT64_C(1000000000000000)) {
         e_fraction(run, number);
     } else {

@@ -111,8 +111,7 @@ HG_INLINE const uint8_t *r_number(struct hg_run *run, const uint8_t *p, struct h
 HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t *p, uint64_t *mantissa,
                                         int32_t *exponent, bool *negative) {
     (void)run;
-    *negative = *p == '-';
-    return hg_number_plain(p + *negative, mantissa, exponent);
+    return hg_number_plain(hg_number_sign(p, negative), mantissa, exponent);
 }
 
 HG_INLINE const uint8_t *r_quick_boolean(const struct hg_run *run, const uint8_t *p, enum hg_token *token) {

@@ -141,16 +141,26 @@ HG_INLINE const uint8_t *hg_number_plain(const uint8_t *p, uint64_t *mantissa, i
                : NULL; /* a point needs a digit */
 }
 
+/* Behind a minus sign at p. Most numbers of a device have the same sign as the one before. */
+HG_INLINE const uint8_t *hg_number_sign(const uint8_t *p, bool *negative) {
+    *negative = *p == '-';
+    if (HG_UNLIKELY(*p == '-')) {
+        p++;
+        HG_STAY_BRANCH(p);
+    }
+    return p;
+}
+
 /* The JSON number at p (its first byte is '-' or a digit; the text ends with a byte that cannot be part of a number,
  * a NUL at the latest) -> the byte after it, or NULL with *reason and *at set. Bounds: HG_JSON_NUMBER digits,
  * |exponent| as written and in the normal form <= HG_JSON_EXPONENT. In line for the numbers devices send: `number`
  * can stay in registers. */
 HG_INLINE const uint8_t *hg_number_scan(const uint8_t *p, struct hg_number *number, enum hg_reason *reason,
                                         const uint8_t **at) {
-    const bool negative = *p == '-';
+    bool negative;
     uint64_t mantissa;
     int32_t exponent;
-    const uint8_t *after = hg_number_quick(p + negative, &mantissa, &exponent);
+    const uint8_t *after = hg_number_quick(hg_number_sign(p, &negative), &mantissa, &exponent);
     if (HG_LIKELY(after != NULL)) {
         *number = (struct hg_number){.mantissa = mantissa, .exponent = exponent, .negative = negative};
         return after;

@@ -231,6 +231,47 @@ static void test_schemas(void) {
 }
 
 /* Maps in maps, many names, all in the wrong order. */
+/* mantissa * 10^-places in the shortest format, by a division. */
+static void check_fraction(const struct hg_program *program, uint32_t mantissa, unsigned places) {
+    static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    const double value = (double)mantissa / POWERS[places];
+    char json[32];
+    uint32_t written;
+    enum hg_verdict verdict;
+    const int length = snprintf(json, sizeof json, "%.*f", (int)places, value);
+    uint8_t *cbor = to_cbor(program, json, (size_t)length, &written, &verdict);
+    CHECK(verdict == HG_VALID);
+    if (cbor[0] == 0xFB) {
+        uint64_t bits = 0;
+        double is;
+        for (int i = 1; i <= 8; i++) {
+            bits = bits << 8 | cbor[i];
+        }
+        memcpy(&is, &bits, sizeof is);
+        CHECK(written == 9 && is == value && (float)is != is);
+    } else { /* shorter, because that is enough */
+        CHECK((double)(float)value == value && written < 9);
+    }
+    free(cbor);
+}
+
+/* Fractions are multiplied with tenths, not divided by powers of ten: every result must be the nearest double all the same. */
+static void test_fractions(void) {
+    struct hg_program *const program = compiled("{\"type\": \"number\"}");
+    const struct hg_alloc memory = heap_of(&heap);
+    uint32_t random = 1;
+    for (unsigned places = 1; places <= 6; places++) {
+        for (uint32_t mantissa = 1; mantissa < 3000; mantissa++) {
+            check_fraction(program, mantissa, places);
+            check_fraction(program, (UINT32_C(1) << 27) - mantissa, places);
+            check_fraction(program, (UINT32_C(1) << 27) + mantissa, places); /* these are divided */
+            random = random * 1664525 + 1013904223;
+            check_fraction(program, random >> 5, places);
+        }
+    }
+    memory.release(memory.context, program);
+}
+
 static void test_sort(void) {
     struct hg_program program = anything();
     program.max_depth = HG_DOCUMENT_DEPTH;
@@ -289,6 +330,7 @@ static void test_sort(void) {
 }
 
 int main(void) {
+    test_fractions();
     test_rows();
     test_bound_of_the_output();
     test_schemas();
