@@ -283,22 +283,32 @@ uint32_t hg_unescape(const uint8_t **p, const uint8_t *end, uint8_t *out, uint32
             written += encode(code, out + written);
             continue;
         }
-        const size_t left = (size_t)(end - from);
-        const uint8_t *const backslash = memchr(from, '\\', left < room ? left : room);
-        size_t run = backslash != NULL ? (size_t)(backslash - from) : left;
-        if (run > room - written) {
-            run = room - written;
-            while (run > 0 && (from[run] & 0xC0) == 0x80) { /* not in the middle of a code point */
-                run--;
+        const size_t left = (size_t)(end - from), fits = room - written;
+        size_t run = 0;
+        if (left >= (size_t)HG_SCAN_STEP && fits >= (size_t)HG_SCAN_STEP) { /* a step is copied, and what is plain of it counts */
+            const hg_scan_hits hits = hg_scan_special(from);
+            memcpy(out + written, from, HG_SCAN_STEP);
+            run = hits == 0 ? (size_t)HG_SCAN_STEP : hg_scan_first(hits);
+            if (run == 0) { /* the lead byte of a code point */
+                run = 2u + (*from >= 0xE0) + (*from >= 0xF0);
             }
-            memcpy(out + written, from, run);
-            from += run;
-            written += (uint32_t)run;
-            break;
+        } else {
+            const size_t most = left < fits ? left : fits;
+            while (run < most && from[run] != '\\') {
+                out[written + run] = from[run];
+                run++;
+            }
+            if (left > fits && run == fits) {
+                while (run > 0 && (from[run] & 0xC0) == 0x80) { /* not in the middle of a code point */
+                    run--;
+                }
+            }
         }
-        memcpy(out + written, from, run);
         from += run;
         written += (uint32_t)run;
+        if (run == 0) {
+            break;
+        }
     }
     *p = from;
     return written;
