@@ -138,6 +138,25 @@ static bool collect_names(struct hg_compiler *compiler, struct table *table) {
     return true;
 }
 
+static bool comes_before(const struct hg_compiler *compiler, const struct hg_pattern_rule *a,
+                         const struct hg_pattern_rule *b) {
+    const uint32_t both = a->source_length < b->source_length ? a->source_length : b->source_length;
+    const int order = memcmp(compiler->program.data + a->source, compiler->program.data + b->source, both);
+    return order < 0 || (order == 0 && a->source_length < b->source_length);
+}
+
+/* In the order of their bytes, for the first one that a name matches says what a byte string of CBOR stands for. */
+static void sort_patterns(const struct hg_compiler *compiler, struct hg_pattern_rule *rules, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) { /* by insertion: most schemas have one or two */
+        const struct hg_pattern_rule rule = rules[i];
+        uint32_t at = i;
+        for (; at > 0 && comes_before(compiler, &rule, &rules[at - 1]); at--) {
+            rules[at] = rules[at - 1];
+        }
+        rules[at] = rule;
+    }
+}
+
 /* compiler->work: hg_pattern_rule[rules->pattern_count]. */
 static bool collect_patterns(struct hg_compiler *compiler, const struct hg_subschema *sub,
                              struct hg_object_rules *rules) {
@@ -159,6 +178,7 @@ static bool collect_patterns(struct hg_compiler *compiler, const struct hg_subsc
         }
         rules->pattern_count++;
     }
+    sort_patterns(compiler, (struct hg_pattern_rule *)(void *)compiler->work.data, rules->pattern_count);
     return true;
 }
 

@@ -142,6 +142,39 @@ def test_transcoding_what_a_schema_allows(schema: Any, item: bytes, document: by
         assert transcoded(pair[0], "to_cbor", document) == transcoded(pair[1], "to_cbor", document)
 
 
+_B16, _B64 = {"contentEncoding": "base16"}, {"contentEncoding": "base64"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "item", "text"),
+    [
+        (_B64, b"\x43abc", b'"YWJj"'),
+        ({"$ref": "#/$defs/a", "$defs": {"a": _B64}}, b"\x43abc", b'"YWJj"'),
+        ({"allOf": [_B64, {}, True]}, b"\x43abc", b'"YWJj"'),
+        ({**_B16, "allOf": [_B64]}, b"\x43abc", b'"616263"'),
+        ({"allOf": [_B16, _B64]}, b"\x43abc", None),
+        ({"anyOf": [_B64, _B16]}, b"\x43abc", None),
+        ({"not": {**_B64, "maxLength": 2}}, b"\x43abc", None),
+        ({"if": _B64, "then": _B64}, b"\x43abc", None),
+        ({"items": _B64}, b"\x81\x43abc", b'["YWJj"]'),
+        ({"prefixItems": [True], "items": _B64}, b"\x82\x01\x43abc", b'[1,"YWJj"]'),
+        ({"contains": _B64}, b"\x81\x43abc", None),
+        ({"properties": {"a": _B64}}, b"\xa1aa\x43abc", b'{"a":"YWJj"}'),
+        ({"properties": {"a": True}, "patternProperties": {"a": _B64}}, b"\xa1aa\x43abc", None),
+        ({"patternProperties": {"a": _B64, "^a": _B16}}, b"\xa1aa\x43abc", b'{"a":"616263"}'),
+        ({"additionalProperties": _B64}, b"\xa1aa\x43abc", b'{"a":"YWJj"}'),
+    ],
+)
+def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | None) -> None:
+    for twin in _pair(schema):
+        assert twin.is_valid(item, "cbor")
+        if text is not None:
+            assert twin.to_json(item) == text
+        else:
+            with pytest.raises(ValueError, match="value has no JSON form"):
+                twin.to_json(item)
+
+
 HARD = [
     b"", b" ", b"\xef\xbb\xbf{}", b"1e400", b"-0", b"-", b"01", b"1.", b"1e", b'"\\u0000"',
     b'{"\\u0000": 1, "\\u0000": 2}', b'{"a": 1, "\\u0061": 2}', b'"\\ud800"', b'"\\udc00\\ud800"',

@@ -75,13 +75,12 @@ class Simple:
 
 
 class Bytes:
-    """A byte string in the plain data model. `text`: what a schema took it for (core.content), once one has asked."""
+    """A byte string in the plain data model. A schema may take it for a text (core.content)."""
 
-    __slots__ = ("data", "text")
+    __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.text: str | None = None
 
 
 undefined = Simple(23)

@@ -21,12 +21,7 @@ def encoder(name: str) -> "Callable[[object], str | None] | None":
         return None
 
     def text_of(value: object) -> "str | None":
-        if not isinstance(value, Bytes):
-            return None
-        text = convert(value.data)
-        if value.text is None:
-            value.text = text
-        return text
+        return convert(value.data) if isinstance(value, Bytes) else None
 
     return text_of
 

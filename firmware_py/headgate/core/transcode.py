@@ -7,12 +7,13 @@ A number keeps its value exactly: an integer of 64 bits is one however it was wr
 from headgate.core import cbor, json
 from headgate.core.double import bits_of, narrow
 from headgate.core.number import Dec, make
-from headgate.core.schema_check import Run, holds
+from headgate.core.schema_check import ANY, Run, holds
 from headgate.core.schema_result import InvalidDocument, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from headgate.core.schema import Data, Schema
+    from headgate.core.schema_check import Node
     from headgate.core.schema_explain import Path
 
 _DIGITS = 15  # with at most so many, and a magnitude within 10**+-_RANGE, the nearest double stands for the number
@@ -29,7 +30,7 @@ def to_cbor(schema: "Schema", data: "Data", deterministic: bool) -> bytes:
 
 
 def _valid(schema: "Schema", data: "Data", encoding: str) -> object:
-    """The document's value; in it the schema has noted what it takes byte strings for."""
+    """The document's value."""
     try:
         value = schema.parse(data, encoding)
         if holds(schema.root, value, Run(schema.limits[1])):
@@ -97,7 +98,7 @@ def to_json(schema: "Schema", data: "Data") -> bytes:
     """Raises InvalidDocument, also for a value that JSON does not have."""
     value = _valid(schema, data, "cbor")
     out: list[bytes] = []
-    bad = _text(out, value, None)
+    bad = _text(out, value, None, schema.root)
     if bad is not None:
         from headgate.core.locate import offset_of  # noqa: PLC0415
         from headgate.core.schema_result import names_of  # noqa: PLC0415
@@ -108,14 +109,22 @@ def to_json(schema: "Schema", data: "Data") -> bytes:
     return b"".join(out)
 
 
-def _text(out: "list[bytes]", value: object, at: "Path") -> "tuple[Path] | None":
-    """Appends the value as JSON text; or returns the path of the first part that JSON does not have."""
+def _text(out: "list[bytes]", value: object, at: "Path", node: "Node | None") -> "tuple[Path] | None":
+    """Appends the value as JSON text; or returns the path of the first part that JSON does not have.
+
+    `node`: the subschema that tells what a byte string stands for, by its own contentEncoding.
+    """
+    while node is not None:  # one that is nothing but another one stands for it
+        others = _demands(node)
+        if others is None or len(others) != 1:
+            break
+        node = others[0]
     if isinstance(value, dict):
         mark = b"{"
         for name in value:
             out.append(mark + json.quoted(name) + b":")
             mark = b","
-            bad = _text(out, value[name], (at, name))
+            bad = _text(out, value[name], (at, name), _member(node, name))
             if bad is not None:
                 return bad
         out.append(b"}" if value else b"{}")
@@ -124,16 +133,48 @@ def _text(out: "list[bytes]", value: object, at: "Path") -> "tuple[Path] | None"
         for i in range(len(value)):
             out.append(mark)
             mark = b","
-            bad = _text(out, value[i], (at, i))
+            bad = _text(out, value[i], (at, i), _item(node, i))
             if bad is not None:
                 return bad
         out.append(b"]" if value else b"[]")
     else:
         if isinstance(value, cbor.Bytes):
-            value = value.text
-            if value is None:
+            if node is None or node.text_of is None:
                 return (at,)
+            value = node.text_of(value)
         elif isinstance(value, (cbor.Simple, cbor.Tag, float)):
             return (at,)
         out.append(json.dumps(value))
     return None
+
+
+def _demands(node: "Node") -> "list[Node] | None":
+    """What a node that says nothing by itself refers to; None for one with rules or an encoding of its own."""
+    own = node.any or node.number or node.string or node.array or node.object or node.members or node.items
+    if own or node.types != ANY or node.text_of is not None or "$dynamicRef" in node.refs:
+        return None
+    for keyword, argument in node.branches:
+        if keyword != "if" or argument[1] is not None or argument[2] is not None or _demands(argument[0]) != []:
+            return None
+    count = len(node.refs)  # a reference counts, even to what demands nothing
+    return node.every[:count] + [sub for sub in node.every[count:] if _demands(sub) != []]
+
+
+def _member(node: "Node | None", name: str) -> "Node | None":
+    """The subschema of a member: by its name, or the first pattern (in alphabetic order), or that of the others."""
+    if node is None or node.members is None:
+        return None
+    properties, patterns, rest, _ = node.members
+    if name in properties:
+        return properties[name]
+    for pattern, sub, _ in patterns:
+        if pattern.search(name):
+            return sub
+    return rest
+
+
+def _item(node: "Node | None", index: int) -> "Node | None":
+    if node is None or node.items is None:
+        return None
+    prefix, rest, *_ = node.items
+    return prefix[index] if index < len(prefix) else rest
