@@ -528,10 +528,6 @@ class Config:
     def client_id(self) -> str:
         return self.uplink.client_id or f"headgate-{self.appliance_id}"
 
-    def needs_tls(self) -> bool:
-        """Does anything here speak TLS, as a server or to the broker?"""
-        return bool(self.listen.https) or (self.uplink.url is not None and self.uplink.url.tls)
-
 
 def burst_of(section: Stream | Cache) -> int:
     """The configured burst, or two seconds of the rate, at least 1."""
