@@ -357,7 +357,8 @@ class Outbox:
         "batch_linger",
         v.duration(0, SECOND),
         v.show_duration(limits.BATCH_LINGER_MS),
-        "How long the first message of a batch waits for company. Longer saves writes and flash, and delays answers.",
+        "How long the first message of a batch waits for company, unless all that got their answers with the last one "
+        "wait again. Longer saves writes and flash, and delays answers.",
         "The batch is written.",
     )
 
