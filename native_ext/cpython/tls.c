@@ -109,15 +109,11 @@ static size_t number_of(PyObject *result) {
     return number;
 }
 
-/* What the session wants to be sent goes to the output. */
-static bool flush(struct tls_object *self, struct session *session, struct hg_output *output) {
+/* What is in the outgoing MemoryBIO goes to the output. */
+static bool take_outgoing(struct tls_object *self, struct session *session, struct hg_output *output) {
     char *data;
     Py_ssize_t length;
-    PyObject *bytes;
-    if (number_of(PyObject_GetAttr(session->outgoing, self->names[PENDING])) == 0) {
-        return true;
-    }
-    bytes = PyObject_CallMethodObjArgs(session->outgoing, self->names[READ], NULL);
+    PyObject *bytes = PyObject_CallMethodObjArgs(session->outgoing, self->names[READ], NULL);
     if (bytes == NULL || PyBytes_AsStringAndSize(bytes, &data, &length) < 0 || (uint64_t)length > UINT32_MAX) {
         PyErr_Clear();
         Py_XDECREF(bytes);
@@ -126,6 +122,12 @@ static bool flush(struct tls_object *self, struct session *session, struct hg_ou
     hg_output_add(output, data, (uint32_t)length);
     Py_DECREF(bytes);
     return !output->failed;
+}
+
+/* The same when there need not be anything: a call for nothing would cost more than to ask. */
+static bool flush(struct tls_object *self, struct session *session, struct hg_output *output) {
+    return number_of(PyObject_GetAttr(session->outgoing, self->names[PENDING])) == 0 ||
+           take_outgoing(self, session, output);
 }
 
 /* Says that nothing more will come from here; the peer's own close_notify is not waited for. */
@@ -206,12 +208,12 @@ static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, 
         session->state = HG_TLS_BROKEN; /* no memory: the stream has a hole now */
     } else if (session->state == HG_TLS_GREETING) {
         greet(self, session);
+        if (!flush(self, session, output)) {
+            session->state = HG_TLS_BROKEN;
+        }
     }
     Py_XDECREF(bytes);
     Py_XDECREF(written);
-    if (!flush(self, session, output)) {
-        session->state = HG_TLS_BROKEN;
-    }
     return session->state;
 }
 
@@ -270,7 +272,7 @@ static bool write_plain(void *context, void *memory, const uint8_t *plain, uint3
         const size_t taken = count == NULL ? 0 : PyLong_AsSize_t(count);
         Py_XDECREF(bytes);
         Py_XDECREF(count);
-        if (taken == 0 || taken > piece || !flush(self, session, output)) {
+        if (taken == 0 || taken > piece || !take_outgoing(self, session, output)) {
             PyErr_Clear();
             session->state = HG_TLS_BROKEN;
             return false;
