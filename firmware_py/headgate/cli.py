@@ -57,6 +57,17 @@ Every verb takes --json for machines. Exit codes:
 """
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. To find that out argparse would import shutil, with all it unpacks, for any option."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size().columns
+        except (ValueError, OSError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
 class _Parser(argparse.ArgumentParser):
     """Wrong command lines fail like everything else: one line, or JSON."""
 
@@ -119,7 +130,7 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
             prog=f"headgate {name}",
             description=module.HELP,
             epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         module.add_arguments(parser)
         return int(module.main(parser.parse_args(rest)))

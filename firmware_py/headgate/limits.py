@@ -118,6 +118,7 @@ BATCH_BYTES = 262144
 COMMIT_BATCHES = 4  # in one transaction, while nobody waits for a row of it
 COMMIT_BYTES = 1048576  # ... which is no larger than this, unless one batch is: the reserve has to cover it
 BATCH_LINGER_MS = 10  # age at which a batch closes
+GATHERED_ROWS = 16  # so many rows close a batch before that, when everybody whom the last one answered waits again
 BATCH_DECODED = 33554432  # bytes a batch may decompress to; more is refused unread
 MEMORY_LINGER_MS = 1000  # age at which a batch closes that nobody waits for: fewer writes to flash
 DELIVERED_LINGER_MS = 100  # deletions of delivered batches wait this long for a commit to ride on

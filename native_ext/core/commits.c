@@ -22,6 +22,35 @@ static void fail_row(struct hg_server *server, const struct hg_row *row, const s
     hg_connection_answered(server, index, connection->work->visit.keep_alive);
 }
 
+void hg_connection_commits(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    struct hg_intake *intake = server->gate->intake;
+    connection->state = HG_COMMIT;
+    hg_connection_deadline(server, index, 0);
+    if (connection->group == server->group && intake->expected != 0) { /* 0: it is of a group of long ago */
+        intake->expected -= 1;
+    }
+    connection->group = 0;
+}
+
+/* Whom this commit answers, and who may send the next message. */
+static void begin_group(struct hg_server *server, const struct hg_batch *batch) {
+    const uint8_t group = (uint8_t)(server->group % UINT8_MAX + 1);
+    uint32_t index, members = 0;
+    for (const struct hg_row *row = batch->head; row != NULL; row = row->next) {
+        struct hg_connection *connection = waiter_of(server, row, &index);
+        if (connection != NULL) {
+            connection->group = group;
+            members += 1;
+        }
+    }
+    if (members != 0) { /* else the last group is still expected */
+        server->group = group;
+        server->gate->intake->expected = members;
+        server->batch_told = false; /* what is queued may be less than a group now */
+    }
+}
+
 static void settle_row(struct hg_server *server, const struct hg_row *row, struct hg_view replayed) {
     uint32_t index;
     struct hg_connection *connection = waiter_of(server, row, &index);
@@ -38,6 +67,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
                                              "this Idempotency-Key came before with another body"};
     uint32_t i = 0;
     hg_server_now(server);
+    begin_group(server, batch);
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next, i++) {
         const char *text = row->key.at == NULL || outcome == NULL ? NULL : outcome(context, i);
         if (!is_ours(row)) {

@@ -67,6 +67,7 @@ struct hg_connection {
     int32_t fd;
     uint32_t generation;
     uint8_t state, flags, tell;
+    uint8_t group; /* whom the commit of that number answered, and who has sent no message since; 0: none */
 };
 _Static_assert(sizeof(void *) > 8 || sizeof(struct hg_connection) <= 72, "an idle connection is small");
 
@@ -110,6 +111,7 @@ struct hg_server {
     bool rows, no_files, empty; /* to be told */
     bool draining, clock_asked;
     uint32_t takes;           /* of the intake, at the last look */
+    uint8_t group;            /* the number of the last commit that answered somebody, 1 to 255 over and over */
     uint64_t overfull;        /* of the intake, as Python knows it */
     int64_t overfull_ms;
     uint8_t input[HG_READ + 1];  /* what was read, and room for a NUL */
@@ -155,6 +157,9 @@ void hg_connection_resume(struct hg_server *server, uint32_t index); /* after a 
 /* Its request was answered after a wait: what comes next. */
 void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive);
 void hg_connection_broken(struct hg_server *server, uint32_t index);
+
+/* commits.c */
+void hg_connection_commits(struct hg_server *server, uint32_t index); /* its message is in the intake: it waits */
 
 /* request.c */
 /* Bytes of plain text from the peer. data[length] may be written. */

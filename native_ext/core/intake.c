@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "limits.h"
-
 void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint64_t boot, uint32_t max_rows,
                     uint64_t max_bytes) {
     *intake = (struct hg_intake){.alloc = *alloc, .boot = boot, .max_rows = max_rows, .max_bytes = max_bytes};

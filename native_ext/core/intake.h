@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "alloc.h"
+#include "limits.h"
 #include "output.h"
 #include "problem.h"
 #include "sha256.h"
@@ -45,6 +46,7 @@ struct hg_intake {
     uint32_t takes;            /* times that rows were taken: what comes afterwards is news */
     uint64_t overfull;         /* rows refused for want of `room`: perhaps something has expired */
     int64_t oldest_ms, oldest_waiting_ms; /* at_ms of the first row queued, of the first that is not promised; -1: none */
+    uint32_t expected; /* of those whom the last commit answered, who has not sent another message yet: the server's to count */
 };
 
 void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint64_t boot, uint32_t max_rows,
@@ -55,6 +57,12 @@ void hg_intake_clear(struct hg_intake *intake);
  * HG_P_DRAINING, HG_P_STORAGE_FAILED, HG_P_OUTBOX_FULL, HG_P_OUT_OF_MEMORY with the detail and *retry_s, and nothing has changed. */
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s);
+
+/* Everybody whom the last commit answered waits again: nobody who could be expected soon is missing, and a commit need not linger.
+ * Small ones do all the same, for the sake of the flash. */
+static inline bool hg_intake_gathered(const struct hg_intake *intake) {
+    return intake->oldest_waiting_ms >= 0 && intake->expected == 0 && intake->rows >= HG_GATHERED_ROWS;
+}
 
 /* Rows taken together. */
 struct hg_batch {

@@ -177,8 +177,7 @@ static enum step serve(struct serving *serving) {
     if (!own(serving) || !keep_input(serving)) {
         return finish(serving, false); /* stored all the same: without an answer the client will try again */
     }
-    serving->connection->state = HG_COMMIT;
-    hg_connection_deadline(server, serving->index, 0);
+    hg_connection_commits(server, serving->index);
     return HOLD;
 }
 

@@ -118,6 +118,7 @@ static uint32_t new_slot(struct hg_server *server) {
     connection = hg_connection_at(server, index);
     connection->flags = 0;
     connection->deadline = connection->next = 0;
+    connection->group = 0;
     connection->work = NULL;
     connection->session = NULL;
     server->count += 1;
@@ -327,7 +328,7 @@ static bool has_batch(const struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
     const uint64_t batches = intake->oldest_waiting_ms >= 0 ? 1 : server->limits.batches;
     return intake->rows >= batches * server->limits.batch_rows ||
-           (intake->rows != 0 && intake->bytes >= batches * server->limits.batch_bytes);
+           (intake->rows != 0 && intake->bytes >= batches * server->limits.batch_bytes) || hg_intake_gathered(intake);
 }
 
 /* When Python is to be told of the intake's rows; -1: there are none, or it knows. */

@@ -27,7 +27,9 @@ struct tls_object {
 
 struct session {
     PyObject *incoming, *outgoing, *object; /* MemoryBIO, MemoryBIO, SSLObject */
+    PyObject *inner; /* what the SSLObject, which is written in Python, passes every call on to; itself if that is not to be had */
     uint8_t state; /* enum hg_tls_state */
+    bool full; /* the last read took as much as was asked for: there may be more of its record */
     uint8_t hello_length, identity_length;
     uint8_t hello[HELLO_HEAD]; /* the first bytes the peer sent */
     uint8_t identity[HG_TOKEN_SUBJECT];
@@ -59,6 +61,7 @@ static void close_session(void *context, void *memory) {
     }
     Py_XDECREF(session->incoming);
     Py_XDECREF(session->outgoing);
+    Py_XDECREF(session->inner);
     Py_XDECREF(session->object);
     free(session);
 }
@@ -83,6 +86,11 @@ static void *open_session(void *context) {
     session->incoming = Py_NewRef(PyTuple_GetItem(made, 0)); /* calloc: HG_TLS_GREETING, nobody */
     session->outgoing = Py_NewRef(PyTuple_GetItem(made, 1));
     session->object = Py_NewRef(PyTuple_GetItem(made, 2));
+    session->inner = PyObject_GetAttrString(session->object, "_sslobj");
+    if (session->inner == NULL) {
+        PyErr_Clear();
+        session->inner = Py_NewRef(session->object);
+    }
     Py_DECREF(made);
     return session;
 }
@@ -101,15 +109,11 @@ static size_t number_of(PyObject *result) {
     return number;
 }
 
-/* What the session wants to be sent goes to the output. */
-static bool flush(struct tls_object *self, struct session *session, struct hg_output *output) {
+/* What is in the outgoing MemoryBIO goes to the output. */
+static bool take_outgoing(struct tls_object *self, struct session *session, struct hg_output *output) {
     char *data;
     Py_ssize_t length;
-    PyObject *bytes;
-    if (number_of(PyObject_GetAttr(session->outgoing, self->names[PENDING])) == 0) {
-        return true;
-    }
-    bytes = PyObject_CallMethodObjArgs(session->outgoing, self->names[READ], NULL);
+    PyObject *bytes = PyObject_CallMethodObjArgs(session->outgoing, self->names[READ], NULL);
     if (bytes == NULL || PyBytes_AsStringAndSize(bytes, &data, &length) < 0 || (uint64_t)length > UINT32_MAX) {
         PyErr_Clear();
         Py_XDECREF(bytes);
@@ -118,6 +122,12 @@ static bool flush(struct tls_object *self, struct session *session, struct hg_ou
     hg_output_add(output, data, (uint32_t)length);
     Py_DECREF(bytes);
     return !output->failed;
+}
+
+/* The same when there need not be anything: a call for nothing would cost more than to ask. */
+static bool flush(struct tls_object *self, struct session *session, struct hg_output *output) {
+    return number_of(PyObject_GetAttr(session->outgoing, self->names[PENDING])) == 0 ||
+           take_outgoing(self, session, output);
 }
 
 /* Says that nothing more will come from here; the peer's own close_notify is not waited for. */
@@ -198,12 +208,12 @@ static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, 
         session->state = HG_TLS_BROKEN; /* no memory: the stream has a hole now */
     } else if (session->state == HG_TLS_GREETING) {
         greet(self, session);
+        if (!flush(self, session, output)) {
+            session->state = HG_TLS_BROKEN;
+        }
     }
     Py_XDECREF(bytes);
     Py_XDECREF(written);
-    if (!flush(self, session, output)) {
-        session->state = HG_TLS_BROKEN;
-    }
     return session->state;
 }
 
@@ -217,13 +227,13 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
     /* An exception for "nothing yet" would cost more than to ask. */
     if (session->state != HG_TLS_OPEN ||
         (number_of(PyObject_GetAttr(session->incoming, self->names[PENDING])) == 0 &&
-         number_of(PyObject_CallMethodObjArgs(session->object, self->names[PENDING], NULL)) == 0)) {
+         (!session->full || number_of(PyObject_CallMethodObjArgs(session->inner, self->names[PENDING], NULL)) == 0))) {
         return 0;
     }
     wanted = room >= RECORD ? Py_NewRef(self->record) : PyLong_FromUnsignedLong(room);
     count = wanted == NULL
                 ? NULL
-                : PyObject_CallMethodObjArgs(session->object, self->names[READ], wanted, self->buffer, NULL);
+                : PyObject_CallMethodObjArgs(session->inner, self->names[READ], wanted, self->buffer, NULL);
     Py_XDECREF(wanted);
     if (count == NULL) {
         if (!PyErr_ExceptionMatches(self->want_read)) {
@@ -241,6 +251,7 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
             session->state = HG_TLS_ENDED;
         }
         memcpy(plain, PyByteArray_AsString(self->buffer), length);
+        session->full = length == (room < RECORD ? room : RECORD);
     }
     if (!flush(self, session, output)) { /* a key update asks for an answer */
         session->state = HG_TLS_BROKEN;
@@ -257,11 +268,11 @@ static bool write_plain(void *context, void *memory, const uint8_t *plain, uint3
         const uint32_t piece = length < HG_TLS_PIECE ? length : HG_TLS_PIECE;
         PyObject *bytes = PyBytes_FromStringAndSize((const char *)plain, (Py_ssize_t)piece);
         PyObject *count =
-            bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->object, self->names[WRITE], bytes, NULL);
+            bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->inner, self->names[WRITE], bytes, NULL);
         const size_t taken = count == NULL ? 0 : PyLong_AsSize_t(count);
         Py_XDECREF(bytes);
         Py_XDECREF(count);
-        if (taken == 0 || taken > piece || !flush(self, session, output)) {
+        if (taken == 0 || taken > piece || !take_outgoing(self, session, output)) {
             PyErr_Clear();
             session->state = HG_TLS_BROKEN;
             return false;

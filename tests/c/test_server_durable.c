@@ -278,6 +278,105 @@ static void test_rows_are_told_when_due(void) {
     world_close(&world);
 }
 
+/* Rows of a group are due as soon as everybody whom the last commit answered waits again. */
+static void post_all(struct world *world, const int *fds, int count) {
+    for (int i = 0; i < count; i++) {
+        post(world, fds[i], "safe", "1");
+    }
+}
+
+static void commit_all(struct world *world, const int *fds, int count) {
+    struct hg_batch batch = take(world, (uint32_t)count);
+    forget_events(world);
+    commit_with(world, &batch, stored);
+    for (int i = 0; i < count; i++) {
+        (void)expect(world, fds[i], 202);
+    }
+}
+
+static void test_a_group_that_is_complete_is_due(void) {
+    enum { GROUP = HG_GATHERED_ROWS + 2 };
+    const struct world_options options = {.linger_ms = 5, .memory_linger_ms = 1000};
+    struct world world;
+    int fds[GROUP + 1];
+    world_open(&world, &options);
+    for (int i = 0; i <= GROUP; i++) {
+        fds[i] = connect_client(&world);
+    }
+    post_all(&world, fds, GROUP);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* nobody is missing: nobody was answered before */
+    commit_all(&world, fds, GROUP);
+    post_all(&world, fds, GROUP - 1);
+    post(&world, fds[GROUP], "safe", "1"); /* a newcomer makes up for nobody */
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    post_all(&world, fds + GROUP - 1, 1);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    commit_all(&world, fds, GROUP + 1);
+    post(&world, fds[0], "any", "1"); /* a commit that answers nobody: those of the last are still expected */
+    struct hg_batch batch = take(&world, 1);
+    commit_with(&world, &batch, stored);
+    (void)expect(&world, fds[0], 202);
+    forget_events(&world);
+    post_all(&world, fds, GROUP);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    net_end(&world.net, fds[GROUP]); /* whoever goes stays away, like one with a connection for each message */
+    serve(&world);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    pass(&world, 5);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    commit_all(&world, fds, GROUP);
+    post_all(&world, fds, HG_GATHERED_ROWS - 1); /* three of the group are missing ... */
+    pass(&world, 5);
+    commit_all(&world, fds, HG_GATHERED_ROWS - 1);
+    post_all(&world, fds, HG_GATHERED_ROWS - 1); /* ... and now nobody, but they are few */
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+    pass(&world, 5);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1);
+    world_close(&world);
+}
+
+/* A group that comes back while its commit's answers are written is seen, though rows of others had been told of before. */
+static void test_a_group_behind_a_commit(void) {
+    enum { GROUP = HG_GATHERED_ROWS };
+    const struct world_options options = {.linger_ms = 5, .memory_linger_ms = 1000};
+    struct world world;
+    int fds[2 * GROUP];
+    world_open(&world, &options);
+    for (int i = 0; i < 2 * GROUP; i++) {
+        fds[i] = connect_client(&world);
+    }
+    post_all(&world, fds, GROUP);
+    struct hg_batch batch = take(&world, GROUP);
+    post_all(&world, fds + GROUP, GROUP); /* meanwhile */
+    forget_events(&world);
+    for (int i = 0; i < GROUP; i++) { /* there already when the answers go out */
+        say_post(&world, fds[i], "safe", "Content-Length: 1\r\n");
+        say(&world, fds[i], "1");
+    }
+    commit_with(&world, &batch, stored);
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1 && world.intake.rows == 2 * GROUP);
+    world_close(&world);
+}
+
+/* Groups are numbered 1 to 255 over and over: one who comes back after so many takes nobody else's place. */
+static void test_numbers_of_groups_come_again(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int late = connect_client(&world), fd = connect_client(&world);
+    post(&world, late, "safe", "1");
+    commit_all(&world, &late, 1);
+    for (int i = 0; i < UINT8_MAX; i++) {
+        post(&world, fd, "safe", "1");
+        commit_all(&world, &fd, 1);
+    }
+    CHECK(world.intake.expected == 1);
+    post(&world, fd, "safe", "1");
+    CHECK(world.intake.expected == 0);
+    post(&world, late, "safe", "1");
+    CHECK(world.intake.expected == 0);
+    world_close(&world);
+}
+
 /* A server with nothing else to do wakes up for them. */
 static void test_wait_ends_when_rows_are_due(void) {
     struct world world;
@@ -483,6 +582,9 @@ int main(void) {
     test_last_values();
     test_commit_that_fails();
     test_rows_are_told_when_due();
+    test_a_group_that_is_complete_is_due();
+    test_a_group_behind_a_commit();
+    test_numbers_of_groups_come_again();
     test_wait_ends_when_rows_are_due();
     test_rows_over_the_budget_are_told();
     test_batches_nobody_waits_for();

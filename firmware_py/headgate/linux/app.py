@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate import __version__, _accel, errors, limits
 from headgate.linux import cache_snapshot, config_plan, lean, ntp, tls
@@ -25,9 +25,11 @@ from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.selector import NativeSelector
 from headgate.linux.supervisor import Supervisor, Watchdog
 from headgate.linux.systemd import Notifier
-from headgate.linux.uplink import Uplink
 from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
+
+if TYPE_CHECKING:
+    from headgate.linux.uplink import Uplink
 
 log = logging.getLogger("headgate")
 
@@ -184,9 +186,15 @@ class App:
         return maximum
 
     def _start_uplink(self) -> None:
-        self.uplink = Uplink(self.outbox, self.config) if self.config.uplink.url is not None else None
-        if self.uplink is not None:
-            self.supervisor.run("uplink", self.uplink.run, essential=False)
+        self.uplink: Uplink | None = None
+        url = self.config.uplink.url
+        if url is None:
+            return
+        lean.import_mqtt(tls=url.tls)
+        from headgate.linux import uplink
+
+        self.uplink = uplink.Uplink(self.outbox, self.config)
+        self.supervisor.run("uplink", self.uplink.run, essential=False)
 
     def info(self) -> dict[str, object]:
         """What /readyz, /metrics and the index show of the parts the gateway does not know."""

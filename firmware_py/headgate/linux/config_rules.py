@@ -357,7 +357,8 @@ class Outbox:
         "batch_linger",
         v.duration(0, SECOND),
         v.show_duration(limits.BATCH_LINGER_MS),
-        "How long the first message of a batch waits for company. Longer saves writes and flash, and delays answers.",
+        "How long the first message of a batch waits for company, unless all that got their answers with the last one "
+        "wait again. Longer saves writes and flash, and delays answers.",
         "The batch is written.",
     )
 
@@ -527,10 +528,6 @@ class Config:
 
     def client_id(self) -> str:
         return self.uplink.client_id or f"headgate-{self.appliance_id}"
-
-    def needs_tls(self) -> bool:
-        """Does anything here speak TLS, as a server or to the broker?"""
-        return bool(self.listen.https) or (self.uplink.url is not None and self.uplink.url.tls)
 
 
 def burst_of(section: Stream | Cache) -> int:

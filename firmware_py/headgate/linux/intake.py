@@ -44,6 +44,7 @@ class Intake:
         self.room: int | None = None  # bytes the disk budget has left beyond `bytes`; None: no bound
         self.overfull = 0  # rows refused for want of room
         self.bytes = 0  # charged, queued and taken
+        self.gathered = False  # everybody whom the last commit answered waits again: only the native server knows that
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._sequence = 0

@@ -1,15 +1,19 @@
 """Keep out of a long-running process what it does not use: a third of the memory of an appliance without TLS.
 
 OpenSSL comes in through `ssl` (over 4 MB) and through hashlib's `_hashlib` (3.4 MB of libcrypto), the HTTP client and
-the e-mail parser through paho-mqtt's import of urllib.request (1.3 MB), which it needs for proxies of websockets.
+the e-mail parser through paho-mqtt's import of urllib.request (2.6 MB), which it needs for proxies of websockets.
 asyncio and paho do without `ssl` when it is absent, hashlib has algorithms of its own, aiomqtt imports `ssl` for its
-annotations only. So those imports are done here once, in that order, with the unused modules absent or empty;
-afterwards `import` works again for whoever needs them, but asyncio stays without TLS.
+annotations only. So those imports are done here once, with the unused modules absent or empty; afterwards `import`
+works again for whoever needs them, but asyncio stays without TLS. The native server drives `ssl` without asyncio.
 """
 
+import contextlib
 import gc
 import sys
 import types
+from collections.abc import Iterator
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
 def without_openssl_hashes() -> None:
@@ -18,33 +22,57 @@ def without_openssl_hashes() -> None:
         sys.modules["_hashlib"] = None  # type: ignore[assignment]  # documented: makes its import raise ImportError
 
 
-def import_without_ssl() -> bool:
-    """Import asyncio and aiomqtt without `ssl`; False (and nothing done) when asyncio or ssl is loaded already."""
-    if "asyncio" in sys.modules or "ssl" in sys.modules:
-        return False
-    import urllib.parse
-
+@contextlib.contextmanager
+def _instead(name: str, module: types.ModuleType | None) -> Iterator[None]:
+    """Within, `import name` gives `module`, or fails for None; not if it is loaded already."""
+    if sys.modules.get(name) is not None:
+        yield
+        return
+    sys.modules[name] = module  # type: ignore[assignment]
     try:
-        sys.modules["ssl"] = None  # type: ignore[assignment]
-        import asyncio  # noqa: F401
-
-        urllib.request = sys.modules["urllib.request"] = types.ModuleType("urllib.request")
-        import paho.mqtt.client  # noqa: F401
-
-        sys.modules["ssl"] = types.ModuleType("ssl")
-        import aiomqtt  # noqa: F401
+        yield
     finally:
-        del sys.modules["ssl"]
-        sys.modules.pop("urllib.request", None)
+        sys.modules.pop(name, None)
+
+
+def import_asyncio() -> bool:
+    """Import asyncio without `ssl`; False (and nothing done) when it is loaded already."""
+    if "asyncio" in sys.modules:
+        return False
+    with _instead("ssl", None):
+        import asyncio  # noqa: F401
     return True
+
+
+def import_mqtt(*, tls: bool) -> None:
+    """Import aiomqtt and paho without what they use for websockets only, and without `ssl` unless it is loaded already
+    or needed: `tls`."""
+    if tls:
+        import ssl  # noqa: F401
+    with _instead("urllib.request", types.ModuleType("urllib.request")):
+        with _instead("ssl", None):
+            import paho.mqtt.client  # noqa: F401
+        with _instead("ssl", types.ModuleType("ssl")):
+            import aiomqtt  # noqa: F401
+
+
+def share_heap() -> None:
+    """One heap for all threads (1 MB less with glibc): ours seldom allocate at the same time. Call before the first
+    thread begins."""
+    _tune_malloc("mallopt", _ARENA_MAX, 1)
 
 
 def give_memory_back() -> None:
     """After start-up: what it left behind goes back to the system (5 MB of freed source and byte code with glibc)."""
     gc.collect()
     gc.freeze()  # what start-up made stays: later collections need not look at it
+    _tune_malloc("malloc_trim", 0)
+
+
+def _tune_malloc(function: str, *arguments: int) -> None:
+    """One of glibc's. musl has none of them, and no need."""
     import ctypes
 
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc; musl returns memory by itself
-    if trim is not None:
-        trim(0)
+    tune = getattr(ctypes.CDLL(None), function, None)
+    if tune is not None:
+        tune(*arguments)

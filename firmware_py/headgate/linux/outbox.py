@@ -190,7 +190,7 @@ class Outbox:
         due = 0.0
         batches = self._batches()
         full = queued.rows >= batches * self.config.batch_records or queued.bytes >= batches * self.config.batch_bytes
-        if not (full or self._sweep):
+        if not (full or self._sweep or (queued.gathered and not self._tickets)):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)
 

@@ -79,7 +79,9 @@ def main(args: argparse.Namespace) -> int:
     os.umask(0o077)  # what is written is for nobody else: keys, and messages
     if not args.demo:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
+    lean.share_heap()
     lean.without_openssl_hashes()
+    from headgate import _accel
     from headgate.linux import config as configuration
 
     set_up_log(as_json=args.json, verbose=args.verbose)
@@ -97,8 +99,8 @@ def main(args: argparse.Namespace) -> int:
         if not args.demo:
             for warning in config.warnings:
                 logging.getLogger("headgate.config").warning("%s", warning.text())
-        if not args.demo and not config.needs_tls():
-            lean.import_without_ssl()
+        if _accel.BACKEND == "native" or not config.listen.https:  # else asyncio speaks TLS
+            lean.import_asyncio()
         from headgate.linux import app
 
         if folder is None:

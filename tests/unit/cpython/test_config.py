@@ -100,7 +100,6 @@ def test_embedded_defaults_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert isinstance(config.schemas["weather"], dict)
     assert config.state_dir == tmp_path
     assert config.appliance_id == ""
-    assert not config.needs_tls()
 
 
 def test_an_empty_file_has_the_same_defaults_without_issuer_and_stream(place: Place) -> None:
@@ -289,7 +288,6 @@ def test_tls_files(place: Place) -> None:
     (place.path / "key.pem").chmod(0o600)
     text = "[uplink]\nurl='mqtts://b'\nca_file='ca.pem'\ncert_file='cert.pem'\nkey_file='key.pem'\n"
     config = place.load(text + "[listen]\nhttps='0.0.0.0:8443'\ntls_cert='cert.pem'\ntls_key='key.pem'\n")
-    assert config.needs_tls()
     assert config.listen.tls_key == place.path / "key.pem"
     assert {".".join(map(str, path)) for path, _ in micro_problems(config, {})} == {
         "appliance.id",

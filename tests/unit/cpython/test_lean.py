@@ -21,7 +21,8 @@ def test_asyncio_and_mqtt_without_openssl() -> None:
 import sys
 from headgate.linux import lean
 lean.without_openssl_hashes()
-assert lean.import_without_ssl()
+assert lean.import_asyncio()
+lean.import_mqtt(tls=False)
 import asyncio, hashlib, aiomqtt, paho.mqtt.client
 assert asyncio.sslproto.ssl is None and paho.mqtt.client.ssl is None
 unwanted = {"_ssl", "_hashlib", "ssl", "urllib.request", "http.client"}
@@ -31,11 +32,25 @@ assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
     assert run(program) == "[]"
 
 
+def test_mqtt_with_tls_has_ssl_and_no_http_client() -> None:
+    program = """
+import sys
+from headgate.linux import lean
+lean.import_asyncio()
+lean.import_mqtt(tls=True)
+import aiomqtt, paho.mqtt.client, ssl
+assert paho.mqtt.client.ssl is ssl and aiomqtt.client.ssl is ssl
+print([name for name in ("urllib.request", "http.client") if sys.modules.get(name)])
+"""
+    assert run(program) == "[]"
+
+
 def test_what_was_kept_out_can_be_imported_afterwards() -> None:
     program = """
 from headgate.linux import lean
 lean.without_openssl_hashes()
-lean.import_without_ssl()
+lean.import_asyncio()
+lean.import_mqtt(tls=False)
 lean.give_memory_back()
 import ssl, urllib.request
 print(ssl.create_default_context().verify_mode.name, urllib.request.Request("http://h/").host)
@@ -48,6 +63,6 @@ def test_too_late_is_said_and_does_nothing() -> None:
 import asyncio, hashlib, sys
 from headgate.linux import lean
 lean.without_openssl_hashes()
-print(lean.import_without_ssl(), asyncio.sslproto.ssl is not None, bool(sys.modules["_hashlib"]))
+print(lean.import_asyncio(), asyncio.sslproto.ssl is not None, bool(sys.modules["_hashlib"]))
 """
     assert run(program) == "False True True"
