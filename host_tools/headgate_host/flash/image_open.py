@@ -118,10 +118,10 @@ class Image:
         with os.fdopen(os.dup(self._fd), "rb", buffering=0) as file, contextlib.suppress(zstandard.ZstdError):
             file.seek(self._payload)
             stream = unpacker.stream_reader(file, read_size=_PIECE, read_across_frames=True)
-            while done < self.manifest.size and (part := stream.read(_PIECE)):
+            while done <= self.manifest.size and (part := stream.read(_PIECE)):
                 digest.update(part)
                 done += len(part)
-                progress(done, self.manifest.size)
+                progress(min(done, self.manifest.size), self.manifest.size)
         if digest.hexdigest() != self.manifest.sha256:
             raise self._undone()
 

@@ -13,8 +13,8 @@ from typing import Self
 
 from headgate.errors import DEVICE, MISSING, REFUSED, USAGE, CommandError
 from headgate.linux import atomic_file
-from headgate_host.flash.disks import Disk, readable_size
-from headgate_host.flash.image_format import BLOCK, RANGE_MAX
+from headgate_host.flash.disks import SECTOR, Disk, readable_size
+from headgate_host.flash.image_format import RANGE_MAX
 from headgate_host.flash.refusals import ANOTHER, Refused
 
 # <linux/fs.h>: _IO(0x12, 95), _IOR(0x12, 114, size_t), _IOR(0x12, 128, __u64)
@@ -27,7 +27,7 @@ _CHANGED_NEXT = "Look again: headgate disks"
 
 
 class Target:
-    """`name` for messages; `size` in bytes; offsets and sizes are multiples of BLOCK, at most RANGE_MAX at a time."""
+    """`name` for messages; `size` in bytes. Offsets and sizes: multiples of image_format.BLOCK, at most RANGE_MAX."""
 
     fresh = False  # nothing old is there that could be taken for a system
 
@@ -60,7 +60,7 @@ class Target:
                     self._without_direct(error)
                     continue
                 if done + count < len(data):
-                    count -= count % BLOCK  # what follows must be aligned, too
+                    count -= count % SECTOR  # what follows must be aligned, too
                     if not count:
                         raise OSError(errno.EIO, "only a part of a block was taken")
                 done += count

@@ -24,7 +24,7 @@ from headgate_host.flash.target import Target
 
 TRIES = 3  # for each range, in writing and in verifying
 FLUSH = 32 << 20  # bytes between two flushes
-_SMALLEST_STEP = 1 << 20  # bytes; marks nearer to the start than that would say nothing new
+_MARK = FIRST // 2  # where the first mark is put
 _FAKE = "Likely a failing or fake card: try another one, then another reader"
 
 
@@ -52,9 +52,19 @@ class Writer:
         self._record = list(_chunks(image.manifest.provisioning, record))
 
     def run(self) -> Result:
-        """Raises CommandError(DEVICE) with the offset; the disk does not boot then."""
-        manifest = self._image.manifest
-        self._progress.begin(2 * (manifest.mapped_size + sum(len(data) for _, data in self._record)))
+        """Raises CommandError(DEVICE) with the offset. Whatever goes wrong, the first MiB is zeros then."""
+        try:
+            self._run()
+        except BaseException:
+            self._erase_head()
+            raise
+        digests = [self._result.digests[piece.start] for piece in self._image.manifest.ranges]
+        self._result.verify_hash = verify_hash(digests)
+        return self._result
+
+    def _run(self) -> None:
+        own = sum(len(data) for _, data in self._record)
+        self._progress.begin(2 * (self._image.manifest.mapped_size + own))
         if not self._target.fresh:
             self._progress.phase("erasing")
             self._erase()
@@ -71,31 +81,34 @@ class Writer:
         self._compare(Extent(0, min(FIRST, self._target.size)), self._zeros_of_head, again=False)
         self._progress.phase("finishing")
         self._write_head()
-        digests = [self._result.digests[piece.start] for piece in manifest.ranges]
-        self._result.verify_hash = verify_hash(digests)
-        return self._result
 
     # --- erasing and probing
 
     def _erase(self) -> None:
         """An old table at the end would make a disk with an empty start bootable (GPT keeps a second one there)."""
         size = self._target.size // BLOCK * BLOCK
-        for start in sorted({0, max(0, size - FIRST)}):
-            self._put(start, bytes(min(FIRST, size - start)))
+        places = [Extent(start, min(FIRST, size - start)) for start in sorted({0, max(0, size - FIRST)})]
+        for place in places:
+            self._put(place.start, bytes(place.size))
         self._sync()
+        for place in places:
+            self._compare(place, partial(bytes, place.size))
 
     def _probe(self) -> None:
-        """Marks at the end and at halves of the distance to the start, each with content of its own."""
+        """Marks, each with content of its own, at the end and at one place plus each power of two.
+
+        A card that drops the upper bits of addresses (they wrap at a power of two) puts the later ones of them where
+        the first one is; one that forgets what is beyond its true end loses the last ones.
+        """
         salt = os.urandom(16)
-        marks = {}
-        place = self._target.size // BLOCK * BLOCK - BLOCK
-        while place >= _SMALLEST_STEP:
-            marks[place] = hashlib.sha256(salt + place.to_bytes(8, "little")).digest() * (BLOCK // 32)
-            place = place // 2 // BLOCK * BLOCK
+        end = self._target.size // BLOCK * BLOCK - BLOCK
+        steps = [1 << exponent for exponent in range(FIRST.bit_length() - 1, end.bit_length())]
+        places = [_MARK, *(_MARK + step for step in steps if _MARK + step < end), end]
+        marks = {place: hashlib.sha256(salt + place.to_bytes(8, "little")).digest() * (BLOCK // 32) for place in places}
         for place, mark in marks.items():
             self._put(place, mark)
         self._sync()
-        for place, mark in sorted(marks.items()):
+        for place, mark in marks.items():
             if self._get(place, BLOCK) != mark:
                 claimed = readable_size(self._target.size)
                 cause = f"{self._target.name} claims {claimed} and does not keep what is written at byte {place}"
@@ -124,17 +137,12 @@ class Writer:
         self._sync()
 
     def _write_head(self) -> None:
-        """All of it or zeros, whatever happens."""
-        try:
-            for piece in self._head:
-                self._put(piece.start, self._image.read(piece))
-                self._progress.advance(piece.size)
-            self._sync()
-            for piece in self._head:
-                self._verify(piece)
-        except BaseException:
-            self._erase_head()
-            raise
+        for piece in self._head:
+            self._put(piece.start, self._image.read(piece))
+            self._progress.advance(piece.size)
+        self._sync()
+        for piece in self._head:
+            self._verify(piece)
 
     def _erase_head(self) -> None:
         """As well as it can be done on a disk that fails."""
