@@ -1,4 +1,4 @@
-"""Makes what the tests of flashing need: raw disks with a partition table, signed images, and trees that look like /sys."""
+"""What the tests of flashing need: raw disks with a partition table, signed images, trees that look like /sys."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import pytest
 from headgate import errors
 from headgate.core import base64url
 from headgate.linux import ed25519, keys, provisioning
+from headgate_host.flash import image_pack
 from headgate_host.flash.image_format import FIRST
 from headgate_host.flash.image_open import Image, trusted_keys
 
@@ -276,6 +277,28 @@ def test_f16_no_room_for_a_file(qemu: Path, tmp_path: Path) -> None:
         assert not list((tmp_path / "small").iterdir())
     finally:
         subprocess.run(["umount", str(tmp_path / "small")], check=True)
+
+
+def test_f17_a_disk_is_no_file(disk: Loop, qemu: Path) -> None:
+    words = ("flash", BOARD, "--image", qemu, "--trust", qemu.parent, "--out", disk.device, "--json")
+    assert reason_of(headgate(*words)) == (errors.USAGE, f"{disk.device} is a disk, not a file")
+    assert disk.backing.read_bytes() == b"\xaa" * SIZE
+
+
+def test_f18_no_place_for_what_is_the_boards_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An image without the area is fine until somebody wants something in it."""
+    from headgate import cli
+
+    raw = tmp_path / "x.raw"
+    raw.write_bytes(b"x" * MIB)
+    image_pack.pack(raw, tmp_path / "x.zst", replace(kit.FACTS, board=BOARD, sparse=()), kit.SEED, level=1)
+    kit.trust(tmp_path)
+    words = ["flash", BOARD, "--image", "x.zst", "--trust", "image.pub", "--out", "x.img"]
+    assert cli.main([*words, "--hostname", "gate"]) == errors.REFUSED
+    assert "has no provisioning area" in capsys.readouterr().err
+    assert cli.main(words) == errors.OK
+    assert (tmp_path / "x.img").read_bytes() == raw.read_bytes()
+    assert not (tmp_path / "birth-certificates").exists()
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

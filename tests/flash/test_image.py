@@ -153,10 +153,15 @@ def copy_of(image: Path, tmp_path: Path) -> Path:
     return path
 
 
-def refused(path: Path, trusted: dict[str, bytes] | None = None) -> BadImage:
-    with pytest.raises(BadImage) as caught, opened(path, trusted) as found:
+def check_all(path: Path, trusted: dict[str, bytes] | None) -> None:
+    with opened(path, trusted) as found:
         found.check_payload(nothing)
         found.check_whole(nothing)
+
+
+def refused(path: Path, trusted: dict[str, bytes] | None = None) -> BadImage:
+    with pytest.raises(BadImage) as caught:
+        check_all(path, trusted)
     assert caught.value.code == errors.REFUSED
     assert caught.value.next_step
     return caught.value
@@ -311,12 +316,8 @@ def test_schema_and_jsonschema_agree(image: Path) -> None:
     for change in (lambda _: None, *WRONG.values()):
         document = copy.deepcopy(document_of(image))
         change(document)
-        try:
-            image_format.decode(json.dumps(document).encode())
-        except BadImage as bad:
-            assert oracle.is_valid(document) == (" at /" not in bad.cause), bad.cause
-        else:
-            assert oracle.is_valid(document)
+        ours = image_format._schema().is_valid(json.dumps(document).encode())
+        assert ours == oracle.is_valid(document)
 
 
 def test_not_json_at_all(image: Path, copy_of: Path) -> None:

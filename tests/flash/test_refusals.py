@@ -285,13 +285,12 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("bus", "answer"), [("usb", "yes\n"), ("usb", "\n"), ("usb", ""), ("nvme", "nvme0n1\n")])
 def test_56_the_wrong_answer(
-    bus: str, answer: str, tree: Tree, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+    bus: str, answer: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A USB disk wants its name, an internal one its serial number."""
     board, name = ("rpi-5", "nvme0n1") if bus == "nvme" else ("rpi-4", "sdb")
-    if bus == "nvme":
-        image = kit.make_image(tmp_path, replace(kit.FACTS, board="rpi-5"))
-        kit.trust(tmp_path)
+    image = kit.make_image(tmp_path, replace(kit.FACTS, board=board))
+    kit.trust(tmp_path)
     tree.disk(name, bus=bus)
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     check(tree, Case("not-confirmed", card()), lambda: flash(tree, image, board, "--disk", name))

@@ -38,8 +38,9 @@ def decode(record: bytes) -> dict[str, Any] | None:
             raise CommandError(CONFIG, "the provisioning area holds something else", "Flash the board again")
         return None
     found = _SECOND_LINE.match(record, len(FIRST_LINE))
-    data = record[found.end() :][: int(found[1])] if found else b""
-    if found is None or hashlib.sha256(data).hexdigest().encode() != found[2]:
+    size = int(found[1]) if found else 0
+    data = record[found.end() :][:size] if found else b""
+    if found is None or len(data) != size or hashlib.sha256(data).hexdigest().encode() != found[2]:
         raise CommandError(CONFIG, "the provisioning area is damaged", "Flash the board again")
     check(data)
     return cast(dict[str, Any], json.loads(data))
