@@ -39,15 +39,15 @@ def serial_of(public_key: bytes) -> str:
 
 def make(file: Path | None, hostname: str | None) -> Provisioning:
     """A new identity with the settings of `file`. Raises CommandError, which never quotes what stands in it."""
-    settings = _settings(file) if file is not None else {}
+    given = settings(file) if file is not None else {}
     for key in _OWN:
-        if key in settings:
+        if key in given:
             raise CommandError(CONFIG, f"{file}: {key} is written by headgate flash itself", "Take it out")
     seed = os.urandom(SECRET_SIZE)
     public = ed25519.public_key(seed)
     document: dict[str, Any] = {
         "v": 1,
-        **settings,
+        **given,
         "time": int(time.time()),
         "device": {
             "private_key": base64url.encode(seed).decode(),
@@ -66,7 +66,8 @@ def make(file: Path | None, hostname: str | None) -> Provisioning:
     return Provisioning(str(document["hostname"]), public, record)
 
 
-def _settings(file: Path) -> dict[str, Any]:
+def settings(file: Path) -> dict[str, Any]:
+    """What stands in the operator's file, not checked against the schema yet. Raises CommandError."""
     data, private = _read(file)
     try:
         document = tomllib.loads(data.decode())
