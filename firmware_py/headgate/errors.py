@@ -11,6 +11,8 @@ MISSING = 4
 NETWORK = 5
 STATE = 6
 FINDING = 7
+REFUSED = 8
+DEVICE = 9
 INTERRUPTED = 130
 
 EXIT_CODES = {
@@ -22,6 +24,8 @@ EXIT_CODES = {
     NETWORK: "cannot listen or connect",
     STATE: "state directory or outbox unusable",
     FINDING: "a check found something wrong",
+    REFUSED: "refused: this image or this disk is not to be used; nothing was written",
+    DEVICE: "a disk or board failed while it was written; what is on it is not usable",
     INTERRUPTED: "interrupted",
 }
 

@@ -59,14 +59,12 @@ def drop(trees: dict[str, ast.Module]) -> None:
         size = now
         mentioned = {name for tree in trees.values() for name in _mentions(tree)}
         attributes = {n.attr for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        given: dict[str, set[str]] = {module: set() for module in trees}
+        for tree in trees.values():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module in given:
+                    given[node.module].update(alias.name for alias in node.names)
         for module, tree in trees.items():
             if ".micro" not in module:
                 _drop_functions(tree, mentioned)
-            given = {
-                alias.name
-                for other in trees.values()
-                for node in ast.walk(other)
-                if isinstance(node, ast.ImportFrom) and node.module == module
-                for alias in node.names
-            }
-            _drop_imports(tree, attributes | given)
+            _drop_imports(tree, attributes | given[module])

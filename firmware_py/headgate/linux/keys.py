@@ -7,6 +7,8 @@ Every key file of ours is one line of base64url (RFC 4648 section 5, no padding)
     device-eddsa.pub   its public key: all that an appliance needs             0644
     seal.key           X25519 private key of the receiver of sealed batches    0600
     seal.pub           its public key: `uplink.seal_to`                        0644
+    image.key          Ed25519 private key: signs images; stays with the maker 0600
+    image.pub          its public key: what `headgate flash` trusts            0644
 
 Every error is a CommandError(MISSING) that names the file and never its content.
 """
@@ -24,6 +26,7 @@ from headgate.linux import atomic_file, ed25519
 HS256_FILE = "device.key"
 EDDSA_FILE = "device-eddsa.key"
 SEAL_FILE = "seal.key"
+IMAGE_FILE = "image.key"
 SECRET_SIZE = 32  # bytes of every key made here
 FILE_MAX = 65536  # bytes of a key file or key set
 _HS256_KID = 16  # characters: enough to tell an appliance's keys apart, and short: it travels with each request

@@ -13,6 +13,7 @@ from headgate.linux import config as configuration
 from headgate.linux import ed25519, keys
 
 HELP = "create and list keys"
+SEAL, IMAGE = "X25519", "image"  # kinds beside EDDSA
 
 EPILOG = """\
 Keys are files in STATE/keys, each one line of base64url (32 bytes), private ones with mode 0600:
@@ -22,6 +23,8 @@ Keys are files in STATE/keys, each one line of base64url (32 bytes), private one
   device-eddsa.pub   its public key; all the appliance needs: [[issuer]] public_keys = ["..."]
   seal.key           X25519 private key; opens sealed batches. Belongs to 'headgate receive'
   seal.pub           its public key: [uplink] mode = "sealed", seal_to = "..."
+  image.key          Ed25519 private key; signs images. Belongs to who makes them
+  image.pub          its public key; 'headgate flash' trusts what it signed
 
 'init' creates what is missing and never overwrites: say --force to replace the kinds that you
 name (device.key if you name none). Tokens signed by a replaced key are refused from the next
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hs256", action="store_true", help="init: the HS256 secret (the default)")
     parser.add_argument("--eddsa", action="store_true", help="init: also an Ed25519 key pair")
     parser.add_argument("--seal", action="store_true", help="init: also an X25519 pair for sealed batches")
+    parser.add_argument("--image", action="store_true", help="init: also an Ed25519 pair for signing images")
     parser.add_argument("--force", action="store_true", help="init: replace keys that exist")
     parser.add_argument("--jwks", action="store_true", help="show: Ed25519 public keys as a JSON Web Key Set")
     parser.add_argument("--dir", metavar="DIR", type=Path, help="the directory of the keys (default: STATE/keys)")
@@ -78,9 +82,14 @@ def _places(args: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _init(args: argparse.Namespace, directory: Path, secret: Path) -> int:
-    force_secret = args.force and (args.hs256 or not (args.eddsa or args.seal))
+    force_secret = args.force and (args.hs256 or not (args.eddsa or args.seal or args.image))
     done = [(secret, keys.ensure_hs256(secret, force=force_secret))]
-    for wanted, name, seal in ((args.eddsa, keys.EDDSA_FILE, False), (args.seal, keys.SEAL_FILE, True)):
+    kinds = (
+        (args.eddsa, keys.EDDSA_FILE, False),
+        (args.seal, keys.SEAL_FILE, True),
+        (args.image, keys.IMAGE_FILE, False),
+    )
+    for wanted, name, seal in kinds:
         if wanted:
             path = directory / name
             done.append((path, keys.create_pair(path, seal=seal, force=args.force)))
@@ -105,7 +114,8 @@ def _entries(directory: Path, secret: Path) -> list[dict[str, object]]:
     for path, kind in (
         (secret, "HS256"),
         (directory / keys.EDDSA_FILE, EDDSA),
-        (directory / keys.SEAL_FILE, "X25519"),
+        (directory / keys.SEAL_FILE, SEAL),
+        (directory / keys.IMAGE_FILE, IMAGE),
     ):
         for file in (path, path.with_suffix(".pub")):
             private = file == path
@@ -126,12 +136,12 @@ def _describe(entry: dict[str, object], file: Path, kind: str, *, private: bool)
         entry["kid"] = keys.load_hs256(file).kid
         return
     if private:
-        derive = ed25519.public_key if kind == EDDSA else ed25519.box_public_key
+        derive = ed25519.box_public_key if kind == SEAL else ed25519.public_key
         public = derive(keys.load_private(file))
     else:
         public = keys.load_public(file)
     entry["public"] = base64url.encode(public).decode()
-    if kind == EDDSA:
+    if kind != SEAL:
         entry["kid"] = keys.thumbprint(EDDSA, public)
 
 
@@ -170,6 +180,8 @@ def _show(args: argparse.Namespace, directory: Path, secret: Path) -> int:
     for text, entry in public.items():
         if entry["kind"] == EDDSA:
             print(f"# Ed25519 public key, kid {entry['kid']}\n{text}")
+        elif entry["kind"] == IMAGE:
+            print(f"# Ed25519 public key that images are signed with, kid {entry['kid']}\n{text}")
         else:
             print(f'# X25519 public key of the receiver\nseal_to = "{text}"')
     return OK

@@ -14,12 +14,16 @@ from headgate.core import json
 BOARDS = Path(__file__).parents[3] / "boards"
 FILES = sorted(BOARDS.glob("*/board.toml"))
 NAMES = {
-    "raspberry-pi-zero-2-w",
-    "raspberry-pi-3",
-    "raspberry-pi-4",
-    "raspberry-pi-1",
-    "raspberry-pi-zero",
-    "pico-w",
+    "rpi-zero2w",
+    "rpi-3",
+    "rpi-4",
+    "rpi-5",
+    "rpi-1",
+    "rpi-zero",
+    "rpi-pico-w",
+    "qemu-virt-arm64",
+    "qemu-virt-armhf",
+    "qemu-raspi3b",
 }
 
 
@@ -53,11 +57,16 @@ def test_board(document: Any, file: Path) -> None:
     assert Schema(document).validate(json.dumps(board)).errors == []
     assert verdicts(document, board) == (True, True)
     assert f"`{board['name']}`" in (BOARDS / "README.md").read_text()
+    notes = (file.parent / "README.md").read_text()
+    assert notes.startswith(f"# {board['title']}\n")
+    assert "\n## Bring-up\n" in notes
+    assert board["tested_on_hardware"] or "emulator" in board or "Not tested on hardware" in notes
 
 
 def spoiled() -> "list[tuple[str, dict[str, Any]]]":
-    good = load(BOARDS / "raspberry-pi-4" / "board.toml")
-    pico = load(BOARDS / "pico-w" / "board.toml")
+    good = load(BOARDS / "rpi-4" / "board.toml")
+    pico = load(BOARDS / "rpi-pico-w" / "board.toml")
+    emulated = load(BOARDS / "qemu-virt-arm64" / "board.toml")
     found: list[tuple[str, dict[str, Any]]] = []
     for key in good:
         board = copy.deepcopy(good)
@@ -69,7 +78,17 @@ def spoiled() -> "list[tuple[str, dict[str, Any]]]":
         ("no memory size", good, ("ram_kib",), []),
         ("memory as text", good, ("ram_kib", 0), "1 GiB"),
         ("half a core", good, ("cores",), 0.5),
-        ("unknown flash", good, ("flash", 0), "floppy"),
+        ("unknown runner", good, ("flash", "runner"), "floppy"),
+        ("no storage", good, ("flash",), {"runner": "disk-image", "max_gib": 64}),
+        ("storage twice", good, ("flash", "storage"), ["sd-card", "sd-card"]),
+        ("boots by magic", good, ("boot", "method"), "magic"),
+        ("no partition table", good, ("boot",), {"method": "u-boot"}),
+        ("CPython by mpremote", good, ("flash",), {"runner": "mpremote"}),
+        ("a disk for MicroPython", pico, ("flash", "storage"), ["sd-card"]),
+        ("a budget without a unit", good, ("budgets", "p99"), 8),
+        ("an emulated clock", emulated, ("clock_mhz",), 1000),
+        ("tested on hardware that is none", emulated, ("tested_on_hardware",), True),
+        ("any program", emulated, ("emulator", "program"), "sh"),
         ("bad tag", good, ("userlands", 0, "wheel_platform"), "win_arm64"),
         ("no tag", good, ("userlands", 0), {"arch": "aarch64", "word_bits": 64}),
         ("48 bits", good, ("userlands", 0, "word_bits"), 48),

@@ -1,0 +1,1 @@
+"""Images, disks and boards: what is written where, and whether it arrived."""

@@ -1,0 +1,112 @@
+"""From the operator's provision.toml to the document of one board: a fresh identity, the fleet's settings, the time."""
+
+import hashlib
+import os
+import stat
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headgate.core import base64url
+from headgate.errors import CONFIG, MISSING, CommandError
+from headgate.linux import ed25519, provisioning
+from headgate.linux.keys import FILE_MAX, SECRET_SIZE
+
+_FROM_FILE = "_file"  # password_file = "x" stands for password = (what is in x)
+_SECRETS = frozenset({"password"})
+_OWN = ("v", "time", "device")  # what only this module writes
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """`record` holds secrets: it goes to the board and nowhere else."""
+
+    hostname: str
+    public_key: bytes
+    record: bytes
+
+    @property
+    def serial(self) -> str:
+        return serial_of(self.public_key)
+
+
+def serial_of(public_key: bytes) -> str:
+    """A board's serial number: 16 hexadecimal digits that follow from its public key."""
+    return hashlib.sha256(public_key).hexdigest()[:16]
+
+
+def make(file: Path | None, hostname: str | None) -> Provisioning:
+    """A new identity with the settings of `file`. Raises CommandError, which never quotes what stands in it."""
+    given = settings(file) if file is not None else {}
+    for key in _OWN:
+        if key in given:
+            raise CommandError(CONFIG, f"{file}: {key} is written by headgate flash itself", "Take it out")
+    seed = os.urandom(SECRET_SIZE)
+    public = ed25519.public_key(seed)
+    document: dict[str, Any] = {
+        "v": 1,
+        **given,
+        "time": int(time.time()),
+        "device": {
+            "private_key": base64url.encode(seed).decode(),
+            "public_key": base64url.encode(public).decode(),
+        },
+    }
+    if hostname is not None:
+        document["hostname"] = hostname
+    document.setdefault("hostname", f"headgate-{serial_of(public)}")
+    try:
+        record = provisioning.encode(document)
+    except ValueError:  # a date, which TOML has and JSON has not
+        raise CommandError(
+            CONFIG, f"{file} has a value that is neither text nor number", "docs/flash.md shows one"
+        ) from None
+    return Provisioning(str(document["hostname"]), public, record)
+
+
+def settings(file: Path) -> dict[str, Any]:
+    """What stands in the operator's file, not checked against the schema yet. Raises CommandError."""
+    data, private = _read(file)
+    try:
+        document = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):  # its message could quote a secret
+        raise CommandError(CONFIG, f"{file} is not TOML", "docs/flash.md shows one") from None
+    return _resolved(document, file, private)
+
+
+def _resolved(table: dict[str, Any], file: Path, private: bool) -> dict[str, Any]:
+    """With every `…_file` replaced by what is in the file. Secrets stand only in private files."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found[key] = _resolved(value, file, private)
+        elif key.endswith(_FROM_FILE) and isinstance(value, str):
+            name = key.removesuffix(_FROM_FILE)
+            source = file.parent / value
+            data, source_private = _read(source)
+            _check_private(name, source, source_private)
+            found[name] = data.decode("utf-8", "replace").strip()
+        else:
+            _check_private(key, file, private)
+            found[key] = value
+    return found
+
+
+def _check_private(key: str, file: Path, private: bool) -> None:
+    if key in _SECRETS and not private:
+        raise CommandError(CONFIG, f"{file} holds a password and others can read it", f"Type: chmod 600 {file}")
+
+
+def _read(file: Path) -> tuple[bytes, bool]:
+    """-> (content, nobody else can read it)"""
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            data = opened.read(FILE_MAX + 1)
+    except OSError as error:
+        raise CommandError(MISSING, f"cannot read {file}: {error.strerror}", "Name another file") from None
+    if len(data) > FILE_MAX:
+        raise CommandError(CONFIG, f"{file} has more than {FILE_MAX} bytes", "Name another file")
+    return data, not mode & (stat.S_IRWXG | stat.S_IRWXO)

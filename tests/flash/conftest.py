@@ -1,0 +1,26 @@
+"""Images cost a second each: one of each kind for all tests, and nothing of the developer's own trust."""
+
+from pathlib import Path
+
+import pytest
+
+from . import kit
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A signed image for rpi-4; beside it image.raw and image.pub."""
+    folder = tmp_path_factory.mktemp("image")
+    kit.trust(folder)
+    return kit.make_image(folder)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> kit.Tree:
+    return kit.Tree(tmp_path / "root")
+
+
+@pytest.fixture(autouse=True)
+def _own_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADGATE_TRUST", str(tmp_path / "no-trust"))
+    monkeypatch.chdir(tmp_path)
