@@ -30,7 +30,9 @@ examples
 exit codes (other than those of the other verbs)
 {_CODES}
 """
-SUBVERBS: dict[str, tuple[str, str]] = {}
+SUBVERBS = {
+    "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
