@@ -27,6 +27,7 @@ DEVICE_VERBS = {
 }
 HOST_VERBS = {
     "receive": ("headgate_host.receive", "subscribe to a broker; open, decompress, deduplicate, print or store"),
+    "load": ("headgate_host.load.verb", "load a server, with figures that say when not to trust them"),
 }
 
 
@@ -115,6 +116,10 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
     as_json = "--json" in rest
     try:
         module = importlib.import_module(module_name)
+        subverbs = getattr(module, "SUBVERBS", {})  # as HOST_VERBS; `headgate load selftest`
+        if rest and rest[0] in subverbs:
+            name, rest = f"{name} {rest[0]}", rest[1:]
+            module = importlib.import_module(subverbs[name.split()[1]][0])
         parser = _Parser(
             prog=f"headgate {name}",
             description=module.HELP,

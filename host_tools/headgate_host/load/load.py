@@ -1,0 +1,119 @@
+"""A load, whoever described it (the command line, a scenario, a search for the limit), run from beginning to result."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from headgate_host.load import exits
+from headgate_host.load.budgets import ERRORS, Budget, judge
+from headgate_host.load.devices import Tokens, mint_all
+from headgate_host.load.engine import Engine, Moment, Plan
+from headgate_host.load.http_pool import HttpPool
+from headgate_host.load.operation import HTTP
+from headgate_host.load.record import Recorder
+from headgate_host.load.result import Result, Run
+from headgate_host.load.target import Target
+from headgate_host.load.transport import Transport
+
+Answer = TypeVar("Answer")
+CONNECTIONS = 64
+CONNECTIONS_MAX = 60_000
+TIMEOUT_S = 10.0
+GC_THRESHOLD = 100_000  # allocations between two looks for cycles: a pause stands in the latencies
+
+
+@dataclass
+class Load:
+    """`targets`: by protocol. `tokens`: of a device, None: nobody has one. `described`: for the result file."""
+
+    targets: dict[str, Target]
+    plan: Plan
+    devices: int = 1
+    tokens: Tokens | None = None
+    connections: int = CONNECTIONS
+    timeout_s: float = TIMEOUT_S
+    budgets: Sequence[Budget] = ()
+    described: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Finished:
+    result: Result
+    notes: list[str]
+
+
+def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
+    found: dict[str, Transport] = {}
+    for protocol, target in load.targets.items():
+        if protocol == HTTP:
+            found[protocol] = HttpPool(
+                target,
+                recorder,
+                connections=load.plan.closed or load.connections,
+                token=load.tokens,
+                timeout_s=load.timeout_s,
+            )
+    return found
+
+
+async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Moment], None] | None = None) -> Finished:
+    """SIGINT ends it early, with a result; a second one at once. Raises Unreachable."""
+    if load.tokens is not None:
+        mint_all(load.tokens, load.devices)
+    begun = Run.begin(command)
+    recorder = Recorder()
+    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=on_moment)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, engine.stop)
+    loop.add_signal_handler(signal.SIGTERM, engine.stop)
+    try:
+        with _few_collections():
+            ran = await engine.run(load.plan)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+    begun.seconds = ran.seconds
+    collected = ran.collected
+    result = Result(
+        run=begun,
+        target={protocol: target.url for protocol, target in load.targets.items()},
+        scenario=load.described,
+        audit=ran.audit,
+        total=ran.total,
+        operations=collected.operations,
+        series=collected.series,
+        slice_s=collected.slices.seconds,
+        slices=collected.slices.all(),
+        interrupted=ran.interrupted,
+    )
+    result.budgets = [judge(budget, result) for budget in load.budgets]
+    errors_have_budget = any(budget.figure == ERRORS for budget in load.budgets)
+    result.exit_code = exits.code_of(result, errors_have_budget=errors_have_budget)
+    return Finished(result, ran.notes)
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def on_a_loop(main: Coroutine[Any, Any, Answer]) -> Answer:
+    """On uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        from asyncio import new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
