@@ -115,6 +115,7 @@ def test_labels_do_not_lie_over_each_other(found: dict[str, Any]) -> None:
     for chart in found["charts"]:
         boxes = sorted(chart["labels"])
         assert len(boxes) >= 3
+        assert chart["box"][0] <= boxes[0][0] < boxes[-1][2] <= chart["box"][2]
         assert all(one[2] <= other[0] for one, other in pairwise(boxes)), chart["name"]
 
 

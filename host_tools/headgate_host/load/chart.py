@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH = 880
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 12, 26
 POINTS = 600  # of one line; more are joined
 _STEPS = (1, 2, 5, 10)
 

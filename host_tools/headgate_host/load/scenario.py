@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from headgate._accel import Schema
-from headgate.errors import CommandError
 from headgate.linux.config_checks import Report
 from headgate.linux.config_rules import Finding
 from headgate.linux.config_values import DURATION_UNITS, ValueOf, closest
@@ -22,12 +21,12 @@ from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import locate
 from headgate_host.load import budgets, messages, mix, phases
 from headgate_host.load.budgets import Budget
+from headgate_host.load.exits import SCENARIO_INVALID, LoadError
 from headgate_host.load.messages import Data
 from headgate_host.load.mix import Line, Source
 from headgate_host.load.operation import Request
 from headgate_host.load.phases import Phase, Schedule
 
-SCENARIO_INVALID = 5  # exit code
 SCENARIO_MAX = 1 << 20  # bytes
 TIMEOUT_S = 10.0
 NAME = "dev-{n:05}"
@@ -37,7 +36,7 @@ _NUMBER = re.compile(r"\{n(?::0(\d{1,2}))?\}")
 _QUANTITY = re.compile(r"([0-9.]+) ?(.*)")
 
 
-class ScenarioErrors(CommandError):
+class ScenarioErrors(LoadError):
     """A scenario with errors; `findings` has all of them, in the order of the file."""
 
     def __init__(self, findings: list[Finding]) -> None:

@@ -10,7 +10,7 @@ import cbor2
 import pytest
 
 from headgate.errors import CommandError
-from headgate_host.load import mix, scenario
+from headgate_host.load import exits, mix, scenario
 from headgate_host.load.operation import MQTT, Request
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 
@@ -223,7 +223,7 @@ def test_what_is_wrong_has_its_line(old: str, new: str, line: int, words: str) -
         parse(SMALL.replace(old, new, 1))
     texts = [finding.text() for finding in refused.value.findings]
     assert any(text.startswith(f"/base/s.toml:{line}: ") and words in text for text in texts), texts
-    assert refused.value.code == scenario.SCENARIO_INVALID
+    assert refused.value.code == exits.SCENARIO_INVALID
 
 
 def test_all_findings_at_once() -> None:
