@@ -41,8 +41,10 @@ class ScenarioErrors(LoadError):
 
     def __init__(self, findings: list[Finding]) -> None:
         self.findings = findings
-        more = "".join(f"\n  {finding.text()}" for finding in findings[1:])
-        super().__init__(SCENARIO_INVALID, findings[0].text() + more, "docs/load-scenarios.md says what there is")
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(
+            SCENARIO_INVALID, findings[0].text() + more, "'headgate load run FILE --check' shows everything"
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from headgate_host.load.engine import Plan
 from headgate_host.load.exits import SCENARIO_INVALID, LoadError
 from headgate_host.load.load import CONNECTIONS, Load
 from headgate_host.load.operation import HTTP, MQTT
-from headgate_host.load.scenario import Scenario
+from headgate_host.load.scenario import Scenario, ScenarioErrors
 from headgate_host.load.target import Target
 
 HELP = "carry out a scenario file: phases, a mix of operations, data from a schema, budgets"
@@ -42,10 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
-        found = scenario.load(args.scenario)
         if args.check:
-            return check(found, as_json=args.json)
-        return verb.carry_out(load_of(found, args), args)
+            return check(args.scenario, as_json=args.json)
+        return verb.carry_out(load_of(scenario.load(args.scenario), args), args)
 
 
 def load_of(found: Scenario, args: argparse.Namespace) -> Load:
@@ -91,8 +90,16 @@ def tokens_of(found: Scenario) -> Tokens | None:
     return Issuing(config, state, devices.issuer, key, devices.scopes or SCOPES).tokens(devices.names())
 
 
-def check(found: Scenario, *, as_json: bool) -> int:
-    """What would be sent, without sending it."""
+def check(file: Path, *, as_json: bool) -> int:
+    """Everything that is wrong with the file, or what would be sent."""
+    try:
+        found = scenario.load(file)
+    except ScenarioErrors as errors:
+        if as_json:
+            print(json.dumps({"findings": [finding.document() for finding in errors.findings]}))
+        else:
+            print("\n".join(finding.text() for finding in errors.findings))
+        return SCENARIO_INVALID
     schedule, names = found.schedule, found.devices.names()
     try:
         first = {one.operation.name: one for one in islice(found.requests(), 2000)}

@@ -233,7 +233,7 @@ def test_all_findings_at_once() -> None:
         {finding.line for finding in refused.value.findings}
     )
     assert len(refused.value.findings) >= 3
-    assert refused.value.line().count("\n") == len(refused.value.findings) - 1
+    assert f"(and {len(refused.value.findings) - 1} more)" in refused.value.line()
 
 
 def test_names_of_operations_are_their_own() -> None:
