@@ -7,12 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from headgate.errors import USAGE
-from headgate_host.load import exits, hdr, load, terminal, words
+from headgate_host.load import exits, hdr, load, report, terminal, words
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.engine import Moment
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import INVALID, Result
 
+SUBVERBS = {
+    "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
+    "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
+    "compare": ("headgate_host.load.compare", "compare two results; exit code 1 on a regression"),
+    "find-limit": ("headgate_host.load.find_limit", "the highest rate within the budgets"),
+    "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
+}
+_VERBS = "\n".join(f"  {name:<10} {line}" for name, (_, line) in SUBVERBS.items())
 HELP = "load a server: latency from the due instant, and figures that say when they are not to be trusted"
 _CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exits.MEANINGS.items())
 EPILOG = f"""\
@@ -27,12 +35,12 @@ examples
   headgate load http://127.0.0.1:8080/healthz --closed 64 --for 10s
   headgate load https://board:8443/v1/cache/k{{n}} --method PUT --body x --rate 100 --for 1min --budget 'p99 < 8 ms'
 
+more verbs: 'headgate load VERB --help'
+{_VERBS}
+
 exit codes (other than those of the other verbs)
 {_CODES}
 """
-SUBVERBS = {
-    "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,24 +59,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--budget", metavar="TEXT", action="append", default=[], help="'p99 < 8 ms', 'errors < 0.1 %%'; may be repeated"
     )
+    add_outputs(parser)
+    words.add_arguments(parser)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What all have that carry out a load."""
+    add = parser.add_argument
     add("--out", metavar="FILE", type=Path, help="write the result file (JSON)")
     add("--hdr", metavar="FILE", type=Path, help="write the latencies as a log of HdrHistogram (V2)")
+    report.add_outputs(parser)
     add("--json", action="store_true", help="events as JSON lines, the summary last")
-    words.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
-        wanted = words.load_of(args, args.target)
-        show = _Events() if args.json else _Lines()
-        finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
-        result = finished.result
-        if args.out is not None:
-            result.write(args.out)
-        if args.hdr is not None:
-            _write_hdr(args.hdr, result)
-        show.end(result, finished.notes, closed=bool(args.closed))
-        return result.exit_code
+        return carry_out(words.load_of(args, args.target), args, closed=bool(args.closed))
+
+
+def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
+    """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
+    show = _Events() if args.json else _Lines()
+    finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    result = finished.result
+    if args.out is not None:
+        result.write(args.out)
+    if args.hdr is not None:
+        _write_hdr(args.hdr, result)
+    report.write_outputs(args, result)
+    show.end(result, finished.notes, closed=closed)
+    return result.exit_code
 
 
 def _write_hdr(path: Path, result: Result) -> None:
