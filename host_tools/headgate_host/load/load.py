@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from headgate_host.load import exits
 from headgate_host.load.budgets import ERRORS, Budget, judge
+from headgate_host.load.device import sampler_for
 from headgate_host.load.devices import Tokens, mint_all, name_of
 from headgate_host.load.engine import Engine, Moment, Plan
 from headgate_host.load.http_pool import HttpPool
@@ -41,6 +42,8 @@ class Load:
     connections: int = CONNECTIONS
     timeout_s: float = TIMEOUT_S
     budgets: Sequence[Budget] = ()
+    metrics_url: str | None = None  # of the device; None: the target is tried
+    device_pid: int | None = None  # the device is a process here
     described: dict[str, Any] = field(default_factory=dict)
 
 
@@ -72,8 +75,18 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
     if load.tokens is not None:
         mint_all(load.tokens, load.devices)
     begun = Run.begin(command)
+    first = next(iter(load.targets.values()))
+    sampler = await sampler_for(load.targets.get(HTTP, first), load.metrics_url, load.device_pid)
     recorder = Recorder()
-    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=on_moment)
+
+    def moment(now: Moment) -> None:
+        if sampler is not None:
+            sampler.ask(now.interval)
+            now.device = sampler.latest()
+        if on_moment is not None:
+            on_moment(now)
+
+    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=moment)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, engine.stop)
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
@@ -97,6 +110,8 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
         slices=collected.slices.all(),
         interrupted=ran.interrupted,
     )
+    if sampler is not None:
+        result.device = await sampler.end(len(collected.series.due))
     result.budgets = [judge(budget, result) for budget in load.budgets]
     errors_have_budget = any(budget.figure == ERRORS for budget in load.budgets)
     result.exit_code = exits.code_of(result, errors_have_budget=errors_have_budget)

@@ -80,6 +80,7 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         connections=found.connections or CONNECTIONS,
         timeout_s=found.timeout_s,
         budgets=found.budgets,
+        metrics_url=found.metrics or None,
         described={**found.document, "name": found.name, "seed": found.seed},
     )
 

@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--mqtt", choices=("5", "3.1.1"), default="5", help="version of MQTT (default: 5)")
     add("--username", metavar="NAME", help="MQTT: of all devices (default with a password: the device's name)")
     add("--password-file", metavar="FILE", type=Path, help="MQTT: of all devices (default: the device's token, if any)")
+    add(
+        "--metrics",
+        metavar="URL",
+        help="figures of the device, Prometheus format (default: TARGET/metrics, if Headgate)",
+    )
+    add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
     tokens = parser.add_argument_group("tokens", "minted here for each device when one of these is given")
     tokens.add_argument("--config", metavar="FILE", help="the appliance's configuration, with a key within reach")
     tokens.add_argument("--state", metavar="DIR", help="its state directory, where its keys are")
@@ -107,6 +113,8 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         connections=args.connections,
         timeout_s=seconds("--timeout", args.timeout),
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
+        metrics_url=args.metrics,
+        device_pid=args.pid,
         described=_described(args, target),
     )
 
