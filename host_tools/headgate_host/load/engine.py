@@ -63,6 +63,7 @@ class Moment:
     seconds: float
     measured: Measured
     in_flight: int
+    device: Mapping[str, float] = field(default_factory=dict)  # what was known of it last
 
 
 class Engine:

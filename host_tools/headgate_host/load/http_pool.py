@@ -10,7 +10,7 @@ from collections.abc import Callable
 from headgate_host.load.http_wire import Answer, NotHttp, Writer
 from headgate_host.load.record import LOST, MALFORMED, REFUSED, TIMEOUT, Recorder
 from headgate_host.load.target import Target
-from headgate_host.load.transport import Clocked, Due, Unreachable
+from headgate_host.load.transport import Clocked, Due, Unreachable, reason_of
 
 CONNECT_S = 10.0
 REOPEN_S = 0.1  # after a connection could not be opened
@@ -122,9 +122,7 @@ class HttpPool(Clocked):
             left -= len(tries)
             for found in await asyncio.gather(*tries, return_exceptions=True):
                 if isinstance(found, OSError | TimeoutError):
-                    reason = (
-                        found.strerror if isinstance(found, OSError) and found.strerror else str(found) or "no answer"
-                    )
+                    reason = reason_of(found)
                 elif isinstance(found, BaseException):
                     raise found
             if not self._open:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from typing import Any, TypeVar
 
 from headgate_host.load import exits
 from headgate_host.load.budgets import ERRORS, Budget, judge
-from headgate_host.load.devices import Tokens, mint_all
+from headgate_host.load.device import sampler_for
+from headgate_host.load.devices import Tokens, mint_all, name_of
 from headgate_host.load.engine import Engine, Moment, Plan
 from headgate_host.load.http_pool import HttpPool
-from headgate_host.load.operation import HTTP
+from headgate_host.load.mqtt_fleet import Fleet, Login
+from headgate_host.load.operation import HTTP, MQTT
 from headgate_host.load.record import Recorder
 from headgate_host.load.result import Result, Run
 from headgate_host.load.target import Target
@@ -21,6 +24,7 @@ from headgate_host.load.transport import Transport
 
 Answer = TypeVar("Answer")
 CONNECTIONS = 64
+EACH_ITS_NAME = Login(name_of)
 CONNECTIONS_MAX = 60_000
 TIMEOUT_S = 10.0
 GC_THRESHOLD = 100_000  # allocations between two looks for cycles: a pause stands in the latencies
@@ -34,9 +38,12 @@ class Load:
     plan: Plan
     devices: int = 1
     tokens: Tokens | None = None
+    login: Login = EACH_ITS_NAME  # MQTT
     connections: int = CONNECTIONS
     timeout_s: float = TIMEOUT_S
     budgets: Sequence[Budget] = ()
+    metrics_url: str | None = None  # of the device; None: the target is tried
+    device_pid: int | None = None  # the device is a process here
     described: dict[str, Any] = field(default_factory=dict)
 
 
@@ -57,16 +64,29 @@ def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
                 token=load.tokens,
                 timeout_s=load.timeout_s,
             )
+        elif protocol == MQTT:
+            found[protocol] = Fleet(target, recorder, devices=load.devices, login=load.login, timeout_s=load.timeout_s)
     return found
 
 
 async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Moment], None] | None = None) -> Finished:
     """SIGINT ends it early, with a result; a second one at once. Raises Unreachable."""
+    _allow_descriptors()
     if load.tokens is not None:
         mint_all(load.tokens, load.devices)
     begun = Run.begin(command)
+    first = next(iter(load.targets.values()))
+    sampler = await sampler_for(load.targets.get(HTTP, first), load.metrics_url, load.device_pid)
     recorder = Recorder()
-    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=on_moment)
+
+    def moment(now: Moment) -> None:
+        if sampler is not None:
+            sampler.ask(now.interval)
+            now.device = sampler.latest()
+        if on_moment is not None:
+            on_moment(now)
+
+    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=moment)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, engine.stop)
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
@@ -90,10 +110,19 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
         slices=collected.slices.all(),
         interrupted=ran.interrupted,
     )
+    if sampler is not None:
+        result.device = await sampler.end(len(collected.series.due))
     result.budgets = [judge(budget, result) for budget in load.budgets]
     errors_have_budget = any(budget.figure == ERRORS for budget in load.budgets)
     result.exit_code = exits.code_of(result, errors_have_budget=errors_have_budget)
     return Finished(result, ran.notes)
+
+
+def _allow_descriptors() -> None:
+    """As many connections as the system lets this user have."""
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from headgate_host.load.devices import SCOPES, Issuing, Tokens
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import SCENARIO_INVALID, LoadError
 from headgate_host.load.load import CONNECTIONS, Load
+from headgate_host.load.mqtt_fleet import Login
 from headgate_host.load.operation import HTTP, MQTT
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 from headgate_host.load.target import Target
@@ -75,9 +76,11 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         Plan(requests, schedule.seconds, due=schedule.due(), measured_from=schedule.measured_from),
         devices=found.devices.count,
         tokens=tokens,
+        login=Login(found.devices.names(), tokens),
         connections=found.connections or CONNECTIONS,
         timeout_s=found.timeout_s,
         budgets=found.budgets,
+        metrics_url=found.metrics or None,
         described={**found.document, "name": found.name, "seed": found.seed},
     )
 

@@ -27,9 +27,10 @@ def moment_line(moment: Moment) -> str:
 def summary(result: Result, notes: list[str], *, closed: bool) -> str:
     total, seconds = result.total, result.run.seconds
     rate = total.done / seconds if seconds else 0.0
+    counts = f"{total.due} due, {total.sent} sent, {total.done} done, {total.errors} errors"
     lines = [
         "",
-        f"{total.due} due, {total.sent} sent, {total.done} done, {total.errors} errors; {rate:.1f}/s for {seconds:.1f} s",
+        f"{counts}; {rate:.1f}/s for {seconds:.1f} s",
         *(f"  {count:>8} {name}" for name, count in sorted(total.outcomes.items()) if name != OK),
         "",
         "  " + " " * 22 + "".join(f"{label:>9}" for label in (*LABELS, "max")) + "  ms",
@@ -37,7 +38,9 @@ def summary(result: Result, notes: list[str], *, closed: bool) -> str:
     if not closed:
         lines.append("  latency, from due     " + _row(total.latency))
     lines.append("  service, from send    " + _row(total.service))
-    lines += ["", "  " + (_closed_sentence() if closed else gap_sentence(total.latency, total.service)), ""]
+    if result.audit.verdict != INVALID:
+        lines += ["", "  " + (_closed_sentence() if closed else gap_sentence(total.latency, total.service))]
+    lines.append("")
     lines += [_budget_line(one) for one in result.budgets]
     lines += [f"  generator: {text}" for text in (_generator(result), *notes)]
     if result.audit.verdict == INVALID:

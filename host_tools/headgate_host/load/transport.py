@@ -6,6 +6,7 @@ counted as never sent. Nothing is sent twice.
 """
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,13 @@ class Unreachable(LoadError):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(UNREACHABLE, f"no connection to {url}: {reason}", "Is it running there?")
+
+
+def reason_of(error: BaseException) -> str:
+    """One word or two for a connection that failed."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or "no answer in time"
 
 
 class Due(NamedTuple):

@@ -13,6 +13,14 @@ from headgate_host.load.engine import Moment
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import INVALID, Result
 
+SUBVERBS = {
+    "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
+    "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
+    "compare": ("headgate_host.load.compare", "compare two results; exit code 1 on a regression"),
+    "find-limit": ("headgate_host.load.find_limit", "the highest rate within the budgets"),
+    "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
+}
+_VERBS = "\n".join(f"  {name:<10} {line}" for name, (_, line) in SUBVERBS.items())
 HELP = "load a server: latency from the due instant, and figures that say when they are not to be trusted"
 _CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exits.MEANINGS.items())
 EPILOG = f"""\
@@ -27,14 +35,12 @@ examples
   headgate load http://127.0.0.1:8080/healthz --closed 64 --for 10s
   headgate load https://board:8443/v1/cache/k{{n}} --method PUT --body x --rate 100 --for 1min --budget 'p99 < 8 ms'
 
+more verbs: 'headgate load VERB --help'
+{_VERBS}
+
 exit codes (other than those of the other verbs)
 {_CODES}
 """
-SUBVERBS: dict[str, tuple[str, str]] = {
-    "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
-    "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
-    "compare": ("headgate_host.load.compare", "compare two results; exit code 1 on a regression"),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ from headgate.linux.config_values import Context, Kind, ValueOf, duration
 from headgate_host.load import budgets, devices
 from headgate_host.load.engine import Plan
 from headgate_host.load.load import CONNECTIONS, CONNECTIONS_MAX, TIMEOUT_S, Load
+from headgate_host.load.mqtt_fleet import Login
+from headgate_host.load.mqtt_wire import V5, V311
 from headgate_host.load.operation import ACKNOWLEDGED, ANY_SUCCESS, HTTP, MQTT, Expect, Operation, Request
 from headgate_host.load.phases import Schedule, hold
 from headgate_host.load.target import Target
@@ -40,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timeout", metavar="TIME", default=f"{TIMEOUT_S:g} s", help="longer is no answer (default: 10 s)")
     add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
     add("--insecure", action="store_true", help="do not check the target's certificate")
+    add("--mqtt", choices=("5", "3.1.1"), default="5", help="version of MQTT (default: 5)")
+    add("--username", metavar="NAME", help="MQTT: of all devices (default with a password: the device's name)")
+    add("--password-file", metavar="FILE", type=Path, help="MQTT: of all devices (default: the device's token, if any)")
+    add(
+        "--metrics",
+        metavar="URL",
+        help="figures of the device, Prometheus format (default: TARGET/metrics, if Headgate)",
+    )
+    add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
     tokens = parser.add_argument_group("tokens", "minted here for each device when one of these is given")
     tokens.add_argument("--config", metavar="FILE", help="the appliance's configuration, with a key within reach")
     tokens.add_argument("--state", metavar="DIR", help="its state directory, where its keys are")
@@ -88,16 +99,22 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         if args.rate is None:
             raise CommandError(USAGE, "how much? --rate is missing", "For instance --rate 500, or --closed 64")
         plan.due = Schedule([hold(rate(args.rate), length + warm_up)]).due()
+    elif protocol == MQTT:
+        raise CommandError(USAGE, "there is no closed loop of MQTT", "Use --rate")
     elif args.rate is not None:
         raise CommandError(USAGE, "--rate and --closed exclude each other", "A closed loop is as fast as the target")
+    tokens = tokens_of(args)
     return Load(
         {protocol: target},
         plan,
         devices=args.devices,
-        tokens=tokens_of(args),
+        tokens=tokens,
+        login=_login(args, tokens),
         connections=args.connections,
         timeout_s=seconds("--timeout", args.timeout),
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
+        metrics_url=args.metrics,
+        device_pid=args.pid,
         described=_described(args, target),
     )
 
@@ -115,6 +132,14 @@ def tokens_of(args: argparse.Namespace) -> devices.Tokens | None:
         return None
     scopes = tuple(args.scope or devices.SCOPES)
     return devices.Issuing(args.config, args.state, args.issuer, args.key, scopes).tokens()
+
+
+def _login(args: argparse.Namespace, tokens: devices.Tokens | None) -> Login:
+    version = V5 if args.mqtt == "5" else V311
+    if args.password_file is None:
+        return Login(devices.name_of, tokens, args.username, version)
+    password = _body(f"@{args.password_file}").decode("utf-8", "replace").rstrip("\r\n")
+    return Login(devices.name_of, lambda _: password, args.username, version)
 
 
 def _described(args: argparse.Namespace, target: Target) -> dict[str, object]:

@@ -100,6 +100,7 @@ def test_a_log_is_what_others_read(tmp_path: Path) -> None:
     read = 0
     while (part := reader.get_next_interval_histogram()) is not None:
         read += part.get_total_count()
+    reader.close()
     assert read == 150
 
 
