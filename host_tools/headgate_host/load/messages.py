@@ -99,11 +99,14 @@ class Pool:
     def _spoil(self, sampler: Sampler, document: Any, fills: Mapping[Place, Fill], wanted: dict[str, int]) -> None:
         if not any(wanted.values()):
             return
-        for one in spoiled(sampler, document):
-            if wanted.get(one.keyword, 0) > 0 and sampler.chance.random() < 0.5:  # noqa: PLR2004 - not always the first
-                wanted[one.keyword] -= 1
-                body = self._template(one.document, document, fills)
-                self.invalid.append(Message(body, one.keyword, one.instance))
+
+        def wants(keyword: str) -> bool:
+            return wanted.get(keyword, 0) > 0 and sampler.chance.random() < 0.5  # noqa: PLR2004 - not always the first
+
+        for one in spoiled(sampler, document, wants):
+            wanted[one.keyword] -= 1
+            body = self._template(one.document, document, fills)
+            self.invalid.append(Message(body, one.keyword, one.instance))
         if wanted.get(MALFORMED, 0) > 0:
             wanted[MALFORMED] -= 1
             self.invalid.append(Message(Fixed(self._encode(document)[:-1]), MALFORMED))
