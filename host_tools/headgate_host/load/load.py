@@ -71,7 +71,7 @@ def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
 
 async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Moment], None] | None = None) -> Finished:
     """SIGINT ends it early, with a result; a second one at once. Raises Unreachable."""
-    _allow_descriptors()
+    allow_descriptors()
     if load.tokens is not None:
         mint_all(load.tokens, load.devices)
     begun = Run.begin(command)
@@ -118,7 +118,7 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
     return Finished(result, ran.notes)
 
 
-def _allow_descriptors() -> None:
+def allow_descriptors() -> None:
     """As many connections as the system lets this user have."""
     with contextlib.suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

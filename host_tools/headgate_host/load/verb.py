@@ -17,7 +17,9 @@ SUBVERBS = {
     "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
     "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
     "compare": ("headgate_host.load.compare", "compare two results; exit code 1 on a regression"),
+    "attack": ("headgate_host.load.attack", "malformed, slow, oversized, floods: a status, and never a crash"),
     "find-limit": ("headgate_host.load.find_limit", "the highest rate within the budgets"),
+    "powercut": ("headgate_host.load.powercut", "cut the power at random: is anything acknowledged lost?"),
     "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
 }
 _VERBS = "\n".join(f"  {name:<10} {line}" for name, (_, line) in SUBVERBS.items())

@@ -40,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--devices", metavar="N", type=int, default=1, help="simulated devices, in turn (default: 1)")
     add("--connections", metavar="N", type=int, default=CONNECTIONS, help="HTTP, for all devices (default: 64)")
     add("--timeout", metavar="TIME", default=f"{TIMEOUT_S:g} s", help="longer is no answer (default: 10 s)")
-    add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
-    add("--insecure", action="store_true", help="do not check the target's certificate")
     add("--mqtt", choices=("5", "3.1.1"), default="5", help="version of MQTT (default: 5)")
     add("--username", metavar="NAME", help="MQTT: of all devices (default with a password: the device's name)")
     add("--password-file", metavar="FILE", type=Path, help="MQTT: of all devices (default: the device's token, if any)")
@@ -51,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="figures of the device, Prometheus format (default: TARGET/metrics, if Headgate)",
     )
     add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
+    add_target_arguments(parser)
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to be let in."""
+    add = parser.add_argument
+    add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
+    add("--insecure", action="store_true", help="do not check the target's certificate")
     tokens = parser.add_argument_group("tokens", "minted here for each device when one of these is given")
     tokens.add_argument("--config", metavar="FILE", help="the appliance's configuration, with a key within reach")
     tokens.add_argument("--state", metavar="DIR", help="its state directory, where its keys are")
