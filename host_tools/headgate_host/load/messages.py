@@ -17,7 +17,7 @@ from headgate_host.load.template import ENCODINGS, Fill, Fixed, Template, fill_o
 
 POOL = 128  # different valid messages
 SPOILED_EACH = 8  # different messages for each keyword that is violated
-DEAL = 2000  # messages in which the share of invalid ones is exact
+DEAL = 2003  # messages in which the share of invalid ones is kept; a prime, for the reason of mix.TURNS
 REPLAY_MAX = 64 << 20  # bytes of a recorded file
 NO_PLACE = "there is no such member in these messages"
 
@@ -117,7 +117,7 @@ class Pool:
         return Template(document, kept, self._encode)
 
     def deal(self, share: float, seed: int) -> Iterator[Message]:
-        """Without end: the valid ones in turn, with the share of invalid ones exact over DEAL messages."""
+        """Without end: the valid ones in turn, with the share of invalid ones kept over DEAL messages."""
         chance = random.Random(seed)  # noqa: S311 - reproducible order, nothing secret
         count = round(DEAL * share) if self.invalid else 0
         wrong = sorted(self.invalid, key=lambda _: chance.random())
