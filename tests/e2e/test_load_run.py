@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import Appliance, headgate, running
+from mosquitto import Mosquitto, available
 
 from headgate_host.load import scenario
 from headgate_host.load.result import OK, Result
@@ -97,6 +98,25 @@ def test_every_answer_is_owed_and_the_ledger_agrees(appliance: Appliance, tmp_pa
 
     compared = headgate("load", "compare", str(out), str(out))
     assert compared.returncode == 7, compared.stdout  # 3 s are not enough to compare anything
+
+
+@pytest.mark.skipif(not available(), reason="no mosquitto")
+def test_mqtt_has_a_broker_of_its_own(appliance: Appliance, tmp_path: Path) -> None:
+    file, out = tmp_path / "both.toml", tmp_path / "both.json"
+    schema = Path(__file__).resolve().parents[2] / "firmware_py/headgate/data/weather.schema.json"
+    words = 'do = "mqtt"\ntopic = "site/{device}/weather"\ndata = "weather"\nweight = 2'
+    file.write_text(SCENARIO.format(schema=schema) + operation(OPERATIONS[0]) + operation(words))
+    refused = headgate("load", "run", str(file), "--target", f"http://127.0.0.1:{appliance.port}")
+    assert refused.returncode == 2
+    assert "--broker" in refused.stderr
+    with Mosquitto(tmp_path / "broker") as broker:
+        urls = ["--target", f"http://127.0.0.1:{appliance.port}", "--broker", f"mqtt://127.0.0.1:{broker.port}"]
+        done = headgate("load", "run", str(file), *urls, "--out", str(out), "--pid", str(appliance.process.pid))  # type: ignore[union-attr]
+    assert done.returncode in JUDGED, done.stdout + done.stderr
+    result = Result.read(out)
+    assert result.total.outcomes == {OK: 675}
+    assert result.operations["mqtt"].due == pytest.approx(675 / 4, abs=15)
+    assert "rss" in result.device.series
 
 
 def test_a_scenario_with_errors_sends_nothing(tmp_path: Path) -> None:

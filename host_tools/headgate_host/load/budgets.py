@@ -34,7 +34,12 @@ UNITS: dict[str, dict[str, float]] = {  # of each kind, in nanoseconds, bytes, p
     PLAIN: {"": 1},
     DEGREES: {"C": 1, "°C": 1},
 }
-SERIES_KINDS = {"bytes": (SIZE,), "celsius": (DEGREES, PLAIN), "cores": (PLAIN, SHARE)}  # by DeviceSeries.unit
+SERIES_KINDS = {  # by DeviceSeries.unit
+    "bytes": (SIZE,),
+    "bytes/s": (SIZE,),
+    "celsius": (DEGREES, PLAIN),
+    "cores": (PLAIN, SHARE),
+}
 ERRORS, RATE_OF = "errors", "rate"
 TENTH = 10
 

@@ -38,6 +38,7 @@ DRAWS = 1000
 CONFIDENCE = 0.95
 SLICES_MIN = 8  # of each run
 TOLERANCE = 5.0  # %
+ERRORS_MIN = 50  # in both runs; a ratio of fewer says nothing
 REGRESSION, NOT_COMPARABLE = 1, 7
 SAME, WORSE, BETTER = "no difference seen", "worse", "better"
 _SEED = 20260101
@@ -141,9 +142,9 @@ def _draws(slices: Sequence[Distribution], chance: random.Random) -> list[list[i
 
 
 def _errors(before: Result, after: Result, tolerance: float, chance: random.Random) -> Ratio | None:
-    """The share of requests that failed, by intervals; None where nothing failed in either."""
+    """The share of requests that failed, by intervals; None where hardly any failed in either."""
     shares = [result.total.share_of_errors() or 0.0 for result in (before, after)]
-    if not any(shares):
+    if sum(share * result.total.due for share, result in zip(shares, (before, after), strict=True)) < ERRORS_MIN:
         return None
     drawn = []
     for result in (before, after):

@@ -17,7 +17,7 @@ from headgate_host.load.template import ENCODINGS, Fill, Fixed, Template, fill_o
 
 POOL = 128  # different valid messages
 SPOILED_EACH = 8  # different messages for each keyword that is violated
-DEAL = 2000  # messages in which the share of invalid ones is exact
+DEAL = 2003  # messages in which the share of invalid ones is kept; a prime, for the reason of mix.TURNS
 REPLAY_MAX = 64 << 20  # bytes of a recorded file
 NO_PLACE = "there is no such member in these messages"
 
@@ -99,11 +99,14 @@ class Pool:
     def _spoil(self, sampler: Sampler, document: Any, fills: Mapping[Place, Fill], wanted: dict[str, int]) -> None:
         if not any(wanted.values()):
             return
-        for one in spoiled(sampler, document):
-            if wanted.get(one.keyword, 0) > 0 and sampler.chance.random() < 0.5:  # noqa: PLR2004 - not always the first
-                wanted[one.keyword] -= 1
-                body = self._template(one.document, document, fills)
-                self.invalid.append(Message(body, one.keyword, one.instance))
+
+        def wants(keyword: str) -> bool:
+            return wanted.get(keyword, 0) > 0 and sampler.chance.random() < 0.5  # noqa: PLR2004 - not always the first
+
+        for one in spoiled(sampler, document, wants):
+            wanted[one.keyword] -= 1
+            body = self._template(one.document, document, fills)
+            self.invalid.append(Message(body, one.keyword, one.instance))
         if wanted.get(MALFORMED, 0) > 0:
             wanted[MALFORMED] -= 1
             self.invalid.append(Message(Fixed(self._encode(document)[:-1]), MALFORMED))
@@ -114,7 +117,7 @@ class Pool:
         return Template(document, kept, self._encode)
 
     def deal(self, share: float, seed: int) -> Iterator[Message]:
-        """Without end: the valid ones in turn, with the share of invalid ones exact over DEAL messages."""
+        """Without end: the valid ones in turn, with the share of invalid ones kept over DEAL messages."""
         chance = random.Random(seed)  # noqa: S311 - reproducible order, nothing secret
         count = round(DEAL * share) if self.invalid else 0
         wrong = sorted(self.invalid, key=lambda _: chance.random())

@@ -16,7 +16,9 @@ from headgate_host.load.messages import Message, Names, Pool
 from headgate_host.load.operation import ACKNOWLEDGED, ANY_SUCCESS, HTTP, MQTT, Expect, Operation, Request
 from headgate_host.load.spoil import MALFORMED
 
-TURNS = 1000  # of the mix, in which the weights are kept as exactly as whole numbers can
+# Turns of the mix, in which the weights are kept as exactly as whole numbers can. A prime: with a divisor in common
+# with the number of devices, each device would always get the same few operations.
+TURNS = 1009
 INVALID = ".invalid"  # behind an operation's name: its messages that are wrong on purpose are counted apart
 KEY = "load/{n}"
 KEYS = 1000
@@ -41,7 +43,7 @@ class Line:
     key: str = KEY
     keys: int = KEYS
     size: int = VALUE_BYTES
-    method: str = "GET"
+    method: str = ""  # POST where there is a body, else GET
     path: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
@@ -178,9 +180,7 @@ def _http(line: Line, source: Source | None, names: Names) -> Make:
     """Any server's."""
     body = line.body.encode()
     body_type = template.MEDIA_TYPES[line.encoding] if source else "application/octet-stream" if body else ""
-    valid, invalid = _own(
-        line, body_type, method=line.method if line.method != "GET" or not (source or body) else "POST"
-    )
+    valid, invalid = _own(line, body_type, method=line.method or ("POST" if source or body else "GET"))
     right, refused = Expect(line.expect) if line.expect else ANY_SUCCESS, Expect(line.expect_invalid)
     dealt = source.deal() if source else None
     fixed = Message(template.Fixed(body))

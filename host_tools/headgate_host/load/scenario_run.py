@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--broker", metavar="URL", help="mqtt:// or mqtts://, instead of the file's")
     add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
     add("--insecure", action="store_true", help="do not check the target's certificate")
+    add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
     add("--check", action="store_true", help="send nothing: check the file, and show what would be sent")
     verb.add_outputs(parser)
 

@@ -87,14 +87,16 @@ SPOILERS: Mapping[str, tuple[type | tuple[type, ...], Callable[[Any, Any], Wrong
 }
 
 
-def spoiled(sampler: Sampler, document: Json) -> Iterator[Spoiled]:
-    """Everything that can be done to a valid document."""
+def spoiled(sampler: Sampler, document: Json, wants: Callable[[str], bool] = lambda _: True) -> Iterator[Spoiled]:
+    """Everything that can be done to a valid document; `wants`: is it worth to try and violate this keyword?"""
     for path, said in _places(sampler, sampler.root, document, ()):
         value = value_at(document, path)
         for keyword, (kind, wrongs) in SPOILERS.items():
             if keyword not in said or not isinstance(value, kind) or isinstance(value, bool) > (kind is object):
                 continue
             for wrong in wrongs(value, said[keyword]):
+                if not wants(keyword):
+                    continue
                 changed = replaced(document, path, wrong)
                 instance = violation(sampler, changed, keyword)
                 if instance is not None:

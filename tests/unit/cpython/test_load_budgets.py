@@ -23,6 +23,7 @@ def the_result() -> Result:
         "rss": DeviceSeries("bytes", [40e6, None, 47e6, 46e6]),
         "cpu": DeviceSeries("cores", [0.25, 0.5]),
         "temp": DeviceSeries("celsius", [60, 70]),
+        "disk": DeviceSeries("bytes/s", [0, 2e6]),
     }
     return found
 
@@ -49,6 +50,7 @@ def the_result() -> Result:
         ("device.cpu.mean < 30 %", BROKEN, 37.5),
         ("device.temp < 75", KEPT, 70),
         ("device.temp < 65 °C", BROKEN, 70),
+        ("device.disk < 1 MB", BROKEN, 2),
         ("device.pss < 48 MB", UNKNOWN, None),
         ("device.temp < 48 MB", UNKNOWN, None),
         ("spoiled.p99 < 8 ms", UNKNOWN, None),
