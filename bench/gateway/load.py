@@ -61,10 +61,10 @@ def wrk(url: str, seconds: float, requests: Path) -> Outcome:
                    latency["p50"], latency["p99"], latency["max"])  # fmt: skip
 
 
-def h2load(url: str, seconds: float, bearer: str) -> Outcome:
-    """HTTP/2 without TLS, a stream at a time on each connection."""
+def h2load(url: str, seconds: float, bearer: str, put: "Path | None" = None) -> Outcome:
+    """HTTP/2 without TLS, a stream at a time on each connection. `put`: a file whose content is put."""
     argv = [build.tool("h2load"), "-t1", f"-c{CONNECTIONS}", "-m1", f"-D{max(1, round(seconds))}", "-H",
-            f"authorization: Bearer {bearer}", url]  # fmt: skip
+            f"authorization: Bearer {bearer}", *(["-d", put, "-H", ":method: PUT"] if put else []), url]  # fmt: skip
     output = process.run(argv, seconds + GRACE_S)
     counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", output)
     if counts is None:

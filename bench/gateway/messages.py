@@ -128,5 +128,12 @@ def prepare(folder: Path) -> Material:
             _write_requests(made.stream_file(stream, close=close), rows)
     key = CACHE_KEY
     _write_requests(made.file("get.requests"), [request("GET", f"/v1/cache/{key}", one) for one in made.tokens])
+    value, route = VALUE.encode(), "/v1/validate/telemetry"
+    made.file("value").write_bytes(value)
+    _write_requests(made.file("put.requests"), [request("PUT", f"/v1/cache/{key}", one, value) for one in made.tokens])
+    checked = [request("POST", route, made.tokens[i], bodies[i]) for i in range(CLIENTS)]
+    _write_requests(made.file("validate.requests"), checked)
+    setting = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key.encode(), len(value), value)
+    _write_requests(made.file("redis-set.requests"), [setting])
     _write_requests(made.file("redis.requests"), [b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key.encode())])
     return made

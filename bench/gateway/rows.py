@@ -33,6 +33,21 @@ def _ingest_tls(running: Running, seconds: float) -> Outcome:
     return load.wrk(f"https://127.0.0.1:{running.tls_port}/", seconds, running.site.material.stream_file("telemetry"))
 
 
+def _validate(running: Running, seconds: float) -> Outcome:
+    return load.ours(running.port, seconds, running.site.material.file("validate.requests"), FOUND)
+
+
+def _put(running: Running, seconds: float) -> Outcome:
+    """The same value again and again; what a server answers to that is its own business, if it is 2xx."""
+    material = running.site.material
+    if running.server.name == servers.ARTICLE_CACHE:
+        url = f"http://127.0.0.1:{running.port}/v1/cache/{messages.CACHE_KEY}"
+        return load.h2load(url, seconds, material.tokens[0], put=material.file("value"))
+    if running.server.name == servers.REDIS:
+        return load.ours(running.port, seconds, material.file("redis-set.requests"), FOUND, redis=True)
+    return load.wrk(f"http://127.0.0.1:{running.port}/", seconds, material.file("put.requests"))
+
+
 def _durable(running: Running, seconds: float) -> Outcome:
     """The floor has no disk: it takes the same messages, and forgets them."""
     return _stream("durable" if running.server.durable else "telemetry")(running, seconds)
@@ -77,6 +92,11 @@ ROWS = (
     Row("get", "Cache GET, 106 bytes, 64 connections (redis-server and nginx check no token)",
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.NGINX, _S.HYPER, _S.ACTIX, _S.GIN, _S.ARTICLE, _S.ARTICLE_CACHE),
         _get(), rounds=4),
+    Row("put", "Cache PUT, 106 bytes, 64 connections (redis-server checks no token)",
+        (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER, _S.ACTIX, _S.GIN, _S.ARTICLE, _S.ARTICLE_CACHE), _put, seconds=2,
+        rounds=3),
+    Row("validate", "Validate only: token, rate, schema, and the verdict; 64 connections",
+        (_S.OURS, _S.FLOOR_CORE), _validate, rounds=3),
     Row("get-x16", "Cache GET, pipelined x16, 64 connections",
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
     Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,

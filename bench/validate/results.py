@@ -38,6 +38,7 @@ def machine() -> "dict[str, object]":
         "architecture": platform.machine(),
         "processor": model.group(1).strip() if model else "",
         "cores": os.cpu_count(),
+        "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
 

@@ -32,6 +32,7 @@ HOST_VERBS = {
     "disks": ("headgate_host.flash.verb_disks", "list the disks, and which of them could be flashed"),
     "flash": ("headgate_host.flash.verb_flash", "write an image to a disk, read it back, provision the board"),
     "verify": ("headgate_host.flash.verb_verify", "check an image, or a disk against an image"),
+    "load": ("headgate_host.load.verb", "load a server, with figures that say when not to trust them"),
 }
 
 
@@ -131,6 +132,10 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
     as_json = "--json" in rest
     try:
         module = importlib.import_module(module_name)
+        subverbs = getattr(module, "SUBVERBS", {})  # as HOST_VERBS; `headgate load selftest`
+        if rest and rest[0] in subverbs:
+            name, rest = f"{name} {rest[0]}", rest[1:]
+            module = importlib.import_module(subverbs[name.split()[1]][0])
         parser = _Parser(
             prog=f"headgate {name}",
             description=module.HELP,

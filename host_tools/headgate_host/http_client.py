@@ -5,8 +5,11 @@ a status line, fields, and a body with Content-Length or chunked coding.
 """
 
 import asyncio
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 HEAD_LIMIT = 16384  # bytes of an answer's head; more is not one of ours
 BODY_LIMIT = 1048576  # bytes of an answer's body
@@ -25,11 +28,13 @@ class AnswerError(ConnectionError):
 class Connection:
     """A keep-alive connection that opens itself when first used and again after it was closed."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, context: "ssl.SSLContext | None" = None) -> None:
+        """`context`: for an https:// URL."""
         url = urlsplit(base_url)
-        if url.scheme != "http" or not url.hostname:
+        if url.scheme != ("http" if context is None else "https") or not url.hostname:
             raise ValueError(f"not an http:// URL: {base_url}")
-        self.host, self.port = url.hostname, url.port or 80
+        self.host, self.port = url.hostname, url.port or (80 if context is None else 443)
+        self._context = context
         self._authority = url.netloc.encode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -37,7 +42,7 @@ class Connection:
         """Send one request and read its answer. Raises OSError (AnswerError is one); then the connection is closed."""
         try:
             if self._streams is None:
-                self._streams = await asyncio.open_connection(self.host, self.port, limit=HEAD_LIMIT)
+                self._streams = await asyncio.open_connection(self.host, self.port, limit=HEAD_LIMIT, ssl=self._context)
             reader, writer = self._streams
             fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             head = f"{method} {target} HTTP/1.1\r\n{fields}Content-Length: {len(body)}\r\n".encode()

@@ -18,7 +18,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate import __version__, _accel, errors, limits
-from headgate.linux import cache_snapshot, config_plan, lean, ntp, tls
+from headgate.linux import cache_snapshot, config_plan, lean, machine, ntp, tls
 from headgate.linux.config_rules import Config, Listen
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
@@ -214,6 +214,8 @@ class App:
             "tls": self._tls.stats() if self._tls is not None else None,
             "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
+            "process": machine.process(),
+            "board": machine.board(),
         }
 
     async def reload(self) -> bool:

@@ -5,17 +5,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from headgate import limits
 from headgate.core import base64url, jwt
 from headgate.core import json as core_json
-from headgate.errors import FINDING, MISSING, OK, USAGE, CommandError
+from headgate.errors import FINDING, OK, USAGE, CommandError
 from headgate.linux import config as configuration
-from headgate.linux import config_plan, ed25519, keys, ntp
-from headgate.linux.config_rules import Config, Issuer
+from headgate.linux import config_plan, ed25519, ntp, signing
+from headgate.linux.config_rules import Config
 from headgate.linux.config_values import Context, ValueOf, duration, is_scope
 
 HELP = "mint a device token, or explain why one is refused"
@@ -79,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _mint(args: argparse.Namespace, config: Config) -> int:
     claims = _claims(args)
-    issuer, signer = _signer(config, args.issuer, args.key)
+    issuer, signer = signing.find(config, args.issuer, args.key)
     claims["iss"], claims["aud"] = issuer.name, args.audience or issuer.audience
     life = claims["exp"] - claims["iat"]
     if issuer.max_ttl_s and life > issuer.max_ttl_s:
@@ -126,59 +125,6 @@ def _claims(args: argparse.Namespace) -> dict[str, Any]:
         )
     name = base64url.encode(os.urandom(9)).decode()  # so that the token can be revoked
     return {"sub": args.sub, "jti": name, "iat": now, "exp": now + life, "scope": " ".join(args.scope)}
-
-
-class _Signer:
-    """A private key and what its tokens say about it."""
-
-    def __init__(self, key: jwt.Key, seed: bytes = b"") -> None:
-        self.key = key
-        self.alg, self.kid = key.alg, key.kid
-        self._seed = seed
-
-    def sign(self, claims: dict[str, Any]) -> bytes:
-        if self.alg == jwt.HS256:
-            return jwt.sign_hs256(claims, self.key)
-        signed = jwt.signing_input(claims, self.alg, self.kid)
-        return signed + b"." + base64url.encode(ed25519.sign(self._seed, signed))
-
-
-def _signers(config: Config, issuer: Issuer, file: Path | None) -> Iterator[_Signer]:
-    """The private keys within reach that this issuer's tokens may be signed with.
-
-    A key file does not say what it is for: a private key fits an EdDSA issuer by its public half, else an HS256 issuer
-    by its secret.
-    """
-    default = keys.keys_dir(config.state_dir) / keys.EDDSA_FILE
-    if issuer.secret_file is not None and (file is None or file == issuer.secret_file):
-        yield _Signer(keys.load_hs256(issuer.secret_file))
-    if file is None and not default.exists():
-        return
-    known = [key for key in config_plan.issuer_keys(issuer) if file or key.alg == jwt.EDDSA]
-    if not known:
-        return
-    private = keys.load_private(file or default)
-    for key in known:
-        if key.alg == jwt.HS256 and key.secret == private:
-            yield _Signer(key)
-        if key.alg == jwt.EDDSA and key.secret == ed25519.public_key(private):
-            yield _Signer(key, private)
-
-
-def _signer(config: Config, name: str | None, file: Path | None) -> tuple[Issuer, _Signer]:
-    issuers = [issuer for issuer in config.issuers if name in (None, issuer.name)]
-    if not issuers:
-        known = ", ".join(issuer.name for issuer in config.issuers) or "none"
-        raise CommandError(
-            USAGE, "there is no such issuer in the configuration" if name else "there is no issuer", f"Known: {known}"
-        )
-    for issuer in issuers:
-        for signer in _signers(config, issuer, file):
-            return issuer, signer
-    if file is not None:
-        cause = f"the public half of {file} is not among the keys of {'this issuer' if name else 'any issuer'}"
-        raise CommandError(MISSING, cause, "Add it to [[issuer]] public_keys or jwks_file")
-    raise CommandError(MISSING, "there is no private key to sign with", "Name it with --key, or 'headgate keys init'")
 
 
 # --- verify ----------------------------------------------------------------------------------------------------------

@@ -315,7 +315,7 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "CI: passed"
     words = [" ".join(line.split()[:2]) for line in calls.read_text().splitlines()]
-    assert words[:3] == ["dev setup", "dev test", "coverage combine"]
+    assert words[:4] == ["dev setup", "python -m", "dev test", "coverage combine"]
     assert "dev lint" in words
     assert any("test-asan" in line for line in calls.read_text().splitlines())
     done = run(FAILING="test-asan")

@@ -1,0 +1,44 @@
+"""What the process costs and how the board is, for /metrics: whole numbers, and only what this machine tells."""
+
+import time
+from pathlib import Path
+
+_PROC = Path("/proc/self")
+_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits, in hexadecimal
+
+
+def process(proc: Path = _PROC) -> dict[str, int]:
+    """`cpu_ms`: user and system time of all threads so far. `resident_bytes`, `proportional_bytes`: RSS and PSS.
+    `disk_bytes`: written to storage so far, as far as the kernel accounts for it."""
+    found = {"cpu_ms": time.process_time_ns() // 1_000_000}
+    wanted = (
+        ("smaps_rollup", "Rss:", "resident_bytes", 1024),
+        ("smaps_rollup", "Pss:", "proportional_bytes", 1024),
+        ("io", "write_bytes:", "disk_bytes", 1),
+    )
+    for file, word, name, unit in wanted:
+        value = _number_after(proc / file, word)
+        if value is not None:
+            found[name] = value * unit
+    return found
+
+
+def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED) -> dict[str, int]:
+    """`temperature_mc`: of the first thermal zone, thousandths of a degree Celsius. `throttled`: 0 if it is not and was
+    not since the start (Raspberry Pi; its bits)."""
+    found = {}
+    for path, name, base in ((temperature, "temperature_mc", 10), (throttled, "throttled", 16)):
+        try:
+            found[name] = int(path.read_text(), base)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _number_after(path: Path, word: str) -> int | None:
+    try:
+        words = path.read_text().split()
+        return int(words[words.index(word) + 1])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,189 @@
+"""HTTP/1.1 as a client speaks it, without a socket: requests to bytes, bytes to one answer (RFC 9110, 9112)."""
+
+from collections.abc import Callable
+
+from headgate_host.load.operation import Operation, Request
+
+HEAD_MAX = 65536  # bytes of an answer's head; more is not understood
+BODY_KEPT = 1_048_576  # bytes of an answer's body that are kept; the rest is only counted
+_NO_BODY = (204, 304)  # RFC 9112 section 6.3
+_CONTINUE = range(100, 200)
+
+
+class NotHttp(ValueError):
+    """What came is not an answer of HTTP/1.1."""
+
+
+class Writer:
+    """Requests for one target. What of an operation does not change is made once; tokens are asked for by device."""
+
+    def __init__(self, authority: str, token: Callable[[int], str] | None) -> None:
+        self._authority = authority
+        self._token = token
+        self._heads: dict[int, tuple[Operation, bytes, bytes]] = {}
+        self._tokens: dict[int, bytes] = {}
+
+    def write(self, request: Request) -> bytes:
+        operation = request.operation
+        known = self._heads.get(id(operation))
+        if known is None:
+            fields = "".join(f"{name}: {value}\r\n" for name, value in operation.headers.items())
+            tail = f" HTTP/1.1\r\nHost: {self._authority}\r\n{fields}".encode()
+            # The operation is kept with it: its id is not given to another one.
+            known = self._heads[id(operation)] = operation, f"{operation.method} ".encode(), tail
+        _, method, tail = known
+        token = self._bearer(request.device) if operation.authorize and self._token is not None else b""
+        body = request.body
+        if not body and operation.method in ("GET", "HEAD", "DELETE"):
+            return b"%s%s%s%s\r\n" % (method, request.target.encode(), tail, token)
+        return b"%s%s%s%sContent-Length: %d\r\n\r\n%s" % (method, request.target.encode(), tail, token, len(body), body)
+
+    def _bearer(self, device: int) -> bytes:
+        line = self._tokens.get(device)
+        if line is None and self._token is not None:
+            line = self._tokens[device] = f"Authorization: Bearer {self._token(device)}\r\n".encode()
+        return line or b""
+
+
+class Answer:
+    """One answer, fed in pieces. `begin` before each; `feed` says when it is complete; then `status`, `body` (of the
+    length announced, at most BODY_KEPT) and `keep_alive` are there. What follows it is not part of it: that a server
+    says more than it was asked is NotHttp."""
+
+    __slots__ = ("_body", "_data", "_left", "_reads", "body", "keep_alive", "started", "status", "to_head")
+
+    def __init__(self) -> None:
+        self.begin(to_head=False)
+
+    def begin(self, *, to_head: bool) -> None:
+        """`to_head`: the request is a HEAD, whose answer has no body whatever it announces."""
+        self.to_head = to_head
+        self.status, self.body, self.keep_alive, self.started = 0, b"", True, False
+        self._data = b""
+        self._left = 0  # bytes of the body, or of the chunk with its end, that are still to come
+        self._body = bytearray()
+        self._reads: Callable[[], bool] = self._head
+
+    def feed(self, data: bytes) -> bool:
+        self.started = True
+        self._data = self._data + data if self._data else data
+        return self._reads()
+
+    def eof(self) -> bool:
+        """The server has ended the connection: complete only where the body goes on until then."""
+        if self._reads == self._until_close:
+            self.body = bytes(self._body)
+            return True
+        return False
+
+    def _head(self) -> bool:
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._data) > HEAD_MAX or not self._data[:7].startswith(b"HTTP/1."[: len(self._data)]):
+                raise NotHttp("no head of HTTP/1.1")
+            return False
+        head, self._data = self._data[:end], self._data[end + 4 :]
+        line, _, fields = head.partition(b"\r\n")
+        if not line.startswith(b"HTTP/1.") or not line[9:12].isdigit():
+            raise NotHttp("no status line of HTTP/1.1")
+        self.status = int(line[9:12])
+        if self.status in _CONTINUE:
+            return self._head()
+        lower = fields.lower()
+        length = _field(lower, b"content-length")
+        coding = _field(lower, b"transfer-encoding")
+        connection = _field(lower, b"connection") or b""
+        self.keep_alive = b"close" not in connection and (line[7:8] != b"0" or b"keep-alive" in connection)
+        if self.to_head or self.status in _NO_BODY:
+            return self._finish()
+        if coding is not None:
+            if coding != b"chunked":
+                raise NotHttp("a transfer coding other than chunked")
+            self._reads = self._chunk_size
+        elif length is None:
+            self.keep_alive = False
+            self._reads = self._until_close
+        elif not length.isdigit() or len(length) > 18:  # noqa: PLR2004 - digits of a 64-bit number
+            raise NotHttp("no content length")
+        else:
+            self._left = int(length)
+            self._reads = self._counted
+        return self._reads()
+
+    def _take(self) -> None:
+        """What has come of the `_left` bytes that are wanted."""
+        part = self._data[: self._left]
+        self._left -= len(part)
+        self._data = self._data[len(part) :]
+        if len(self._body) < BODY_KEPT:
+            self._body += part
+
+    def _counted(self) -> bool:
+        self._take()
+        return self._left == 0 and self._finish()
+
+    def _until_close(self) -> bool:
+        self._left = len(self._data)
+        self._take()
+        return False
+
+    def _line(self) -> bytes | None:
+        line, found, rest = self._data.partition(b"\r\n")
+        if not found:
+            if len(self._data) > HEAD_MAX:
+                raise NotHttp("a line of a chunked body is too long")
+            return None
+        self._data = rest
+        return line
+
+    def _chunk_size(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        try:
+            size = int(line.split(b";")[0], 16)
+        except ValueError:
+            size = -1
+        if size < 0:
+            raise NotHttp("no size of a chunk")
+        self._left = size
+        self._reads = self._chunk if size else self._trailer
+        return self._reads()
+
+    def _chunk(self) -> bool:
+        self._take()
+        if self._left:
+            return False
+        self._reads = self._chunk_end
+        return self._chunk_end()
+
+    def _chunk_end(self) -> bool:
+        if len(self._data) < 2:  # noqa: PLR2004 - CR LF
+            return False
+        if self._data[:2] != b"\r\n":
+            raise NotHttp("a chunk longer than its size")
+        self._data = self._data[2:]
+        self._reads = self._chunk_size
+        return self._chunk_size()
+
+    def _trailer(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        return self._finish() if not line else self._trailer()
+
+    def _finish(self) -> bool:
+        if self._data:
+            raise NotHttp("more than the answer")
+        self.body = bytes(self._body)
+        return True
+
+
+def _field(lower: bytes, name: bytes) -> bytes | None:
+    """The value of the first field of that name, in lower case."""
+    at = 0 if lower.startswith(name + b":") else lower.find(b"\r\n" + name + b":") + 2
+    if at == 1:
+        return None
+    start = at + len(name) + 1
+    end = lower.find(b"\r\n", start)
+    return lower[start : end if end >= 0 else len(lower)].strip()

@@ -1,0 +1,157 @@
+"""`headgate load`: load for one target, and figures a user can trust."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from headgate.errors import USAGE
+from headgate_host.load import exits, hdr, load, report, terminal, words
+from headgate_host.load.distribution import Distribution
+from headgate_host.load.engine import Moment
+from headgate_host.load.exits import LoadError
+from headgate_host.load.result import INVALID, Result
+
+SUBVERBS = {
+    "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
+    "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
+    "compare": ("headgate_host.load.compare", "compare two results; exit code 1 on a regression"),
+    "attack": ("headgate_host.load.attack", "malformed, slow, oversized, floods: a status, and never a crash"),
+    "find-limit": ("headgate_host.load.find_limit", "the highest rate within the budgets"),
+    "powercut": ("headgate_host.load.powercut", "cut the power at random: is anything acknowledged lost?"),
+    "selftest": ("headgate_host.load.selftest", "stall a toy server and prove that the tail is seen"),
+}
+_VERBS = "\n".join(f"  {name:<10} {line}" for name, (_, line) in SUBVERBS.items())
+HELP = "load a server: latency from the due instant, and figures that say when they are not to be trusted"
+_CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exits.MEANINGS.items())
+EPILOG = f"""\
+A request is due when the rate says, whatever became of earlier ones, and its latency counts from then on: a server that
+stalls for a second has made every request of that second late, and the figures show it. --closed N instead has N
+connections that wait for their answers, like wrk.
+
+examples
+  headgate load http://127.0.0.1:8080/healthz --rate 500 --for 30s
+  headgate load http://127.0.0.1:8080/v1/streams/weather --rate 500 --for 30s --devices 100 --state STATE \\
+      --body '{{"station":"{{device}}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":{{n}}}}'
+  headgate load http://127.0.0.1:8080/healthz --closed 64 --for 10s
+  headgate load https://board:8443/v1/cache/k{{n}} --method PUT --body x --rate 100 --for 1min --budget 'p99 < 8 ms'
+
+more verbs: 'headgate load VERB --help'
+{_VERBS}
+
+exit codes (other than those of the other verbs)
+{_CODES}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("target", metavar="URL", help="http://, https://, mqtt:// or mqtts://; {device} and {n} are filled in")
+    add("--rate", metavar="N", help="requests per second (or 30/min), due at even intervals")
+    add(
+        "--closed",
+        metavar="N",
+        type=int,
+        default=0,
+        help="closed loop instead: N connections, each waits for its answer",
+    )
+    add("--for", dest="length", metavar="TIME", default="10 s", help="how long, without the warm-up (default: 10 s)")
+    add("--warm-up", metavar="TIME", help="so long before, and not in the figures")
+    add(
+        "--budget", metavar="TEXT", action="append", default=[], help="'p99 < 8 ms', 'errors < 0.1 %%'; may be repeated"
+    )
+    add_outputs(parser)
+    words.add_arguments(parser)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What all have that carry out a load."""
+    add = parser.add_argument
+    add("--out", metavar="FILE", type=Path, help="write the result file (JSON)")
+    add("--hdr", metavar="FILE", type=Path, help="write the latencies as a log of HdrHistogram (V2)")
+    report.add_outputs(parser)
+    add("--json", action="store_true", help="events as JSON lines, the summary last")
+
+
+def main(args: argparse.Namespace) -> int:
+    with exits.translated():
+        return carry_out(words.load_of(args, args.target), args, closed=bool(args.closed))
+
+
+def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
+    """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
+    show = _Events() if args.json else _Lines()
+    finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    result = finished.result
+    if args.out is not None:
+        result.write(args.out)
+    if args.hdr is not None:
+        _write_hdr(args.hdr, result)
+    report.write_outputs(args, result)
+    show.end(result, finished.notes, closed=closed)
+    return result.exit_code
+
+
+def _write_hdr(path: Path, result: Result) -> None:
+    from datetime import datetime
+
+    started = datetime.fromisoformat(result.run.started).timestamp()
+    rows = [("", number * result.slice_s, result.slice_s, part) for number, part in enumerate(result.slices)]
+    try:
+        path.write_text("\n".join(hdr.log(rows, started)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise LoadError(USAGE, f"cannot write {path}: {error.strerror}", "Name another file") from None
+
+
+class _Lines:
+    """Plain text, a line for each interval."""
+
+    def moment(self, moment: Moment) -> None:
+        print(terminal.moment_line(moment), flush=True)
+
+    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
+        print(terminal.summary(result, notes, closed=closed))
+        print(f"{exits.MEANINGS[result.exit_code]}")
+
+
+class _Events:
+    """One JSON object a line."""
+
+    def moment(self, moment: Moment) -> None:
+        latency = moment.measured.latency
+        event = {
+            "event": "interval",
+            "t": moment.seconds,
+            "due": moment.measured.due,
+            "done": moment.measured.done,
+            "errors": moment.measured.errors,
+            "in_flight": moment.in_flight,
+            "p50_ms": latency.quantile(0.5) / 1e6 if latency.count else None,
+            "p99_ms": latency.quantile(0.99) / 1e6 if latency.count else None,
+        }
+        print(json.dumps(event), flush=True)
+
+    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
+        total = result.total
+        event = {
+            "event": "end",
+            "due": total.due,
+            "sent": total.sent,
+            "done": total.done,
+            "errors": total.errors,
+            "outcomes": total.outcomes,
+            "seconds": result.run.seconds,
+            "latency_ms": None if closed else _percentiles(total.latency),
+            "service_ms": _percentiles(total.service),
+            "budgets": [asdict(one) for one in result.budgets],
+            "audit": asdict(result.audit) | {"notes": notes},
+            "valid": result.audit.verdict != INVALID,
+            "exit_code": result.exit_code,
+        }
+        print(json.dumps(event), flush=True)
+
+
+def _percentiles(values: Distribution) -> dict[str, float]:
+    found = {label: values.quantile(share) / 1e6 for label, share in zip(terminal.LABELS, terminal.SHARES, strict=True)}
+    return found | {"max": values.most / 1e6, "mean": values.mean / 1e6}

@@ -1,0 +1,172 @@
+"""HTTP/1.1 of the load's client: requests as they go out, answers whole and byte by byte."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate import _accel
+from headgate.core.http1 import END, RequestParser
+from headgate_host.load.http_wire import BODY_KEPT, Answer, NotHttp, Writer
+from headgate_host.load.operation import ANY_SUCCESS, Operation, Request
+
+
+def native_answer_of(data: bytes, *, to_head: bool, bytewise: bool) -> tuple[str, int, bool]:
+    """By the twin, native_ext/load/reply.c."""
+    from headgate_native._load import read_reply
+
+    return read_reply([data[at : at + 1] for at in range(len(data))] if bytewise else [data], to_head, True)
+
+
+def answer_of(data: bytes, *, to_head: bool = False, bytewise: bool = False) -> Answer:
+    answer = Answer()
+    answer.begin(to_head=to_head)
+    pieces = [data[at : at + 1] for at in range(len(data))] if bytewise else [data]
+    done = [answer.feed(piece) for piece in pieces]
+    assert done[:-1] == [False] * (len(done) - 1)
+    if not done[-1]:
+        assert answer.eof()
+    return answer
+
+
+ANSWERS = {
+    "length": (b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhello", 202, b"hello", True),
+    "none": (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, b"", True),
+    "no content": (b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n", 204, b"", True),
+    "chunked": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: x\r\n\r\n",
+        200,
+        b"abcde",
+        True,
+    ),
+    "closes": (b"HTTP/1.1 503 Busy\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx", 503, b"x", False),
+    "interim": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x", True),
+    "until close": (b"HTTP/1.1 200 OK\r\n\r\nall of it", 200, b"all of it", False),
+    "http/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x", False),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, b"", True),
+}
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+@pytest.mark.parametrize("name", list(ANSWERS))
+def test_answers(name: str, bytewise: bool) -> None:
+    data, status, body, keep_alive = ANSWERS[name]
+    answer = answer_of(data, bytewise=bytewise)
+    assert (answer.status, answer.body, answer.keep_alive) == (status, body, keep_alive)
+    if _accel.BACKEND == "native":
+        assert native_answer_of(data, to_head=False, bytewise=bytewise) == ("done", status, keep_alive)
+
+
+def test_the_answer_to_head_has_no_body() -> None:
+    assert answer_of(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", to_head=True).body == b""
+
+
+WRONG = {
+    "not http": b"SSH-2.0-OpenSSH\r\n\r\n",
+    "not http, no end yet": b"220 ready\r\n",
+    "another version": b"HTTP/2 200\r\n\r\n",
+    "no status": b"HTTP/1.1 abc OK\r\n\r\n",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "huge length": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 19 + b"\r\n\r\n",
+    "coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+    "chunk end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+    "more": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc",
+    "endless head": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", list(WRONG))
+def test_what_is_not_an_answer(name: str) -> None:
+    with pytest.raises(NotHttp):
+        Answer().feed(WRONG[name])
+    if _accel.BACKEND == "native":
+        assert native_answer_of(WRONG[name], to_head=False, bytewise=False)[0] == "wrong"
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if name not in ("more", "endless head")])
+def test_what_is_not_an_answer_byte_by_byte(name: str) -> None:
+    """(What follows a complete answer then comes when nothing is in flight, and the pool refuses it.)"""
+    with pytest.raises(NotHttp):
+        answer_of(WRONG[name], bytewise=True)
+    if _accel.BACKEND == "native":
+        assert native_answer_of(WRONG[name], to_head=False, bytewise=True)[0] == "wrong"
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 ", b"204", b" ", b"\r\n", b"\r\n\r\n", b"Content-Length: 3\r\n", b"abc",
+         b"Transfer-Encoding: chunked\r\n", b"3\r\n", b"0\r\n", b"Connection: close\r\n", b"\n", b"x: y\r\n", b";",
+         b"\x00", b"HTTP/1.1 100 Continue\r\n\r\n", b"content-length:0\r\n"]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@pytest.mark.skipif(_accel.BACKEND != "native", reason="without the native core there is no twin")
+@given(PIECES, st.booleans())
+def test_the_twins_agree(pieces: list[bytes], to_head: bool) -> None:
+    from headgate_native._load import read_reply
+
+    answer, done = Answer(), False
+    answer.begin(to_head=to_head)
+    try:
+        for piece in pieces:
+            if done and piece:
+                raise NotHttp
+            done = answer.feed(piece) if piece else done
+        found = "done" if done or answer.eof() else "wrong"
+    except NotHttp:
+        found = "wrong"
+    native = read_reply(pieces, to_head, True)
+    assert native[0] == found
+    if found == "done":
+        assert native[1:] == (answer.status, answer.keep_alive)
+
+
+def test_a_long_body_is_not_kept_whole() -> None:
+    answer = Answer()
+    length = 5 * BODY_KEPT
+    assert not answer.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+    piece = bytes(BODY_KEPT // 2)
+    assert [answer.feed(piece) for _ in range(10)] == [False] * 9 + [True]
+    assert len(answer.body) <= BODY_KEPT + len(piece)
+
+
+def test_cut_off() -> None:
+    answer = Answer()
+    assert not answer.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")
+    assert not answer.eof()
+
+
+def test_requests_are_what_a_server_reads() -> None:
+    tokens: list[int] = []
+
+    def token(device: int) -> str:
+        tokens.append(device)
+        return f"t{device}"
+
+    writer = Writer("board:8080", token)
+    operation = Operation("publish", headers={"Content-Type": "application/json"})
+    for device, body in ((3, b"{}"), (4, b""), (3, b"[1]")):
+        parser = RequestParser()
+        parser.feed(writer.write(Request(operation, device, "/v1/streams/a?b=c", body, ANY_SUCCESS)))
+        request = parser.next()
+        assert (request.method, request.target) == (b"POST", b"/v1/streams/a?b=c")
+        assert request.header(b"host") == b"board:8080"
+        assert request.header(b"authorization") == b"Bearer t%d" % device
+        assert request.header(b"content-type") == b"application/json"
+        assert request.length == len(body)
+        got = b""
+        while (part := parser.next()) is not END:
+            got += part
+        assert got == body
+    assert tokens == [3, 4]
+
+
+def test_without_a_body_and_without_a_token() -> None:
+    operation = Operation("look", method="GET", authorize=False)
+    data = Writer("a", lambda device: "secret").write(Request(operation, 0, "/", b"", ANY_SUCCESS))
+    assert data == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
