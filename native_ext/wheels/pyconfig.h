@@ -12,5 +12,6 @@
 #define HAVE_STDINT_H 1
 #define HAVE_UNISTD_H 1
 #define HAVE_WCHAR_H 1
+#define WITH_DOC_STRINGS 1 /* and with them the signatures of functions */
 
 #endif
