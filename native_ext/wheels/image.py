@@ -38,13 +38,12 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
     if run([*podman, "images", "--quiet", name], cache, environment).strip():
         return name
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        added = Path(folder)
-        _add(added)
-        settings = emulation.variables(target.debian) | {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-        settings |= _certificates()
+        # Links to the files of the root, which is shared: files are added and replaced, and none is written to.
+        run(["cp", "--archive", "--link", f"{root}/.", folder], cache, environment)
+        _add(Path(folder))
+        settings = emulation.variables(target.debian) | {"PATH": "/usr/local/bin:/usr/bin:/bin"} | _certificates()
         changes = [f"--change=ENV {name}={value}" for name, value in settings.items()]
-        tar = ["tar", "--create", "--directory", str(root), ".", "--directory", str(added), "."]
-        with subprocess.Popen(tar, stdout=subprocess.PIPE) as packed:  # noqa: S603 - our own words
+        with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:  # noqa: S603
             done = subprocess.run(  # noqa: S603
                 [*podman, "import", *OCI[target.debian], *changes, "-", name],
                 stdin=packed.stdout,
@@ -78,7 +77,7 @@ def _add(root: Path) -> None:
     wanted = ["--only-binary=:all:", "--python-version=3.11", "--implementation=py", f"--target={packages}"]
     run([*pip, "install", *wanted, *PURE_TOOLS], root, dict(os.environ))
     programs = root / "usr/local/bin"
-    programs.mkdir(parents=True)
+    programs.mkdir(parents=True, exist_ok=True)
     auditwheel = programs / "auditwheel"
     auditwheel.write_text(f'#!/bin/sh\nexec /{PYTHON}/bin/python -m auditwheel "$@"\n')
     auditwheel.chmod(0o755)
