@@ -1,13 +1,13 @@
 """What a document and a request cost on ARM, in instructions: the same on every machine and on a busy one.
 
     python bench/armcount.py            counts, prints, and keeps the figures in bench/results/armcount.json
-    python bench/armcount.py --check    counts and compares: exit 1 if a row costs more than 3 % more than what is kept, or
-                                        misses a target; for CI
+    python bench/armcount.py --check    counts and compares: exit 1 if a row costs more than 3 % more than what is kept,
+                                        or misses a target; for CI
 
-AArch64 and ARMv7 programs run under qemu-user, which writes a line for each instruction; a figure is the difference of two
-runs that differ in their rounds only. The same compiler must have built what is compared: with another one --check looks at
-the targets alone, and says so. Needs gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, qemu-user-static, and cbor2 (the
-extra `host`). About a minute."""
+AArch64 and ARMv7 programs run under qemu-user, which writes a line for each instruction; a figure is the difference of
+two runs that differ in their rounds only. The same compiler must have built what is compared: with another one --check
+looks at the targets alone, and says so. Needs gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, qemu-user-static, and
+cbor2 (the extra `host`). Two minutes."""
 
 import argparse
 import json

@@ -4,8 +4,9 @@
     armv7l    32-bit Raspberry Pi OS: the same
     armv6l    Raspberry Pi 1 and Zero: the C unit tests; Debian has no Python for it
 
-Makes a root file system of Debian and a wheel for the machine, installs it there and tests what was installed. `--full` runs
-what is marked slow_emulated as well. Other options and paths go to pytest; then the C unit tests are left out. Needs root.
+Makes a root file system of Debian and a wheel for the machine, installs it there and tests what was installed. `--full`
+runs what is marked slow_emulated as well. Other options and paths go to pytest; then the C unit tests are left out.
+Needs root.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""A root file system in which the tests of a machine run: Debian, the test programs, the wheel and what it needs, and the
-files of the repository that tests read, but none of its packages: what is tested is what the wheel installs."""
+"""A root file system in which the tests of a machine run: Debian, the programs that tests call, the wheel with what it
+needs, and a copy of the repository. What is tested is what the wheel installs, not the copy."""
 
 import shutil
 import subprocess
@@ -17,11 +17,11 @@ INSIDE = "headgate"  # where the repository is in the root
 # What the tests call. libpython3-dev: the headers to build the wheel with.
 PACKAGES = """
     bash ca-certificates coreutils curl findutils grep hostname libpython3-dev mosquitto mosquitto-clients mount netbase
-    nginx-light openssl procps python3 sed util-linux""".split()  # fmt: skip
+    nginx-light openssl procps python3 sed util-linux"""
 # The extra `dev` without what examines sources; types and formatting are the same on every machine.
 REQUIREMENTS = """
     aiomqtt>=2.5,<2.6 zstandard>=0.21 PyNaCl>=1.5 cbor2>=5.4 cffi pytest>=8 pytest-xdist>=3 hypothesis>=6.100
-    jsonschema>=4.21 PyJWT>=2.8 cryptography""".split()  # fmt: skip
+    jsonschema>=4.21 PyJWT>=2.8 cryptography"""
 RECORDS = "vega_datasets==0.9.0"  # without its dependencies: only its CSV files are read
 PYTHON = "3.11"  # bookworm's
 PACKAGES_DIR = f"usr/local/lib/python{PYTHON}/dist-packages"
@@ -35,7 +35,9 @@ sys.exit(main())
 
 def base(machine: Machine, folder: Path) -> Path:
     """The root all runs for this machine start from; kept in `folder`."""
-    return rootfs.make(machine.architecture, [*PACKAGES, *(f"python3-{name}" for name in machine.from_debian)], folder)
+    return rootfs.make(
+        machine.architecture, [*PACKAGES.split(), *(f"python3-{name}" for name in machine.from_debian)], folder
+    )
 
 
 def prepare(name: str, machine: Machine, start: Path, wheel: Path, folder: Path) -> Path:
@@ -58,7 +60,7 @@ def _install(name: str, machine: Machine, wheel: Path, root: Path) -> None:
     pip += [f"--abi={abi}" for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none")]
     debian = {"nacl": "PyNaCl"}
     there = {debian.get(name, name) for name in machine.from_debian}
-    wanted = [line for line in REQUIREMENTS if line.split(">")[0] not in there]
+    wanted = [line for line in REQUIREMENTS.split() if line.split(">")[0] not in there]
     # Those that Debian has are unknown to pip, so what depends on them is asked for without its dependencies.
     _run(*pip, *[line for line in wanted if line != "cryptography"])
     _run(*pip, "--no-deps", "cryptography", RECORDS, str(wheel))
