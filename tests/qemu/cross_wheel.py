@@ -1,5 +1,5 @@
-"""The wheel for another machine: one from dist/ if it is newer than its sources; otherwise built here, by Debian's cross
-compiler with the headers of the machine's own Python."""
+"""The wheel for another machine: one from dist/ if it is newer than its sources, otherwise one that is built here by a
+cross compiler with the headers of the machine's own Python."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ SOURCES = ("setup.py", "pyproject.toml", "firmware_py", "host_tools", "boards", 
 
 
 def find_or_build(name: str, machine: Machine, root: Path, folder: Path) -> Path:
-    """`name`: as platform.machine() says there; `root`: its file system, with Python's headers; `folder`: to build in."""
+    """`name`: as platform.machine() says there; `root`: its file system, with Python.h; `folder`: to build in."""
     newest = _newest()
     for place in (ROOT / "dist", folder):
         wheels = [path for path in place.glob(f"headgate-*_{name}.whl") if path.stat().st_mtime >= newest]
