@@ -21,8 +21,8 @@ USER = 64923  # of the range that DynamicUser= takes from
 HEADGATE = "/opt/headgate/bin/headgate"
 START_S = 120  # an emulated machine may be busy
 MESSAGE = {"station": "sea-03", "ts": "2010-01-01T00:00:00Z", "kind": "hourly", "temp_f": 39.4}
-# A 32-bit system may have a 64-bit kernel: then the requirements of aarch64 hold, and no wheel of them fits. Nothing may be
-# left to fetch, still less to compile.
+# A 32-bit system may have a 64-bit kernel: then the requirements of aarch64 hold, and no wheel of them fits. Nothing
+# may be left to fetch, still less to compile.
 ON_A_64_BIT_KERNEL = """
 import platform, sys
 platform.machine = lambda: "aarch64"
@@ -81,11 +81,8 @@ def main() -> None:
     )
     try:
         answers(port, service)
-        token = subprocess.run(
-            [HEADGATE, "token", "--sub", "sea-03", "--scope", "publish:weather"],
-            env={**os.environ, "HEADGATE_STATE": str(STATE)},
-            check=True, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
+        said = subprocess.run(["bash", sys.argv[2]], check=True, stdout=subprocess.PIPE, text=True).stdout
+        (token,) = re.findall(r"^[\w-]+\.[\w-]+\.[\w-]+$", said, re.MULTILINE)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         post = ("POST", "/v1/streams/weather")
         status, body = ask(port, *post, json.dumps(MESSAGE).encode(), **headers)

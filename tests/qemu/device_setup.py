@@ -1,4 +1,4 @@
-"""docs/raspberry-pi.md, done: its commands in a fresh root file system of Debian, then the service as systemd starts it.
+"""docs/raspberry-pi.md, done: its commands in a fresh root file system of Debian, the service as systemd starts it.
 
 Not done as written: `apt install` (its packages are unpacked when the root is made) and `systemctl` (nothing boots in a
 root file system; device_check.py takes the unit's environment and command from it, and a user such as it would get).
@@ -24,16 +24,19 @@ BASE = ("bash", "ca-certificates", "coreutils", "grep", "netbase", "python3", "s
 COMPILERS = ("cc", "gcc", "clang", "rustc", "cargo")
 
 
-def commands(page: str) -> "tuple[list[str], list[str]]":
-    """The packages that the page installs, and the lines after that, in its order."""
+def commands(page: str) -> "tuple[list[str], list[str], list[str]]":
+    """The packages that the page installs, the lines up to the start of the service, and the lines after it."""
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     packages = [word for line in lines if line.startswith("apt ") for word in line.split()[2:] if word[0] != "-"]
-    return packages, [line for line in lines if not line.startswith(("apt ", "systemctl "))]
+    start = lines.index("systemctl enable --now headgate")
+    before, after = ([line for line in part if not line.startswith(("apt ", "systemctl "))]
+                     for part in (lines[:start], lines[start:]))  # fmt: skip
+    return packages, before, after
 
 
 def run(machine: Machine, wheel: Path, folder: Path, cache: Path) -> int:
     """0 if it works as the page says; what is wrong is printed."""
-    packages, lines = commands(PAGE.read_text(encoding="utf-8"))
+    packages, before, after = commands(PAGE.read_text(encoding="utf-8"))
     start = rootfs.make(machine.architecture, [*BASE, *packages], cache)
     root = folder / "device"
     shutil.rmtree(root, ignore_errors=True)
@@ -46,8 +49,10 @@ def run(machine: Machine, wheel: Path, folder: Path, cache: Path) -> int:
             return errors.FINDING
     for file in (wheel, ROOT / "tests/qemu/device_check.py"):
         shutil.copy2(file, root / PLACE)
-    script = root / PLACE / "commands.sh"
-    script.write_text("set -ex\n" + "\n".join(lines) + "\n/opt/headgate/bin/python device_check.py headgate-*.whl\n")
+    (root / "etc/systemd/system").mkdir(parents=True)
+    check = "/opt/headgate/bin/python device_check.py headgate-*.whl after.sh"
+    (root / PLACE / "commands.sh").write_text("\n".join(["set -ex", *before, check, ""]))
+    (root / PLACE / "after.sh").write_text("\n".join(["set -ex", *after, ""]))
     variables = [f"{key}={value}" for key, value in emulation.variables(machine.architecture).items()]
     command = [str(ENTER), str(root), f"/{PLACE}", "env", *variables, "bash", "commands.sh"]
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
