@@ -1,23 +1,27 @@
 """The tests on another machine, under qemu-user: ./dev test --target aarch64|armv7l|armv6l [--full] [options]
 
-    aarch64   64-bit Raspberry Pi OS: the C unit tests, then the Python tests on the native blocks and on their twins
+    aarch64   64-bit Raspberry Pi OS: C unit tests, the set-up of docs/raspberry-pi.md, then the Python tests on the native
+              blocks and on their twins
     armv7l    32-bit Raspberry Pi OS: the same
-    armv6l    Raspberry Pi 1 and Zero: the C unit tests; Debian has no Python for it
+    armv6l    Raspberry Pi 1 and Zero: C unit tests; Debian has no Python for it
 
 Makes a root file system of Debian and a wheel for the machine, installs it there and tests what was installed. `--full`
-runs what is marked slow_emulated as well. Other options and paths go to pytest; then the C unit tests are left out.
-Needs root.
+runs what is marked slow_emulated as well, and every example. Other options and paths go to pytest; then nothing but
+pytest is run. Needs root.
 """
 
 import argparse
+import functools
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cross_wheel
+import device_setup
 import target_root
 from machines import MACHINES, Machine
 
@@ -28,7 +32,8 @@ from headgate_host import emulation
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 ENTER = ROOT / "tests/qemu/enter.sh"
-PLACES = {"native": ("tests/unit", "tests/twins", "tests/wire", "tests/e2e"), "pure": ("tests/unit", "tests/twins")}
+PLACES = {"native": ("tests/unit", "tests/twins", "tests/wire", "tests/e2e"), "pure": ("tests/unit", "tests/wire")}
+QUICK_EXAMPLES = "10"  # of each generated test in tests/twins; the machine that builds has run more
 NOTHING_SELECTED = 5  # pytest's exit code
 
 
@@ -39,12 +44,10 @@ class Stages:
         self.lines: list[str] = []
         self.failed = False
 
-    def run(
-        self, name: str, command: list[str], env: dict[str, str] | None = None, nothing_is_fine: bool = False
-    ) -> None:
+    def run(self, name: str, work: "Callable[[], int]", nothing_is_fine: bool = False) -> None:
         print(f"\ndev: {name}", flush=True)
         began = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+        code = work()
         passed = code == 0 or (nothing_is_fine and code == NOTHING_SELECTED)
         self.failed = self.failed or not passed
         self.note(time.monotonic() - began, name, "passed" if passed else f"FAILED ({code})")
@@ -59,40 +62,59 @@ class Stages:
         return errors.BUG if self.failed else errors.OK
 
 
-def c_tests(stages: Stages, name: str, target: str, cpu: str) -> None:
-    make = ["make", "--no-print-directory", "-C", "native_ext", f"-j{os.cpu_count()}", target]
+def call(command: list[str], **variables: str) -> int:
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=False).returncode
+
+
+def c_tests(machine: Machine) -> int:
     zig = shutil.which("python-zig", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    stages.run(f"{name}: C unit tests", [*make, f"ZIG={zig}"] if zig else make, {"QEMU_CPU": cpu} if cpu else {})
+    make = ["make", "--no-print-directory", "-C", "native_ext", f"-j{os.cpu_count()}", machine.c_tests]
+    return call(make + [f"ZIG={zig}"] * bool(zig), **emulation.variables(machine.architecture))
 
 
-def prepare(stages: Stages, name: str, machine: Machine) -> Path:
-    """The root file system with everything installed."""
+def prepare(stages: Stages, name: str, machine: Machine, folder: Path) -> tuple[Path, Path]:
+    """The root file system with everything installed, and the wheel."""
     began = time.monotonic()
-    folder = CACHE / "target" / name
     folder.mkdir(parents=True, exist_ok=True)
     start = target_root.base(machine, CACHE / "rootfs")
-    print(f"dev: building the wheel for {name}, unless there is a new one", flush=True)
     wheel = cross_wheel.find_or_build(name, machine, start, folder)
     emulation.prepare(machine.architecture)
     print(f"dev: installing {wheel.relative_to(ROOT)} and what the tests need", flush=True)
     root = target_root.prepare(name, machine, start, wheel, folder)
     stages.note(time.monotonic() - began, f"{name}: root file system, wheel, set-up", "passed")
-    return root
+    return root, wheel
 
 
-def python_tests(stages: Stages, name: str, machine: Machine, root: Path, arguments: argparse.Namespace) -> None:
-    variables = [f"{key}={value}" for key, value in emulation.variables(machine.architecture).items()]
-    options = ["-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "--dist", "loadfile"]
-    options += ["--durations=10", "--durations-min=20", *([] if arguments.full else ["-m", "not slow_emulated"])]
-    selected = any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest)
-    for backend in arguments.backend or ("native", "pure"):
-        stages.run(
-            f"{name}: pytest, {backend}",
-            [str(ENTER), str(root), f"/{target_root.INSIDE}", "env", *variables, "HEADGATE_EMULATED=1",
-             f"HEADGATE_BACKEND={backend}", "PYTHONDONTWRITEBYTECODE=1", "python3", "-m", "pytest", *options,
-             *([] if selected else PLACES[backend]), *arguments.pytest],
-            nothing_is_fine=bool(arguments.pytest),
-        )  # fmt: skip
+def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse.Namespace) -> int:
+    variables = {
+        **emulation.variables(machine.architecture),
+        "HEADGATE_EMULATED": "full" if arguments.full else "quick",
+        "HEADGATE_BACKEND": backend,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **({} if arguments.full else {"HEADGATE_EXAMPLES": QUICK_EXAMPLES}),
+    }
+    words = ["-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "--dist", "loadfile", "--durations=10"]
+    words += ["--durations-min=20", *([] if arguments.full else ["-m", "not slow_emulated"])]
+    if not any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest):
+        words += PLACES[backend]
+    inside = ["env", *(f"{key}={value}" for key, value in variables.items()), "python3", "-m", "pytest"]
+    return call([str(ENTER), str(root), f"/{target_root.INSIDE}", *inside, *words, *arguments.pytest])
+
+
+def run(stages: Stages, name: str, arguments: argparse.Namespace) -> None:
+    machine = MACHINES[name]
+    if not arguments.pytest:
+        stages.run(f"{name}: C unit tests", lambda: c_tests(machine))
+    if not machine.python:
+        return
+    folder = CACHE / "target" / name
+    root, wheel = prepare(stages, name, machine, folder)
+    if not arguments.pytest:
+        kept = CACHE / "rootfs"
+        stages.run(f"{name}: set-up of docs/raspberry-pi.md", lambda: device_setup.run(machine, wheel, folder, kept))
+    for backend in arguments.backend or PLACES:
+        work = functools.partial(python_tests, machine, root, backend, arguments)
+        stages.run(f"{name}: pytest, {backend}", work, nothing_is_fine=bool(arguments.pytest))
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -100,10 +122,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         prog="./dev test --target",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("machine", choices=[*MACHINES, "armv6l"])
+    parser.add_argument("machine", choices=MACHINES)
     parser.add_argument("--full", action="store_true", help="what is slow under emulation, too")
-    parser.add_argument("--backend", action="append", choices=["native", "pure"], help="only this one")
+    parser.add_argument("--backend", action="append", choices=[*PLACES], help="only this one")
     arguments, arguments.pytest = parser.parse_known_args(words)
     return arguments
 
@@ -112,15 +135,7 @@ def main(words: list[str]) -> int:
     arguments = parse(words)
     stages = Stages()
     try:
-        if arguments.machine == "armv6l":
-            c_tests(stages, "armv6l", "test-armv6", "")
-            return stages.report()
-        machine = MACHINES[arguments.machine]
-        if not arguments.pytest:
-            cpu = emulation.variables(machine.architecture).get("QEMU_CPU", "")
-            c_tests(stages, arguments.machine, machine.c_tests, cpu)
-        root = prepare(stages, arguments.machine, machine)
-        python_tests(stages, arguments.machine, machine, root, arguments)
+        run(stages, arguments.machine, arguments)
     except CommandError as error:
         print(f"dev: {error.line()}", file=sys.stderr)
         return error.code
