@@ -1,7 +1,7 @@
 """The tests on another machine, under qemu-user: ./dev test --target aarch64|armv7l|armv6l [--full] [options]
 
-    aarch64   64-bit Raspberry Pi OS: C unit tests, the set-up of docs/raspberry-pi.md, then the Python tests on the native
-              blocks and on their twins
+    aarch64   64-bit Raspberry Pi OS: C unit tests, the set-up of docs/raspberry-pi.md, then the Python tests, on the
+              native blocks and on their twins
     armv7l    32-bit Raspberry Pi OS: the same
     armv6l    Raspberry Pi 1 and Zero: C unit tests; Debian has no Python for it
 
@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cross_wheel
 import device_setup
 import target_root
+import target_wheel
 from machines import MACHINES, Machine
 
 from headgate import errors
@@ -77,7 +77,7 @@ def prepare(stages: Stages, name: str, machine: Machine, folder: Path) -> tuple[
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     start = target_root.base(machine, CACHE / "rootfs")
-    wheel = cross_wheel.find_or_build(name, machine, start, folder)
+    wheel = target_wheel.find_or_build(name, folder)
     emulation.prepare(machine.architecture)
     print(f"dev: installing {wheel.relative_to(ROOT)} and what the tests need", flush=True)
     root = target_root.prepare(name, machine, start, wheel, folder)

@@ -14,9 +14,9 @@ from headgate_host import rootfs
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "headgate"  # where the repository is in the root
-# What the tests call. libpython3-dev: the headers to build the wheel with.
+# What the tests call.
 PACKAGES = """
-    bash ca-certificates coreutils curl findutils grep hostname libpython3-dev mosquitto mosquitto-clients mount netbase
+    bash ca-certificates coreutils curl findutils grep hostname mosquitto mosquitto-clients mount netbase
     nginx-light openssl procps python3 sed util-linux"""
 # The extra `dev` without what examines sources; types and formatting are the same on every machine.
 REQUIREMENTS = """
