@@ -131,6 +131,8 @@ def finish(root: Path) -> None:
     """What maintainer scripts would have done, as far as programs miss it."""
     for name in ("passwd", "group"):
         shutil.copyfile(root / "usr/share/base-passwd" / f"{name}.master", root / "etc" / name)
+    for folder in ("usr/local/bin", "usr/local/sbin", "usr/local/lib", "usr/local/share"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     for file in ("etc/resolv.conf", "etc/hostname"):  # of this machine
         (root / file).unlink(missing_ok=True)
