@@ -10,13 +10,19 @@ from . import corpus, environment, native
 
 # Static, so that qemu needs no root filesystem of the other machine.
 TARGETS = (
-    native.Target("aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", ("-static",), ("qemu-aarch64-static",)),
+    native.Target(
+        "aarch64",
+        "aarch64-linux-gnu-gcc",
+        "aarch64-linux-gnu-g++",
+        ("-static",),
+        ("qemu-aarch64-static", "-cpu", "cortex-a53"),
+    ),
     native.Target(
         "armv7",
         "arm-linux-gnueabihf-gcc",
         "arm-linux-gnueabihf-g++",
         ("-static", "-march=armv7-a", "-mfpu=neon"),
-        ("qemu-arm-static",),
+        ("qemu-arm-static", "-cpu", "cortex-a7"),
     ),
 )
 ROUNDS = (1, 5)
@@ -25,6 +31,10 @@ PROGRAMS = (native.OURS, native.OURS_TO_CBOR, native.OURS_CBOR, native.YYJSON)
 
 class CannotCount(Exception):
     """Why there is no figure."""
+
+
+def missing_tools(target: native.Target) -> "list[str]":
+    return [tool for tool in (target.cc, target.run[0]) if not environment.found(tool)]
 
 
 def executed(command: "list[str]") -> int:
@@ -46,14 +56,22 @@ def executed(command: "list[str]") -> int:
     return int(output)
 
 
+def for_one(program: native.Built, folder: Path, workload: str) -> float:
+    """Instructions for one document. Raises CannotCount."""
+    few, many = ROUNDS
+    documents = len(corpus.valid_files(folder, workload, program.program.suffix))
+    low = executed(program.command(folder, workload, few))
+    high = executed(program.command(folder, workload, many))
+    return round((high - low) / ((many - few) * documents), 1)
+
+
 def counts(folder: Path, workloads: "list[str]") -> "tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]":
     """-> {target: {program: {workload: instructions for one document}}}, and what is left out and why."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     skipped: dict[str, str] = {}
     wanted = [program for program in native.programs(folder, []) if program.name in PROGRAMS]
-    few, many = ROUNDS
     for target in TARGETS:
-        missing = [tool for tool in (target.cc, *target.run) if not environment.found(tool)]
+        missing = missing_tools(target)
         if missing:
             skipped[target.name] = f"no {', '.join(missing)}"
             continue
@@ -63,12 +81,8 @@ def counts(folder: Path, workloads: "list[str]") -> "tuple[dict[str, dict[str, d
         for program in built:
             row = figures[target.name][program.program.name] = {}
             for workload in workloads:
-                documents = len(corpus.valid_files(folder, workload, program.program.suffix))
                 try:
-                    low = executed(program.command(folder, workload, few))
-                    high = executed(program.command(folder, workload, many))
+                    row[workload] = for_one(program, folder, workload)
                 except CannotCount as error:
                     skipped[f"{target.name}: {program.program.name} on {workload}"] = str(error)
-                    continue
-                row[workload] = round((high - low) / ((many - few) * documents), 1)
     return figures, skipped

@@ -85,7 +85,7 @@ static bool body_of(PyObject *object, struct hg_view *view) {
     if (!hg_bytes(object, "body", &data, &length)) {
         return false;
     }
-    if ((uint64_t)length > UINT32_MAX) {
+    if (length >= UINT32_MAX) {
         PyErr_SetString(PyExc_OverflowError, "body is too long");
         return false;
     }

@@ -136,14 +136,14 @@ static bool issuer_spec(PyObject *issuer, struct hg_issuer_spec *spec, PyObject 
         PyErr_NoMemory();
         return false;
     }
-    for (; spec->key_count < key_count; spec->key_count++) {
-        if (!key_spec(PyTuple_GetItem(key_tuple, spec->key_count), &keys[spec->key_count], kept)) {
+    for (Py_ssize_t i = 0; i < key_count; i++, spec->key_count++) {
+        if (!key_spec(PyTuple_GetItem(key_tuple, i), &keys[i], kept)) {
             return false;
         }
-        *eddsa = *eddsa || keys[spec->key_count].alg == HG_EDDSA;
+        *eddsa = *eddsa || keys[i].alg == HG_EDDSA;
     }
-    for (; spec->revoked_count < revoked_count; spec->revoked_count++) {
-        if (!text_of(PyTuple_GetItem(revoked_tuple, spec->revoked_count), "jti", &revoked[spec->revoked_count])) {
+    for (Py_ssize_t i = 0; i < revoked_count; i++, spec->revoked_count++) {
+        if (!text_of(PyTuple_GetItem(revoked_tuple, i), "jti", &revoked[i])) {
             return false;
         }
     }

@@ -5,7 +5,7 @@
 #include "check.h"
 #include "core/sha256.h"
 
-static const uint8_t SECRET[32] = "a secret of two and thirty bytes";
+static const uint8_t SECRET[32] = "31 characters and the zero last";
 
 /* base64url without padding; -> characters written, and a NUL. */
 static inline size_t base64url_text(const uint8_t *data, size_t length, char *out) {

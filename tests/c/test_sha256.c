@@ -134,7 +134,7 @@ static bool decodes(const char *text, const char *expected, uint32_t length) {
 
 static void test_base64url(void) {
     static const char *const refused[] = {"A",    "AAAAA", "Zg==", "Zg=", "Zh",   "Zm9", "Z g", "Zm+v", "Zm/v",
-                                          "\nZg", "Zg\n",  "Z\x80", "Zm9v====", "A\xff" "AA"};
+                                          "\nZg", "Zg\n",  "Z\x80", "Zm9v====", "A\xff\x41\x41"};
     uint8_t out[64], key[32];
     uint32_t written;
     /* RFC 4648 section 10, without padding; section 3.5 of RFC 4648 for what is refused */

@@ -17,35 +17,6 @@ die() {
     exit 1
 }
 
-# --- second part: inside the namespaces, as process 1 -----------------------------------------------------------------
-
-if [ "${1:-}" = --inside ]; then
-    root=$2
-    shift 2
-    mount --make-rprivate /
-    mount -t proc proc "$root/proc"
-    mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || true
-    mount -t tmpfs -o mode=755 dev "$root/dev"
-    for node in null zero full random urandom tty; do
-        : >"$root/dev/$node"
-        mount --bind "/dev/$node" "$root/dev/$node"
-    done
-    mkdir "$root/dev/pts" "$root/dev/shm"
-    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
-    ln -s pts/ptmx "$root/dev/ptmx"
-    ln -s /proc/self/fd "$root/dev/fd"
-    mount -t tmpfs shm "$root/dev/shm"
-    mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-    for place in ${PIP_FIND_LINKS:-}; do
-        [ -d "$place" ] || continue
-        mkdir -p "$root$place"
-        mount --bind -o ro "$place" "$root$place"
-    done
-    exec chroot "$root" "$@"
-fi
-
-# --- first part -------------------------------------------------------------------------------------------------------
-
 suite=bookworm only='' keep=no work=''
 while [ $# -gt 0 ]; do
     case $1 in
@@ -64,7 +35,6 @@ for program in mmdebstrap git unshare chroot; do
 done
 
 repository=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-self=$repository/tests/qemu/bare_rootfs.sh
 [ -n "$work" ] || work=$(mktemp -d "${TMPDIR:-/var/tmp}/headgate-bare.XXXXXX")
 mkdir -p "$work"
 root=$work/root
@@ -122,13 +92,9 @@ finish() {
     exit 1
 }
 
-# inside COMMAND...: in the root filesystem, with a clean environment plus what the network needs.
+# inside COMMAND...: in the root file system's copy of the repository.
 inside() {
-    # shellcheck disable=SC2046 # names and values are checked below to have no blanks
-    unshare --mount --pid --fork --kill-child sh "$self" --inside "$root" /usr/bin/env -i \
-        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-        $(env | grep -iE '^(PIP_[A-Z_]+|https?_proxy|no_proxy|all_proxy)=[^[:space:]]+$' || true) \
-        sh -c 'cd /root/headgate && exec "$@"' sh "$@" </dev/null
+    sh "$repository/tests/qemu/enter.sh" "$root" /root/headgate "$@" </dev/null
 }
 
 make_root() {

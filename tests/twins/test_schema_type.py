@@ -435,6 +435,7 @@ def test_a_finaliser_may_use_the_stream_it_interrupts() -> None:
     assert set(told) <= {"the stream is in use by another call"}
 
 
+@pytest.mark.slow_emulated
 def test_threads_share_a_schema() -> None:
     small, large = b'{"x": 1}', b'{"x": 1, "y": [' + b"1," * 40000 + b"1]}"
     expected = [violation.message for violation in SCHEMA.validate(large.replace(b"1", b"null", 1)).errors]

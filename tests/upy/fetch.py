@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
 import platform
 import re
 import shutil
@@ -23,6 +22,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+from headgate_host.debian_mirror import debian_mirrors
 
 SUITE = "trixie"
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,73 +68,6 @@ def native_arch() -> str:
     """The Debian name of this machine's architecture; "" when it is none of ARCHES."""
     machine = platform.machine()
     return next((name for name, arch in ARCHES.items() if machine in arch.machines), "")
-
-
-# ── The machine's own mirror ──────────────────────────────────────────────────────────────────────────────────
-
-
-def one_line_uris(text: str) -> list[tuple[str, str]]:
-    """(URI, suite) of each `deb` line of a classic sources.list."""
-    found = []
-    for line in text.splitlines():
-        words = re.sub(r"\[[^]]*\]", " ", line.split("#", 1)[0]).split()
-        if len(words) >= 3 and words[0] == "deb":
-            found.append((words[1], words[2]))
-    return found
-
-
-def deb822_uris(text: str) -> list[tuple[str, str]]:
-    """(URI, suite) pairs of a deb822 .sources file: every URI of a stanza with every suite of it."""
-    found = []
-    for stanza in re.split(r"\n[ \t]*\n", text):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in stanza.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1] in (" ", "\t"):
-                fields[name] = fields.get(name, "") + " " + line.strip()
-            elif ":" in line:
-                name, value = line.split(":", 1)
-                name = name.strip().lower()
-                fields[name] = value.strip()
-        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
-            found += [
-                (uri, suite) for uri in fields.get("uris", "").split() for suite in fields.get("suites", "").split()
-            ]
-    return found
-
-
-def debian_mirrors(etc_apt: Path = Path("/etc/apt")) -> list[str]:
-    """Mirrors of Debian's main archive named by this machine's apt sources, in their order, without a trailing slash.
-
-    A main archive is one whose URI ends in `/debian` (the archive's published layout; security and third-party
-    archives end otherwise). `mirror+file:` lists are read through.
-    """
-    by_hand = os.environ.get("HEADGATE_DEBIAN_MIRROR")
-    if by_hand:
-        return [by_hand.rstrip("/")]
-    pairs: list[tuple[str, str]] = []
-    parts = etc_apt / "sources.list.d"
-    for path in [etc_apt / "sources.list", *sorted(parts.glob("*"))]:
-        if not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if path.suffix == ".list":
-            pairs += one_line_uris(text)
-        elif path.suffix == ".sources":
-            pairs += deb822_uris(text)
-    mirrors: list[str] = []
-    for uri, _suite in pairs:
-        candidates = [uri]
-        if uri.startswith("mirror+file:"):
-            listing = Path(uri[len("mirror+file:") :])
-            candidates = listing.read_text(encoding="utf-8").split() if listing.is_file() else []
-        for candidate in candidates:
-            mirror = candidate.rstrip("/")
-            if mirror.endswith("/debian") and mirror not in mirrors:
-                mirrors.append(mirror)
-    return mirrors
 
 
 # ── Download and check ────────────────────────────────────────────────────────────────────────────────────────

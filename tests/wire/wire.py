@@ -212,7 +212,7 @@ class Server:
         file = folder / "plan.json"
         file.write_text(json.dumps(document))
         command = [sys.executable] if CPYTHON else shlex.split(INTERPRETER)
-        environment = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "0"}
+        environment = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": ""}
         self.process = subprocess.Popen(
             [*command, str(HERE / "serve.py"), str(file), str(self.port), str(folder)],
             stdout=subprocess.PIPE,
@@ -221,7 +221,9 @@ class Server:
         )
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
-        assert said.strip() == b"listening", said + self.process.stdout.read()
+        if said.strip() != b"listening":
+            self.process.kill()  # it may go on after what it said
+            raise AssertionError(said + self.process.stdout.read())
 
     def client(self) -> Client:
         return Client(self.port)

@@ -6,6 +6,7 @@ import email.utils
 import http.client
 import io
 import itertools
+import sys
 import urllib.parse
 from typing import Any
 
@@ -157,7 +158,8 @@ def test_percent_decode_takes_what_urllib_quotes(text: str) -> None:
     assert percent_decode(urllib.parse.quote(text).encode()) == text
 
 
-@given(st.integers(0, 253402300799))
+# The C library's time_t has 32 bits on armhf, up to Debian 12; ours does not go through it.
+@given(st.integers(0, 253402300799 if sys.maxsize > 2**32 else 2**31 - 1))
 def test_date_like_email_utils(now_s: int) -> None:
     assert http_date(now_s).decode() == email.utils.formatdate(now_s, usegmt=True)
 

@@ -1,0 +1,90 @@
+"""Wheels for other machines, made on this one alone: zig (PyPI: ziglang) compiles for all of them."""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from headgate import errors
+from headgate.errors import CommandError
+from targets import Target
+
+HERE = Path(__file__).resolve().parent
+# zig keeps frame pointers unless told. No debug information: it is not shipped, and holds this machine's paths.
+FLAGS = ["-g0", "-fomit-frame-pointer"]
+MUSL_NAMES = {"armv7l": "armv7"}  # Alpine's word, where it is not Python's
+
+
+def zig() -> Path:
+    """The compiler's program; its package has it as a file."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise CommandError(errors.MISSING, "no zig", "pip install ziglang; ./dev wheels does it")
+    return Path(spec.origin).with_name("zig")
+
+
+def headers(folder: Path) -> Path:
+    """Python's headers with a pyconfig.h that holds for any machine."""
+    if not folder.exists():
+        shutil.copytree(sysconfig.get_path("include"), folder)
+        shutil.copyfile(HERE / "pyconfig.h", folder / "pyconfig.h")
+    return folder
+
+
+def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
+    """The wheel of the unpacked source distribution for `target`, in `folder`; raises CommandError."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{target.name}.") as name:
+        work = Path(name)
+        shutil.copytree(source, work / "source")
+        compiler = shlex.join([str(zig()), "cc", *target.compiler])
+        environment = tools() | {
+            "CC": compiler,
+            "LDSHARED": f"{compiler} -shared",
+            "CFLAGS": shlex.join([*FLAGS, f"-I{headers(work / 'include')}"]),
+            "LDFLAGS": "-Wl,-s",
+            "HEADGATE_WERROR": "1",
+            "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
+            "ZIG_GLOBAL_CACHE_DIR": str(cache),
+            "ZIG_LOCAL_CACHE_DIR": str(cache),
+        }
+        python = [sys.executable, "-m"]
+        options = ["--wheel", "--no-isolation", "--outdir", str(work / "built")]
+        run([*python, "build", *options, "."], work / "source", environment)
+        if target.libc == "musl":
+            _name_libc(target, work, environment)
+        (wheel,) = (work / "built").glob("*.whl")
+        if not target.platform.startswith("linux_"):  # for that one there is no policy
+            run([*python, "auditwheel", "repair", "-w", str(work / "repaired"), str(wheel)], work, environment)
+            (wheel,) = (work / "repaired").glob("*.whl")
+        return Path(shutil.move(wheel, folder / wheel.name))
+
+
+def _name_libc(target: Target, work: Path, environment: dict[str, str]) -> None:
+    """The library says `libc.so` to be musl's; on Alpine, which musllinux is made after, it has a name of its own."""
+    (wheel,) = (work / "built").glob("*.whl")
+    wheel_tool = [sys.executable, "-m", "wheel"]
+    run([*wheel_tool, "unpack", "--dest", str(work / "unpacked"), str(wheel)], work, environment)
+    (tree,) = (work / "unpacked").iterdir()
+    name = f"libc.musl-{MUSL_NAMES.get(target.machine, target.machine)}.so.1"
+    library = tree / "headgate_native/_native.abi3.so"
+    run(["patchelf", "--replace-needed", "libc.so", name, str(library)], work, environment)
+    run([*wheel_tool, "pack", "--dest-dir", str(work / "built"), str(tree)], work, environment)
+
+
+def tools() -> dict[str, str]:
+    """The environment with the programs of this Python's packages (patchelf) on the path."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Its output; CommandError, with all it said, if it fails."""
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        output = (done.stdout + done.stderr).strip()
+        raise CommandError(errors.FINDING, f"{output}\n{shlex.join(command[:4])} ... ended with {done.returncode}")
+    return done.stdout

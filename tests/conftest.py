@@ -1,0 +1,21 @@
+"""What is different when tests run on an emulated machine (tests/qemu/run_target.py sets HEADGATE_EMULATED)."""
+
+import os
+
+import hypothesis
+import pytest
+
+EMULATED = os.environ.get("HEADGATE_EMULATED", "")  # "", "quick" or "full"
+QUICK_EXAMPLES = 20  # of a hypothesis test that does not say how many; the machine that builds has run more
+
+if EMULATED:
+    examples = QUICK_EXAMPLES if EMULATED == "quick" else hypothesis.settings.default.max_examples
+    hypothesis.settings.register_profile("emulated", deadline=None, max_examples=examples)
+    hypothesis.settings.load_profile("emulated")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark = item.get_closest_marker("not_emulated")
+        if mark is not None and EMULATED:
+            item.add_marker(pytest.mark.skip(reason=mark.kwargs["reason"]))
