@@ -202,11 +202,15 @@ HG_INLINE bool r_is_array(const struct hg_run *run, const uint8_t *p) {
  * of them there is only one decimal of 15 digits that does, and six digits after the point are what devices send. */
 HG_INLINE bool r_millionths(double value, uint64_t *mantissa, bool *negative) {
 #if FLT_EVAL_METHOD == 0
-    *negative = value < 0;
-    value = *negative ? -value : value;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint64_t sign = bits >> 63;
+    bits &= UINT64_MAX >> 1;
+    memcpy(&value, &bits, sizeof bits);
     if (HG_LIKELY(value < 1e9)) { /* not NaN either */
         const int64_t millionths = (int64_t)(value * 1e6 + 0.5);
         *mantissa = (uint64_t)millionths;
+        *negative = sign & (0 - *mantissa) >> 63; /* -0 is 0. No comparison: on x86 its byte register waits for the one before */
         return (double)millionths / 1e6 == value;
     }
 #else

@@ -4,8 +4,8 @@
 #ifndef HEADGATE_EMIT_JSON_H
 #define HEADGATE_EMIT_JSON_H
 
+#include "decimal.h"
 #include "engine_run.h"
-#include "output.h"
 
 #define HG_EMITS 1
 
@@ -16,13 +16,31 @@ static HG_NOINLINE void w_lost(struct hg_run *run, const uint8_t *bytes, size_t 
     run->out_lost += size - fits;
 }
 
+/* A call for few would cost more than they do: two blocks, which may overlap. */
 HG_INLINE void w_bytes(struct hg_run *run, const void *bytes, size_t size) {
-    if (HG_UNLIKELY(size > (size_t)(run->out_end - run->out))) {
-        w_lost(run, bytes, size);
+    const uint8_t *const from = bytes;
+    uint8_t *const out = run->out;
+    if (HG_UNLIKELY(size > (size_t)(run->out_end - out))) {
+        w_lost(run, from, size);
         return;
     }
-    memcpy(run->out, bytes, size);
-    run->out += size;
+    run->out = out + size;
+    if (size > 32) {
+        memcpy(out, from, size);
+    } else if (size >= 16) {
+        memcpy(out, from, 16);
+        memcpy(out + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(out, from, 8);
+        memcpy(out + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(out, from, 4);
+        memcpy(out + size - 4, from + size - 4, 4);
+    } else if (size != 0) {
+        out[0] = from[0];
+        out[size / 2] = from[size / 2];
+        out[size - 1] = from[size - 1];
+    }
 }
 
 HG_INLINE void w_byte(struct hg_run *run, char byte) {
@@ -38,30 +56,81 @@ HG_INLINE void e_literal(struct hg_run *run, enum hg_token token) {
     w_bytes(run, word, token == HG_T_FALSE ? 5 : 4);
 }
 
-HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
+static HG_NOINLINE void w_number(struct hg_run *run, const struct hg_number *number) {
     uint8_t text[HG_NUMBER_TEXT];
+    w_bytes(run, text, hg_number_format_json(number, text));
+}
+
+HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     const struct hg_number copy = *number; /* not *number itself: its address would leave */
-    w_bytes(run, text, hg_number_format_json(&copy, text));
+    w_number(run, &copy);
+}
+
+#define PLAIN 32 /* more bytes than the numbers below have */
+
+static HG_NOINLINE void w_integer(struct hg_run *run, int64_t value) {
+    w_number(run, &(struct hg_number){.mantissa = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, .negative = value < 0});
+}
+
+/* Where there is room for any number. */
+HG_INLINE uint8_t *w_digits(uint8_t *out, bool negative, uint64_t magnitude) {
+    *out = '-';
+    out += negative + hg_decimal_digits(magnitude);
+    (void)hg_decimal_before(out, magnitude);
+    return out;
 }
 
 HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
-    uint8_t digits[HG_DECIMAL];
-    const uint32_t at = hg_decimal(value, digits);
-    w_bytes(run, digits + at, HG_DECIMAL - at);
+    if (HG_LIKELY(run->out_end - run->out >= PLAIN)) {
+        run->out = w_digits(run->out, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    } else {
+        w_integer(run, value);
+    }
 }
 
-HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { e_number(run, number); }
+/* Of millionths, as the reader finds them, the last ones are mostly zeros. No fraction of them is written with an exponent. */
+HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
+    const uint64_t whole = number->mantissa / 1000000;
+    const uint32_t millionths = (uint32_t)(number->mantissa - whole * 1000000);
+    if (HG_UNLIKELY(number->exponent != -6 || millionths == 0 || run->out_end - run->out < PLAIN)) {
+        e_number(run, number);
+        return;
+    }
+    const char *const first = HG_PAIRS + 2 * (millionths / 10000), *const middle = HG_PAIRS + 2 * (millionths / 100 % 100),
+                     *const last = HG_PAIRS + 2 * (millionths % 100);
+    uint8_t *out = w_digits(run->out, number->negative, whole);
+    *out = '.';
+    memcpy(out + 1, first, 2);
+    memcpy(out + 3, middle, 2);
+    memcpy(out + 5, last, 2);
+    if (last != HG_PAIRS) {
+        out += 5 + (last[1] != '0');
+    } else if (middle != HG_PAIRS) {
+        out += 3 + (middle[1] != '0');
+    } else {
+        out += 1 + (first[1] != '0');
+    }
+    run->out = out + 1;
+}
 
 HG_INLINE bool w_is_special(uint8_t byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
 
-/* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */
-static const uint8_t *w_find_special(const uint8_t *p, const uint8_t *end) {
+/* Whether there is one among 8 bytes: subtracting sets the highest bit of a byte below what is subtracted. */
+HG_INLINE bool w_has_special(const uint8_t *p) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    for (; end - p >= 8; p += 8) { /* subtracting sets the highest bit of a byte below what is subtracted */
-        const uint64_t word = hg_load64(p), quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-        const uint64_t control = (word - ones * 0x20) & ~word;
-        if (((control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & ones * 0x80) != 0) {
-            break;
+    const uint64_t word = hg_load64(p), quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+    const uint64_t control = (word - ones * 0x20) & ~word;
+    return ((control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & ones * 0x80) != 0;
+}
+
+/* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */
+HG_INLINE const uint8_t *w_find_special(const uint8_t *p, const uint8_t *end) {
+    if (end - p >= 8) {
+        while (end - p > 8 && !w_has_special(p)) {
+            p += 8;
+        }
+        if (end - p <= 8 && !w_has_special(end - 8)) {
+            return end;
         }
     }
     while (p < end && !w_is_special(*p)) {
@@ -113,11 +182,11 @@ HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) {
 
 HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
     const uint8_t *text = hg_at(run->program, name->text);
-    w_byte(run, '"');
     if (HG_LIKELY((name->head & HG_NAME_ESCAPED) == 0)) {
-        w_bytes(run, text, name->length + (size_t)2); /* quote and colon stand behind it */
+        w_bytes(run, text - 1, name->length + (size_t)3); /* a quote stands before it, another one and a colon behind it */
         return;
     }
+    w_byte(run, '"');
     w_escaped(run, text, name->length);
     w_bytes(run, "\":", 2);
 }

@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include "decimal.h"
+
 enum { FIRST = 256 }; /* bytes of a buffer that was empty */
 
 void hg_output_init(struct hg_output *output, const struct hg_alloc *alloc, uint32_t most) {
@@ -53,19 +55,6 @@ void hg_output_add(struct hg_output *output, const void *data, uint32_t length) 
 
 void hg_output_text(struct hg_output *output, const char *text) {
     hg_output_add(output, text, (uint32_t)strlen(text));
-}
-
-uint32_t hg_decimal(int64_t number, uint8_t digits[HG_DECIMAL]) {
-    uint32_t at = HG_DECIMAL;
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        digits[--at] = (uint8_t)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (number < 0) {
-        digits[--at] = '-';
-    }
-    return at;
 }
 
 void hg_output_number(struct hg_output *output, int64_t number) {

@@ -30,9 +30,6 @@ static inline void hg_output_use(struct hg_output *output, uint32_t size) { outp
 void hg_output_add(struct hg_output *output, const void *data, uint32_t length);
 void hg_output_text(struct hg_output *output, const char *text); /* NUL-terminated */
 void hg_output_number(struct hg_output *output, int64_t number); /* decimal */
-/* A number's decimal digits, at the end of `digits`; -> the first of them. */
-#define HG_DECIMAL 20
-uint32_t hg_decimal(int64_t number, uint8_t digits[HG_DECIMAL]);
 /* A JSON string with its quotes. `data` is UTF-8, checked before. */
 void hg_output_json(struct hg_output *output, const uint8_t *data, uint32_t length);
 

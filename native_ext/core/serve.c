@@ -1,5 +1,6 @@
 #include "serve.h"
 
+#include "decimal.h"
 #include "serve_call.h"
 
 #define NO_MEMBERS {(const uint8_t *)"", 0}

@@ -1,0 +1,46 @@
+/* Decimal digits of integers, two at a time. */
+#ifndef HEADGATE_DECIMAL_H
+#define HEADGATE_DECIMAL_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "inline.h"
+
+#define HG_DECIMAL 20 /* bytes: an int64_t with its sign, or a uint64_t */
+
+extern const char HG_PAIRS[201]; /* "00" to "99" */
+
+/* 1 to 20; 0 has one digit. */
+HG_INLINE uint32_t hg_decimal_digits(uint64_t number) {
+    uint32_t digits = 1;
+    for (; number >= 10000; number /= 10000) {
+        digits += 4;
+    }
+    return digits + (number >= 10) + (number >= 100) + (number >= 1000);
+}
+
+/* The digits, of which the last one goes before `end`; -> the first one. */
+HG_INLINE uint8_t *hg_decimal_before(uint8_t *end, uint64_t number) {
+    for (; number > UINT32_MAX; number /= 100) { /* a loop of its own: 32-bit processors divide these by a call */
+        end -= 2;
+        memcpy(end, HG_PAIRS + 2 * (number % 100), 2);
+    }
+    uint32_t rest = (uint32_t)number;
+    for (; rest >= 100; rest /= 100) {
+        end -= 2;
+        memcpy(end, HG_PAIRS + 2 * (rest % 100), 2);
+    }
+    if (rest >= 10) {
+        end -= 2;
+        memcpy(end, HG_PAIRS + 2 * rest, 2);
+    } else {
+        *--end = (uint8_t)('0' + rest);
+    }
+    return end;
+}
+
+/* With its sign, at the end of `digits`; -> the index of the first byte. */
+uint32_t hg_decimal(int64_t number, uint8_t digits[HG_DECIMAL]);
+
+#endif
