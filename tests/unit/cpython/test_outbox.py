@@ -130,6 +130,36 @@ def test_memory_durability_answers_at_once_and_is_stored(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_group_that_is_complete_does_not_linger(folder: Path) -> None:
+    """The native server counts who is expected. Of tickets it knows nothing: they linger."""
+
+    async def scenario() -> None:
+        async with opened(folder, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
+            released = asyncio.Event()
+
+            def release(batch: Any, _outcomes: object) -> None:
+                batch.release()
+                released.set()
+
+            def note_group() -> None:
+                for _ in range(limits.GATHERED_ROWS):
+                    outbox.intake.add("weather", "c1", b"{}", None, outbox._now_ms(), intake.DURABLE)
+                if isinstance(outbox.intake, intake.Intake):
+                    outbox.intake.gathered = True
+                outbox.note_rows()
+
+            outbox.release = release
+            note_group()
+            await asyncio.wait_for(released.wait(), BOUND_S)
+            ticket = outbox.submit(record(1), True)
+            note_group()
+            assert outbox.stats()["pending"] == limits.GATHERED_ROWS + 1
+        assert (await ticket.wait()).durability == "fsync"
+        assert on_disk(folder)["accepted"] == 2 * limits.GATHERED_ROWS + 1
+
+    asyncio.run(scenario())
+
+
 def test_closing_stores_what_waits(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
