@@ -175,7 +175,7 @@ class Writer:
         try:
             self._target.sync()
         except OSError as error:  # what was not written is not known: the kernel may have forgotten it
-            raise self._target.failure(error, "flush what was written to", 0) from None
+            raise self._target.failure(error, "flush what was written to") from None
 
     # --- verifying
 
