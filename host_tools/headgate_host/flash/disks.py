@@ -104,7 +104,7 @@ class Machine:
         udev = self._udev(dev)
         parts = tuple(self._parts(entry))
         devs = {dev: name} | {part.dev: part.name for part in parts}
-        holders = tuple(self._holders(entry, devs))
+        holders = (*self._holders(entry, devs), *self._shared(devs))
         return Disk(
             name,
             Path("/dev") / name.replace("!", "/"),
@@ -142,6 +142,12 @@ class Machine:
                     devs[dev] = holder.name
                     yield holder.name
                     places.append(above / "holders")
+
+    def _shared(self, devs: dict[str, str]) -> Iterator[str]:
+        """A mounted btrfs of several disks names one of them in mountinfo, and all of them here."""
+        for link in self.root.glob("sys/fs/btrfs/*/devices/*"):
+            if link.name in devs.values():
+                yield f"btrfs {link.parents[1].name}"
 
     def _mounted(self, devs: dict[str, str]) -> Iterator[tuple[str, str]]:
         """By number, or by name where a file system has a number of its own (btrfs)."""
