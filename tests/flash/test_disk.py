@@ -301,6 +301,18 @@ def test_f18_no_place_for_what_is_the_boards_own(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "birth-certificates").exists()
 
 
+def test_f19_an_altered_image_is_found_out_before_the_disk_is_touched(disk: Loop, qemu: Path, tmp_path: Path) -> None:
+    """One bit, in the last frame."""
+    data = bytearray(qemu.read_bytes())
+    data[-50] ^= 1
+    (tmp_path / "altered.img.zst").write_bytes(data)
+    kit.trust(tmp_path)
+    code, cause = reason_of(flash(disk, tmp_path / "altered.img.zst"))
+    assert code == errors.REFUSED
+    assert "was altered or damaged" in cause
+    assert disk.backing.read_bytes() == b"\xaa" * SIZE
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 

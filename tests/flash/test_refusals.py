@@ -66,6 +66,14 @@ def btrfs(tree: Tree) -> None:
     tree.mount("0:45", "/dev/sdb1", "/", "btrfs")
 
 
+def second_of_btrfs(tree: Tree) -> None:
+    tree.disk("sdb", parts=(100,))
+    tree.disk("sdc", parts=(100,))
+    tree.mount("0:46", "/dev/sdb1", "/media/pool", "btrfs")
+    for name in ("sdb1", "sdc1"):
+        tree._put(f"sys/fs/btrfs/1b2c/devices/{name}", "")
+
+
 def written(data: bytes, offset: int, *, part: bool = True) -> Setup:
     def run(tree: Tree) -> None:
         tree.disk("sdb", size=64 * MIB, parts=(48,))
@@ -151,6 +159,7 @@ CASES = {
         "in use by dm-0",
         "lsblk /dev/sdb",
     ),
+    57: Case("held", second_of_btrfs, "--disk sdc", "in use by btrfs 1b2c"),
     30: Case("unreadable", hidden, "--disk sdb", "/dev/sdb1", "sudo"),
     # what does not fit
     31: Case("no-card", card(size=0), "--disk sdb", "no card in /dev/sdb", "Put one in"),
@@ -310,6 +319,7 @@ def test_every_reason_is_documented() -> None:
     """docs/flash.md names each reason that the sources know, and no other."""
     sources = [path.read_text() for path in (ROOT / "host_tools/headgate_host/flash").glob("*.py")]
     known = {name for text in sources for name in re.findall(r'(?:Refused|Rule|BadImage)\(\s*"([a-z-]+)"', text)}
-    table = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/flash.md").read_text(), re.MULTILINE)
+    section = (ROOT / "docs/flash.md").read_text().split("## What is refused")[1].split("With `--json`")[0]
+    table = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
     assert sorted(table) == sorted(known)
     assert len(known) > 20

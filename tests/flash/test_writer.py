@@ -293,6 +293,13 @@ def test_disks(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(shown(tree, capsys, "--json", "--board", "qemu-virt-arm64"))["disks"][2]["refused"]
 
 
+def test_what_a_device_says_of_itself_stays_on_its_line(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.disk("sdb", model="Nice\x1b[2J\nname", serial="A\rB")
+    text = shown(tree, capsys)
+    assert "Nice?[2J?name  serial A?B" in text
+    assert text.count("\n") == 2
+
+
 def test_the_disks_of_this_machine() -> None:
     """Whatever they are: each has a size and a place, and the one with / is never for flashing."""
     for disk in Machine().disks():

@@ -57,8 +57,8 @@ def certificate(image: Image, disk: Disk | None, board: Provisioning | None, res
 
 def write(folder: Path, document: dict[str, Any]) -> Path:
     """-> the new file. Raises CommandError: the board is fine, and its public key must be noted some other way."""
-    stem = f"{document['hostname']}-{document['serial']}"
-    path = folder / f"{stem}.json"
+    name, serial = document["hostname"], document["serial"]
+    path = folder / (f"{name}.json" if name.endswith(serial) else f"{name}-{serial}.json")
     try:
         atomic_file.write(path, (json.dumps(document, indent=2) + "\n").encode(), mode=0o600)
     except OSError as error:

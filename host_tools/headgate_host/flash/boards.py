@@ -51,7 +51,7 @@ class Board:
 def _folder() -> Traversable:
     """In a checkout its own boards, whatever else is installed."""
     checkout = Path(__file__).parents[3] / "boards"
-    return checkout if checkout.is_dir() else resources.files("headgate_boards")
+    return checkout if (checkout / "schema").is_dir() else resources.files("headgate_boards")
 
 
 @cache

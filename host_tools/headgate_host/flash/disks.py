@@ -104,7 +104,7 @@ class Machine:
         udev = self._udev(dev)
         parts = tuple(self._parts(entry))
         devs = {dev: name} | {part.dev: part.name for part in parts}
-        holders = tuple(self._holders(entry, devs))
+        holders = (*self._holders(entry, devs), *self._shared(devs))
         return Disk(
             name,
             Path("/dev") / name.replace("!", "/"),
@@ -112,8 +112,8 @@ class Machine:
             size,
             _kind(place, self._text_at(entry / "device/type")),
             self._text_at(entry / "ro") == "1",
-            self._model(entry, udev),
-            self._serial(entry, udev),
+            printable(self._model(entry, udev)),
+            printable(self._serial(entry, udev)),
             self._number(entry / "diskseq"),
             tuple(self._by_id(name)),
             parts,
@@ -143,6 +143,12 @@ class Machine:
                     yield holder.name
                     places.append(above / "holders")
 
+    def _shared(self, devs: dict[str, str]) -> Iterator[str]:
+        """A mounted btrfs of several disks names one of them in mountinfo, and all of them here."""
+        for link in self.root.glob("sys/fs/btrfs/*/devices/*"):
+            if link.name in devs.values():
+                yield f"btrfs {link.parents[1].name}"
+
     def _mounted(self, devs: dict[str, str]) -> Iterator[tuple[str, str]]:
         """By number, or by name where a file system has a number of its own (btrfs)."""
         for dev, source, point in self._points:
@@ -156,7 +162,7 @@ class Machine:
             before, _, after = line.partition(" - ")
             words, more = before.split(), after.split()
             if len(words) >= _MOUNT_WORDS and len(more) > 1:
-                yield words[2], _unescaped(more[1]), _unescaped(words[4])
+                yield words[2], _unescaped(more[1]), printable(_unescaped(words[4]))
 
     def _model(self, entry: Path, udev: dict[str, str]) -> str:
         backing = self._text_at(entry / "loop/backing_file")
@@ -226,6 +232,11 @@ def _kind(place: Path, mmc_type: str) -> str:
 
 def _unescaped(text: str) -> str:
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def printable(text: str) -> str:
+    """What a device says of itself must not move the cursor of the terminal it is shown on."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def readable_size(size: int) -> str:

@@ -189,7 +189,7 @@ def decode(data: bytes) -> Manifest:
     if not verdict.valid:
         where = verdict.errors[0].instance or "/" if verdict.errors else "/"
         raise BadImage("malformed", f"its manifest is malformed at {where}")
-    document = json.loads(data)
+    document = json.loads(data, parse_float=_no_float)
     area = document.get("provisioning")
     manifest = Manifest(
         document["board"],
@@ -208,6 +208,11 @@ def decode(data: bytes) -> Manifest:
     for problem in _misplaced(manifest):
         raise BadImage("malformed", f"its manifest is malformed: {problem}")
     return manifest
+
+
+def _no_float(text: str) -> int:
+    """4096.0 is an integer to JSON Schema, and no offset."""
+    raise BadImage("malformed", f"its manifest is malformed: {text} is not written as an integer")
 
 
 def _misplaced(manifest: Manifest) -> Iterator[str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from headgate.errors import DEVICE, MISSING, USAGE, CommandError
+from headgate_host.flash.disks import printable
 from headgate_host.flash.refusals import Refused
 
 PATIENCE_S = 300  # for one command; all files together take a board well below a minute
@@ -67,7 +68,7 @@ def _run(words: list[str], port: str) -> str:
     if done.returncode == 0:
         return done.stdout
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    last = said[-1] if said else "no reason given"
+    last = printable(said[-1]) if said else "no reason given"
     if any(text in last for text in _UNREACHABLE):
         next_step = "Is MicroPython on it, and nothing else at the port? Its owner is the group dialout"
         raise CommandError(MISSING, f"no MicroPython board answers at {port}: {last}", next_step)

@@ -7,6 +7,7 @@ verified, then main.py. A board that starts is a board that was verified.
 import argparse
 import hashlib
 import json
+import os
 import stat
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -83,7 +84,7 @@ def _configuration(file: Path) -> tuple[dict[str, Any], bytes]:
     """-> (the plan, its bytes), checked as the board will: what it would refuse is refused here. It holds keys."""
     try:
         with file.open("rb") as opened:
-            mode = stat.S_IMODE(file.stat().st_mode)
+            mode = os.fstat(opened.fileno()).st_mode
             data = opened.read()
     except OSError as error:
         raise CommandError(MISSING, f"cannot read {file}: {error.strerror}", "Name another: --config") from None

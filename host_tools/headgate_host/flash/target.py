@@ -97,12 +97,16 @@ class Target:
     def finish(self) -> None:
         """Written and verified: give it its name."""
 
-    def failure(self, error: OSError, doing: str, offset: int) -> CommandError:
-        """What an OSError while writing or reading means to the user."""
+    def failure(self, error: OSError, doing: str, offset: int | None = None) -> CommandError:
+        """What an OSError while writing or reading means to the user. `offset`: byte, where it is known."""
         if error.errno in _GONE:
             return CommandError(DEVICE, f"{self.name} was unplugged; it will not boot", "Plug it in and flash it again")
-        cause = f"cannot {doing} {self.name} at byte {offset}: {error.strerror}; it will not boot"
+        cause = f"cannot {doing} {self.name}{_at(offset)}: {error.strerror}; it will not boot"
         return CommandError(DEVICE, cause, "Likely a failing or fake card: try another one, then another reader")
+
+
+def _at(offset: int | None) -> str:
+    return "" if offset is None else f" at byte {offset}"
 
 
 class DiskTarget(Target):
@@ -227,10 +231,10 @@ class FileTarget(Target):
         super().close()
         self._partial.unlink(missing_ok=True)
 
-    def failure(self, error: OSError, doing: str, offset: int) -> CommandError:
+    def failure(self, error: OSError, doing: str, offset: int | None = None) -> CommandError:
         if error.errno in _FULL:
             return CommandError(DEVICE, f"no room for {self.name}: {error.strerror}", "Name another place: --out")
-        cause = f"cannot {doing} {self.name} at byte {offset}: {error.strerror}"
+        cause = f"cannot {doing} {self.name}{_at(offset)}: {error.strerror}"
         return CommandError(DEVICE, cause, "Name another place: --out")
 
 

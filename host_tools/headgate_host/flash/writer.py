@@ -11,6 +11,7 @@ Interrupted anywhere, it is left with zeros in its first MiB. A range that reads
 
 import hashlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -145,12 +146,15 @@ class Writer:
             self._verify(piece)
 
     def _erase_head(self) -> None:
-        """As well as it can be done on a disk that fails."""
+        """As well as it can be done on a disk that fails; a second Ctrl-C waits for it."""
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self._target.write(0, self._zeros_of_head())
             self._target.sync()
         except OSError:
             self._progress.say(f"{self._target.name} could not even be erased: do not use it")
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _put(self, start: int, data: bytes) -> None:
         """Write, and write again; then find out where exactly it fails."""
@@ -175,7 +179,7 @@ class Writer:
         try:
             self._target.sync()
         except OSError as error:  # what was not written is not known: the kernel may have forgotten it
-            raise self._target.failure(error, "flush what was written to", 0) from None
+            raise self._target.failure(error, "flush what was written to") from None
 
     # --- verifying
 
