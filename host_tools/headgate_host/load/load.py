@@ -69,6 +69,13 @@ def _http(load: Load, target: Target, recorder: Recorder) -> Transport:
     )
 
 
+def quiet_loop(load: Load) -> bool:
+    """Whether the loop only prepares what another thread sends, and so has time for other things."""
+    return not load.reads_bodies and all(
+        protocol == HTTP and http_native.usable(target) for protocol, target in load.targets.items()
+    )
+
+
 def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
     found: dict[str, Transport] = {}
     for protocol, target in load.targets.items():
