@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 RATE_MAX = 1_000_000
 BATCH_MAX = 10_000  # records
 BODY_MAX = 16_777_216  # bytes of a file for --body
-NAMES = ("{device}", "{n}")  # what may stand in path and body
+DEVICE, NUMBER = "{device}", "{n}"  # what is filled in, in path and body
 _LENGTH = duration(1, 30 * DAY_MS)
 
 
@@ -174,8 +174,7 @@ class Requests:
         statuses = tuple(args.expect) or ANY_SUCCESS.statuses
         lines = (202,) * self._batch if self._batch and not args.expect else ()
         self._expect = Expect(statuses, lines=lines) if protocol == HTTP else ACKNOWLEDGED
-        self._varies = any(word in self._target.replace("%7B", "{").replace("%7D", "}") for word in NAMES)
-        self._body_varies = any(word.encode() in self._body for word in NAMES)
+        self._numbered = any(NUMBER in text for text in (_unescaped(self._target), self._body.decode("latin-1")))
 
     def _headers(self, given: list[str]) -> dict[str, str]:
         headers = {}
@@ -192,19 +191,17 @@ class Requests:
         return headers
 
     def __iter__(self) -> Iterator[Request]:
-        count = itertools.count()
-        fixed = None if self._body_varies else self._encode([self._body] * max(self._batch, 1))
-        for number in count:
-            device = number % self._devices
-            name = devices.name_of(device)
-            target = _filled(self._target, name, number) if self._varies else self._target
-            if fixed is None:
-                each = max(self._batch, 1)
-                bodies = [_filled_bytes(self._body, name, number * each + record) for record in range(each)]
-                body = self._encode(bodies)
-            else:
-                body = fixed
-            yield Request(self.operation, device, target, body, self._expect)
+        if not self._numbered:  # made once, which costs the least while it runs
+            yield from itertools.cycle([self._made(device) for device in range(self._devices)])
+        for number in itertools.count():
+            yield self._made(number)
+
+    def _made(self, number: int) -> Request:
+        device, records = number % self._devices, max(self._batch, 1)
+        name = devices.name_of(device)
+        numbers = range(number * records, (number + 1) * records)
+        body = self._encode([_filled_bytes(self._body, name, record) for record in numbers])
+        return Request(self.operation, device, _filled(self._target, name, number), body, self._expect)
 
     def _encode(self, bodies: list[bytes]) -> bytes:
         if self._cbor:
@@ -215,14 +212,18 @@ class Requests:
         return b"".join(body.replace(b"\n", b" ") + b"\n" for body in bodies) if self._batch else bodies[0]
 
 
-def _filled(text: str, device: str, number: int) -> str:
-    for word, value in zip(NAMES, (device, str(number)), strict=True):
-        text = text.replace(word, value).replace(word.replace("{", "%7B").replace("}", "%7D"), value)
-    return text
+def _unescaped(target: str) -> str:
+    return target.replace("%7B", "{").replace("%7D", "}") if "%7B" in target else target
+
+
+def _filled(target: str, device: str, number: int) -> str:
+    return _unescaped(target).replace(DEVICE, device).replace(NUMBER, str(number))
 
 
 def _filled_bytes(text: bytes, device: str, number: int) -> bytes:
-    return text.replace(b"{device}", device.encode()).replace(b"{n}", b"%d" % number)
+    if b"{" not in text:
+        return text
+    return text.replace(DEVICE.encode(), device.encode()).replace(NUMBER.encode(), b"%d" % number)
 
 
 def _body(given: str | None) -> bytes:
