@@ -1,4 +1,4 @@
-"""Builds the C core as one abi3 extension; everything else about the distribution is in pyproject.toml.
+"""Builds the C core and the client of `headgate load` as abi3 extensions; everything else about the distribution is in pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
@@ -49,19 +49,23 @@ class BuildExt(build_ext):
 
 
 native = Path("native_ext")
+
+
+def extension(name: str, *folders: str) -> Extension:
+    return Extension(
+        f"headgate_native.{name}",
+        sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c")),
+        depends=sorted(map(str, native.glob("*/*.h"))),
+        include_dirs=[str(native)],
+        define_macros=[("Py_LIMITED_API", ABI)],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+        py_limited_api=True,
+    )
+
+
 setup(
     cmdclass={"build_ext": BuildExt},
-    ext_modules=[
-        Extension(
-            "headgate_native._native",
-            sources=sorted(map(str, [*native.glob("core/*.c"), *native.glob("cpython/*.c")])),
-            depends=sorted(map(str, native.glob("*/*.h"))),
-            include_dirs=[str(native)],
-            define_macros=[("Py_LIMITED_API", ABI)],
-            extra_compile_args=compile_args,
-            extra_link_args=link_args,
-            py_limited_api=True,
-        )
-    ],
+    ext_modules=[extension("_native", "core", "cpython"), extension("_load", "load")],  # _load: hosts only
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

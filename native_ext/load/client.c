@@ -63,6 +63,7 @@ struct hg_client {
     struct hg_histogram late;
     struct connection *connections, *idle, **last_idle;
     uint32_t open_count; /* IDLE or BUSY */
+    bool nobody;         /* the last attempt to connect failed */
     char received[RECEIVE];
 };
 
@@ -102,19 +103,27 @@ static void idle_add(struct hg_client *client, struct connection *connection) {
     client->last_idle = &connection->next_idle;
 }
 
-/* The one that was idle for longest; those that went down meanwhile are passed over. */
+/* The one that was idle for longest, or NULL. */
 static struct connection *idle_take(struct hg_client *client) {
-    struct connection *connection;
-    do {
-        connection = client->idle;
-        if (connection != NULL) {
-            client->idle = connection->next_idle;
-            if (client->idle == NULL) {
-                client->last_idle = &client->idle;
-            }
+    struct connection *connection = client->idle;
+    if (connection != NULL) {
+        client->idle = connection->next_idle;
+        if (client->idle == NULL) {
+            client->last_idle = &client->idle;
         }
-    } while (connection != NULL && connection->state != IDLE);
+    }
     return connection;
+}
+
+static void idle_remove(struct hg_client *client, const struct connection *connection) {
+    struct connection **link = &client->idle;
+    while (*link != connection) {
+        link = &(*link)->next_idle;
+    }
+    *link = connection->next_idle;
+    if (*link == NULL) {
+        client->last_idle = link;
+    }
 }
 
 /* --- what came of requests --- */
@@ -193,6 +202,9 @@ static void go_down(struct hg_client *client, struct connection *connection, enu
         failed(client, connection->shot, failure, connection->sent_ns, waited_ns);
         connection->shot = NULL;
     }
+    if (connection->state == IDLE) {
+        idle_remove(client, connection);
+    }
     client->open_count -= connection->state == IDLE || connection->state == BUSY;
     if (connection->fd >= 0) {
         close(connection->fd);
@@ -236,6 +248,7 @@ static int connect_error(const struct connection *connection) {
 static void connected(struct hg_client *client, struct connection *connection) {
     watch(client, connection, EPOLL_CTL_MOD, EPOLLIN);
     client->open_count += 1;
+    client->nobody = false;
     idle_add(client, connection);
 }
 
@@ -338,6 +351,7 @@ static void handle(struct hg_client *client, struct connection *connection, uint
         if (connect_error(connection) == 0) {
             connected(client, connection);
         } else {
+            client->nobody = true;
             go_down(client, connection, HG_LOST, 0, now_ns(CLOCK_MONOTONIC) + REOPEN_NS);
         }
         return;
@@ -358,14 +372,16 @@ static void sweep(struct hg_client *client, int64_t now) {
         if (connection->state == BUSY && connection->sent_ns < before) {
             go_down(client, connection, HG_TIMEOUT, now, now);
         } else if (connection->state == CONNECTING && connection->retry_ns < now) {
+            client->nobody = true;
             go_down(client, connection, HG_LOST, 0, now);
         }
         if (connection->state == DOWN && connection->retry_ns <= now && start_connecting(client, connection) != 0) {
+            client->nobody = true;
             connection->retry_ns = now + REOPEN_NS;
         }
     }
-    while (client->waiting.first != NULL && client->open_count == 0 && client->waiting.first->due_ns + REOPEN_NS < now) {
-        failed(client, queue_take(&client->waiting), HG_REFUSED, 0, 0); /* nobody is there */
+    while (client->waiting.first != NULL && client->open_count == 0 && client->nobody) {
+        failed(client, queue_take(&client->waiting), HG_REFUSED, 0, 0);
     }
     while (client->waiting.first != NULL && client->waiting.first->due_ns < before) {
         failed(client, queue_take(&client->waiting), HG_UNSENT, 0, now);

@@ -193,11 +193,14 @@ class Attack:
 
     async def _born(self) -> "tuple[float, float] | None":
         """Boot number and CPU time of an appliance, None for others."""
+        endpoint = Endpoint(self._target, "/metrics")
         try:
-            metrics = await Endpoint(self._target, "/metrics").read()
+            metrics = await endpoint.read()
             return metrics["headgate_boot"], metrics["headgate_process_cpu_ms"]
         except (OSError, TimeoutError, KeyError):
             return None
+        finally:
+            endpoint.close()
 
     # -- many at once
 

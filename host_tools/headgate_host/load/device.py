@@ -57,6 +57,8 @@ class Source(Protocol):
 
     async def read(self) -> Mapping[str, float]: ...
 
+    def close(self) -> None: ...
+
 
 class Endpoint:
     """Prometheus text format 0.0.4. Of several samples with one name (labels) the first counts."""
@@ -78,6 +80,9 @@ class Endpoint:
                 found.setdefault(name, float(value))
         return found
 
+    def close(self) -> None:
+        self._connection.close()
+
 
 class Process:
     """A process on this machine, without its children."""
@@ -98,6 +103,9 @@ class Process:
             words = (self._folder / "smaps_rollup").read_text().split()
             found["headgate_process_proportional_bytes"] = float(int(words[words.index("Pss:") + 1]) * 1024)
         return found
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Sampler:
@@ -154,6 +162,7 @@ class Sampler:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=PATIENCE_S)
         await self._ask(intervals)
+        self._source.close()
         series = {
             name: DeviceSeries(unit, [values.get(interval) for interval in range(intervals)])
             for name, (unit, values) in self._columns.items()
@@ -164,15 +173,16 @@ class Sampler:
         return Device(self._source.name, series, ledger)
 
 
-async def sampler_for(target: Target, metrics_url: str | None, pid: int | None) -> Sampler | None:
-    """What was asked for must work (CommandError); without being asked, the target is tried for metrics of Headgate."""
+async def sampler_for(target: Target, metrics_url: str | None, pid: int | None, *, guess: bool) -> Sampler | None:
+    """What was asked for must work (CommandError). `guess`: without being asked, the target is tried for metrics of
+    Headgate."""
     source: Source
     if pid is not None:
         source = Process(pid)
     elif metrics_url is not None:
         wanted = Target.parse(metrics_url, target.ca_file, insecure=target.insecure)
         source = Endpoint(wanted, wanted.path)
-    elif target.scheme in ("http", "https"):
+    elif guess and target.scheme in ("http", "https"):
         source = Endpoint(target, "/metrics")
     else:
         return None
@@ -180,9 +190,11 @@ async def sampler_for(target: Target, metrics_url: str | None, pid: int | None) 
     try:
         await found.begin()
     except (OSError, TimeoutError) as error:
+        source.close()
         if pid is None and metrics_url is None:
             return None
         raise CommandError(USAGE, f"no figures of the device from {source.name}: {error}") from None
     if pid is None and metrics_url is None and not found.is_headgate:
+        source.close()
         return None
     return found

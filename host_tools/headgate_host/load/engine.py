@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from headgate.errors import USAGE, CommandError
 from headgate_host.load.audit import Watched, audit, notes
 from headgate_host.load.collect import Collector
+from headgate_host.load.distribution import merge
 from headgate_host.load.histogram import Histogram
 from headgate_host.load.operation import Request
-from headgate_host.load.record import SECOND_NS, Recorder
+from headgate_host.load.record import SECOND_NS, Recorder, Recording
 from headgate_host.load.result import Audit, Measured
 from headgate_host.load.transport import Transport
 
@@ -67,25 +68,28 @@ class Moment:
 
 
 class Engine:
-    """`transports`: by protocol; those on this loop share `recorder`. `on_moment`: called after each interval."""
+    """`transports`: by protocol. `on_moment`: called after each interval."""
 
     def __init__(
         self,
         transports: Mapping[str, Transport],
-        recorder: Recorder,
         *,
         timeout_s: float,
         interval_s: float = 1.0,
         on_moment: Callable[[Moment], None] | None = None,
     ) -> None:
         self._transports = transports
-        self._recorder = recorder
+        self._recorders: list[Recording] = []
+        for recorder in (recorder for transport in transports.values() for recorder in transport.recorders):
+            if recorder not in self._recorders:
+                self._recorders.append(recorder)
         self._timeout_s = timeout_s
         self._interval_s = interval_s
         self._on_moment = on_moment
         self._lag = Histogram()
         self._watched = Watched()
         self._asked = 0
+        self._on_loop = False  # something was sent and read by this loop
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -103,10 +107,15 @@ class Engine:
                 await transport.close()
 
     async def _measure(self, plan: Plan) -> Ran:
-        recorder, start_ns = self._recorder, time.monotonic_ns() + LEAD_NS
-        recorder.begin(start_ns, int(plan.measured_from * SECOND_NS), int(self._interval_s * SECOND_NS))
+        start_ns = time.monotonic_ns() + LEAD_NS
+        warm_up_ns = int(plan.measured_from * SECOND_NS)
+        for recorder in self._recorders:
+            recorder.begin(start_ns, warm_up_ns, int(self._interval_s * SECOND_NS))
         collected = Collector(self._interval_s)
-        watchers = [asyncio.create_task(self._watch_lag()), asyncio.create_task(self._tick(collected))]
+        watchers = [
+            asyncio.create_task(self._watch_lag()),
+            asyncio.create_task(self._tick(collected, start_ns + warm_up_ns)),
+        ]
         busy_s, cpu_s = time.thread_time(), time.process_time()
         try:
             await (self._feed(plan, start_ns) if plan.due is not None else self._loop(plan, start_ns))
@@ -119,13 +128,14 @@ class Engine:
         self._asked -= sum(transport.ahead for transport in self._transports.values())  # interrupted
         for transport in self._transports.values():
             await transport.close()
-        collected.add(recorder.take())
+        busy_s = max(busy_s, *(transport.cpu_s for transport in self._transports.values()))
+        self._take(collected)
         collected.finish(math.ceil((plan.seconds - plan.measured_from) / self._interval_s))
         total = collected.total
         seconds = (ended_ns - start_ns) / 1e9 - plan.measured_from
         watched = Watched(
-            late=recorder.late.take(),
-            lag=self._lag.take(),
+            late=merge(recorder.take_late() for recorder in self._recorders),
+            lag=self._lag.take() if self._on_loop else None,
             seconds=(ended_ns - start_ns) / 1e9,
             busiest_s=busy_s,
             cpu_s=cpu_s,
@@ -183,7 +193,7 @@ class Engine:
         """Until everything is answered, or has had its time."""
         end = time.monotonic() + self._timeout_s + 1
         stopped = self._stop.is_set()
-        while self._recorder.pending or (not stopped and any(one.ahead for one in self._transports.values())):
+        while self._pending or (not stopped and any(one.ahead for one in self._transports.values())):
             if time.monotonic() > end or (self._stop.is_set() and not stopped):
                 return
             await asyncio.sleep(DRAIN_CHECK_S)
@@ -196,16 +206,24 @@ class Engine:
             await asyncio.sleep(TICK_S)
             self._lag.add(time.monotonic_ns() - before - int(TICK_S * SECOND_NS))
 
-    async def _tick(self, collected: Collector) -> None:
-        recorder = self._recorder
-        measured_ns = recorder.measure_from_ns
+    @property
+    def _pending(self) -> int:
+        return sum(recorder.pending for recorder in self._recorders)
+
+    def _take(self, collected: Collector) -> None:
+        for recorder in self._recorders:
+            found = recorder.take()
+            collected.add(found)
+            self._on_loop = self._on_loop or (bool(found) and isinstance(recorder, Recorder))
+
+    async def _tick(self, collected: Collector, measured_ns: int) -> None:
         step_ns = int(self._interval_s * SECOND_NS)
         settled = int(self._timeout_s / self._interval_s) + 2  # intervals, until nothing of one can come any more
         for interval in itertools.count():
             await asyncio.sleep((measured_ns + (interval + 1) * step_ns - time.monotonic_ns()) / 1e9)
-            collected.add(recorder.take())
-            collected.series.in_flight.append(recorder.pending)
+            self._take(collected)
+            collected.series.in_flight.append(self._pending)
             if self._on_moment is not None:
                 seconds = (interval + 1) * self._interval_s
-                self._on_moment(Moment(interval, seconds, collected.latest(interval), recorder.pending))
+                self._on_moment(Moment(interval, seconds, collected.latest(interval), self._pending))
             collected.close(interval - settled)

@@ -157,6 +157,7 @@ async def _rest(probe: load.Load) -> None:
         return
     probe.plan = Plan(itertools.islice(probe.plan.requests, 1), REST_S, closed=1)
     probe.budgets = ()
+    probe.try_metrics = False
     await load.run(probe)
 
 

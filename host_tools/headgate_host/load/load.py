@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from headgate_host.load import exits
+from headgate_host.load import exits, http_native
 from headgate_host.load.budgets import ERRORS, Budget, judge
 from headgate_host.load.device import sampler_for
 from headgate_host.load.devices import Tokens, mint_all, name_of
@@ -41,8 +41,10 @@ class Load:
     login: Login = EACH_ITS_NAME  # MQTT
     connections: int = CONNECTIONS
     timeout_s: float = TIMEOUT_S
+    reads_bodies: bool = False  # some answers are judged by their bodies
     budgets: Sequence[Budget] = ()
-    metrics_url: str | None = None  # of the device; None: the target is tried
+    metrics_url: str | None = None  # of the device
+    try_metrics: bool = True  # without a URL: ask the target whether it is an appliance
     device_pid: int | None = None  # the device is a process here
     described: dict[str, Any] = field(default_factory=dict)
 
@@ -53,17 +55,32 @@ class Finished:
     notes: list[str]
 
 
+def _http(load: Load, target: Target, recorder: Recorder) -> Transport:
+    connections = load.plan.closed or load.connections
+
+    def pool() -> HttpPool:
+        return HttpPool(target, recorder, connections=connections, token=load.tokens, timeout_s=load.timeout_s)
+
+    if not http_native.usable(target) or (load.plan.closed and load.reads_bodies):
+        return pool()
+    slow = pool() if load.reads_bodies else None
+    return http_native.NativeHttp(
+        target, connections=connections, token=load.tokens, timeout_s=load.timeout_s, slow=slow
+    )
+
+
+def quiet_loop(load: Load) -> bool:
+    """Whether the loop only prepares what another thread sends, and so has time for other things."""
+    return not load.reads_bodies and all(
+        protocol == HTTP and http_native.usable(target) for protocol, target in load.targets.items()
+    )
+
+
 def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
     found: dict[str, Transport] = {}
     for protocol, target in load.targets.items():
         if protocol == HTTP:
-            found[protocol] = HttpPool(
-                target,
-                recorder,
-                connections=load.plan.closed or load.connections,
-                token=load.tokens,
-                timeout_s=load.timeout_s,
-            )
+            found[protocol] = _http(load, target, recorder)
         elif protocol == MQTT:
             found[protocol] = Fleet(target, recorder, devices=load.devices, login=load.login, timeout_s=load.timeout_s)
     return found
@@ -76,7 +93,9 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
         mint_all(load.tokens, load.devices)
     begun = Run.begin(command)
     first = next(iter(load.targets.values()))
-    sampler = await sampler_for(load.targets.get(HTTP, first), load.metrics_url, load.device_pid)
+    sampler = await sampler_for(
+        load.targets.get(HTTP, first), load.metrics_url, load.device_pid, guess=load.try_metrics
+    )
     recorder = Recorder()
 
     def moment(now: Moment) -> None:
@@ -86,7 +105,7 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
         if on_moment is not None:
             on_moment(now)
 
-    engine = Engine(transports(load, recorder), recorder, timeout_s=load.timeout_s, on_moment=moment)
+    engine = Engine(transports(load, recorder), timeout_s=load.timeout_s, on_moment=moment)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, engine.stop)
     loop.add_signal_handler(signal.SIGTERM, engine.stop)

@@ -4,7 +4,9 @@ A request belongs to the interval in which it was due, whenever it is answered. 
 """
 
 from collections import Counter
+from typing import Protocol
 
+from headgate_host.load.distribution import Distribution
 from headgate_host.load.histogram import Histogram
 from headgate_host.load.operation import Request
 from headgate_host.load.result import OK, Measured
@@ -36,28 +38,42 @@ class Tally:
 Found = dict[tuple[int, str], Measured]  # (interval, name of the operation)
 
 
-class Recorder:
-    """What was due before `measure_from_ns` (the warm-up) leaves no trace.
+class Recording(Protocol):
+    """What the engine asks for; a transport may have a recorder of its own."""
 
-    `late`: how long after their due instants requests were taken up by the generator. That is its own delay, whatever
-    the target did then. `pending`: requests taken up and not finished.
-    """
+    def begin(self, start_ns: int, warm_up_ns: int = 0, interval_ns: int = SECOND_NS) -> None:
+        """Before anything is due: what is due before the warm-up is over does not count."""
+
+    @property
+    def pending(self) -> int:
+        """Requests taken up and not finished."""
+
+    def take(self) -> Found:
+        """What came since the last time."""
+
+    def take_late(self) -> Distribution:
+        """How long after their due instants requests were taken up by the generator: its own delay, whatever the target
+        did then. Since the last time."""
+
+
+class Recorder(Recording):
+    """What was due before `measure_from_ns` (the warm-up) leaves no trace."""
+
+    pending = 0
 
     def __init__(self) -> None:
-        self.late = Histogram()
-        self.pending = 0
+        self._late = Histogram()
         self._tallies: dict[tuple[int, str], Tally] = {}
         self.begin(0)
 
     def begin(self, start_ns: int, warm_up_ns: int = 0, interval_ns: int = SECOND_NS) -> None:
-        """Before anything is due."""
         self.measure_from_ns, self._interval_ns = start_ns + warm_up_ns, interval_ns
 
     def due(self, request: Request, due_ns: int, now_ns: int) -> None:
         """The generator has taken it up."""
         self.pending += 1
         if due_ns >= self.measure_from_ns:
-            self.late.add(now_ns - due_ns)
+            self._late.add(now_ns - due_ns)
             self._tally(request, due_ns).due += 1
 
     def sent(self, request: Request, due_ns: int) -> None:
@@ -92,7 +108,9 @@ class Recorder:
             tally = self._tallies[key] = Tally()
         return tally
 
+    def take_late(self) -> Distribution:
+        return self._late.take()
+
     def take(self) -> Found:
-        """What came since the last time."""
         taken, self._tallies = self._tallies, {}
         return {key: tally.measured() for key, tally in taken.items()}

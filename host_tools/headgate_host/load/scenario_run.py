@@ -77,6 +77,7 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         Plan(requests, schedule.seconds, due=schedule.due(), measured_from=schedule.measured_from),
         devices=found.devices.count,
         tokens=tokens,
+        reads_bodies=any(line.data for line in found.lines),  # of refusals and of batches
         login=Login(found.devices.names(), tokens),
         connections=found.connections or CONNECTIONS,
         timeout_s=found.timeout_s,

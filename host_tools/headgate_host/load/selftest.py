@@ -83,7 +83,7 @@ def _run(port: int, seconds: float, own_stall_s: float = 0.0) -> Result:
             time.sleep(own_stall_s)
 
     target = Target.parse(f"http://127.0.0.1:{port}")
-    wanted = load.Load({HTTP: target}, _plan(seconds), connections=CONNECTIONS)
+    wanted = load.Load({HTTP: target}, _plan(seconds), connections=CONNECTIONS, try_metrics=False)
     return load.on_a_loop(load.run(wanted, sys.argv, moment)).result
 
 

@@ -9,13 +9,13 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from headgate_host.load.alarm import Alarm
 from headgate_host.load.exits import UNREACHABLE, LoadError
 from headgate_host.load.operation import Request
-from headgate_host.load.record import UNSENT, Recorder
+from headgate_host.load.record import UNSENT, Recorder, Recording
 
 QUEUE_MAX = 100_000  # requests that are due and wait for a connection
 SWEEP_S = 0.1  # how often what has waited too long is looked for
@@ -41,6 +41,14 @@ class Due(NamedTuple):
 
 
 class Transport(Protocol):
+    @property
+    def recorders(self) -> Sequence[Recording]:
+        """Where it counts; transports on the loop share one."""
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of a thread of its own so far."""
+
     async def open(self) -> None:
         """Connections are there afterwards. Raises Unreachable when none can be had."""
 
@@ -65,6 +73,8 @@ class Clocked:
     `_next` when something became free.
     """
 
+    cpu_s = 0.0  # all on the loop
+
     def __init__(self, recorder: Recorder, timeout_s: float) -> None:
         self.recorder = recorder
         self._timeout_ns = int(timeout_s * 1e9)
@@ -73,6 +83,10 @@ class Clocked:
         self._alarm = Alarm(self._ring)
         self._more: Callable[[], Request | None] | None = None
         self._sweeper = asyncio.create_task(self._sweep_always())
+
+    @property
+    def recorders(self) -> list[Recording]:
+        return [self.recorder]
 
     @property
     def ahead(self) -> int:

@@ -1,17 +1,13 @@
 """`headgate load`: load for one target, and figures a user can trust."""
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from headgate.errors import USAGE
-from headgate_host.load import exits, hdr, load, report, terminal, words
-from headgate_host.load.distribution import Distribution
-from headgate_host.load.engine import Moment
+from headgate_host.load import display, exits, hdr, load, report, words
 from headgate_host.load.exits import LoadError
-from headgate_host.load.result import INVALID, Result
+from headgate_host.load.result import Result
 
 SUBVERBS = {
     "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
@@ -81,8 +77,11 @@ def main(args: argparse.Namespace) -> int:
 
 def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
     """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
-    show = _Events() if args.json else _Lines()
-    finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    show = display.of(wanted, as_json=args.json)
+    try:
+        finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    finally:
+        show.close()
     result = finished.result
     if args.out is not None:
         result.write(args.out)
@@ -102,56 +101,3 @@ def _write_hdr(path: Path, result: Result) -> None:
         path.write_text("\n".join(hdr.log(rows, started)) + "\n", encoding="utf-8")
     except OSError as error:
         raise LoadError(USAGE, f"cannot write {path}: {error.strerror}", "Name another file") from None
-
-
-class _Lines:
-    """Plain text, a line for each interval."""
-
-    def moment(self, moment: Moment) -> None:
-        print(terminal.moment_line(moment), flush=True)
-
-    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
-        print(terminal.summary(result, notes, closed=closed))
-        print(f"{exits.MEANINGS[result.exit_code]}")
-
-
-class _Events:
-    """One JSON object a line."""
-
-    def moment(self, moment: Moment) -> None:
-        latency = moment.measured.latency
-        event = {
-            "event": "interval",
-            "t": moment.seconds,
-            "due": moment.measured.due,
-            "done": moment.measured.done,
-            "errors": moment.measured.errors,
-            "in_flight": moment.in_flight,
-            "p50_ms": latency.quantile(0.5) / 1e6 if latency.count else None,
-            "p99_ms": latency.quantile(0.99) / 1e6 if latency.count else None,
-        }
-        print(json.dumps(event), flush=True)
-
-    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
-        total = result.total
-        event = {
-            "event": "end",
-            "due": total.due,
-            "sent": total.sent,
-            "done": total.done,
-            "errors": total.errors,
-            "outcomes": total.outcomes,
-            "seconds": result.run.seconds,
-            "latency_ms": None if closed else _percentiles(total.latency),
-            "service_ms": _percentiles(total.service),
-            "budgets": [asdict(one) for one in result.budgets],
-            "audit": asdict(result.audit) | {"notes": notes},
-            "valid": result.audit.verdict != INVALID,
-            "exit_code": result.exit_code,
-        }
-        print(json.dumps(event), flush=True)
-
-
-def _percentiles(values: Distribution) -> dict[str, float]:
-    found = {label: values.quantile(share) / 1e6 for label, share in zip(terminal.LABELS, terminal.SHARES, strict=True)}
-    return found | {"max": values.most / 1e6, "mean": values.mean / 1e6}

@@ -119,6 +119,7 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         connections=args.connections,
         timeout_s=seconds("--timeout", args.timeout),
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
+        reads_bodies=bool(args.batch),
         metrics_url=args.metrics,
         device_pid=args.pid,
         described=_described(args, target),

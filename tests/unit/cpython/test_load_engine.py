@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from headgate_host.load import load, record
+from headgate import _accel
+from headgate_host.load import http_native, load, record
 from headgate_host.load.engine import Moment, Plan
 from headgate_host.load.load import Load
 from headgate_host.load.operation import ANY_SUCCESS, HTTP, Expect, Operation, Request
@@ -22,6 +23,17 @@ from headgate_host.load.phases import Schedule, hold
 from headgate_host.load.result import OK, Result
 from headgate_host.load.target import Target
 from headgate_host.load.transport import Unreachable
+
+CLIENTS = ("pure", "native") if _accel.BACKEND == "native" else ("pure",)
+
+
+@pytest.fixture(autouse=True, params=CLIENTS)
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which of the twins sends."""
+    native = request.param == "native"
+    monkeypatch.setattr(http_native, "usable", lambda target: native)
+    return str(request.param)
+
 
 LOOK = Operation("look", method="GET")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -39,7 +51,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(serve: Serve) -> AsyncIterator[Server]:
-    writers = set()
+    writers, tasks = set(), set()
 
     def vanish() -> None:
         server.close()
@@ -48,6 +60,7 @@ async def serving(serve: Serve) -> AsyncIterator[Server]:
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.add(writer)
+        tasks.add(asyncio.current_task())
         try:
             await serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -60,6 +73,7 @@ async def serving(serve: Serve) -> AsyncIterator[Server]:
     async with server:
         yield Server(Target.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"), vanish)
         vanish()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def always(data: bytes, *, close: bool = False) -> Serve:
@@ -81,7 +95,7 @@ def plan(rate: float = 200, seconds: float = 0.5, *, warm_up: float = 0.0, expec
 
 async def run(serve: Serve, wanted: Plan, **options: object) -> Result:
     async with serving(serve) as server:
-        one = Load({HTTP: server.target}, wanted, connections=4, timeout_s=5.0)
+        one = Load({HTTP: server.target}, wanted, connections=4, timeout_s=5.0, try_metrics=False)
         for name, value in options.items():
             setattr(one, name, value)
         return (await load.run(one)).result
@@ -201,6 +215,7 @@ def test_an_interrupted_run_has_a_result() -> None:
 
 
 def test_a_generator_that_stalls_is_invalid() -> None:
+    """Also where another thread sends: it has nothing to send meanwhile."""
     result = asyncio.run(scenario_with_stall(time.sleep))
     assert (result.audit.verdict, result.exit_code) == ("invalid", 7)
 

@@ -1,0 +1,99 @@
+"""The command line of `headgate load`, and that its page says what there is."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from headgate.errors import USAGE
+from headgate_host.load import exits, terminal, verb
+from headgate_host.load.distribution import MS, Distribution
+from headgate_host.load.exits import LoadError
+from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs/load.md").read_text(encoding="utf-8")
+
+
+def result(outcomes: dict[str, int], *, verdict: str = "valid", budget: str = "", interrupted: bool = False) -> Result:
+    run = Run([], "2026-01-01T00:00:00Z", 1.0)
+    budgets = [BudgetOutcome("p99 < 1 ms", budget)] if budget else []
+    total = Measured(10, 10, outcomes)
+    return Result(run, {}, {}, Audit(verdict), total, budgets=budgets, interrupted=interrupted)
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (result({"ok": 10}), 0),
+        (result({"ok": 10}, budget="kept"), 0),
+        (result({"ok": 10}, budget="broken"), 1),
+        (result({"ok": 10}, budget="not measured"), 1),
+        (result({"ok": 9, "status 503": 1}, budget="broken"), 4),
+        (result({"ok": 9, "timeout": 1}, verdict="invalid", budget="broken"), 7),
+        (result({"ok": 9, "timeout": 1}, verdict="invalid", interrupted=True), 130),
+    ],
+)
+def test_the_first_that_applies(found: Result, code: int) -> None:
+    assert exits.code_of(found, errors_have_budget=False) == code
+
+
+def test_a_budget_for_errors_decides() -> None:
+    assert exits.code_of(result({"ok": 9, "timeout": 1}, budget="kept"), errors_have_budget=True) == 0
+    assert exits.code_of(result({"ok": 9, "timeout": 1}, budget="broken"), errors_have_budget=True) == 1
+
+
+def test_other_failures_are_translated() -> None:
+    from headgate.errors import CONFIG, CommandError
+
+    with pytest.raises(LoadError) as failure, exits.translated():
+        raise CommandError(CONFIG, "no such issuer")
+    assert failure.value.code == USAGE
+    with pytest.raises(LoadError) as bug, exits.translated():
+        raise ZeroDivisionError
+    assert bug.value.code == exits.UNEXPECTED
+
+
+def test_the_codes_are_described() -> None:
+    table = PAGE.partition("## Exit codes")[2].partition("## What is sent")[0]
+    for code in exits.MEANINGS:
+        assert re.search(rf"^\| {code} \|", table, re.MULTILINE), code
+
+
+def test_every_verb_and_option_is_described() -> None:
+    pages = PAGE + (ROOT / "docs/load-scenarios.md").read_text(encoding="utf-8")
+    for name in verb.SUBVERBS:
+        assert re.search(rf"\bload {name}\b|## {name}\b", pages, re.IGNORECASE), name
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    for action in parser._actions:
+        for option in action.option_strings:
+            assert option in ("-h", "--help") or option in pages, option
+
+
+@pytest.mark.parametrize("name", list(verb.SUBVERBS))
+def test_every_verb_explains_itself(name: str) -> None:
+    module = importlib.import_module(verb.SUBVERBS[name][0])
+    parser = argparse.ArgumentParser(description=module.HELP, epilog=module.EPILOG)
+    module.add_arguments(parser)
+    assert "exit codes" in parser.format_help()
+
+
+def test_the_sentence_on_the_gap() -> None:
+    quick, stalled = Distribution.of([MS] * 100), Distribution.of([MS] * 90 + [900 * MS] * 10)
+    assert "did not have to wait" in terminal.gap_sentence(quick, quick)
+    said = terminal.gap_sentence(stalled, quick)
+    assert "900 ms" in said
+    assert "1.00 ms" in said
+    assert terminal.gap_sentence(Distribution(), Distribution()) == "Nothing was answered."
+
+
+def test_percentiles_without_a_value_beyond_are_not_printed() -> None:
+    some = result({"ok": 50})
+    some.total.latency = some.total.service = Distribution.of([2 * MS] * 50)
+    row = next(line for line in terminal.summary(some, [], closed=False).splitlines() if "from due" in line)
+    assert row.split()[3:] == ["2.00", "2.00", "-", "-", "-", "2.00"]
