@@ -16,11 +16,10 @@ ROOT = environment.ROOT
 PEERS = ROOT / "bench" / "peers"
 BUILD = environment.BUILD
 CARGO, GO, C = BUILD / "peers-cargo", BUILD / "peers-go", BUILD / "c"
-UVICORN, LOCUST = environment.CACHE / "bench-uvicorn", environment.CACHE / "bench-locust"
+UVICORN = environment.CACHE / "bench-uvicorn"
 PACKAGES = {  # of Debian, for a program that is not there
     "gcc": "gcc",
     "h2load": "nghttp2-client",
-    "hey": "hey",
     "make": "make",
     "mosquitto": "mosquitto",
     "nginx": "nginx-light",
@@ -143,21 +142,12 @@ def loader() -> Path:
 
 
 @functools.cache
-def _installed(folder: Path, peer: str) -> Path:
-    """A Python peer's virtual environment -> where its programs are."""
-    try:
-        environment.make(folder, PEERS / peer / "requirements.txt")
-    except subprocess.CalledProcessError:
-        raise Failed(f"{peer} cannot be installed with pip") from None
-    return folder / "bin"
-
-
 def uvicorn() -> Path:
-    return _installed(UVICORN, "uvicorn") / "uvicorn"
-
-
-def locust() -> Path:
-    return _installed(LOCUST, "locust") / "locust"
+    try:
+        environment.make(UVICORN, PEERS / "uvicorn" / "requirements.txt")
+    except subprocess.CalledProcessError:
+        raise Failed("FastAPI and uvicorn cannot be installed with pip") from None
+    return UVICORN / "bin" / "uvicorn"
 
 
 def certificate(folder: Path) -> "tuple[Path, Path]":

@@ -167,15 +167,13 @@ def memory(pids: "Sequence[int]") -> Memory:
     return Memory(sums["Rss"], sums["Pss"], sums["Private_Clean"] + sums["Private_Dirty"])
 
 
-def run(
-    argv: "Sequence[str | os.PathLike[str]]", seconds: float, core: int = LOAD_CORE, accept: "Sequence[int]" = (0,)
-) -> str:
-    """A tool to its end, on the loader's core -> its standard output. `accept`: exit codes. Raises Failed."""
+def run(argv: "Sequence[str | os.PathLike[str]]", seconds: float, core: int = LOAD_CORE) -> str:
+    """A tool to its end, on the loader's core -> its standard output. Raises Failed."""
     with on_core(core):
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:
             raise Failed(f"{Path(argv[0]).name} is not done after {seconds:.0f} s") from None
-    if done.returncode not in accept:
+    if done.returncode:
         raise Failed(f"{Path(argv[0]).name}: {(done.stderr.strip().splitlines() or ['failed'])[-1][:200]}")
     return done.stdout

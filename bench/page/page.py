@@ -88,10 +88,10 @@ def _validator(found: Found) -> "Iterator[Table]":
 
 
 def _generators(found: Found) -> "Iterator[Table]":
-    cheapest = sorted(found.get("generators", {}).items(), key=lambda item: float(item[1]["us"]))
-    lines = [(name, f"{figures['us']:.1f}", f"{figures['requests_per_s']:,.0f}") for name, figures in cheapest]
+    cheapest = sorted(found.get("throughput", {}).items(), key=lambda item: float(item[1]["cpu_us"]))
+    lines = [(name, f"{figures['cpu_us']:.1f}", f"{figures['rate']:,.0f}") for name, figures in cheapest]
     if lines:
-        title = "What a request costs the generator, 64 connections (bench/generators.py)"
+        title = "What a request costs the generator, 64 connections, closed loop (bench/load.py)"
         yield Table(title, ("", "CPU us a request", "requests/s"), lines)
 
 
@@ -106,7 +106,7 @@ def _machine(*parts: Found) -> Table:
     return Table("Machine, versions, commands", ("", ""), [(str(name), str(value)) for name, value in rows])
 
 
-def page(gateway: Found, validate: Found, generators: Found, image: str) -> str:
+def page(gateway: Found, validate: Found, load: Found, image: str) -> str:
     """`image`: the name of the picture, beside the page."""
     rows = gateway.get("rows", {})
     architecture = get(gateway, "machine", "architecture") or platform.machine()
@@ -118,7 +118,7 @@ def page(gateway: Found, validate: Found, generators: Found, image: str) -> str:
     tables: list[Table] = [judged]
     tables += [_row(row) for row in rows.values() if "rounds" in row and row["servers"]]
     tables += [_memory(rows["pss"])] if "pss" in rows else []
-    tables += [*_validator(validate), *_generators(generators), _machine(gateway, validate, generators)]
+    tables += [*_validator(validate), *_generators(load), _machine(gateway, validate)]
     lines = [
         f"# The bench on {architecture}",
         "",
@@ -130,22 +130,21 @@ def page(gateway: Found, validate: Found, generators: Found, image: str) -> str:
         "",
         *(f"{table.markdown()}\n" for table in tables),
     ]
-    left_out = [*gateway_results.left_out(gateway), *_left_out(validate, generators)]
+    left_out = [*gateway_results.left_out(gateway), *_left_out(validate)]
     if left_out:
         lines += ["### Left out, and why", "", *(f"- {line}" for line in left_out), ""]
     return "\n".join(lines)
 
 
-def _left_out(validate: Found, generators: Found) -> "Iterator[str]":
-    parts = {"validate": get(validate, "time", "skipped"), "generators": generators.get("skipped")}
-    for part, skipped in parts.items():
-        yield from (f"{part}: {name}: {reason}" for name, reason in (skipped or {}).items())
+def _left_out(validate: Found) -> "list[str]":
+    skipped = get(validate, "time", "skipped") or {}
+    return [f"validate: {name}: {reason}" for name, reason in skipped.items()]
 
 
-def write(folder: Path, gateway: Found, validate: Found, generators: Found) -> Path:
+def write(folder: Path, gateway: Found, validate: Found, load: Found) -> Path:
     """The page and its picture, named after the machine's architecture."""
     name = f"bench-{get(gateway, 'machine', 'architecture') or platform.machine()}"
     (folder / f"{name}.svg").write_text(picture(gateway), encoding="utf-8")
     path = folder / f"{name}.md"
-    path.write_text(page(gateway, validate, generators, f"{name}.svg"), encoding="utf-8")
+    path.write_text(page(gateway, validate, load, f"{name}.svg"), encoding="utf-8")
     return path

@@ -14,10 +14,7 @@ sys.path.append(str(BENCH))
 
 from page import claims, page  # noqa: E402
 
-GENERATORS = {
-    "generators": {"hey": {"us": 40.0, "requests_per_s": 20_000}, "wrk": {"us": 8.0, "requests_per_s": 90_000}},
-    "skipped": {"Locust": "locust cannot be installed with pip"},
-}
+LOAD = {"throughput": {"hey": {"cpu_us": 40.0, "rate": 20_000}, "wrk": {"cpu_us": 8.0, "rate": 90_000}}}
 FLOORS = ["floor: fixed answer", "floor: the same core"]
 
 
@@ -58,11 +55,10 @@ def test_without_results_there_are_no_figures() -> None:
 
 def test_the_page_and_its_picture(kept: dict[str, Any], tmp_path: Path) -> None:
     kept["rows"]["tls"]["skipped"] = {"nginx, fixed answer": "nginx is not there"}
-    written = page.write(tmp_path, kept, {}, GENERATORS)
+    written = page.write(tmp_path, kept, {}, LOAD)
     text = written.read_text(encoding="utf-8")
     assert written.name == "bench-x86_64.md"
     assert text.index("| wrk | 8.0 | 90,000 |") < text.index("| hey | 40.0 | 20,000 |")
-    assert "- generators: Locust: locust cannot be installed with pip" in text
     ours = kept["rows"]["ingest"]["servers"]["headgate"]["us"]
     assert f"| **headgate** | **{ours:.1f}** | **1.00** |" in text
     assert "- tls: nginx, fixed answer: nginx is not there" in text
