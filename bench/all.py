@@ -1,11 +1,11 @@
-"""Headgate beside its peers, all of it: measures with gateway.py and validate.py, and writes one page of both.
+"""Headgate beside its peers, all of it: gateway.py, validate.py and load.py, and one page of what they found.
 
     ./dev bench                       everything; about 20 minutes, and 12 more for building the peers the first time
     ./dev bench --quick               one short round of each: what works here? Kept under .cache only
-    ./dev bench --only ingest tls     these rows of the gateway, the others as they were kept
+    ./dev bench --only ingest tls     these rows of the gateway; the rest as it was kept
     ./dev bench --page                measures nothing: writes the page again from the results kept
 
-Results are gateway-<architecture>.json and validate-<architecture>.json under bench/results, the page beside them is
+Results are gateway-<architecture>.json, validate-... and load-... under bench/results, the page beside them is
 bench-<architecture>.md with a picture: a board's do not replace anybody else's. What cannot be built or installed here
 is left out, and the page says so and why. Exit code 0; 3 a server or validator judges wrongly, so nothing is compared;
 otherwise that of the part that failed."""
@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="one short round of each, kept under .cache only")
-    add("--only", nargs="+", metavar="ROW", help="only these rows of the gateway, and not the validator")
+    add("--only", nargs="+", metavar="ROW", help="only these rows of the gateway, and nothing else")
     add("--peers", nargs="+", metavar="WORD", help="only servers whose name contains one of these; ours always")
     add("--page", action="store_true", help="measure nothing, write the page from the results kept")
     return parser.parse_args()
@@ -43,11 +43,12 @@ def commands(options: argparse.Namespace, folder: Path) -> "dict[str, list[str]]
     quick = ["--quick"] if options.quick else []
     peers = ["--peers", *options.peers] if options.peers else []
     only = ["--only", *options.only] if options.only else []
-    parts = {"gateway": [*quick, *only, *peers]}
+    parts = {"gateway": [*quick, *only, *peers, "--output", str(results(folder, "gateway"))]}
     if not options.only:
-        parts["validate"] = quick
-    return {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), *words, "--output", str(results(folder, name))]
-            for name, words in parts.items()}  # fmt: skip
+        parts["validate"] = [*quick, "--output", str(results(folder, "validate"))]
+    if not options.only and not options.quick:
+        parts["load"] = []  # it has one place for its results
+    return {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), *words] for name, words in parts.items()}
 
 
 def results(folder: Path, part: str) -> Path:
@@ -66,12 +67,12 @@ def main() -> int:
             failed[name] = code
         if code == WRONG_VERDICT:
             break
-    found = {part: files.load(results(folder, part)) for part in ("gateway", "validate")}
+    found = {part: files.load(results(folder, part)) for part in ("gateway", "validate", "load")}
     if not found["gateway"]:
         say(f"there are no results of {os.uname().machine} in {folder.relative_to(ROOT)}: nothing to write of")
         return max(failed.values(), default=1)
     if WRONG_VERDICT not in failed.values():
-        print(page.write(folder, found["gateway"], found["validate"]).relative_to(ROOT))
+        print(page.write(folder, **found).relative_to(ROOT))
     for name, code in failed.items():
         say(f"{name}.py ended with {code}: its part is as it was kept, or missing")
     return max(failed.values(), default=0)

@@ -1,7 +1,7 @@
 """The page and its picture: floors first, then ours, then the others from the cheapest."""
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,14 @@ def _validator(found: Found) -> "Iterator[Table]":
         yield Table(f"Validator, {name} ({row['bytes']} bytes), through Python", ("", "CPU us", "times ours"), lines)
 
 
+def _generators(found: Found) -> "Iterator[Table]":
+    cheapest = sorted(found.get("throughput", {}).items(), key=lambda item: float(item[1]["cpu_us"]))
+    lines = [(name, f"{figures['cpu_us']:.1f}", f"{figures['rate']:,.0f}") for name, figures in cheapest]
+    if lines:
+        title = "What a request costs the generator, 64 connections, closed loop (bench/load.py)"
+        yield Table(title, ("", "CPU us a request", "requests/s"), lines)
+
+
 def _machine(*parts: Found) -> Table:
     machine: Found = {}
     versions: Found = {}
@@ -98,7 +106,7 @@ def _machine(*parts: Found) -> Table:
     return Table("Machine, versions, commands", ("", ""), [(str(name), str(value)) for name, value in rows])
 
 
-def page(gateway: Found, validate: Found, image: str) -> str:
+def page(gateway: Found, validate: Found, load: Found, image: str) -> str:
     """`image`: the name of the picture, beside the page."""
     rows = gateway.get("rows", {})
     architecture = get(gateway, "machine", "architecture") or platform.machine()
@@ -110,7 +118,7 @@ def page(gateway: Found, validate: Found, image: str) -> str:
     tables: list[Table] = [judged]
     tables += [_row(row) for row in rows.values() if "rounds" in row and row["servers"]]
     tables += [_memory(rows["pss"])] if "pss" in rows else []
-    tables += [*_validator(validate), _machine(gateway, validate)]
+    tables += [*_validator(validate), *_generators(load), _machine(gateway, validate)]
     lines = [
         f"# The bench on {architecture}",
         "",
@@ -128,14 +136,15 @@ def page(gateway: Found, validate: Found, image: str) -> str:
     return "\n".join(lines)
 
 
-def _left_out(validate: Found) -> "Sequence[str]":
-    return [f"validate: {name}: {reason}" for name, reason in (get(validate, "time", "skipped") or {}).items()]
+def _left_out(validate: Found) -> "list[str]":
+    skipped = get(validate, "time", "skipped") or {}
+    return [f"validate: {name}: {reason}" for name, reason in skipped.items()]
 
 
-def write(folder: Path, gateway: Found, validate: Found) -> Path:
+def write(folder: Path, gateway: Found, validate: Found, load: Found) -> Path:
     """The page and its picture, named after the machine's architecture."""
     name = f"bench-{get(gateway, 'machine', 'architecture') or platform.machine()}"
     (folder / f"{name}.svg").write_text(picture(gateway), encoding="utf-8")
     path = folder / f"{name}.md"
-    path.write_text(page(gateway, validate, f"{name}.svg"), encoding="utf-8")
+    path.write_text(page(gateway, validate, load, f"{name}.svg"), encoding="utf-8")
     return path

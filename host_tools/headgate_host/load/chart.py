@@ -107,9 +107,16 @@ def joined(
 
 
 def svg(  # noqa: PLR0913 - its parts
-    title: str, x: Axis, y: Axis, lines: Sequence[Line], *, height: int = 150, name: str = ""
+    title: str,
+    x: Axis,
+    y: Axis,
+    lines: Sequence[Line],
+    *,
+    height: int = 150,
+    name: str = "",
+    marks: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """`name`: for a test to find it by."""
+    """`name`: for a test to find it by. `marks`: places of the x axis with what begins there."""
     inner, tall = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
 
     def at(horizontal: float, vertical: float) -> tuple[float, float]:
@@ -124,6 +131,11 @@ def svg(  # noqa: PLR0913 - its parts
     for value, label in x.ticks:
         along = at(value, y.low)[0]
         parts.append(f'<text class="x" x="{along:.1f}" y="{height - 8}">{escape(label)}</text>')
+    for value, what in marks:
+        along = at(value, y.low)[0]
+        parts.append(
+            f'<path class="mark" d="M{along:.1f} {TOP}V{height - BOTTOM}"><title>{escape(what)}</title></path>'
+        )
     parts += [_line(line, at) for line in lines]
     parts.append("</svg>")
     return "".join(parts)

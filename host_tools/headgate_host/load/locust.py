@@ -11,6 +11,7 @@ latency from the due instant cannot be judged here (`service.p99` and `errors` c
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +23,7 @@ from headgate_host.load import exits
 from headgate_host.load import scenario as scenarios
 from headgate_host.load.budgets import ERRORS, judge
 from headgate_host.load.devices import Tokens, mint_all
-from headgate_host.load.distribution import MS
-from headgate_host.load.histogram import Histogram
+from headgate_host.load.distribution import MS, Distribution, index_of
 from headgate_host.load.operation import Request
 from headgate_host.load.result import KEPT, OK, Audit, Measured, Result, Run, combined
 from headgate_host.load.scenario import Scenario
@@ -155,10 +155,11 @@ def result_of(stats: Any, found: Scenario) -> Result:
 
 def _measured(entry: Any) -> Measured:
     """Locust rounds what it has timed to milliseconds and more; what it could not send it does not count."""
-    service = Histogram()
+    counts: Counter[int] = Counter()
     for ms, count in entry.response_times.items():
-        for _ in range(count):
-            service.add(int(ms) * MS)
+        counts[index_of(int(ms) * MS)] += count
+    times = [int(ms) * MS for ms in entry.response_times] or [0]
+    service = Distribution(counts, min(times), max(times), int(entry.total_response_time * MS))
     right = entry.num_requests - entry.num_failures
     outcomes = {OK: right} | ({"failed": entry.num_failures} if entry.num_failures else {})
-    return Measured(entry.num_requests, entry.num_requests, outcomes, service=service.take())
+    return Measured(entry.num_requests, entry.num_requests, outcomes, service=service)

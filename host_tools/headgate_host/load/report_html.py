@@ -13,6 +13,7 @@ from headgate_host.load.result import Result
 
 PAGE_MAX = 200_000  # bytes
 CELL_MAX = 400  # characters
+MARKS_MAX = 40
 
 # Colours that can be told apart by everybody, on light and dark ground.
 STYLE = """
@@ -29,7 +30,8 @@ vertical-align:top;font-weight:400}th{color:var(--soft)}td:first-child,th:first-
 .wide td{overflow-wrap:anywhere}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}
 svg text.y{text-anchor:end}svg text.x{text-anchor:middle}
-.grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
+.grid{stroke:var(--grid);stroke-width:1}.mark{stroke:var(--soft);stroke-dasharray:2 4}
+.line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 .c1{stroke:var(--c1);--c:var(--c1)}.c2{stroke:var(--c2);--c:var(--c2)}
 .c3{stroke:var(--c3);--c:var(--c3)}.c4{stroke:var(--c4);--c:var(--c4)}
 .legend{margin:.1em 0;color:var(--soft);font-size:.9em}.legend span{margin-right:1.4em}
@@ -77,6 +79,7 @@ def _charts(result: Result) -> Iterator[str]:
     series = result.series
     length = max(len(series.due) * series.interval_s, series.interval_s)
     along = chart.seconds(length)
+    marks = _phases(result, length)
 
     def over_time(values: "Sequence[Value]") -> "list[tuple[float, Value]]":
         return [(n * series.interval_s, value) for n, value in enumerate(values)]
@@ -102,9 +105,17 @@ def _charts(result: Result) -> Iterator[str]:
         values = [value for line in lines for _, value in line.values]
         from_zero = not name.startswith("device-")
         yield f"<h2>{escape(title)}</h2>" + (chart.legend(lines) if len(lines) > 1 else "")
-        yield chart.svg(title, along, chart.linear(values, from_zero=from_zero), lines, name=name)
+        yield chart.svg(title, along, chart.linear(values, from_zero=from_zero), lines, name=name, marks=marks)
     if len(result.device.series) > len(shown):
         yield f"<p>{len(result.device.series) - len(shown)} more figures of the device are in the result file.</p>"
+
+
+def _phases(result: Result, length: float) -> "list[tuple[float, str]]":
+    """Where a phase of the scenario begins; the first one and what is over before it need no mark."""
+    found = result.scenario.get("timeline")
+    known = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    marks = [(one.get("from_s"), str(one.get("kind", ""))) for one in known]
+    return [(at, kind) for at, kind in marks if isinstance(at, int | float) and 0 < at < length][:MARKS_MAX]
 
 
 def _percentiles(result: Result) -> Iterator[str]:

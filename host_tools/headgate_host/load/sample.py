@@ -65,6 +65,9 @@ class Sampler:
             except (PatternError, _Impossible) as error:
                 reason = str(error)
                 continue
+            except RecursionError:
+                reason = "references that do not end"
+                break
             verdict = self.validator.validate(json.dumps(made).encode())
             if verdict:
                 return made

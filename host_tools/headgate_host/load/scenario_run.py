@@ -4,6 +4,7 @@ import argparse
 import json
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from headgate.errors import OK, USAGE, CommandError
 from headgate_host.load import exits, scenario, verb
@@ -13,6 +14,7 @@ from headgate_host.load.exits import SCENARIO_INVALID, LoadError
 from headgate_host.load.load import CONNECTIONS, Load
 from headgate_host.load.mqtt_fleet import Login
 from headgate_host.load.operation import HTTP, MQTT
+from headgate_host.load.phases import Schedule
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 from headgate_host.load.target import Target
 
@@ -83,8 +85,14 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         timeout_s=found.timeout_s,
         budgets=found.budgets,
         metrics_url=found.metrics or None,
-        described={**found.document, "name": found.name, "seed": found.seed},
+        described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )
+
+
+def timeline(schedule: Schedule) -> list[dict[str, Any]]:
+    """The phases on the axis of the result, which begins when the warm-up is over."""
+    start = schedule.measured_from
+    return [{"kind": kind, "from_s": begin - start, "to_s": end - start} for begin, end, kind in schedule.boundaries()]
 
 
 def tokens_of(found: Scenario) -> Tokens | None:

@@ -1,15 +1,18 @@
 """A server of which everything is known: for `load selftest`, and to try `load find-limit` on.
 
 Answers every request with 200 and two bytes. --capacity: so many a second and no more, one after the other. --stall: at
-that many seconds after the first request it does nothing at all for --stall-for. Prints its port, then how long it
-stalled. Ends with its parent.
+that many seconds after the first request it does nothing at all for --stall-for. --delay: each answer comes after a
+time of its own, exponentially distributed with that mean. Prints its port, then how long it stalled. Ends with its
+parent; with --trace it then says how long its answers took.
 
     python -m headgate_host.load.toy_server --capacity 500 --stall 2 --stall-for 1.5
 """
 
 import argparse
 import asyncio
+import json
 import os
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +23,8 @@ from headgate._accel import RequestParser
 from headgate.core.http1 import END, NEED_DATA
 from headgate.core.problem import Problem
 from headgate_host.load.alarm import Alarm
+from headgate_host.load.distribution import MS
+from headgate_host.load.histogram import Histogram
 
 if TYPE_CHECKING:
     import subprocess
@@ -31,7 +36,10 @@ REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r
 class Clerk:
     """Answers in turn, `capacity` a second (0: at once)."""
 
-    def __init__(self, capacity: float, stall_s: float, stall_for_s: float) -> None:
+    def __init__(self, capacity: float, stall_s: float, stall_for_s: float, delay_ms: float = 0.0) -> None:
+        self._delay_s = delay_ms / 1000
+        self._chance = random.Random(1)  # noqa: S311 - the same every time
+        self.trace = Histogram()
         self._each_ns = int(1e9 / capacity) if capacity else 0
         self._stall_s, self._stall_for_s = stall_s, stall_for_s
         self._free_ns = 0
@@ -44,6 +52,10 @@ class Clerk:
             self._begun = True
             if self._stall_for_s:
                 asyncio.get_running_loop().call_later(self._stall_s, self._stall)
+        if self._delay_s:
+            came, delay_s = time.monotonic_ns(), self._chance.expovariate(1 / self._delay_s)
+            asyncio.get_running_loop().call_later(delay_s, self._delayed, transport, came)
+            return
         if not self._each_ns:
             transport.write(ANSWER)
             return
@@ -51,6 +63,10 @@ class Clerk:
         self._queue.append((self._free_ns, transport))
         if len(self._queue) == 1:
             self._alarm.set(self._free_ns)
+
+    def _delayed(self, transport: asyncio.WriteTransport, came_ns: int) -> None:
+        transport.write(ANSWER)
+        self.trace.add(time.monotonic_ns() - came_ns)
 
     def _stall(self) -> None:
         """On a busy machine it takes longer than asked, so it says how long."""
@@ -89,12 +105,15 @@ class Desk(asyncio.Protocol):
 
 
 async def serve(args: argparse.Namespace) -> None:
-    clerk = Clerk(args.capacity, args.stall, args.stall_for)
+    clerk = Clerk(args.capacity, args.stall, args.stall_for, args.delay)
     server = await asyncio.get_running_loop().create_server(lambda: Desk(clerk), "127.0.0.1", args.port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)  # its end: the parent has gone
     await ended.wait()
+    if args.trace:
+        took = clerk.trace.take()
+        print(json.dumps({f"p{share * 100:g}": took.quantile(share) / MS for share in (0.5, 0.9, 0.99)}), flush=True)
 
 
 class Toy:
@@ -112,6 +131,13 @@ class Toy:
     def stalled_s(self) -> float:
         """After the stall: how long it was."""
         return float(self._line())
+
+    def traced(self) -> dict[str, float]:
+        """Ends it -> percentiles of how long its answers took, ms."""
+        assert self._child.stdin is not None  # noqa: S101 - for mypy
+        self._child.stdin.close()
+        found: dict[str, float] = json.loads(self._line())
+        return found
 
 
 @contextmanager
@@ -135,6 +161,8 @@ def main() -> None:
     parser.add_argument("--capacity", type=float, default=0.0)
     parser.add_argument("--stall", type=float, default=0.0)
     parser.add_argument("--stall-for", type=float, default=0.0)
+    parser.add_argument("--delay", type=float, default=0.0, help="ms")
+    parser.add_argument("--trace", action="store_true")
     asyncio.run(serve(parser.parse_args()))
 
 

@@ -3,16 +3,15 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from headgate.errors import USAGE
-from headgate_host.load import exits, hdr, load, report, terminal, words
-from headgate_host.load.distribution import Distribution
-from headgate_host.load.engine import Moment
+from headgate_host.load import agents, display, exits, hdr, load, report, words
 from headgate_host.load.exits import LoadError
-from headgate_host.load.result import INVALID, Result
+from headgate_host.load.result import Result
 
+STANDARD_OUTPUT = Path("-")
 SUBVERBS = {
     "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
     "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
@@ -61,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--budget", metavar="TEXT", action="append", default=[], help="'p99 < 8 ms', 'errors < 0.1 %%'; may be repeated"
     )
+    add("--agents", metavar="HOST,HOST", help="send from these machines, each its share (the same Headgate, by ssh)")
+    add(
+        "--agents-by", metavar="COMMAND", default=agents.BY_SSH, help="how to run headgate there (default: %(default)s)"
+    )
     add_outputs(parser)
     words.add_arguments(parser)
 
@@ -68,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """What all have that carry out a load."""
     add = parser.add_argument
-    add("--out", metavar="FILE", type=Path, help="write the result file (JSON)")
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the result file (JSON); - for standard output, and nothing else there",
+    )
     add("--hdr", metavar="FILE", type=Path, help="write the latencies as a log of HdrHistogram (V2)")
     report.add_outputs(parser)
     add("--json", action="store_true", help="events as JSON lines, the summary last")
@@ -76,14 +84,47 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
-        return carry_out(words.load_of(args, args.target), args, closed=bool(args.closed))
+        wanted = words.load_of(args, args.target)
+        if args.agents:
+            return carry_out_by_agents(wanted, args)
+        return carry_out(wanted, args, closed=bool(args.closed))
+
+
+def carry_out_by_agents(wanted: load.Load, args: argparse.Namespace) -> int:
+    """The agents have the same command line; what is written, is written here."""
+    result = agents.run(
+        agents.hosts_of(args.agents), args.agents_by, _words_for_agents(sys.argv[2:]), wanted.plan.seconds
+    )
+    load.judge_all(wanted, result)
+    show = display.of(wanted, as_json=args.json)
+    show.close()
+    return _finish(args, show, load.Finished(result, []), closed=bool(args.closed))
+
+
+def _words_for_agents(words: Sequence[str]) -> list[str]:
+    """Without what is for this machine alone."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for option in ("--agents", "--agents-by", "--out", "--hdr", "--html", "--junit", "--markdown"):
+        parser.add_argument(option)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_known_args(words)[1]
 
 
 def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
     """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
-    show = _Events() if args.json else _Lines()
-    finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    show = display.Silence() if args.out == STANDARD_OUTPUT else display.of(wanted, as_json=args.json)
+    try:
+        finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+    finally:
+        show.close()
+    return _finish(args, show, finished, closed=closed)
+
+
+def _finish(args: argparse.Namespace, show: display.Display, finished: load.Finished, *, closed: bool) -> int:
     result = finished.result
+    if args.out == STANDARD_OUTPUT:
+        print(json.dumps(result.document(), separators=(",", ":")))
+        return result.exit_code
     if args.out is not None:
         result.write(args.out)
     if args.hdr is not None:
@@ -102,56 +143,3 @@ def _write_hdr(path: Path, result: Result) -> None:
         path.write_text("\n".join(hdr.log(rows, started)) + "\n", encoding="utf-8")
     except OSError as error:
         raise LoadError(USAGE, f"cannot write {path}: {error.strerror}", "Name another file") from None
-
-
-class _Lines:
-    """Plain text, a line for each interval."""
-
-    def moment(self, moment: Moment) -> None:
-        print(terminal.moment_line(moment), flush=True)
-
-    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
-        print(terminal.summary(result, notes, closed=closed))
-        print(f"{exits.MEANINGS[result.exit_code]}")
-
-
-class _Events:
-    """One JSON object a line."""
-
-    def moment(self, moment: Moment) -> None:
-        latency = moment.measured.latency
-        event = {
-            "event": "interval",
-            "t": moment.seconds,
-            "due": moment.measured.due,
-            "done": moment.measured.done,
-            "errors": moment.measured.errors,
-            "in_flight": moment.in_flight,
-            "p50_ms": latency.quantile(0.5) / 1e6 if latency.count else None,
-            "p99_ms": latency.quantile(0.99) / 1e6 if latency.count else None,
-        }
-        print(json.dumps(event), flush=True)
-
-    def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
-        total = result.total
-        event = {
-            "event": "end",
-            "due": total.due,
-            "sent": total.sent,
-            "done": total.done,
-            "errors": total.errors,
-            "outcomes": total.outcomes,
-            "seconds": result.run.seconds,
-            "latency_ms": None if closed else _percentiles(total.latency),
-            "service_ms": _percentiles(total.service),
-            "budgets": [asdict(one) for one in result.budgets],
-            "audit": asdict(result.audit) | {"notes": notes},
-            "valid": result.audit.verdict != INVALID,
-            "exit_code": result.exit_code,
-        }
-        print(json.dumps(event), flush=True)
-
-
-def _percentiles(values: Distribution) -> dict[str, float]:
-    found = {label: values.quantile(share) / 1e6 for label, share in zip(terminal.LABELS, terminal.SHARES, strict=True)}
-    return found | {"max": values.most / 1e6, "mean": values.mean / 1e6}

@@ -14,6 +14,7 @@ sys.path.append(str(BENCH))
 
 from page import claims, page  # noqa: E402
 
+LOAD = {"throughput": {"hey": {"cpu_us": 40.0, "rate": 20_000}, "wrk": {"cpu_us": 8.0, "rate": 90_000}}}
 FLOORS = ["floor: fixed answer", "floor: the same core"]
 
 
@@ -49,14 +50,15 @@ def test_claims_follow_the_figures(kept: dict[str, Any]) -> None:
 
 def test_without_results_there_are_no_figures() -> None:
     assert {claim.outcome for claim in claims.claims({})} == {claims.UNKNOWN}
-    assert "not measured" in page.page({}, {}, "x.svg")
+    assert "not measured" in page.page({}, {}, {}, "x.svg")
 
 
 def test_the_page_and_its_picture(kept: dict[str, Any], tmp_path: Path) -> None:
     kept["rows"]["tls"]["skipped"] = {"nginx, fixed answer": "nginx is not there"}
-    written = page.write(tmp_path, kept, {})
+    written = page.write(tmp_path, kept, {}, LOAD)
     text = written.read_text(encoding="utf-8")
     assert written.name == "bench-x86_64.md"
+    assert text.index("| wrk | 8.0 | 90,000 |") < text.index("| hey | 40.0 | 20,000 |")
     ours = kept["rows"]["ingest"]["servers"]["headgate"]["us"]
     assert f"| **headgate** | **{ours:.1f}** | **1.00** |" in text
     assert "- tls: nginx, fixed answer: nginx is not there" in text

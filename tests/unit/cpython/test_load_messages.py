@@ -153,6 +153,10 @@ def test_a_schema_nothing_satisfies_is_an_error() -> None:
     with pytest.raises(CommandError, match="no valid message") as refused:
         Sampler(b'{"type":"integer","minimum":3,"maximum":2}', "s.json", 1).document()
     assert "replay" in refused.value.line()
+    endless = b'{"type":"object","properties":{"next":{"$ref":"#"}},"required":["next"]}'
+    for schema in (endless, b'{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}'):
+        with pytest.raises(CommandError):
+            Sampler(schema, "s.json", 1).document()
     with pytest.raises(CommandError, match="not a usable JSON Schema"):
         Sampler(b'{"type":"intger"}', "s.json", 1)
 
@@ -250,6 +254,14 @@ def test_clock_reads_as_rfc3339() -> None:
     clock = template.Clock(lambda: next(moments))
     assert [clock.rfc3339() for _ in range(3)] == [
         "2025-11-28T14:00:00.000Z", "2025-11-28T14:00:00.999Z", "2025-11-28T14:00:01.500Z"]  # fmt: skip
+
+
+def test_a_list_that_may_end_does() -> None:
+    schema = b'{"type":"object","properties":{"next":{"$ref":"#"},"n":{"type":"integer"}},"required":["n"]}'
+    sampler = Sampler(schema, "s.json", 1)
+    depths = {json.dumps(sampler.document()).count("next") for _ in range(50)}
+    assert 0 in depths
+    assert 1 < max(depths) < 20
 
 
 def test_every_spoiler_has_a_hint() -> None:

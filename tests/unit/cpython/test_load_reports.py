@@ -64,6 +64,21 @@ def test_charts_have_every_point() -> None:
     assert points["percentiles", "service time, from the send"] == len(found.total.service.counts)
 
 
+def test_phases_are_marked_where_they_begin() -> None:
+    found = a_result(seconds=20)
+    found.scenario["timeline"] = [
+        {"kind": "ramp", "from_s": -5, "to_s": 0},
+        {"kind": "hold", "from_s": 0, "to_s": 10},
+        {"kind": "spike", "from_s": 10, "to_s": 20},
+        {"from_s": "soon"},
+        7,
+    ]
+    text = report_html.page(found)
+    assert text.count('class="mark"') == len(re.findall('data-chart="(?!percentiles)', text))
+    assert "<title>spike</title>" in text
+    assert "<title>ramp</title>" not in text
+
+
 def drawn(text: str) -> list[tuple[str, str, str]]:
     charts = re.findall(r'<svg class="chart" data-chart="([^"]*)".*?</svg>', text)
     bodies = re.findall(r'<svg class="chart".*?</svg>', text)
