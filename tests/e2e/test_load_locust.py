@@ -65,7 +65,12 @@ def locust(folder: Path, appliance: Appliance, *options: str, budgets: str, stat
                f"http://127.0.0.1:{appliance.port}", "--stop-timeout", "9", *options]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    table = {row["name"]: (row["num_requests"], row["num_failures"]) for row in json.loads(done.stdout)}
+    table: Table = {}
+    rest = done.stdout.strip()
+    while rest:  # one list of each process, that of a worker is empty
+        rows, end = json.JSONDecoder().raw_decode(rest)
+        table |= {row["name"]: (row["num_requests"], row["num_failures"]) for row in rows}
+        rest = rest[end:].strip()
     return done.returncode, table, done.stderr
 
 
