@@ -18,6 +18,7 @@
 #include "load/reply.h"
 
 #define SECOND_NS INT64_C(1000000000)
+#define MS_NS INT64_C(1000000)
 #define CONNECT_MS 10000
 #define REOPEN_NS (SECOND_NS / 10) /* after a connection could not be opened */
 #define SWEEP_NS (SECOND_NS / 10)  /* how often what has waited too long is looked for */
@@ -226,7 +227,7 @@ static int start_connecting(struct hg_client *client, struct connection *connect
     }
     (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     connection->state = CONNECTING;
-    connection->retry_ns = now_ns(CLOCK_MONOTONIC) + CONNECT_MS * INT64_C(1000000);
+    connection->retry_ns = now_ns(CLOCK_MONOTONIC) + CONNECT_MS * MS_NS;
     if (connect(connection->fd, (const struct sockaddr *)&options->address, options->address_length) != 0 &&
         errno != EINPROGRESS) {
         error = errno;
@@ -388,6 +389,17 @@ static void sweep(struct hg_client *client, int64_t now) {
     }
 }
 
+/* Waits for events, to the microsecond: epoll_wait counts in milliseconds (and epoll_pwait2 is too new for the C libraries
+ * that wheels are built for), so what is left below one is ppoll's. Returns early rather than late. */
+static int wait_for(int set, struct epoll_event *events, int64_t wait_ns) {
+    struct pollfd ready = {.fd = set, .events = POLLIN};
+    const struct timespec wait = {0, (long)(wait_ns % MS_NS)};
+    if (wait_ns > 0 && wait_ns < MS_NS && ppoll(&ready, 1, &wait, NULL) <= 0) {
+        return 0;
+    }
+    return epoll_wait(set, events, EVENTS, (int)(wait_ns / MS_NS));
+}
+
 void hg_client_serve(struct hg_client *client) {
     struct epoll_event events[EVENTS];
     int64_t sweep_ns = 0;
@@ -396,7 +408,6 @@ void hg_client_serve(struct hg_client *client) {
     while (!client->stopping) {
         int64_t next_ns = start_due(client), wait_ns;
         const int64_t now = now_ns(CLOCK_MONOTONIC);
-        struct timespec wait;
         int count;
         if (now >= sweep_ns) {
             sweep(client, now);
@@ -405,9 +416,8 @@ void hg_client_serve(struct hg_client *client) {
         }
         next_ns = next_ns < sweep_ns ? next_ns : sweep_ns;
         wait_ns = next_ns > now ? next_ns - now : 0;
-        wait = (struct timespec){wait_ns / SECOND_NS, wait_ns % SECOND_NS};
         pthread_mutex_unlock(&client->lock);
-        count = epoll_pwait2(client->set, events, EVENTS, &wait, NULL);
+        count = wait_for(client->set, events, wait_ns);
         pthread_mutex_lock(&client->lock);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == NULL) {

@@ -67,8 +67,10 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static enum hg_reply_result read_head(struct hg_reply *reply, struct span head) {
     enum hg_reply_result result = HG_REPLY_WRONG;
     struct span length, coding, connection;
-    if (head.length < STATUS_LINE || memcmp(head.data, "HTTP/1.", 7) != 0 || !is_digit(head.data[9]) ||
-        !is_digit(head.data[10]) || !is_digit(head.data[11])) {
+    if (head.length < STATUS_LINE || memcmp(head.data, "HTTP/1.", 7) != 0 || head.data[7] == '\r' ||
+        head.data[7] == '\n' || head.data[8] != ' ' || !is_digit(head.data[9]) || !is_digit(head.data[10]) ||
+        !is_digit(head.data[11]) ||
+        (head.length > STATUS_LINE && head.data[STATUS_LINE] != ' ' && head.data[STATUS_LINE] != '\r')) {
         goto finally;
     }
     reply->status =

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -170,3 +171,35 @@ def test_the_selftest(tmp_path: Path) -> None:
         assert all(check["passed"] for check in found["checks"])
     # whatever the machine does, a generator that stalls must say so
     assert found["checks"][-1] == found["checks"][-1] | {"passed": True}
+
+
+def test_agents_share_a_load(tmp_path: Path) -> None:
+    """Two on this machine: every number is sent once, by one of them, and the results add up."""
+    with running(Appliance(tmp_path, uplink_port=None, config=STREAM)) as appliance:
+        url = f"http://127.0.0.1:{appliance.port}/v1/cache/k{{n}}"
+        file = tmp_path / "result.json"
+        code, end = run(
+            url, "--rate", "60", "--for", "1 s", "--method", "PUT", "--body", "{device}", "--devices", "20",
+            "--agents", "one,two", "--agents-by", f"{sys.executable} -m headgate", "--out", str(file),
+            *tokens(appliance),
+        )  # fmt: skip
+        assert code in JUDGED, end
+        assert end["due"] == end["outcomes"]["ok"] == 60
+        token = appliance.token("reader", "cache:read")
+        for number in range(60):
+            found = appliance.get(f"/v1/cache/k{number}", token)
+            assert found == (200, f"dev-{number % 20:05}".encode())
+    result = json.loads(file.read_bytes())
+    assert sum(result["series"]["due"]) == 60
+    assert result["scenario"]["agents"] == ["one", "two"]
+    assert result["device"]["series"]["rss"]["unit"] == "bytes"
+
+
+def test_an_agent_that_is_not_there() -> None:
+    done = headgate("load", "http://127.0.0.1:1/", "--rate", "1", "--agents", "one", "--agents-by", "/nowhere/{host}")
+    assert done.returncode == 2
+    assert "cannot start the agent on one" in done.stderr
+    words = ("http://127.0.0.1:1/", "--rate", "1", "--for", "1 s")
+    done = headgate("load", *words, "--agents", "one", "--agents-by", f"{sys.executable} -m headgate")
+    assert done.returncode == 3, done.stderr
+    assert "the agent on one failed" in done.stderr

@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -111,8 +111,8 @@ class Process:
 class Sampler:
     """Asks the source once an interval and keeps what it says at the interval's place."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source, self._clock = source, clock
         self._columns: dict[str, tuple[str, dict[int, float]]] = {}  # figure -> unit, value by interval
         self._before: dict[str, tuple[float, float]] = {}  # counter -> when, value
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,7 +137,7 @@ class Sampler:
             self._keep(interval, await self._source.read())
 
     def _keep(self, interval: int, metrics: Mapping[str, float]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         self._last = metrics
         for metric, meaning in MEANINGS.items():
             if metric not in metrics:

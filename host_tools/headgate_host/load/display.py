@@ -25,6 +25,16 @@ def of(wanted: load.Load, *, as_json: bool) -> Display:
     return Events() if as_json else Lines(live.screen(quiet_loop=load.quiet_loop(wanted)))
 
 
+class Silence:
+    """The result goes to standard output."""
+
+    def moment(self, moment: Moment) -> None: ...
+
+    def close(self) -> None: ...
+
+    def end(self, result: Result, notes: list[str], *, closed: bool) -> None: ...
+
+
 class Lines:
     """Plain text, a line for each interval; or `screen` instead of the lines."""
 

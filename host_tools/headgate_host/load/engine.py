@@ -96,11 +96,12 @@ class Engine:
         """Nothing more is sent; what is under way is waited for."""
         self._stop.set()
 
-    async def run(self, plan: Plan) -> Ran:
-        """Raises Unreachable."""
+    async def run(self, plan: Plan, start_at_s: float = 0.0) -> Ran:
+        """`start_at_s`: Unix time, or when everything is ready. Raises Unreachable."""
         try:
             for transport in self._transports.values():
                 await transport.open()
+            await self._soon(time.monotonic_ns() + int((start_at_s - time.time()) * SECOND_NS) - LEAD_NS)
             return await self._measure(plan)
         finally:
             for transport in self._transports.values():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FAILURES = (REFUSED, LOST, MALFORMED, TIMEOUT, UNSENT)  # as enum hg_failure
 TOP_UP_S = 0.005  # closed loop: how often more requests are made ready
 READY_MIN = 1024  # closed loop: requests that are
+REMEMBERED = 16384  # requests whose bytes are kept, for plans that send the same ones again and again
 ROWS_KNOWN = 4096  # pairs of operation and expectation that are known by identity
 
 
@@ -109,6 +110,7 @@ class NativeHttp:
         self._client = Client(family, address, target.port, connections, QUEUE_MAX, int(timeout_s * 1e9))
         self._writer = Writer(target.authority, token)
         self._rows = Rows()
+        self._made: dict[int, tuple[int, bool, bytes, Request]] = {}  # by id of the request, which stays with it
         self._ready = max(READY_MIN, 2 * connections)
         self._thread = threading.Thread(target=self._client.serve, name="load", daemon=True)
         self._topping_up: asyncio.Task[None] | None = None
@@ -142,8 +144,14 @@ class NativeHttp:
             self._push(due_ns, request)
 
     def _push(self, due_ns: int, request: Request) -> None:
-        number = self._rows.number(request)
-        self._client.push(due_ns, number, request.operation.method == "HEAD", self._writer.write(request))
+        made = self._made.get(id(request))
+        if made is None:
+            number, data = self._rows.number(request), self._writer.write(request)
+            made = number, request.operation.method == "HEAD", data, request
+            if len(self._made) < REMEMBERED:
+                self._made[id(request)] = made
+        number, to_head, data, _ = made
+        self._client.push(due_ns, number, to_head, data)
 
     def close_loop(self, more: Callable[[], Request | None]) -> None:
         self._topping_up = asyncio.create_task(self._top_up(more))

@@ -1,11 +1,13 @@
 """HTTP/1.1 as a client speaks it, without a socket: requests to bytes, bytes to one answer (RFC 9110, 9112)."""
 
+import re
 from collections.abc import Callable
 
 from headgate_host.load.operation import Operation, Request
 
 HEAD_MAX = 65536  # bytes of an answer's head; more is not understood
 BODY_KEPT = 1_048_576  # bytes of an answer's body that are kept; the rest is only counted
+_STATUS_LINE = re.compile(rb"HTTP/1\.[^\r\n] [0-9]{3}(?: |$)", re.DOTALL)  # RFC 9112 section 4
 _NO_BODY = (204, 304)  # RFC 9112 section 6.3
 _CONTINUE = range(100, 200)
 
@@ -84,7 +86,7 @@ class Answer:
             return False
         head, self._data = self._data[:end], self._data[end + 4 :]
         line, _, fields = head.partition(b"\r\n")
-        if not line.startswith(b"HTTP/1.") or not line[9:12].isdigit():
+        if not _STATUS_LINE.match(line):
             raise NotHttp("no status line of HTTP/1.1")
         self.status = int(line[9:12])
         if self.status in _CONTINUE:

@@ -45,6 +45,7 @@ class Load:
     budgets: Sequence[Budget] = ()
     metrics_url: str | None = None  # of the device
     try_metrics: bool = True  # without a URL: ask the target whether it is an appliance
+    start_at_s: float = 0.0  # Unix time of the first due instant, with other generators; 0: as soon as possible
     device_pid: int | None = None  # the device is a process here
     described: dict[str, Any] = field(default_factory=dict)
 
@@ -111,7 +112,7 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
     try:
         with _few_collections():
-            ran = await engine.run(load.plan)
+            ran = await engine.run(load.plan, load.start_at_s)
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         loop.remove_signal_handler(signal.SIGTERM)
@@ -131,10 +132,15 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
     )
     if sampler is not None:
         result.device = await sampler.end(len(collected.series.due))
+    judge_all(load, result)
+    return Finished(result, ran.notes)
+
+
+def judge_all(load: Load, result: Result) -> None:
+    """Budgets and exit code."""
     result.budgets = [judge(budget, result) for budget in load.budgets]
     errors_have_budget = any(budget.figure == ERRORS for budget in load.budgets)
     result.exit_code = exits.code_of(result, errors_have_budget=errors_have_budget)
-    return Finished(result, ran.notes)
 
 
 def allow_descriptors() -> None:

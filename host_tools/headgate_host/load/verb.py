@@ -1,14 +1,17 @@
 """`headgate load`: load for one target, and figures a user can trust."""
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from headgate.errors import USAGE
-from headgate_host.load import display, exits, hdr, load, report, words
+from headgate_host.load import agents, display, exits, hdr, load, report, words
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Result
 
+STANDARD_OUTPUT = Path("-")
 SUBVERBS = {
     "run": ("headgate_host.load.scenario_run", "carry out a scenario file"),
     "report": ("headgate_host.load.report", "a result as HTML, Markdown or JUnit XML"),
@@ -57,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--budget", metavar="TEXT", action="append", default=[], help="'p99 < 8 ms', 'errors < 0.1 %%'; may be repeated"
     )
+    add("--agents", metavar="HOST,HOST", help="send from these machines, each its share (the same Headgate, by ssh)")
+    add(
+        "--agents-by", metavar="COMMAND", default=agents.BY_SSH, help="how to run headgate there (default: %(default)s)"
+    )
     add_outputs(parser)
     words.add_arguments(parser)
 
@@ -64,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """What all have that carry out a load."""
     add = parser.add_argument
-    add("--out", metavar="FILE", type=Path, help="write the result file (JSON)")
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the result file (JSON); - for standard output, and nothing else there",
+    )
     add("--hdr", metavar="FILE", type=Path, help="write the latencies as a log of HdrHistogram (V2)")
     report.add_outputs(parser)
     add("--json", action="store_true", help="events as JSON lines, the summary last")
@@ -72,17 +84,47 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
-        return carry_out(words.load_of(args, args.target), args, closed=bool(args.closed))
+        wanted = words.load_of(args, args.target)
+        if args.agents:
+            return carry_out_by_agents(wanted, args)
+        return carry_out(wanted, args, closed=bool(args.closed))
+
+
+def carry_out_by_agents(wanted: load.Load, args: argparse.Namespace) -> int:
+    """The agents have the same command line; what is written, is written here."""
+    result = agents.run(
+        agents.hosts_of(args.agents), args.agents_by, _words_for_agents(sys.argv[2:]), wanted.plan.seconds
+    )
+    load.judge_all(wanted, result)
+    show = display.of(wanted, as_json=args.json)
+    show.close()
+    return _finish(args, show, load.Finished(result, []), closed=bool(args.closed))
+
+
+def _words_for_agents(words: Sequence[str]) -> list[str]:
+    """Without what is for this machine alone."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for option in ("--agents", "--agents-by", "--out", "--hdr", "--html", "--junit", "--markdown"):
+        parser.add_argument(option)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_known_args(words)[1]
 
 
 def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
     """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
-    show = display.of(wanted, as_json=args.json)
+    show = display.Silence() if args.out == STANDARD_OUTPUT else display.of(wanted, as_json=args.json)
     try:
         finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
     finally:
         show.close()
+    return _finish(args, show, finished, closed=closed)
+
+
+def _finish(args: argparse.Namespace, show: display.Display, finished: load.Finished, *, closed: bool) -> int:
     result = finished.result
+    if args.out == STANDARD_OUTPUT:
+        print(json.dumps(result.document(), separators=(",", ":")))
+        return result.exit_code
     if args.out is not None:
         result.write(args.out)
     if args.hdr is not None:

@@ -11,6 +11,7 @@ from headgate.core import json as core_json
 from headgate.errors import USAGE, CommandError
 from headgate.linux.config_values import Context, Kind, ValueOf, duration
 from headgate_host.load import budgets, devices
+from headgate_host.load.agents import shard
 from headgate_host.load.engine import Plan
 from headgate_host.load.load import CONNECTIONS, CONNECTIONS_MAX, TIMEOUT_S, Load
 from headgate_host.load.mqtt_fleet import Login
@@ -23,7 +24,7 @@ DAY_MS = 86_400_000
 RATE_MAX = 1_000_000
 BATCH_MAX = 10_000  # records
 BODY_MAX = 16_777_216  # bytes of a file for --body
-NAMES = ("{device}", "{n}")  # what may stand in path and body
+DEVICE, NUMBER = "{device}", "{n}"  # what is filled in, in path and body
 _LENGTH = duration(1, 30 * DAY_MS)
 
 
@@ -48,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="figures of the device, Prometheus format (default: TARGET/metrics, if Headgate)",
     )
+    add("--no-metrics", action="store_true", help="do not try")
+    add("--shard", default="0/1", help=argparse.SUPPRESS)  # of an agent: which requests are its own
+    add("--start-at", metavar="UNIX", type=float, default=0.0, help=argparse.SUPPRESS)
     add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
     add_target_arguments(parser)
 
@@ -95,7 +99,8 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
     """Raises CommandError(USAGE)."""
     target = Target.parse(url, args.ca_file, insecure=args.insecure)
     protocol = MQTT if target.scheme.startswith(MQTT) else HTTP
-    requests = Requests(args, target, protocol)
+    number, agents = shard(args.shard)
+    requests = Requests(args, target, protocol, number, agents)
     length = seconds("--for", args.length)
     warm_up = seconds("--warm-up", args.warm_up) if args.warm_up else 0.0
     if not 1 <= args.connections <= CONNECTIONS_MAX or not 0 <= args.closed <= CONNECTIONS_MAX:
@@ -104,7 +109,8 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
     if not args.closed:
         if args.rate is None:
             raise CommandError(USAGE, "how much? --rate is missing", "For instance --rate 500, or --closed 64")
-        plan.due = Schedule([hold(rate(args.rate), length + warm_up)]).due()
+        all_of_them = rate(args.rate)
+        plan.due = (due + number / all_of_them for due in Schedule([hold(all_of_them / agents, plan.seconds)]).due())
     elif protocol == MQTT:
         raise CommandError(USAGE, "there is no closed loop of MQTT", "Use --rate")
     elif args.rate is not None:
@@ -120,6 +126,8 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         timeout_s=seconds("--timeout", args.timeout),
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
         reads_bodies=bool(args.batch),
+        start_at_s=args.start_at,
+        try_metrics=not args.no_metrics,
         metrics_url=args.metrics,
         device_pid=args.pid,
         described=_described(args, target),
@@ -157,7 +165,9 @@ def _described(args: argparse.Namespace, target: Target) -> dict[str, object]:
 class Requests:
     """The same operation again and again, by one device after the other."""
 
-    def __init__(self, args: argparse.Namespace, target: Target, protocol: str) -> None:
+    def __init__(self, args: argparse.Namespace, target: Target, protocol: str, first: int = 0, step: int = 1) -> None:
+        """Of the numbers, `first` and every `step`th from there."""
+        self._first, self._step = first, step
         self._devices = devices.checked(args.devices)
         self._batch, self._cbor = args.batch, args.cbor
         if not 0 <= self._batch <= BATCH_MAX or (self._batch and self._cbor):
@@ -174,8 +184,7 @@ class Requests:
         statuses = tuple(args.expect) or ANY_SUCCESS.statuses
         lines = (202,) * self._batch if self._batch and not args.expect else ()
         self._expect = Expect(statuses, lines=lines) if protocol == HTTP else ACKNOWLEDGED
-        self._varies = any(word in self._target.replace("%7B", "{").replace("%7D", "}") for word in NAMES)
-        self._body_varies = any(word.encode() in self._body for word in NAMES)
+        self._numbered = any(NUMBER in text for text in (_unescaped(self._target), self._body.decode("latin-1")))
 
     def _headers(self, given: list[str]) -> dict[str, str]:
         headers = {}
@@ -192,19 +201,18 @@ class Requests:
         return headers
 
     def __iter__(self) -> Iterator[Request]:
-        count = itertools.count()
-        fixed = None if self._body_varies else self._encode([self._body] * max(self._batch, 1))
-        for number in count:
-            device = number % self._devices
-            name = devices.name_of(device)
-            target = _filled(self._target, name, number) if self._varies else self._target
-            if fixed is None:
-                each = max(self._batch, 1)
-                bodies = [_filled_bytes(self._body, name, number * each + record) for record in range(each)]
-                body = self._encode(bodies)
-            else:
-                body = fixed
-            yield Request(self.operation, device, target, body, self._expect)
+        if not self._numbered:  # made once, which costs the least while it runs
+            own = range(self._first, max(self._devices, self._first + 1), self._step)
+            yield from itertools.cycle([self._made(device) for device in own])
+        for number in itertools.count(self._first, self._step):
+            yield self._made(number)
+
+    def _made(self, number: int) -> Request:
+        device, records = number % self._devices, max(self._batch, 1)
+        name = devices.name_of(device)
+        numbers = range(number * records, (number + 1) * records)
+        body = self._encode([_filled_bytes(self._body, name, record) for record in numbers])
+        return Request(self.operation, device, _filled(self._target, name, number), body, self._expect)
 
     def _encode(self, bodies: list[bytes]) -> bytes:
         if self._cbor:
@@ -215,14 +223,18 @@ class Requests:
         return b"".join(body.replace(b"\n", b" ") + b"\n" for body in bodies) if self._batch else bodies[0]
 
 
-def _filled(text: str, device: str, number: int) -> str:
-    for word, value in zip(NAMES, (device, str(number)), strict=True):
-        text = text.replace(word, value).replace(word.replace("{", "%7B").replace("}", "%7D"), value)
-    return text
+def _unescaped(target: str) -> str:
+    return target.replace("%7B", "{").replace("%7D", "}") if "%7B" in target else target
+
+
+def _filled(target: str, device: str, number: int) -> str:
+    return _unescaped(target).replace(DEVICE, device).replace(NUMBER, str(number))
 
 
 def _filled_bytes(text: bytes, device: str, number: int) -> bytes:
-    return text.replace(b"{device}", device.encode()).replace(b"{n}", b"%d" % number)
+    if b"{" not in text:
+        return text
+    return text.replace(DEVICE.encode(), device.encode()).replace(NUMBER.encode(), b"%d" % number)
 
 
 def _body(given: str | None) -> bytes:

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from headgate import _accel
 from headgate.core.http1 import END, RequestParser
 from headgate_host.load.http_wire import BODY_KEPT, Answer, NotHttp, Writer
 from headgate_host.load.operation import ANY_SUCCESS, Operation, Request
-
-
-def native_answer_of(data: bytes, *, to_head: bool, bytewise: bool) -> tuple[str, int, bool]:
-    """By the twin, native_ext/load/reply.c."""
-    from headgate_native._load import read_reply
-
-    return read_reply([data[at : at + 1] for at in range(len(data))] if bytewise else [data], to_head, True)
 
 
 def answer_of(data: bytes, *, to_head: bool = False, bytewise: bool = False) -> Answer:
@@ -54,8 +44,6 @@ def test_answers(name: str, bytewise: bool) -> None:
     data, status, body, keep_alive = ANSWERS[name]
     answer = answer_of(data, bytewise=bytewise)
     assert (answer.status, answer.body, answer.keep_alive) == (status, body, keep_alive)
-    if _accel.BACKEND == "native":
-        assert native_answer_of(data, to_head=False, bytewise=bytewise) == ("done", status, keep_alive)
 
 
 def test_the_answer_to_head_has_no_body() -> None:
@@ -82,8 +70,6 @@ WRONG = {
 def test_what_is_not_an_answer(name: str) -> None:
     with pytest.raises(NotHttp):
         Answer().feed(WRONG[name])
-    if _accel.BACKEND == "native":
-        assert native_answer_of(WRONG[name], to_head=False, bytewise=False)[0] == "wrong"
 
 
 @pytest.mark.parametrize("name", [name for name in WRONG if name not in ("more", "endless head")])
@@ -91,39 +77,6 @@ def test_what_is_not_an_answer_byte_by_byte(name: str) -> None:
     """(What follows a complete answer then comes when nothing is in flight, and the pool refuses it.)"""
     with pytest.raises(NotHttp):
         answer_of(WRONG[name], bytewise=True)
-    if _accel.BACKEND == "native":
-        assert native_answer_of(WRONG[name], to_head=False, bytewise=True)[0] == "wrong"
-
-
-PIECES = st.lists(
-    st.sampled_from(
-        [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 ", b"204", b" ", b"\r\n", b"\r\n\r\n", b"Content-Length: 3\r\n", b"abc",
-         b"Transfer-Encoding: chunked\r\n", b"3\r\n", b"0\r\n", b"Connection: close\r\n", b"\n", b"x: y\r\n", b";",
-         b"\x00", b"HTTP/1.1 100 Continue\r\n\r\n", b"content-length:0\r\n"]
-    ),
-    max_size=12,
-)  # fmt: skip
-
-
-@pytest.mark.skipif(_accel.BACKEND != "native", reason="without the native core there is no twin")
-@given(PIECES, st.booleans())
-def test_the_twins_agree(pieces: list[bytes], to_head: bool) -> None:
-    from headgate_native._load import read_reply
-
-    answer, done = Answer(), False
-    answer.begin(to_head=to_head)
-    try:
-        for piece in pieces:
-            if done and piece:
-                raise NotHttp
-            done = answer.feed(piece) if piece else done
-        found = "done" if done or answer.eof() else "wrong"
-    except NotHttp:
-        found = "wrong"
-    native = read_reply(pieces, to_head, True)
-    assert native[0] == found
-    if found == "done":
-        assert native[1:] == (answer.status, answer.keep_alive)
 
 
 def test_a_long_body_is_not_kept_whole() -> None:

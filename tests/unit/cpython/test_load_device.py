@@ -1,0 +1,130 @@
+"""The device on the load's time axis: what is read of it, and what counters and gaps become."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from headgate.errors import CommandError
+from headgate.linux import machine
+from headgate_host.load import device
+from headgate_host.load.device import Endpoint, Process, Sampler
+from headgate_host.load.target import Target
+
+METRICS = b"""\
+# HELP headgate_process_cpu_ms process: cpu_ms.
+# TYPE headgate_process_cpu_ms gauge
+headgate_process_cpu_ms 1500
+headgate_process_resident_bytes 26517504
+headgate_board_temperature_mc 48312
+node_thermal_zone_temp{zone="0",type="cpu"} 51.5
+node_thermal_zone_temp{zone="1",type="gpu"} 60
+process_cpu_seconds_total 1.25e+01 1700000000000
+strange{a="}"} x
+headgate_outbox_accepted_total 7
+headgate_outbox_stored 3
+"""
+
+
+class Script:
+    """Says one thing after the other; None: nothing."""
+
+    name = "script"
+
+    def __init__(self, *said: Mapping[str, float] | None) -> None:
+        self._said = list(said)
+
+    async def read(self) -> Mapping[str, float]:
+        found = self._said.pop(0)
+        if found is None:
+            raise ConnectionError
+        return found
+
+    def close(self) -> None: ...
+
+
+async def sampled(*said: Mapping[str, float] | None, intervals: int) -> device.Device:
+    """A second passes between two looks."""
+    seconds = itertools.count()
+    sampler = Sampler(Script(*said), lambda: float(next(seconds)))
+    await sampler.begin()
+    for interval in range(intervals):
+        sampler.ask(interval)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return await sampler.end(intervals)
+
+
+def test_counters_become_rates_and_gaps_stay() -> None:
+    def at(cpu: int, stored: int) -> Mapping[str, float]:
+        return {"headgate_process_cpu_ms": cpu, "headgate_outbox_stored": stored, "headgate_outbox_accepted_total": 9}
+
+    said = (at(0, 1), at(250, 2), None, at(1250, 4), at(10, 5), at(20, 6))  # restarted before the last but one
+    found = asyncio.run(sampled(*said, intervals=4))
+    assert found.source == "script"
+    assert found.series["outbox"].values == [2, None, 4, 5]
+    assert found.series["cpu"].values == [0.25, None, 1.0, None]
+    assert found.series["cpu"].unit == "cores"
+    assert found.ledger == {"accepted": 9, "stored": 6}
+
+
+async def served(body: bytes, status: bytes = b"200 OK") -> Mapping[str, float]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        target = Target.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        endpoint = Endpoint(target, "/metrics")
+        try:
+            return await endpoint.read()
+        finally:
+            endpoint.close()
+
+
+def test_the_text_format() -> None:
+    found = asyncio.run(served(METRICS))
+    assert found["headgate_process_cpu_ms"] == 1500
+    assert found["node_thermal_zone_temp"] == 51.5  # the first
+    assert found["process_cpu_seconds_total"] == 12.5
+    assert "strange" not in found
+
+
+def test_an_endpoint_that_refuses() -> None:
+    with pytest.raises(OSError, match="status 404"):
+        asyncio.run(served(b"", b"404 Not Found"))
+
+
+def test_a_process_here() -> None:
+    found = asyncio.run(Process(os.getpid()).read())
+    assert found["process_resident_memory_bytes"] > 1e6
+    assert found["process_cpu_seconds_total"] > 0
+    assert 0 < found["headgate_process_proportional_bytes"] <= found["process_resident_memory_bytes"] * 1.5
+
+
+def test_what_was_asked_for_must_be_there() -> None:
+    target = Target.parse("http://127.0.0.1:1/")
+    assert asyncio.run(device.sampler_for(target, None, None, guess=True)) is None
+    for url, pid in (("http://127.0.0.1:1/metrics", None), (None, 2**22 + 1)):
+        with pytest.raises(CommandError, match="no figures of the device"):
+            asyncio.run(device.sampler_for(target, url, pid, guess=True))
+
+
+def test_the_appliance_on_itself(tmp_path: Path) -> None:
+    found = machine.process()
+    assert found["cpu_ms"] > 0
+    assert found["proportional_bytes"] > 0
+    assert machine.process(tmp_path).keys() == {"cpu_ms"}
+    (tmp_path / "temp").write_text("48312\n")
+    (tmp_path / "throttled").write_text("50005\n")
+    assert machine.board(tmp_path / "temp", tmp_path / "throttled") == {"temperature_mc": 48312, "throttled": 0x50005}
+    (tmp_path / "temp").write_text("hot")
+    assert machine.board(tmp_path / "temp", tmp_path / "none") == {}
