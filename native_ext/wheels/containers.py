@@ -5,7 +5,6 @@ here (image.py), and then for glibc only.
 """
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -33,8 +32,6 @@ def build(source: Path, targets: Sequence[Target], folder: Path, cache: Path) ->
     environment = tools() | {"CIBW_BUILD": " ".join(sorted({_identifier(target) for target in targets}))}
     if not has_docker():
         environment |= _podman(targets, cache, environment)
-    elif any(target.machine not in (platform.machine(), "i686") for target in targets):
-        _say_emulation()
     machines = ",".join(dict.fromkeys(target.machine for target in targets))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".cibuildwheel.") as output:
         command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux", "--archs", machines]

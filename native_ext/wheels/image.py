@@ -1,12 +1,14 @@
 """Images that cibuildwheel builds in, made here: for machines without Docker, or without a way to its registry.
 
-Debian's root file system for the target with its own Python and gcc, where cibuildwheel expects those of the manylinux
-images. Python runs emulated; uv and patchelf are static programs of this machine, and quick.
+Debian's root file system for the target with its Python where cibuildwheel expects those of the manylinux images. Python
+runs emulated; the compiler (zig), uv and patchelf are static programs of this machine, for an emulated gcc takes 10
+minutes.
 """
 
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,14 +16,15 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import cross
 from cross import run
 from headgate import errors
 from headgate.errors import CommandError
 from headgate_host import emulation, rootfs
 from targets import Target
 
-PACKAGES = ["python3", "libpython3-dev", "python3-venv", "gcc", "libc6-dev", "bash", "coreutils", "debianutils"]
-PACKAGES += ["findutils", "grep", "mawk", "sed", "tar", "ca-certificates"]
+PACKAGES = ["python3", "libpython3-dev", "python3-venv", "bash", "coreutils", "debianutils", "findutils", "grep", "mawk"]
+PACKAGES += ["sed", "tar", "ca-certificates"]
 PYTHON = "opt/python/cp311-cp311"  # as in the manylinux images; Debian 12 has this version
 UTILITY = "opt/python/cp39-cp39"  # cibuildwheel's own helper programs ask for this one
 PURE_TOOLS = ["build", "auditwheel"]
@@ -33,7 +36,8 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
     """The name of the image for `target` in podman's storage; at once when it is there."""
     emulation.prepare(target.debian)
     root = rootfs.make(target.debian, PACKAGES, cache / "roots")
-    key = hashlib.sha256(root.name.encode() + Path(__file__).read_bytes()).hexdigest()[:12]
+    made_of = f"{root.name} {cross.zig()} {cache} {target}".encode() + Path(__file__).read_bytes()
+    key = hashlib.sha256(made_of).hexdigest()[:12]
     name = f"localhost/headgate-{target.debian}:{key}"
     if run([*podman, "images", "--quiet", name], cache, environment).strip():
         return name
@@ -41,7 +45,9 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
         # Links to the files of the root, which is shared: files are added and replaced, and none is written to.
         run(["cp", "--archive", "--link", f"{root}/.", folder], cache, environment)
         _add(Path(folder))
+        _compiler(Path(folder), target, cache)
         settings = emulation.variables(target.debian) | {"PATH": "/usr/local/bin:/usr/bin:/bin"} | _certificates()
+        settings |= {"CC": "cc", "LDSHARED": "cc -shared"}
         changes = [f"--change=ENV {name}={value}" for name, value in settings.items()]
         with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:  # noqa: S603
             done = subprocess.run(  # noqa: S603
@@ -57,6 +63,15 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
     return name
 
 
+def _compiler(root: Path, target: Target, cache: Path) -> None:
+    """`cc`: zig, where cibuildwheel shows this machine's files. Debian's pyconfig.h is found among its other headers."""
+    options = [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]
+    variables = f"ZIG_GLOBAL_CACHE_DIR=/host{cache}/zig ZIG_LOCAL_CACHE_DIR=/host{cache}/zig"
+    program = root / "usr/local/bin/cc"
+    program.write_text(f'#!/bin/sh\n{variables} exec /host{cross.zig()} cc {shlex.join(options)} "$@"\n')
+    program.chmod(0o755)
+
+
 def _certificates() -> dict[str, str]:
     """Where this machine's programs find certificates, told the same way inside."""
     bundle = f"/{rootfs.BUNDLE}"
@@ -65,6 +80,7 @@ def _certificates() -> dict[str, str]:
 
 def _add(root: Path) -> None:
     """What is laid over Debian's root: the folder of a Python, the tools, this machine's network."""
+    (root / "usr/local/bin").mkdir(parents=True, exist_ok=True)
     python = root / PYTHON
     packages = python / "lib/python3.11/site-packages"
     packages.mkdir(parents=True)
@@ -77,7 +93,6 @@ def _add(root: Path) -> None:
     wanted = ["--only-binary=:all:", "--python-version=3.11", "--implementation=py", f"--target={packages}"]
     run([*pip, "install", *wanted, *PURE_TOOLS], root, dict(os.environ))
     programs = root / "usr/local/bin"
-    programs.mkdir(parents=True, exist_ok=True)
     auditwheel = programs / "auditwheel"
     auditwheel.write_text(f'#!/bin/sh\nexec /{PYTHON}/bin/python -m auditwheel "$@"\n')
     auditwheel.chmod(0o755)
