@@ -1,7 +1,7 @@
 """Images that cibuildwheel builds in, made here: for machines without Docker, or without a way to its registry.
 
-Debian's root file system for the target with its Python where cibuildwheel expects those of the manylinux images. Python
-runs emulated; the compiler (zig), uv and patchelf are static programs of this machine, for an emulated gcc takes 10
+Debian's root file system for the target with its Python where cibuildwheel expects those of the manylinux images.
+Python runs emulated; the compiler (zig), uv and patchelf are static programs of this machine: an emulated gcc takes ten
 minutes.
 """
 
@@ -18,13 +18,14 @@ from pathlib import Path
 
 import cross
 from cross import run
+from targets import Target
+
 from headgate import errors
 from headgate.errors import CommandError
 from headgate_host import emulation, rootfs
-from targets import Target
 
-PACKAGES = ["python3", "libpython3-dev", "python3-venv", "bash", "coreutils", "debianutils", "findutils", "grep", "mawk"]
-PACKAGES += ["sed", "tar", "ca-certificates"]
+PACKAGES = """
+    bash ca-certificates coreutils debianutils findutils grep libpython3-dev mawk python3 python3-venv sed tar"""
 PYTHON = "opt/python/cp311-cp311"  # as in the manylinux images; Debian 12 has this version
 UTILITY = "opt/python/cp39-cp39"  # cibuildwheel's own helper programs ask for this one
 PURE_TOOLS = ["build", "auditwheel"]
@@ -35,7 +36,7 @@ OCI = {"amd64": ["--arch=amd64"], "arm64": ["--arch=arm64"], "armhf": ["--arch=a
 def make(target: Target, cache: Path, podman: list[str], environment: dict[str, str]) -> str:
     """The name of the image for `target` in podman's storage; at once when it is there."""
     emulation.prepare(target.debian)
-    root = rootfs.make(target.debian, PACKAGES, cache / "roots")
+    root = rootfs.make(target.debian, PACKAGES.split(), cache / "roots")
     made_of = f"{root.name} {cross.zig()} {cache} {target}".encode() + Path(__file__).read_bytes()
     key = hashlib.sha256(made_of).hexdigest()[:12]
     name = f"localhost/headgate-{target.debian}:{key}"
@@ -49,8 +50,8 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
         settings = emulation.variables(target.debian) | {"PATH": "/usr/local/bin:/usr/bin:/bin"} | _certificates()
         settings |= {"CC": "cc", "LDSHARED": "cc -shared"}
         changes = [f"--change=ENV {name}={value}" for name, value in settings.items()]
-        with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:  # noqa: S603
-            done = subprocess.run(  # noqa: S603
+        with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:
+            done = subprocess.run(
                 [*podman, "import", *OCI[target.debian], *changes, "-", name],
                 stdin=packed.stdout,
                 capture_output=True,
@@ -64,7 +65,7 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
 
 
 def _compiler(root: Path, target: Target, cache: Path) -> None:
-    """`cc`: zig, where cibuildwheel shows this machine's files. Debian's pyconfig.h is found among its other headers."""
+    """`cc`: zig, where cibuildwheel shows this machine's files. It finds Debian's pyconfig.h last, not Debian's libc."""
     options = [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]
     variables = f"ZIG_GLOBAL_CACHE_DIR=/host{cache}/zig ZIG_LOCAL_CACHE_DIR=/host{cache}/zig"
     program = root / "usr/local/bin/cc"
