@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from headgate import errors
+from headgate.errors import CommandError
+
 MOST_BYTES = 1_500_000
 Problem = Callable[[str], None]
 LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
@@ -38,6 +41,8 @@ class Report:
 
 
 def check(wheel: Path) -> Report:
+    if not wheel.is_file():
+        raise CommandError(errors.MISSING, f"no wheel {wheel}", "./dev wheels makes some, in dist/")
     report = Report(wheel.name, wheel.stat().st_size, wheel.stem.split("-")[-1].split("."))
     problem = report.problems.append
     if report.bytes > MOST_BYTES:

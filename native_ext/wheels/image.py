@@ -65,7 +65,7 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
 
 
 def _compiler(root: Path, target: Target, cache: Path) -> None:
-    """`cc`: zig, where cibuildwheel shows this machine's files. It finds Debian's pyconfig.h last, not Debian's libc."""
+    """`cc`: zig, where cibuildwheel shows this machine's files. Of Debian's headers only pyconfig.h counts."""
     options = [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]
     variables = f"ZIG_GLOBAL_CACHE_DIR=/host{cache}/zig ZIG_LOCAL_CACHE_DIR=/host{cache}/zig"
     program = root / "usr/local/bin/cc"
