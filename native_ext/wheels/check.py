@@ -12,11 +12,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from headgate import errors
+from headgate.errors import CommandError
+
 MOST_BYTES = 1_500_000
 Problem = Callable[[str], None]
 LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
 # ARM's build attributes: what linked code needs. An ARMv6 processor runs this, and no more.
-ARMV6: dict[str, set[str | None]] = {"Tag_CPU_arch": {"v6", "v6K", "v6KZ"}, "Tag_FP_arch": {"VFPv2"}, "Tag_THUMB_ISA_use": {"Thumb-1"}}
+ARMV6: dict[str, set[str | None]] = {
+    "Tag_CPU_arch": {"v6", "v6K", "v6KZ"},
+    "Tag_FP_arch": {"VFPv2"},
+    "Tag_THUMB_ISA_use": {"Thumb-1"},
+}
 ARMV6 |= {"Tag_CPU_unaligned_access": {"None"}, "Tag_Advanced_SIMD_arch": {None}}
 
 
@@ -34,6 +41,8 @@ class Report:
 
 
 def check(wheel: Path) -> Report:
+    if not wheel.is_file():
+        raise CommandError(errors.MISSING, f"no wheel {wheel}", "./dev wheels makes some, in dist/")
     report = Report(wheel.name, wheel.stat().st_size, wheel.stem.split("-")[-1].split("."))
     problem = report.problems.append
     if report.bytes > MOST_BYTES:
@@ -85,7 +94,7 @@ def _library(path: Path, armv6: bool, problem: Problem) -> None:
     def readelf(options: str) -> str:
         environment = os.environ | {"LC_ALL": "C"}
         command = ["readelf", options, str(path)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
     dynamic, segments, sections = readelf("-dW"), readelf("-lW"), readelf("-SW")
     others = [name for name in re.findall(r"NEEDED.*\[(.*)\]", dynamic) if not LIBC.fullmatch(name)]
@@ -95,7 +104,7 @@ def _library(path: Path, armv6: bool, problem: Problem) -> None:
         problem("has a path to look for libraries")
     if re.search(r"\.symtab|\.debug_", sections):
         problem("not stripped")
-    if "GNU_RELRO" not in segments or "BIND_NOW" not in dynamic and " NOW" not in dynamic:
+    if "GNU_RELRO" not in segments or ("BIND_NOW" not in dynamic and " NOW" not in dynamic):
         problem("writable tables of the dynamic linker: no full RELRO")
     if not re.search(r"GNU_STACK.* RW ", segments) or re.search(r"LOAD.* RWE ", segments):
         problem("memory that can be written and executed")
@@ -107,7 +116,7 @@ def _library(path: Path, armv6: bool, problem: Problem) -> None:
 
 
 def _tool(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
 
 
 def _last(text: str) -> str:

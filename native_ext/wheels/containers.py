@@ -5,7 +5,6 @@ here (image.py), and then for glibc only.
 """
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -15,9 +14,10 @@ from pathlib import Path
 
 import image
 from cross import tools
+from targets import Target
+
 from headgate import errors
 from headgate.errors import CommandError
-from targets import Target
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,13 +33,11 @@ def build(source: Path, targets: Sequence[Target], folder: Path, cache: Path) ->
     environment = tools() | {"CIBW_BUILD": " ".join(sorted({_identifier(target) for target in targets}))}
     if not has_docker():
         environment |= _podman(targets, cache, environment)
-    elif any(target.machine not in (platform.machine(), "i686") for target in targets):
-        _say_emulation()
     machines = ",".join(dict.fromkeys(target.machine for target in targets))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".cibuildwheel.") as output:
         command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux", "--archs", machines]
         command += ["--output-dir", output, str(source)]
-        if subprocess.run(command, env=environment, check=False).returncode:  # noqa: S603 - our own words
+        if subprocess.run(command, env=environment, check=False).returncode:
             raise CommandError(errors.FINDING, f"cibuildwheel failed for {machines}", "Its output above says where")
         return [Path(shutil.move(wheel, folder / wheel.name)) for wheel in sorted(Path(output).glob("*.whl"))]
 

@@ -10,9 +10,10 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from targets import Target
+
 from headgate import errors
 from headgate.errors import CommandError
-from targets import Target
 
 HERE = Path(__file__).resolve().parent
 # zig keeps frame pointers unless told. No debug information: it is not shipped, and holds this machine's paths.
@@ -83,7 +84,7 @@ def tools() -> dict[str, str]:
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
     """Its output; CommandError, with all it said, if it fails."""
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
         raise CommandError(errors.FINDING, f"{output}\n{shlex.join(command[:4])} ... ended with {done.returncode}")

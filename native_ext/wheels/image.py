@@ -1,12 +1,14 @@
 """Images that cibuildwheel builds in, made here: for machines without Docker, or without a way to its registry.
 
-Debian's root file system for the target with its own Python and gcc, where cibuildwheel expects those of the manylinux
-images. Python runs emulated; uv and patchelf are static programs of this machine, and quick.
+Debian's root file system for the target with its Python where cibuildwheel expects those of the manylinux images.
+Python runs emulated; the compiler (zig), uv and patchelf are static programs of this machine: an emulated gcc takes ten
+minutes.
 """
 
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,14 +16,16 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import cross
 from cross import run
+from targets import Target
+
 from headgate import errors
 from headgate.errors import CommandError
 from headgate_host import emulation, rootfs
-from targets import Target
 
-PACKAGES = ["python3", "libpython3-dev", "python3-venv", "gcc", "libc6-dev", "bash", "coreutils", "debianutils"]
-PACKAGES += ["findutils", "grep", "mawk", "sed", "tar", "ca-certificates"]
+PACKAGES = """
+    bash ca-certificates coreutils debianutils findutils grep libpython3-dev mawk python3 python3-venv sed tar"""
 PYTHON = "opt/python/cp311-cp311"  # as in the manylinux images; Debian 12 has this version
 UTILITY = "opt/python/cp39-cp39"  # cibuildwheel's own helper programs ask for this one
 PURE_TOOLS = ["build", "auditwheel"]
@@ -32,8 +36,9 @@ OCI = {"amd64": ["--arch=amd64"], "arm64": ["--arch=arm64"], "armhf": ["--arch=a
 def make(target: Target, cache: Path, podman: list[str], environment: dict[str, str]) -> str:
     """The name of the image for `target` in podman's storage; at once when it is there."""
     emulation.prepare(target.debian)
-    root = rootfs.make(target.debian, PACKAGES, cache / "roots")
-    key = hashlib.sha256(root.name.encode() + Path(__file__).read_bytes()).hexdigest()[:12]
+    root = rootfs.make(target.debian, PACKAGES.split(), cache / "roots")
+    made_of = f"{root.name} {cross.zig()} {cache} {target}".encode() + Path(__file__).read_bytes()
+    key = hashlib.sha256(made_of).hexdigest()[:12]
     name = f"localhost/headgate-{target.debian}:{key}"
     if run([*podman, "images", "--quiet", name], cache, environment).strip():
         return name
@@ -41,10 +46,12 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
         # Links to the files of the root, which is shared: files are added and replaced, and none is written to.
         run(["cp", "--archive", "--link", f"{root}/.", folder], cache, environment)
         _add(Path(folder))
+        _compiler(Path(folder), target, cache)
         settings = emulation.variables(target.debian) | {"PATH": "/usr/local/bin:/usr/bin:/bin"} | _certificates()
+        settings |= {"CC": "cc", "LDSHARED": "cc -shared"}
         changes = [f"--change=ENV {name}={value}" for name, value in settings.items()]
-        with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:  # noqa: S603
-            done = subprocess.run(  # noqa: S603
+        with subprocess.Popen(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE) as packed:
+            done = subprocess.run(
                 [*podman, "import", *OCI[target.debian], *changes, "-", name],
                 stdin=packed.stdout,
                 capture_output=True,
@@ -57,6 +64,15 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
     return name
 
 
+def _compiler(root: Path, target: Target, cache: Path) -> None:
+    """`cc`: zig, where cibuildwheel shows this machine's files. Of Debian's headers only pyconfig.h counts."""
+    options = [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]
+    variables = f"ZIG_GLOBAL_CACHE_DIR=/host{cache}/zig ZIG_LOCAL_CACHE_DIR=/host{cache}/zig"
+    program = root / "usr/local/bin/cc"
+    program.write_text(f'#!/bin/sh\n{variables} exec /host{cross.zig()} cc {shlex.join(options)} "$@"\n')
+    program.chmod(0o755)
+
+
 def _certificates() -> dict[str, str]:
     """Where this machine's programs find certificates, told the same way inside."""
     bundle = f"/{rootfs.BUNDLE}"
@@ -65,6 +81,7 @@ def _certificates() -> dict[str, str]:
 
 def _add(root: Path) -> None:
     """What is laid over Debian's root: the folder of a Python, the tools, this machine's network."""
+    (root / "usr/local/bin").mkdir(parents=True, exist_ok=True)
     python = root / PYTHON
     packages = python / "lib/python3.11/site-packages"
     packages.mkdir(parents=True)
@@ -77,7 +94,6 @@ def _add(root: Path) -> None:
     wanted = ["--only-binary=:all:", "--python-version=3.11", "--implementation=py", f"--target={packages}"]
     run([*pip, "install", *wanted, *PURE_TOOLS], root, dict(os.environ))
     programs = root / "usr/local/bin"
-    programs.mkdir(parents=True, exist_ok=True)
     auditwheel = programs / "auditwheel"
     auditwheel.write_text(f'#!/bin/sh\nexec /{PYTHON}/bin/python -m auditwheel "$@"\n')
     auditwheel.chmod(0o755)

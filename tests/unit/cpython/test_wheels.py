@@ -1,0 +1,99 @@
+"""./dev wheels: which wheels are chosen, and that the check of a wheel finds what must not be in one."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+WHEELS = ROOT / "native_ext/wheels"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("readelf") is None or shutil.which("gcc") is None, reason="needs gcc and readelf"
+)
+
+
+def load(name: str) -> ModuleType:
+    """A module of the scripts, whose names are too common for the path of all tests."""
+    spec = importlib.util.spec_from_file_location(f"wheels_{name}", WHEELS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+CHECK = load("check")
+TARGETS = load("targets")
+HARDENED = ["-Wl,-z,relro,-z,now", "-Wl,-s", "-Wl,--disable-new-dtags"]
+
+
+def problems(folder: Path, *options: str, armv6: bool = False) -> list[str]:
+    """Of a library linked with these options."""
+    (folder / "lib.c").write_text("int answer(void) { return 42; }\n")
+    library = folder / "lib.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", *options, "-o", str(library), str(folder / "lib.c")], check=True)
+    found: list[str] = []
+    CHECK._library(library, armv6, found.append)
+    return found
+
+
+def test_a_good_library_has_no_problems(tmp_path: Path) -> None:
+    assert problems(tmp_path, *HARDENED) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["-Wl,-z,relro,-z,now"], "not stripped"),
+        (["-Wl,-s"], "writable tables of the dynamic linker: no full RELRO"),
+        ([*HARDENED, "-Wl,-rpath,/opt/lib"], "has a path to look for libraries"),
+        ([*HARDENED, "-Wl,--no-as-needed", "-lm"], "needs libm.so.6"),
+        ([*HARDENED, "-Wl,-z,execstack"], "memory that can be written and executed"),
+    ],
+)
+def test_a_bad_library_is_found_out(tmp_path: Path, options: list[str], problem: str) -> None:
+    assert problem in problems(tmp_path, *options)
+
+
+def test_code_of_another_processor_is_not_for_armv6(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, *HARDENED, armv6=True)
+    assert found.startswith("not code for ARMv6: ")
+
+
+def test_the_targets_are_what_pyproject_builds() -> None:
+    names = {target.platform for target in TARGETS.TARGETS}
+    machines = ("x86_64", "aarch64", "armv7l")
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for machine in machines:
+        for libc in ("manylinux", "musllinux"):
+            image = text.split(f"{libc}-{machine}-image = ")[1].split('"')[1]
+            assert f"{image}_{machine}" in names
+    assert names - {name for name in names if name.endswith(machines)} == {"linux_armv6l"}
+    assert all(target.name == f"{target.machine}-{target.libc}" for target in TARGETS.TARGETS)
+
+
+def wheels(*words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'firmware_py'}:{ROOT / 'host_tools'}"}
+    command = [sys.executable, str(WHEELS / "build.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("option", ["--archs", "--libc"])
+def test_what_there_is_no_wheel_for_is_one_line(option: str) -> None:
+    done = wheels("--zig", option, "pdp11")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("dev: there is no 'pdp11'. One of ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = wheels("--check", str(tmp_path / "absent.whl"))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == f"dev: no wheel {tmp_path / 'absent.whl'}. ./dev wheels makes some, in dist/\n"
