@@ -73,7 +73,7 @@ def takers(material: messages.Material, options: argparse.Namespace) -> "dict[st
 def measure(options: argparse.Namespace, found: "dict[str, Any]", keep: "Callable[[], None]") -> None:
     """Takes the rows asked for into `found`. Raises WrongVerdict."""
     found["machine"], found["versions"] = files.machine(), build.versions()
-    found["command"] = " ".join(["python", "bench/gateway.py", *sys.argv[1:]])
+    found["command"] = files.command()
     if process.SERVER_CORE == process.LOAD_CORE:
         say("there is one core only: the load takes its share of it, and figures are rough")
     with tempfile.TemporaryDirectory(prefix="headgate-bench-") as scratch, process.on_core(process.LOAD_CORE):

@@ -145,6 +145,7 @@ def measure(options: argparse.Namespace, found: "dict[str, Any]") -> None:
             say("building the native programs")
             built, skipped = native.build(native.programs(folder, small))
         found["machine"], found["packages"] = results.machine(), results.packages()
+        found["command"] = results.command()
         if options.time:
             found["time"] = time_part(options, folder, names)
             found["native"] = native_part(options, folder, names, built, skipped)

@@ -5,10 +5,11 @@ import json
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from . import clock, native, peers, target, targets
+from . import clock, environment, native, peers, target, targets
 
 WIDTH = 34
 KINDS = {
@@ -41,6 +42,12 @@ def machine() -> "dict[str, object]":
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def command() -> str:
+    """What was typed, without where this checkout is."""
+    script, *words = (word.replace(f"{environment.ROOT}/", "") for word in sys.argv)
+    return " ".join(["python", f"bench/{Path(script).name}", *words])
 
 
 def packages() -> "dict[str, str]":

@@ -9,8 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 from harness import START_S, Appliance, headgate, running
+from https_kit import https
 from mosquitto import Mosquitto, available
 
 BODY = '{"station":"{device}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":50}'
@@ -96,6 +98,7 @@ def test_the_cache_and_what_is_refused(tmp_path: Path) -> None:
         ("http://127.0.0.1:1/", "--rate", "5", "--closed", "5"),
         ("http://127.0.0.1:1/", "--rate", "5", "--for", "soon"),
         ("ftp://127.0.0.1/", "--rate", "5"),
+        ("day.toml",),
         ("mqtt://127.0.0.1:1/", "--rate", "5"),
         ("http://127.0.0.1:1/", "--rate", "5", "--budget", "p99 fast"),
         ("http://127.0.0.1:1/", "--rate", "5", "--header", "nothing"),
@@ -203,3 +206,19 @@ def test_an_agent_that_is_not_there() -> None:
     done = headgate("load", *words, "--agents", "one", "--agents-by", f"{sys.executable} -m headgate")
     assert done.returncode == 3, done.stderr
     assert "the agent on one failed" in done.stderr
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    certs = certificates.make(tmp_path)
+    appliance, port = https(tmp_path, certs)
+    slow = ("--rate", "30", "--for", "1 s")
+    with running(appliance):
+        url = f"https://127.0.0.1:{port}/v1/streams/weather"
+        code, end = run(url, *slow, "--body", '{"t":{n}}', "--ca-file", str(certs / "ca.pem"), *tokens(appliance))
+        assert (code in JUDGED, end["outcomes"]) == (True, {"ok": 30}), end
+        code, end = run(f"https://127.0.0.1:{port}/healthz", *slow, "--insecure")
+        assert (code in JUDGED, end["outcomes"]) == (True, {"ok": 30}), end
+        done = headgate("load", f"https://127.0.0.1:{port}/healthz", *slow)  # nobody vouches for it
+        assert done.returncode == 3
+        assert "certificate" in done.stderr.lower()
+        assert stored(appliance) == 30

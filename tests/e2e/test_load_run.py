@@ -111,11 +111,14 @@ def test_mqtt_has_a_broker_of_its_own(appliance: Appliance, tmp_path: Path) -> N
     assert "--broker" in refused.stderr
     with Mosquitto(tmp_path / "broker") as broker:
         urls = ["--target", f"http://127.0.0.1:{appliance.port}", "--broker", f"mqtt://127.0.0.1:{broker.port}"]
-        done = headgate("load", "run", str(file), *urls, "--out", str(out), "--pid", str(appliance.process.pid))  # type: ignore[union-attr]
+        assert appliance.process is not None
+        pid = str(appliance.process.pid)
+        done = headgate("load", "run", str(file), *urls, "--out", str(out), "--pid", pid)
     assert done.returncode in JUDGED, done.stdout + done.stderr
     result = Result.read(out)
     assert result.total.outcomes == {OK: 675}
     assert result.operations["mqtt"].due == pytest.approx(675 / 4, abs=15)
+    assert result.device.source == f"process {pid}"
     assert "rss" in result.device.series
 
 

@@ -496,7 +496,7 @@ def test_the_public_names() -> None:
 
 
 def test_the_stub_says_what_is_there(tmp_path: Path) -> None:
-    """Every public name of the C module, no more and no less; mypy's stubtest compares the signatures."""
+    """Every public name of the C modules, no more and no less; mypy's stubtest compares the signatures."""
     stubtest = pytest.importorskip("mypy.stubtest")
-    arguments = ["headgate_native._native", "--ignore-disjoint-bases"]
+    arguments = ["headgate_native._native", "headgate_native._load", "--ignore-disjoint-bases"]
     assert stubtest.test_stubs(stubtest.parse_options(arguments)) == 0

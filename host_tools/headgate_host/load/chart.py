@@ -32,12 +32,12 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """`colour`: number of a class of the page's style. `stairs`: a value holds until the next one."""
+    """`colour`: number of a class of the page's style. `band`: wide and pale, for another line to lie upon."""
 
     name: str
     values: Sequence[tuple[float, Value]]  # (x, y)
     colour: int = 1
-    stairs: bool = False
+    band: bool = False
 
 
 def number(value: float) -> str:
@@ -144,22 +144,19 @@ def svg(  # noqa: PLR0913 - its parts
 def _line(line: Line, at: Callable[[float, float], tuple[float, float]]) -> str:
     """One path; a value that is not known interrupts it, and one that stands alone is a dot."""
     values = joined(line.values)
-    path, pen_down, before = [], False, 0.0
+    path, pen_down = [], False
     for position, (horizontal, value) in enumerate(values):
         if value is None:
             pen_down = False
             continue
         a, b = at(horizontal, value)
         alone = not pen_down and (position + 1 == len(values) or values[position + 1][1] is None)
-        if pen_down and line.stairs:
-            path.append(f"L{a:.1f} {before:.1f}")
         path.append(f"{'L' if pen_down else 'M'}{a:.1f} {b:.1f}{'h0.1' if alone else ''}")
-        pen_down, before = True, b
+        pen_down = True
     count = sum(value is not None for _, value in values)
-    return (
-        f'<path class="line c{line.colour}" data-line="{escape(line.name)}" data-points="{count}" d="{"".join(path)}">'
-        f"<title>{escape(line.name)}</title></path>"
-    )
+    kind = f"line c{line.colour}{' band' if line.band else ''}"
+    data = f'data-line="{escape(line.name)}" data-points="{count}" d="{"".join(path)}"'
+    return f'<path class="{kind}" {data}><title>{escape(line.name)}</title></path>'
 
 
 def legend(lines: Sequence[Line]) -> str:

@@ -87,13 +87,14 @@ class Engine:
         self._interval_s = interval_s
         self._on_moment = on_moment
         self._lag = Histogram()
-        self._watched = Watched()
         self._asked = 0
         self._on_loop = False  # something was sent and read by this loop
         self._stop = asyncio.Event()
+        self._at_once = False
 
     def stop(self) -> None:
-        """Nothing more is sent; what is under way is waited for."""
+        """Nothing more is sent, and what is under way is waited for; the second time not even that."""
+        self._at_once = self._stop.is_set()
         self._stop.set()
 
     async def run(self, plan: Plan, start_at_s: float = 0.0) -> Ran:
@@ -125,6 +126,9 @@ class Engine:
         finally:
             for task in watchers:
                 task.cancel()
+        for task in watchers:
+            if task.done():  # not by that: it failed, such as at the output
+                task.result()
         busy_s, cpu_s = time.thread_time() - busy_s, time.process_time() - cpu_s
         self._asked -= sum(transport.ahead for transport in self._transports.values())  # interrupted
         for transport in self._transports.values():
@@ -193,9 +197,8 @@ class Engine:
     async def _drain(self) -> None:
         """Until everything is answered, or has had its time."""
         end = time.monotonic() + self._timeout_s + 1
-        stopped = self._stop.is_set()
-        while self._pending or (not stopped and any(one.ahead for one in self._transports.values())):
-            if time.monotonic() > end or (self._stop.is_set() and not stopped):
+        while self._pending or (not self._stop.is_set() and any(one.ahead for one in self._transports.values())):
+            if time.monotonic() > end or self._at_once:
                 return
             await asyncio.sleep(DRAIN_CHECK_S)
 

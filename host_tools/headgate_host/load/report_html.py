@@ -30,7 +30,8 @@ vertical-align:top;font-weight:400}th{color:var(--soft)}td:first-child,th:first-
 .wide td{overflow-wrap:anywhere}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}
 svg text.y{text-anchor:end}svg text.x{text-anchor:middle}
-.grid{stroke:var(--grid);stroke-width:1}.mark{stroke:var(--soft);stroke-dasharray:2 4}
+.grid{stroke:var(--grid);stroke-width:1}path.band{stroke-width:6;opacity:.35}
+.mark{stroke:var(--soft);stroke-dasharray:2 4}
 .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 .c1{stroke:var(--c1);--c:var(--c1)}.c2{stroke:var(--c2);--c:var(--c2)}
 .c3{stroke:var(--c3);--c:var(--c3)}.c4{stroke:var(--c4);--c:var(--c4)}
@@ -88,7 +89,8 @@ def _charts(result: Result) -> Iterator[str]:
         return over_time([value / series.interval_s for value in values])
 
     panels = [
-        ("rate", "Requests a second", [Line("due", rates(series.due), 1), Line("answered", rates(series.done), 2)]),
+        ("rate", "Requests a second",
+         [Line("due", rates(series.due), 1, band=True), Line("answered", rates(series.done), 2)]),
         ("latency", "Latency by the second in which requests were due, ms",
          [Line("p50", over_time(series.p50_ms), 1), Line("p99", over_time(series.p99_ms), 2)]),
         ("errors", "Errors a second", [Line("errors", rates(series.errors), 4)]),

@@ -85,6 +85,7 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         timeout_s=found.timeout_s,
         budgets=found.budgets,
         metrics_url=found.metrics or None,
+        device_pid=args.pid,
         described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )
 

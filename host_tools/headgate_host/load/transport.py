@@ -30,6 +30,13 @@ class Unreachable(LoadError):
 
 def reason_of(error: BaseException) -> str:
     """One word or two for a connection that failed."""
+    refused = getattr(error, "verify_message", "") or getattr(error, "reason", "")  # of TLS, whose errno is none
+    if refused:
+        return (
+            f"TLS: {refused} (its certificate: see --ca-file)"
+            if hasattr(error, "verify_message")
+            else f"TLS: {refused}"
+        )
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or "no answer in time"

@@ -84,6 +84,8 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
+        if args.target.endswith(".toml"):
+            raise LoadError(USAGE, f"{args.target} is a scenario, not a URL", f"headgate load run {args.target}")
         wanted = words.load_of(args, args.target)
         if args.agents:
             return carry_out_by_agents(wanted, args)
