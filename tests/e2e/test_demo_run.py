@@ -12,6 +12,8 @@ import pytest
 from headgate_host import stations
 from headgate_host.children import find_mosquitto
 
+pytestmark = pytest.mark.slow_emulated
+
 COMMAND = [sys.executable, "-m", "headgate", "run", "--demo"]
 RUN_S = 90  # for a whole run on a busy machine
 

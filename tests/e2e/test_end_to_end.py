@@ -22,6 +22,8 @@ from mosquitto import Mosquitto
 
 from headgate_host import stations
 
+pytestmark = pytest.mark.slow_emulated
+
 MESSAGES = 10_000
 CLIENTS = 20
 SPOILED = 0.03

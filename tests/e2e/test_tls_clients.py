@@ -20,6 +20,8 @@ import pytest
 from harness import Appliance, running, wait_for
 from https_kit import Connection, client_context, https, post_tls
 
+pytestmark = pytest.mark.slow_emulated
+
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 JSON = {"Content_Type": "application/json"}
 

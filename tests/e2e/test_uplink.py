@@ -24,7 +24,10 @@ from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.uplink import Uplink, UplinkConfig
 from headgate.tasks.sink import Record
 
-pytestmark = pytest.mark.skipif(not available(), reason="mosquitto is not installed")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="mosquitto is not installed"),
+    pytest.mark.slow_emulated,
+]
 BOUND_S = 30
 
 

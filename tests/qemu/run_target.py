@@ -17,7 +17,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import device_setup
@@ -85,7 +86,15 @@ def prepare(stages: Stages, name: str, machine: Machine, folder: Path) -> tuple[
     return root, wheel
 
 
+def test_files(places: "Iterable[str]") -> "list[str]":
+    """Relative to the repository."""
+    found = [file for place in places for file in sorted((ROOT / place).rglob("test_*.py"))]
+    return [str(file.relative_to(ROOT)) for file in found]
+
+
 def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse.Namespace) -> int:
+    """One pytest for each core, each with its share of the files; pytest-xdist would import everything once more, and
+    wants the seeds of generated tests to be the same in all processes."""
     variables = {
         **emulation.variables(machine.architecture),
         "HEADGATE_EMULATED": "full" if arguments.full else "quick",
@@ -93,12 +102,26 @@ def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse
         "PYTHONDONTWRITEBYTECODE": "1",
         **({} if arguments.full else {"HEADGATE_EXAMPLES": QUICK_EXAMPLES}),
     }
-    words = ["-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "--dist", "loadfile", "--durations=10"]
-    words += ["--durations-min=20", *([] if arguments.full else ["-m", "not slow_emulated"])]
-    if not any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest):
-        words += PLACES[backend]
+    words = ["-q", "-p", "no:cacheprovider", "--durations=10", "--durations-min=20", *arguments.pytest]
+    words += [] if arguments.full else ["-m", "not slow_emulated"]
     inside = ["env", *(f"{key}={value}" for key, value in variables.items()), "python3", "-m", "pytest"]
-    return call([str(ENTER), str(root), f"/{target_root.INSIDE}", *inside, *words, *arguments.pytest])
+    command = [str(ENTER), str(root), f"/{target_root.INSIDE}", *inside, *words]
+    if any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest):
+        return call(command)
+    files, shares = test_files(PLACES[backend]), os.cpu_count() or 1
+    with ThreadPoolExecutor(shares) as pool:
+        running = [pool.submit(_output, [*command, *files[share::shares]]) for share in range(shares)]
+        codes = []
+        for share in running:
+            code, output = share.result()
+            print(output, flush=True)
+            codes.append(code)
+    return next((code for code in codes if code not in {0, NOTHING_SELECTED}), min(codes))
+
+
+def _output(command: list[str]) -> "tuple[int, str]":
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
 
 
 def run(stages: Stages, name: str, arguments: argparse.Namespace) -> None:

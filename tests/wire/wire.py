@@ -23,7 +23,8 @@ HERE = Path(__file__).resolve().parent
 INTERPRETER = os.environ.get("HEADGATE_WIRE_INTERPRETER", "cpython")
 CPYTHON = INTERPRETER == "cpython"
 SECRET = bytes(range(32))
-PATIENCE_S = 20  # a wait that takes longer has failed; none of them sleeps
+# A wait that takes longer has failed; none of them sleeps.
+PATIENCE_S = 120 if os.environ.get("HEADGATE_EMULATED") else 20
 JSON_TYPE = "application/json"
 NDJSON = "application/x-ndjson"
 

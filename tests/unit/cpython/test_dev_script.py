@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow_emulated
+
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = [
     "sh",
