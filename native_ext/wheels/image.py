@@ -36,7 +36,7 @@ OCI = {"amd64": ["--arch=amd64"], "arm64": ["--arch=arm64"], "armhf": ["--arch=a
 def make(target: Target, cache: Path, podman: list[str], environment: dict[str, str]) -> str:
     """The name of the image for `target` in podman's storage; at once when it is there."""
     emulation.prepare(target.debian)
-    root = rootfs.make(target.debian, PACKAGES.split(), cache / "roots")
+    root = rootfs.make(target.debian, PACKAGES.split(), cache / "rootfs")
     made_of = f"{root.name} {cross.zig()} {cache} {target}".encode() + Path(__file__).read_bytes()
     key = hashlib.sha256(made_of).hexdigest()[:12]
     name = f"localhost/headgate-{target.debian}:{key}"
