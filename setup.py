@@ -1,4 +1,4 @@
-"""Builds the C core and the client of `headgate load` as abi3 extensions; everything else about the distribution is in pyproject.toml.
+"""Builds the C core and the client of `headgate load` as abi3 extensions; the rest of the distribution: pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
