@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow_emulated
+pytestmark = pytest.mark.not_emulated(reason="about a developer's machine, with C headers, which a device lacks")
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = [
