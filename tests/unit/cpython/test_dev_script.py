@@ -234,6 +234,17 @@ def test_tests_bring_the_conformance_suites_if_they_can_be_had(machine: Machine)
     assert "pyjson5==" in download
 
 
+def test_another_machine_needs_more_and_gets_the_options(machine: Machine) -> None:
+    done = machine.run("test", "--target", "armv7l", "--full", "-k", "jwt")
+    assert done.returncode == 0, done.stderr
+    assert "needs mmdebstrap: " in done.stdout
+    (install,) = machine.calls("apt-get -y")[-1:]
+    assert "gcc-arm-linux-gnueabihf" in install
+    assert "aarch64" not in install
+    last = machine.calls("python3")[-1]
+    assert last.endswith("/tests/qemu/run_target.py armv7l --full -k jwt"), last
+
+
 def test_run_hands_its_options_to_the_demo(machine: Machine) -> None:
     done = machine.run("run", "--demo-seconds", "1")
     assert done.returncode == 0, done.stderr
