@@ -33,7 +33,12 @@ from headgate_host import emulation
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 ENTER = ROOT / "tests/qemu/enter.sh"
-PLACES = {"native": ("tests/unit", "tests/twins", "tests/wire", "tests/e2e"), "pure": ("tests/unit", "tests/wire")}
+# What the twins are is the same Python on every machine: of them, what also runs under MicroPython, and the server.
+PLACES = {
+    "native": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py", "tests/e2e/test_*.py"),
+    "pure": ("tests/unit/test_*.py", "tests/wire/test_*.py"),
+}
+PLACES_FULL = {**PLACES, "pure": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py")}
 QUICK_EXAMPLES = "10"  # of each generated test in tests/twins; the machine that builds has run more
 NOTHING_SELECTED = 5  # pytest's exit code
 
@@ -86,10 +91,9 @@ def prepare(stages: Stages, name: str, machine: Machine, folder: Path) -> tuple[
     return root, wheel
 
 
-def test_files(places: "Iterable[str]") -> "list[str]":
+def test_files(patterns: "Iterable[str]") -> "list[str]":
     """Relative to the repository."""
-    found = [file for place in places for file in sorted((ROOT / place).rglob("test_*.py"))]
-    return [str(file.relative_to(ROOT)) for file in found]
+    return [str(file.relative_to(ROOT)) for pattern in patterns for file in sorted(ROOT.glob(pattern))]
 
 
 def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse.Namespace) -> int:
@@ -108,7 +112,8 @@ def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse
     command = [str(ENTER), str(root), f"/{target_root.INSIDE}", *inside, *words]
     if any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest):
         return call(command)
-    files, shares = test_files(PLACES[backend]), os.cpu_count() or 1
+    places = PLACES_FULL if arguments.full else PLACES
+    files, shares = test_files(places[backend]), os.cpu_count() or 1
     with ThreadPoolExecutor(shares) as pool:
         running = [pool.submit(_output, [*command, *files[share::shares]]) for share in range(shares)]
         codes = []

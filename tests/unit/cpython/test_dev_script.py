@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow_emulated
+pytestmark = pytest.mark.not_emulated(reason="about a developer's machine, with C headers, which a device lacks")
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = [
@@ -232,6 +232,17 @@ def test_tests_bring_the_conformance_suites_if_they_can_be_had(machine: Machine)
     (download,) = machine.calls("python3 -m pip download")
     assert "jsonschema==" in download
     assert "pyjson5==" in download
+
+
+def test_another_machine_needs_more_and_gets_the_options(machine: Machine) -> None:
+    done = machine.run("test", "--target", "armv7l", "--full", "-k", "jwt")
+    assert done.returncode == 0, done.stderr
+    assert "needs mmdebstrap: " in done.stdout
+    (install,) = machine.calls("apt-get -y")[-1:]
+    assert "gcc-arm-linux-gnueabihf" in install
+    assert "aarch64" not in install
+    last = machine.calls("python3")[-1]
+    assert last.endswith("/tests/qemu/run_target.py armv7l --full -k jwt"), last
 
 
 def test_run_hands_its_options_to_the_demo(machine: Machine) -> None:
