@@ -37,7 +37,8 @@ def build(source: Path, targets: Sequence[Target], folder: Path, cache: Path) ->
     with tempfile.TemporaryDirectory(dir=folder, prefix=".cibuildwheel.") as output:
         command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux", "--archs", machines]
         command += ["--output-dir", output, str(source)]
-        if subprocess.run(command, env=environment, check=False).returncode:
+        # What it says goes where messages go: --json has the output to itself.
+        if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode:
             raise CommandError(errors.FINDING, f"cibuildwheel failed for {machines}", "Its output above says where")
         return [Path(shutil.move(wheel, folder / wheel.name)) for wheel in sorted(Path(output).glob("*.whl"))]
 
