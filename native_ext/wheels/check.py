@@ -16,6 +16,7 @@ from headgate import errors
 from headgate.errors import CommandError
 
 MOST_BYTES = 1_500_000
+LIBRARIES = ["headgate_native/_load.abi3.so", "headgate_native/_native.abi3.so"]
 Problem = Callable[[str], None]
 LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
 # ARM's build attributes: what linked code needs. An ARMv6 processor runs this, and no more.
@@ -53,8 +54,8 @@ def check(wheel: Path) -> Report:
     report.abi3audit = _abi3audit(wheel, problem)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        libraries = [name for name in names if name.endswith(".so") or ".so." in name]
-        if libraries != ["headgate_native/_native.abi3.so"]:
+        libraries = sorted(name for name in names if name.endswith(".so") or ".so." in name)
+        if libraries != LIBRARIES:
             problem(f"libraries in it: {', '.join(libraries) or 'none'}")
         for name in names:
             if name.endswith((".c", ".h", ".pyc")) or name.startswith("tests/"):
@@ -84,10 +85,15 @@ def _abi3audit(wheel: Path, problem: Problem) -> str:
     done = _tool("abi3audit", "--strict", "--report", str(wheel))
     verdicts = json.loads(done.stdout)["specs"] if done.stdout.strip() else {}
     results = [item["result"] for spec in verdicts.values() for item in spec["wheel"]]
-    if done.returncode or len(results) != 1 or not results[0]["is_abi3_baseline_compatible"]:
+    if (
+        done.returncode
+        or len(results) != len(LIBRARIES)
+        or not all(one["is_abi3_baseline_compatible"] for one in results)
+    ):
         problem(f"abi3audit: {_last(done.stderr + done.stdout)}")
         return "refused"
-    return f"abi3 {results[0]['computed']}"
+    newest = max((one["computed"] for one in results), key=lambda version: [int(part) for part in version.split(".")])
+    return f"abi3 {newest}"
 
 
 def _library(path: Path, armv6: bool, problem: Problem) -> None:

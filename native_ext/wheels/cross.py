@@ -66,14 +66,14 @@ def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
 
 
 def _name_libc(target: Target, work: Path, environment: dict[str, str]) -> None:
-    """The library says `libc.so` to be musl's; on Alpine, which musllinux is made after, it has a name of its own."""
+    """The libraries say `libc.so` to be musl's; on Alpine, which musllinux is made after, it has a name of its own."""
     (wheel,) = (work / "built").glob("*.whl")
     wheel_tool = [sys.executable, "-m", "wheel"]
     run([*wheel_tool, "unpack", "--dest", str(work / "unpacked"), str(wheel)], work, environment)
     (tree,) = (work / "unpacked").iterdir()
     name = f"libc.musl-{MUSL_NAMES.get(target.machine, target.machine)}.so.1"
-    library = tree / "headgate_native/_native.abi3.so"
-    run(["patchelf", "--replace-needed", "libc.so", name, str(library)], work, environment)
+    for library in sorted(tree.glob("headgate_native/*.so")):
+        run(["patchelf", "--replace-needed", "libc.so", name, str(library)], work, environment)
     run([*wheel_tool, "pack", "--dest-dir", str(work / "built"), str(tree)], work, environment)
 
 
