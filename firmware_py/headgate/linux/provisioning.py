@@ -4,7 +4,7 @@
 
 No file system: it is written and read in one piece, and a half-written one is known by its hash. `headgate flash`
 writes it, the first boot reads it, puts it where it belongs and erases it: private key and passwords are then in one
-place only. The document is checked against data/provisioning.schema.json on both sides.
+place only. The document is checked against data/provisioning.json on both sides.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ def check(data: bytes) -> None:
     """Raises CommandError(CONFIG) that says where the document breaks which rule, never what stands there."""
     if len(data) > DOCUMENT_MAX:
         raise CommandError(CONFIG, f"the provisioning has {len(data)} bytes; at most {DOCUMENT_MAX} are possible")
-    schema = (Path(__file__).parents[1] / "data" / "provisioning.schema.json").read_bytes()
+    schema = (Path(__file__).parents[1] / "data" / "provisioning.json").read_bytes()
     verdict = _accel.Schema(schema).validate(data)
     if not verdict.valid:
         error = verdict.errors[0]

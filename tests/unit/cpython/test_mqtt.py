@@ -118,7 +118,7 @@ def test_json_is_not_touched() -> None:
 def test_the_module_works_where_ssl_is_absent() -> None:
     """linux/lean.py keeps `ssl` out of an appliance without TLS; the port must not need it."""
     script = (
-        "from headgate.linux.lean import import_without_ssl as lean; assert lean()\n"
+        "from headgate.linux import lean; assert lean.import_asyncio(); lean.import_mqtt(tls=False)\n"
         "import sys, headgate.linux.mqtt, headgate.linux.uplink\n"
         "assert 'ssl' not in sys.modules or not hasattr(sys.modules['ssl'], 'SSLContext')\n"
     )

@@ -21,7 +21,7 @@ DOCUMENT: dict[str, Any] = {
     "time": 1764345600,
     "device": {"private_key": KEY, "public_key": KEY},
 }
-SCHEMA = Path(provisioning.__file__).parents[1] / "data" / "provisioning.schema.json"
+SCHEMA = Path(provisioning.__file__).parents[1] / "data" / "provisioning.json"
 
 
 def refused(call: Any, *arguments: Any) -> CommandError:
