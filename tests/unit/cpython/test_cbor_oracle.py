@@ -158,6 +158,7 @@ def test_what_cbor2_accepts_and_we_refuse_is_refused_on_purpose(data: bytes) -> 
             "nested too deeply",
             "decimal fraction is not an array of two integers",
             "simple value below 32 in two bytes",
+            "unexpected break",  # an item for the cbor2 of Debian 12
         }
 
 
