@@ -120,13 +120,15 @@ ROWS: dict[str, bytes] = {
 def front(
     request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[fronts.Front]:
-    relay = fronts.Relay(server.port)
     folder = tmp_path_factory.mktemp("front")
-    made = fronts.go(relay, folder) if request.param == "Go" else fronts.nginx(relay, folder, _buffering(request.param))
-    with made as running:
-        yield running
-        assert running.process.poll() is None
-    relay.close()
+    with contextlib.closing(fronts.Relay(server.port)) as relay:  # also where there is no such front
+        if request.param == "Go":
+            made = fronts.go(relay, folder)
+        else:
+            made = fronts.nginx(relay, folder, _buffering(request.param))
+        with made as running:
+            yield running
+            assert running.process.poll() is None
 
 
 def _buffering(name: str) -> str:
