@@ -41,6 +41,7 @@ PLACES = {
 PLACES_FULL = {**PLACES, "pure": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py")}
 QUICK_EXAMPLES = "10"  # of each generated test in tests/twins; the machine that builds has run more
 NOTHING_SELECTED = 5  # pytest's exit code
+SHARE_S = 1800  # for what one core has to do; a third of it is enough on a quiet machine
 
 
 class Stages:
@@ -115,7 +116,8 @@ def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse
     places = PLACES_FULL if arguments.full else PLACES
     files, shares = test_files(places[backend]), os.cpu_count() or 1
     with ThreadPoolExecutor(shares) as pool:
-        running = [pool.submit(_output, [*command, *files[share::shares]]) for share in range(shares)]
+        limit = None if arguments.full else SHARE_S
+        running = [pool.submit(_output, [*command, *files[share::shares]], limit) for share in range(shares)]
         codes = []
         for share in running:
             code, output = share.result()
@@ -124,9 +126,16 @@ def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse
     return next((code for code in codes if code not in {0, NOTHING_SELECTED}), min(codes))
 
 
-def _output(command: list[str]) -> "tuple[int, str]":
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.returncode, done.stdout
+def _output(command: list[str], limit_s: "int | None") -> "tuple[int, str]":
+    """Its exit code and what it said. One that hangs is ended."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and with it all that runs in the root (enter.sh)
+        output, _ = process.communicate()
+        return errors.BUG, f"{output}\ndev: ended, as it took more than {limit_s} s"
+    return process.returncode, output
 
 
 def run(stages: Stages, name: str, arguments: argparse.Namespace) -> None:
