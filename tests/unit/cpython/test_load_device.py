@@ -103,6 +103,7 @@ def test_an_endpoint_that_refuses() -> None:
         asyncio.run(served(b"", b"404 Not Found"))
 
 
+@pytest.mark.not_emulated(reason="the emulator makes up what /proc says of the process that asks")
 def test_a_process_here() -> None:
     found = asyncio.run(Process(os.getpid()).read())
     assert found["process_resident_memory_bytes"] > 1e6
