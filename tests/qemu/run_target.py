@@ -41,7 +41,7 @@ PLACES = {
 PLACES_FULL = {**PLACES, "pure": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py")}
 QUICK_EXAMPLES = "10"  # of each generated test in tests/twins; the machine that builds has run more
 NOTHING_SELECTED = 5  # pytest's exit code
-SHARE_S = 1800  # for what one core has to do; a third of it is enough on a quiet machine
+SHARE_S = 1200  # for what one core has to do: 7 minutes on a quiet machine
 
 
 class Stages:
