@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import corpus, environment, native
+from . import environment, native
+from .count import CannotCount, native_count
 
 # Static, so that qemu needs no root filesystem of the other machine.
 TARGETS = (
@@ -27,10 +28,6 @@ TARGETS = (
 )
 ROUNDS = (1, 5)
 PROGRAMS = (native.OURS, native.OURS_TO_CBOR, native.OURS_CBOR, native.YYJSON)
-
-
-class CannotCount(Exception):
-    """Why there is no figure."""
 
 
 def missing_tools(target: native.Target) -> "list[str]":
@@ -58,11 +55,7 @@ def executed(command: "list[str]") -> int:
 
 def for_one(program: native.Built, folder: Path, workload: str) -> float:
     """Instructions for one document. Raises CannotCount."""
-    few, many = ROUNDS
-    documents = len(corpus.valid_files(folder, workload, program.program.suffix))
-    low = executed(program.command(folder, workload, few))
-    high = executed(program.command(folder, workload, many))
-    return round((high - low) / ((many - few) * documents), 1)
+    return native_count(program, folder, workload, executed, ROUNDS)
 
 
 def counts(folder: Path, workloads: "list[str]") -> "tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]":

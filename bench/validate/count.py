@@ -3,6 +3,7 @@ difference of two runs that differ in the number of rounds only, divided by the 
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from . import corpus, environment, native, peers
@@ -30,11 +31,18 @@ def instructions(command: "list[str]") -> int:
     return int(found.group(1).replace(",", ""))
 
 
-def native_count(built: native.Built, folder: Path, workload: str) -> float:
-    few, many = NATIVE_ROUNDS
+def native_count(
+    built: native.Built,
+    folder: Path,
+    workload: str,
+    count: "Callable[[list[str]], int]" = instructions,
+    rounds: "tuple[int, int]" = NATIVE_ROUNDS,
+) -> float:
+    """Instructions for one document; `count`: of a whole run. Raises CannotCount."""
+    few, many = rounds
     documents = len(corpus.valid_files(folder, workload, built.program.suffix))
-    low = instructions(built.command(folder, workload, few))
-    high = instructions(built.command(folder, workload, many))
+    low = count(built.command(folder, workload, few))
+    high = count(built.command(folder, workload, many))
     return round((high - low) / ((many - few) * documents), 1)
 
 
