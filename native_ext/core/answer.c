@@ -1,5 +1,7 @@
 #include "answer.h"
 
+#include "decimal.h"
+
 static void two_digits(uint8_t *out, int64_t number) {
     out[0] = (uint8_t)('0' + number / 10 % 10);
     out[1] = (uint8_t)('0' + number % 10);
@@ -26,36 +28,49 @@ void hg_http_date(int64_t now_s, uint8_t date[29]) {
     two_digits(date + 23, seconds % 60);
 }
 
-void hg_answer_begin(struct hg_gate *gate, uint16_t status, struct hg_output *output) {
-    hg_output_add(output, "HTTP/1.1 ", 9);
-    hg_output_number(output, status);
-    hg_output_add(output, " ", 1);
-    hg_output_text(output, hg_status_phrase(status));
-    if (gate->clock.state != HG_CLOCK_UNSET) {
-        hg_output_add(output, "\r\nDate: ", 8);
-        hg_output_add(output, gate->date, sizeof gate->date);
-    }
-    hg_output_add(output, "\r\n", 2);
+static uint8_t *put(uint8_t *to, const void *data, size_t length) {
+    memcpy(to, data, length);
+    return to + length;
 }
+#define PUT(to, text) put(to, text, sizeof(text) - 1)
 
-void hg_answer_field(struct hg_output *output, const char *name, struct hg_view value) {
-    hg_output_text(output, name);
-    hg_output_add(output, value.at, value.length);
-    hg_output_add(output, "\r\n", 2);
+void hg_answer_begin(struct hg_gate *gate, uint16_t status, struct hg_output *output) {
+    const char *const phrase = hg_status_phrase(status);
+    const uint32_t length = (uint32_t)strlen(phrase);
+    uint8_t *const room = hg_output_room(output, length + 64), *at = room; /* 64: all the rest */
+    if (room == NULL) {
+        return;
+    }
+    at = PUT(at, "HTTP/1.1 ");
+    *at++ = (uint8_t)('0' + status / 100);
+    two_digits(at, status % 100);
+    at[2] = ' ';
+    at = put(at + 3, phrase, length);
+    if (gate->clock.state != HG_CLOCK_UNSET) {
+        at = PUT(at, "\r\nDate: ");
+        at = put(at, gate->date, sizeof gate->date);
+    }
+    at = PUT(at, "\r\n");
+    hg_output_use(output, (uint32_t)(at - room));
 }
 
 void hg_answer_end(uint16_t status, struct hg_manner manner, struct hg_view body, struct hg_output *output) {
+    uint8_t *const room = hg_output_room(output, 96), *at = room; /* 96: all three lines */
+    if (room == NULL) {
+        return;
+    }
     if (status != 204 && status != 304) { /* RFC 9110 section 8.6 */
-        hg_output_add(output, "Content-Length: ", 16);
-        hg_output_number(output, body.length);
-        hg_output_add(output, "\r\n", 2);
+        at = PUT(at, "Content-Length: ") + hg_decimal_digits(body.length);
+        (void)hg_decimal_before(at, body.length);
+        at = PUT(at, "\r\n");
     }
     if (!manner.keep_alive) {
-        hg_output_text(output, "Connection: close\r\n");
+        at = PUT(at, "Connection: close\r\n");
     } else if (manner.http10) {
-        hg_output_text(output, "Connection: keep-alive\r\n");
+        at = PUT(at, "Connection: keep-alive\r\n");
     }
-    hg_output_add(output, "\r\n", 2);
+    at = PUT(at, "\r\n");
+    hg_output_use(output, (uint32_t)(at - room));
     if (!manner.head_only) {
         hg_output_add(output, body.at, body.length);
     }

@@ -9,9 +9,8 @@ struct hg_manner {
     bool keep_alive, http10, head_only; /* head_only: HEAD */
 };
 
-/* Status line and Date. Then fields, then hg_answer_end. */
+/* Status line and Date. Then fields, as whole lines, then hg_answer_end. */
 void hg_answer_begin(struct hg_gate *gate, uint16_t status, struct hg_output *output);
-void hg_answer_field(struct hg_output *output, const char *name, struct hg_view value); /* name with its ": " */
 /* Framing, persistence, the empty line, and the body unless it is for HEAD. */
 void hg_answer_end(uint16_t status, struct hg_manner manner, struct hg_view body, struct hg_output *output);
 

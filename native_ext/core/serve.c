@@ -21,18 +21,6 @@ void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *c
     }
 }
 
-void hg_line_add(struct hg_line *line, const void *data, size_t length) {
-    const size_t room = sizeof line->text - line->length, taken = length < room ? length : room;
-    if (taken != 0) {
-        memcpy(line->text + line->length, data, taken);
-        line->length += (uint32_t)taken;
-    }
-}
-
-void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
-
-void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
-
 void hg_line_number(struct hg_line *line, int64_t number) {
     uint8_t digits[HG_DECIMAL];
     const uint32_t at = hg_decimal(number, digits);
@@ -53,6 +41,9 @@ struct hg_view hg_trimmed(struct hg_view text) {
 bool hg_view_equals_any_case(struct hg_view view, const char *text) {
     if (view.length != strlen(text)) {
         return false;
+    }
+    if (memcmp(view.at, text, view.length) == 0) { /* as a rule */
+        return true;
     }
     for (uint32_t i = 0; i < view.length; i++) {
         const uint8_t c = view.at[i];
@@ -268,8 +259,9 @@ static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rat
 }
 
 bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst) {
-    struct hg_line key = {0, {0}};
+    struct hg_line key;
     int64_t wait_ms = 0, left = 0;
+    key.length = 0;
     hg_line_view(&key, bucket);
     hg_line_add(&key, "", 1);
     hg_line_view(&key, client);

@@ -26,11 +26,12 @@ uint32_t hg_last_key(struct hg_view stream, struct hg_view name, uint8_t key[HG_
 }
 
 void hg_put_last(struct hg_gate *gate, const struct hg_row *row) {
-    struct hg_line meta = {0, {0}};
+    struct hg_line meta;
     uint64_t version;
     if (row->last.length == 0) {
         return;
     }
+    meta.length = 0;
     hg_line_number(&meta, row->last_ttl_ms / 1000);
     hg_line_text(&meta, " ");
     hg_line_number(&meta, gate->now_ms);
@@ -80,7 +81,7 @@ static enum precondition preconditions(struct hg_call *call, struct hg_view etag
     const struct hg_view match = hg_field_of(call, HG_FIELD_IF_MATCH);
     const struct hg_view none_match = hg_field_of(call, HG_FIELD_IF_NONE_MATCH);
     struct hg_answer answer = {412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
-    struct hg_line fields = {0, {0}};
+    struct hg_line fields;
     if (match.at != NULL && !matches(match, etag, false)) {
         answer.detail = hg_text_view("If-Match");
     } else if (none_match.at != NULL && matches(none_match, etag, true)) {
@@ -91,6 +92,7 @@ static enum precondition preconditions(struct hg_call *call, struct hg_view etag
     } else {
         return GO_ON;
     }
+    fields.length = 0;
     if (etag.length != 0) {
         hg_line_text(&fields, "ETag: ");
         hg_line_view(&fields, etag);
@@ -119,11 +121,12 @@ static void split_meta(struct hg_view meta, struct hg_view *max_age, int64_t *st
 
 static enum hg_served answer_value(struct hg_call *call, const uint8_t *key, uint32_t length, enum hg_code missing) {
     struct hg_gate *gate = call->gate;
-    struct hg_line etag = {0, {0}}, fields = {0, {0}};
+    struct hg_line etag, fields;
     struct hg_view max_age, type;
     struct hg_found found;
     int64_t stored_ms;
     bool hit = false, not_modified;
+    etag.length = fields.length = 0;
     if (hg_store_get(gate->store, key, length, gate->now_ms, &hit, &found) != HG_OK || !hit) {
         return preconditions(call, (struct hg_view){(const uint8_t *)"", 0}) == ANSWERED ? HG_SERVED_ANSWER
                                                                                           : hg_deny(call, 404, missing, "");
@@ -268,7 +271,8 @@ static enum hg_served put_head(struct hg_call *call) {
 }
 
 static enum hg_served answer_change(struct hg_call *call, uint16_t status, uint64_t version) {
-    struct hg_line fields = {0, {0}};
+    struct hg_line fields;
+    fields.length = 0;
     if (version != 0) {
         hg_line_text(&fields, "ETag: ");
         put_etag(&fields, call->gate, version);
@@ -279,8 +283,9 @@ static enum hg_served answer_change(struct hg_call *call, uint16_t status, uint6
 
 /* Judges the preconditions against what is stored; *present: something is. */
 static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length, bool *present) {
-    struct hg_line etag = {0, {0}};
+    struct hg_line etag;
     struct hg_found found;
+    etag.length = 0;
     *present = false;
     if (hg_store_get(call->gate->store, key, length, call->gate->now_ms, present, &found) == HG_OK && *present) {
         put_etag(&etag, call->gate, found.version);
@@ -293,7 +298,7 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     const struct hg_view type = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
     const int64_t max_age = max_age_of(call);
     const int64_t ttl_ms = max_age * 1000 < HG_CACHE_TTL_MS ? max_age * 1000 : HG_CACHE_TTL_MS;
-    struct hg_line meta = {0, {0}};
+    struct hg_line meta;
     uint8_t key[HG_CACHE_KEY];
     const uint32_t length = cache_key(call->param[0], key);
     uint64_t version = 0;
@@ -301,6 +306,7 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     if (!may_change(call, key, length, &present)) {
         return HG_SERVED_ANSWER;
     }
+    meta.length = 0;
     hg_line_number(&meta, max_age);
     hg_line_text(&meta, " ");
     hg_line_number(&meta, gate->now_ms);

@@ -51,14 +51,21 @@ enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg
 /* Takes one token of the client's bucket; false: refused. */
 bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst);
 
-/* Texts put together within their own bytes; too much is cut. */
+/* A text put together within its own bytes, of which `length` count; too much is cut. On the way of every request only `length`
+ * is set at first: clearing all of it would cost more than the text does. */
 struct hg_line {
     uint32_t length;
     uint8_t text[480];
 };
-void hg_line_add(struct hg_line *line, const void *data, size_t length);
-void hg_line_text(struct hg_line *line, const char *text);
-void hg_line_view(struct hg_line *line, struct hg_view view);
+static inline void hg_line_add(struct hg_line *line, const void *data, size_t length) {
+    const size_t room = sizeof line->text - line->length, taken = length < room ? length : room;
+    if (taken != 0) {
+        memcpy(line->text + line->length, data, taken);
+        line->length += (uint32_t)taken;
+    }
+}
+static inline void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
+static inline void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
 void hg_line_number(struct hg_line *line, int64_t number);
 static inline struct hg_view hg_line_of(const struct hg_line *line) { return (struct hg_view){line->text, line->length}; }
 

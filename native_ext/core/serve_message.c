@@ -258,7 +258,8 @@ static enum hg_served refuse_intake(struct hg_call *call, const struct hg_proble
 }
 
 static enum hg_served receipt(struct hg_call *call, struct hg_view seq, bool durable, bool replayed) {
-    struct hg_line body = {0, {0}};
+    struct hg_line body;
+    body.length = 0;
     hg_line_text(&body, "{\"seq\":\"");
     hg_line_view(&body, seq);
     hg_line_text(&body, durable ? "\",\"durability\":\"fsync\"}" : "\",\"durability\":\"memory\"}");
@@ -279,7 +280,7 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     const struct hg_stream *stream = visit->stream;
     const struct hg_view client = {visit->sub, visit->sub_length};
     uint8_t last[HG_LAST_KEY];
-    struct hg_line seq = {0, {0}};
+    struct hg_line seq;
     struct hg_problem problem;
     struct hg_fault fault;
     struct hg_view key, name = client;
@@ -324,6 +325,7 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     }
     gate->counters.accepted += 1;
     hg_put_last(gate, &row);
+    seq.length = 0;
     put_seq(&seq, gate, number);
     return receipt(call, hg_line_of(&seq), false, false);
 }
@@ -343,7 +345,8 @@ void hg_serve_committed(struct hg_gate *gate, const struct hg_row *row, struct h
                         struct hg_output *output) {
     struct hg_request request;
     struct hg_call call;
-    struct hg_line seq = {0, {0}};
+    struct hg_line seq;
+    seq.length = 0;
     if (replayed.length != 0) {
         gate->counters.replayed += 1;
         hg_line_view(&seq, replayed);

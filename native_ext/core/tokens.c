@@ -8,7 +8,7 @@
 #include "table.h"
 #include "token.h"
 
-#define HASHED 48 /* bytes */
+#define HASHED 16 /* bytes: 96 bits of the signature */
 
 /* One block: this, the token, the claims' text, and what of them was decoded. */
 struct entry {

@@ -109,7 +109,7 @@ static void test_heads(void) {
         struct scene scene;
         begin(&scene, rows[i].clock);
         hg_answer_begin(&scene.gate, rows[i].status, &scene.output);
-        hg_answer_field(&scene.output, "A: ", hg_text_view("b"));
+        hg_output_text(&scene.output, "A: b\r\n");
         hg_answer_end(rows[i].status, rows[i].manner, hg_text_view(rows[i].body), &scene.output);
         CHECK(!scene.output.failed && says(&scene, rows[i].expected));
         end(&scene);

@@ -61,11 +61,13 @@ def c_routes() -> list[tuple[list[str], set[str], str]]:
     """Segments, methods and Allow of each route."""
     text = core("router.c")
     reads = {"GET", "HEAD"}
+    ends = {"NOTHING": [], "SEGMENT": ["{}"], "SEGMENT_LAST": ["{}", "last", "{}"], "REST": ["{*}"]}
     out = []
-    for row in re.findall(r"^    \[HG_ROUTE_\w+\] = \{\{(.*?)\}, (.*?), \"(.*?)\"\},$", text, re.MULTILINE):
-        segments = [{"PARAMETER": "{}", "REST": "{*}"}.get(part, part.strip('"')) for part in row[0].split(", ")]
-        methods = set(re.findall(r"TAKES\(HG_(\w+)\)", row[1])) | (reads if "READS" in row[1] else set())
-        out.append((segments, methods, row[2]))
+    row = r"^    \[HG_ROUTE_\w+\] = \{PREFIX\(\"(.*?)\"\), (\w+), (.*?), \"(.*?)\"\},$"
+    for prefix, shape, verbs, allow in re.findall(row, text, re.MULTILINE):
+        segments = (prefix.removesuffix("/") if ends[shape] else prefix).split("/") + ends[shape]
+        methods = set(re.findall(r"TAKES\(HG_(\w+)\)", verbs)) | (reads if "READS" in verbs else set())
+        out.append((segments, methods, allow))
     return out
 
 
