@@ -28,6 +28,14 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# gRPC on the native server (native_ext/grpc/grpc.c, linux/grpc_*.py).
+GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: the largest body and what is around it; over it: RESOURCE_EXHAUSTED
+GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over it: RESOURCE_EXHAUSTED
+GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
+GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
+GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
+GRPC_REFUSALS = 64  # refused messages that the summary of one PublishStream names
+
 # TLS on the native server (native_ext/cpython/tls.c).
 TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
 TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink

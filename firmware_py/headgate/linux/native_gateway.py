@@ -98,6 +98,12 @@ class NativeGateway(Gateway):
         self.add_server(listener)
         return listener
 
+    def serve_grpc(self) -> None:
+        """Also the methods of gRPC that are Python's: comes with HTTP/2."""
+        from headgate.linux.grpc_routes import add_routes
+
+        add_routes(self._router)
+
     def adopt(self, plan: Any) -> None:
         """For new requests of both drivers, from now on."""
         self.server.plan = self._compile(plan)
