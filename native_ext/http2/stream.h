@@ -83,12 +83,6 @@ struct hg_stream {
     uint8_t body[HG_INLINE_BODY];
 };
 
-/* A bucket of tokens: `most` at once, `per_s` come back each second. */
-struct hg_bucket {
-    int32_t left; /* thousandths */
-    int64_t at_ms;
-};
-
 /* The library as one process uses it. */
 struct hg_library {
     struct hg_http2 http2; /* for the server; context: this */
@@ -134,9 +128,10 @@ struct hg_answer_head {
 };
 /* false: it is not whole, or none. Sets the reader for what follows. */
 bool hg_answer_head(struct hg_view text, bool head_only, struct hg_answer_head *head, struct hg_answer_reader *reader);
-/* -> the next bytes of the body among the text, of which *used are done with; *end: it is complete, but for trailers. Length 0
+/* -> the next bytes of the body, at most `room`, among the text, of which *used are done with; *end: it is complete, but for trailers. Length 0
  * without *end: more text is needed. */
-struct hg_view hg_answer_body(struct hg_answer_reader *reader, struct hg_view text, uint32_t *used, bool *end);
+struct hg_view hg_answer_body(struct hg_answer_reader *reader, struct hg_view text, uint32_t room, uint32_t *used,
+                              bool *end);
 /* After the last chunk: fields up to the empty line. -> bytes; 0: they are not whole. */
 uint32_t hg_answer_trailers(struct hg_view text, nghttp2_nv fields[HG_ANSWER_FIELDS], uint32_t *count);
 
