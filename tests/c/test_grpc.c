@@ -56,7 +56,7 @@ static const struct row rows[] = {
      BYTES(FRAME("\x1e", "\x0a\x1c\x12\x03" "abc\x1a\x09image/png\x22\x06\"7-12\"\x28\x03\x30\x3c")), "grpc-status: 0\r\n"},
     {HG_GRPC_GET, BYTES(FRAME("\x03", "\x0a\x01" "a")), {NULL}, {"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nAge: 0\r\n\r\n"},
      "GET /v1/cache/a HTTP/1.1\r\nHost: grpc\r\n\r\n", BYTES(FRAME("\x09", "\x0a\x05\x22\x03\"1\"\x10\x01")), "grpc-status: 0\r\n"},
-    {HG_GRPC_PUT, BYTES(FRAME("\x0f", "\x0a\x01" "a\x12\x02" "vv\x1a\x03t/t\x20\x3c")), {NULL}, {"HTTP/1.1 201 Created\r\nETag: \"2\"\r\nContent-Length: 0\r\n\r\n"},
+    {HG_GRPC_PUT, BYTES(FRAME("\x0e", "\x0a\x01" "a\x12\x02" "vv\x1a\x03t/t\x20\x3c")), {NULL}, {"HTTP/1.1 201 Created\r\nETag: \"2\"\r\nContent-Length: 0\r\n\r\n"},
      "PUT /v1/cache/a HTTP/1.1\r\nHost: grpc\r\nContent-Type: t/t\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nvv",
      BYTES(FRAME("\x07", "\x0a\x03\"2\"\x10\x01")), "grpc-status: 0\r\n"},
     {HG_GRPC_DELETE, BYTES(FRAME("\x03", "\x0a\x01" "a")), {NULL}, {"HTTP/1.1 204 No Content\r\n\r\n"},
