@@ -184,6 +184,8 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
         if (call->held.failed) {
             no_memory(call);
         }
+    }
+    if (call->held.length != 0) {
         go_on_held(call);
     }
 }

@@ -118,11 +118,15 @@ static inline void run_grpc(struct outcome *outcome, const struct hg_alloc *allo
         piece = malloc(size + 1u); /* gone afterwards */
         CHECK(piece != NULL);
         memcpy(piece, data + at, size);
-        hg_grpc_input(&call, piece, size, at + size == length);
+        hg_grpc_input(&call, piece, size, size_count == 0);
         free(piece);
         at += size;
         serve_call(&call, answers, answer_count, size_count == 0 ? 0 : 7, outcome);
     } while (at < length);
+    if (size_count != 0) { /* the end by itself */
+        hg_grpc_input(&call, (const uint8_t *)"", 0, true);
+        serve_call(&call, answers, answer_count, 7, outcome);
+    }
     CHECK(call.done);
     outcome->done = call.done;
     outcome->mute = call.mute;

@@ -71,7 +71,7 @@ static const struct row rows[] = {
     {HG_GRPC_VALIDATE_ONE, BYTES(FRAME("\x03", "\x0a\x01" "a")), {NULL},
      {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
      "POST /v1/validate/a HTTP/1.1\r\nHost: grpc\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n", BYTES(""),
-     "grpc-status: 8\r\ngrpc-status-details-bin: CAgaMgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIGCgQIAg\r\n"},
+     "grpc-status: 8\r\ngrpc-status-details-bin: CAgaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIAg\r\n"},
     {HG_GRPC_GET, BYTES(FRAME("\x03", "\x0a\x01" "a")), {NULL}, {NULL}, "GET /v1/cache/a HTTP/1.1\r\nHost: grpc\r\n\r\n", BYTES(""),
      "grpc-status: 14\r\ngrpc-message: the connection ended before the answer\r\n"},
     {HG_GRPC_NONE, BYTES(FRAME("\x00", "")), {NULL}, {VALID}, "", BYTES(""),

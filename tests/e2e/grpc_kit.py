@@ -85,6 +85,11 @@ class Served:
         self.token = appliance.token("dev-1", "publish:weather", "publish:memory", "publish:slow", "cache:*")
         self.metadata = (("authorization", f"Bearer {self.token}"),)
 
+    def counted(self, name: str) -> int:
+        """A counter of /metrics, all of its labels together."""
+        text = self.appliance.get("/metrics")[1].decode()
+        return sum(int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith((f"headgate_{name} ", f"headgate_{name}{{")))
+
 
 def start(folder: Path, listen: str = "") -> Served:
     schema = folder / "schema.json"
