@@ -42,7 +42,7 @@ HTTP2_FRAMES = 1000  # frames that carry nothing (PING, SETTINGS, PRIORITY, ...,
 HTTP2_FRAME_RATE = 100  # ... and per second, and four more for each frame of an answer
 
 # gRPC on the native server (native_ext/grpc/grpc.c, linux/grpc_*.py).
-GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: the largest body and what is around it; over it: RESOURCE_EXHAUSTED
+GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: HTTP_BODY and a little; over it: RESOURCE_EXHAUSTED
 GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over it: RESOURCE_EXHAUSTED
 GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
 GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut

@@ -287,7 +287,7 @@ static void test_long_details(void) {
         CHECK(!scratch.failed && !lines.failed && scratch.length <= HG_GRPC_DETAILS && lines.length < 8192);
         const char *const message = memchr(lines.data, '\n', lines.length);
         const char *const end = memchr(message + 1, '\r', 3 * HG_GRPC_STATUS_TEXT + 20);
-        CHECK(size == 0 || (end - message - 15) / 9 == (size < 512 ? size / 3 : 170)); /* "%E2%82%AC" */
+        CHECK(size == 0 || (uint32_t)(end - message - 15) / 9 == (size < 512 ? size / 3 : 170)); /* "%E2%82%AC" */
         hg_output_clear(&scratch);
         hg_output_clear(&lines);
     }

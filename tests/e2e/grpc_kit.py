@@ -65,10 +65,23 @@ def stubs(folder: Path) -> SimpleNamespace:
         (out / "headgate_stubs" / "__init__.py").touch()
         sys.path.insert(0, str(out))
     import headgate_stubs  # noqa: F401 - made above
-    from headgate_stubs import cache_pb2, cache_pb2_grpc, ingest_pb2, ingest_pb2_grpc, types_pb2, validator_pb2, validator_pb2_grpc
+    from headgate_stubs import (
+        cache_pb2,
+        cache_pb2_grpc,
+        ingest_pb2,
+        ingest_pb2_grpc,
+        types_pb2,
+        validator_pb2,
+        validator_pb2_grpc,
+    )
 
     return SimpleNamespace(
-        **{name: getattr(module, name) for module in (types_pb2, ingest_pb2, validator_pb2, cache_pb2) for name in dir(module) if name[:1].isupper()},
+        **{
+            name: getattr(module, name)
+            for module in (types_pb2, ingest_pb2, validator_pb2, cache_pb2)
+            for name in dir(module)
+            if name[:1].isupper()
+        },
         types=types_pb2,
         IngestStub=ingest_pb2_grpc.IngestStub,
         ValidatorStub=validator_pb2_grpc.ValidatorStub,
@@ -88,7 +101,11 @@ class Served:
     def counted(self, name: str) -> int:
         """A counter of /metrics, all of its labels together."""
         text = self.appliance.get("/metrics")[1].decode()
-        return sum(int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith((f"headgate_{name} ", f"headgate_{name}{{")))
+        return sum(
+            int(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith((f"headgate_{name} ", f"headgate_{name}{{"))
+        )
 
 
 def start(folder: Path, listen: str = "") -> Served:

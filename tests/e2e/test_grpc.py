@@ -1,4 +1,4 @@
-"""gRPC as its clients see it: grpcio, synchronous and asyncio, all four kinds of calls; and frames that no client sends."""
+"""gRPC as its clients see it: grpcio, synchronous and asyncio, all four kinds of calls; frames that no client sends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_publish_is_stored_once_for_a_key(served: Served, channel: Any, pb: Simp
     assert (first.durability, first.replayed) == (pb.DURABILITY_FSYNC, False)
     again = ingest.Publish(pb.PublishRequest(stream="weather", body=GOOD), metadata=metadata, timeout=WAIT_S)
     assert (again.seq, again.replayed) == (first.seq, True)
-    own = ingest.Publish(pb.PublishRequest(stream="weather", body=GOOD, idempotency_key="k-1"), metadata=served.metadata, timeout=WAIT_S)
+    own = ingest.Publish(
+        pb.PublishRequest(stream="weather", body=GOOD, idempotency_key="k-1"), metadata=served.metadata, timeout=WAIT_S
+    )
     assert own.seq == first.seq
     assert served.counted("messages_accepted_total") == before + 1
     reused = pb.PublishRequest(stream="weather", body=b'{"station":"st-2","temp_c":1}', idempotency_key="k-1")
@@ -72,7 +74,9 @@ def test_publish_is_stored_once_for_a_key(served: Served, channel: Any, pb: Simp
 
 def test_what_is_wrong_with_a_message_is_said(served: Served, channel: Any, pb: SimpleNamespace) -> None:
     request = pb.PublishRequest(stream="weather", body=BAD)
-    error = ends(Code.INVALID_ARGUMENT, lambda: pb.IngestStub(channel).Publish(request, metadata=served.metadata, timeout=WAIT_S))
+    error = ends(
+        Code.INVALID_ARGUMENT, lambda: pb.IngestStub(channel).Publish(request, metadata=served.metadata, timeout=WAIT_S)
+    )
     found = details(error)
     assert found["ErrorInfo"].reason == "SCHEMA_VIOLATION"
     assert found["ErrorInfo"].domain == "headgate"
@@ -112,12 +116,17 @@ def test_validate_answers_each_message_as_it_arrives(served: Served, channel: An
 
 def test_many_messages_on_one_stream(served: Served, channel: Any, pb: SimpleNamespace) -> None:
     requests = [pb.ValidateRequest(stream="weather", body=GOOD if n % 3 else BAD) for n in range(3000)]
-    verdicts = [answer.valid for answer in pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)]
+    verdicts = [
+        answer.valid
+        for answer in pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)
+    ]
     assert verdicts == [bool(n % 3) for n in range(3000)]
 
 
 def test_publish_stream(served: Served, channel: Any, pb: SimpleNamespace) -> None:
-    requests = [pb.PublishRequest(stream=("weather", "memory")[n % 2], body=BAD if n == 7 else GOOD) for n in range(300)]
+    requests = [
+        pb.PublishRequest(stream=("weather", "memory")[n % 2], body=BAD if n == 7 else GOOD) for n in range(300)
+    ]
     metadata = (*served.metadata, ("idempotency-key", "stream-1"))
     for accepted, replayed in ((299, 0), (0, 299)):
         summary = pb.IngestStub(channel).PublishStream(iter(requests), metadata=metadata, timeout=WAIT_S)
@@ -133,7 +142,12 @@ def test_cache(served: Served, channel: Any, pb: SimpleNamespace) -> None:
     put = cache.Put(pb.PutRequest(key="site/ü 1%", value=b"\0\xff", content_type="image/png", max_age_s=60), **options)
     assert put.created
     got = cache.Get(pb.GetRequest(key="site/ü 1%"), **options)
-    assert (got.entry.value, got.entry.content_type, got.entry.etag, got.entry.max_age_s) == (b"\0\xff", "image/png", put.etag, 60)
+    assert (got.entry.value, got.entry.content_type, got.entry.etag, got.entry.max_age_s) == (
+        b"\0\xff",
+        "image/png",
+        put.etag,
+        60,
+    )
     same = cache.Get(pb.GetRequest(key="site/ü 1%", if_none_match=put.etag), **options)
     assert (same.not_modified, same.entry.value) == (True, b"")
     again = cache.Put(pb.PutRequest(key="site/ü 1%", value=b"2"), **options)
@@ -173,7 +187,10 @@ def test_every_kind_of_call_with_asyncio(served: Served, pb: SimpleNamespace) ->
             options: dict[str, Any] = {"metadata": served.metadata, "timeout": WAIT_S}
             request = pb.ValidateRequest(stream="weather", body=GOOD)
             validator = pb.ValidatorStub(channel)
-            assert all(answer.valid for answer in await asyncio.gather(*(validator.ValidateOne(request, **options) for _ in range(200))))
+            assert all(
+                answer.valid
+                for answer in await asyncio.gather(*(validator.ValidateOne(request, **options) for _ in range(200)))
+            )
             stream = validator.Validate(**options)
             for _ in range(3):
                 await stream.write(request)
@@ -204,7 +221,9 @@ def test_tokens_scopes_streams_and_rates(served: Served, channel: Any, pb: Simpl
     assert details(error)["ErrorInfo"].reason == "MISSING_TOKEN"
     error = ends(Code.UNAUTHENTICATED, lambda: ingest.PublishStream(iter([request]), timeout=WAIT_S))
     assert details(error)["ErrorInfo"].reason == "MISSING_TOKEN"
-    ends(Code.UNAUTHENTICATED, lambda: ingest.Publish(request, metadata=(("authorization", "Bearer x"),), timeout=WAIT_S))
+    ends(
+        Code.UNAUTHENTICATED, lambda: ingest.Publish(request, metadata=(("authorization", "Bearer x"),), timeout=WAIT_S)
+    )
     none = pb.ValidateRequest(stream="none", body=GOOD)
     ends(Code.PERMISSION_DENIED, lambda: validator.ValidateOne(none, metadata=served.metadata, timeout=WAIT_S))
     every = (("authorization", "Bearer " + served.appliance.token("dev-1", "publish:*")),)
@@ -214,7 +233,10 @@ def test_tokens_scopes_streams_and_rates(served: Served, channel: Any, pb: Simpl
     assert next(answers).valid
     error = ends(Code.RESOURCE_EXHAUSTED, lambda: next(answers))
     assert 0 < details(error)["RetryInfo"].retry_delay.seconds <= 60
-    ends(Code.INVALID_ARGUMENT, lambda: validator.ValidateOne(pb.ValidateRequest(), metadata=served.metadata, timeout=WAIT_S))
+    ends(
+        Code.INVALID_ARGUMENT,
+        lambda: validator.ValidateOne(pb.ValidateRequest(), metadata=served.metadata, timeout=WAIT_S),
+    )
 
 
 def test_methods_that_are_not_there(channel: Any) -> None:
@@ -229,7 +251,9 @@ def test_compression(served: Served, channel: Any, pb: SimpleNamespace) -> None:
     body = b'{"station":"' + b"s" * 20000 + b'","temp_c":1}'
     request = pb.ValidateRequest(stream="weather", body=body)
     assert validator.ValidateOne(request, compression=grpc.Compression.Gzip, **options).valid
-    assert [a.valid for a in validator.Validate(iter([request] * 3), compression=grpc.Compression.Gzip, **options)] == [True] * 3
+    assert [a.valid for a in validator.Validate(iter([request] * 3), compression=grpc.Compression.Gzip, **options)] == [
+        True
+    ] * 3
     summary = pb.IngestStub(channel).PublishStream(
         iter([pb.PublishRequest(stream="memory", body=body)] * 3), compression=grpc.Compression.Gzip, **options
     )
@@ -241,7 +265,10 @@ def test_messages_that_are_too_large(served: Served, channel: Any, pb: SimpleNam
     options: dict[str, Any] = {"metadata": served.metadata, "timeout": WAIT_S}
     validator = pb.ValidatorStub(channel)
     over = b" " * 100_000  # the stream's limit is less
-    ends(Code.RESOURCE_EXHAUSTED, lambda: validator.ValidateOne(pb.ValidateRequest(stream="weather", body=over), **options))
+    ends(
+        Code.RESOURCE_EXHAUSTED,
+        lambda: validator.ValidateOne(pb.ValidateRequest(stream="weather", body=over), **options),
+    )
     bomb = pb.ValidateRequest(stream="weather", body=bytes(limits.GRPC_MESSAGE))
     for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
         ends(Code.RESOURCE_EXHAUSTED, lambda c=compression: validator.ValidateOne(bomb, compression=c, **options))
@@ -270,7 +297,10 @@ def test_health(channel: Any) -> None:
     health_pb2_grpc = pytest.importorskip("grpc_health.v1.health_pb2_grpc")
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "headgate.v1.Ingest", "headgate.v1.Validator", "headgate.v1.Cache"):
-        assert health.Check(health_pb2.HealthCheckRequest(service=service), timeout=WAIT_S).status == health_pb2.HealthCheckResponse.SERVING
+        assert (
+            health.Check(health_pb2.HealthCheckRequest(service=service), timeout=WAIT_S).status
+            == health_pb2.HealthCheckResponse.SERVING
+        )
     ends(Code.NOT_FOUND, lambda: health.Check(health_pb2.HealthCheckRequest(service="x"), timeout=WAIT_S))
 
 
@@ -286,7 +316,11 @@ def test_a_client_can_find_out_everything_by_reflection(served: Served, channel:
     method = service.FindMethodByName("ValidateOne")
     ask = message_factory.GetMessageClass(method.input_type)
     answer = message_factory.GetMessageClass(method.output_type)
-    call = channel.unary_unary(f"/{service.full_name}/{method.name}", request_serializer=ask.SerializeToString, response_deserializer=answer.FromString)
+    call = channel.unary_unary(
+        f"/{service.full_name}/{method.name}",
+        request_serializer=ask.SerializeToString,
+        response_deserializer=answer.FromString,
+    )
     assert call(ask(stream="weather", body=GOOD), metadata=served.metadata, timeout=WAIT_S).valid
 
 
@@ -316,7 +350,14 @@ class Raw:
     def call(self, path: str, *data: bytes, end: bool = True, **fields: str) -> dict[str, str]:
         """-> the fields of the answer, trailers included; with `reset` if the stream was reset."""
         stream = self.h2.get_next_available_stream_id()
-        head = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "h", "content-type": "application/grpc", "te": "trailers"}
+        head = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": "h",
+            "content-type": "application/grpc",
+            "te": "trailers",
+        }
         head.update({name.replace("_", "-"): value for name, value in fields.items()})
         self.h2.send_headers(stream, list(head.items()))
         for part in data:
@@ -393,14 +434,20 @@ def test_grpcurl(served: Served, tmp_path: Path) -> None:
         pytest.skip("there is no grpcurl (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest)")
 
     def run(*arguments: str) -> str:
-        done = subprocess.run([program, "-plaintext", *arguments], capture_output=True, text=True, check=False, timeout=WAIT_S)
+        done = subprocess.run(
+            [program, "-plaintext", *arguments], capture_output=True, text=True, check=False, timeout=WAIT_S
+        )
         return done.stdout + done.stderr
 
     assert "headgate.v1.Validator" in run(served.address, "list").split()
-    assert "rpc Validate ( stream .headgate.v1.ValidateRequest )" in run(served.address, "describe", "headgate.v1.Validator")
+    assert "rpc Validate ( stream .headgate.v1.ValidateRequest )" in run(
+        served.address, "describe", "headgate.v1.Validator"
+    )
     question = '{"stream": "weather", "body": "%s"}'
     text = question % base64.b64encode(BAD).decode() + question % base64.b64encode(GOOD).decode()
-    said = run("-H", f"authorization: Bearer {served.token}", "-d", text, served.address, "headgate.v1.Validator/Validate")
+    said = run(
+        "-H", f"authorization: Bearer {served.token}", "-d", text, served.address, "headgate.v1.Validator/Validate"
+    )
     assert "99 is more than 60" in said
     assert '"valid": true' in said
     refused = run("-d", question % "", served.address, "headgate.v1.Ingest/Publish")

@@ -1,5 +1,6 @@
-"""Three validators that know nothing of each other, and clients that spread calls over them: grpcio's round_robin, and nginx's
-grpc_pass (docs/grpc.md). One is stopped meanwhile; no call is lost but to the retry policy that the documentation shows."""
+"""Three validators that know nothing of each other, and clients that spread calls over them (docs/grpc.md): grpcio's
+round_robin, and nginx's grpc_pass. One is stopped meanwhile, and every call is answered: by the retry policy that the
+documentation shows, or nginx's next upstream."""
 
 from __future__ import annotations
 
@@ -100,10 +101,13 @@ def nginx(folder: Path, validators: list[Served]) -> Iterator[str]:
     text = found[1].replace("listen 8080", f"listen 127.0.0.1:{port}")
     for number, served in enumerate(validators):
         text = text.replace(f"10.0.0.1{number + 1}:8080", served.address)
-    places = "".join(f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    places = "".join(
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     file = folder / "nginx.conf"
     file.write_text(
-        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{ worker_connections 128; }}\n"
+        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
+        "events { worker_connections 128; }\n"
         f"http {{\naccess_log off;\n{places}{text}}}\n"
     )
     process = subprocess.Popen([program, "-c", str(file), "-p", str(folder)], stderr=subprocess.PIPE)
@@ -130,6 +134,8 @@ def test_nginx_spreads_the_calls_of_one_client(validators: list[Served], pb: Sim
         assert all(count > CALLS // 6 for count in counts), counts
         call_all(channel, pb, validators[0], stop=validators[1])
         stream = pb.ValidatorStub(channel).Validate(
-            iter([pb.ValidateRequest(stream="weather", body=GOOD)] * 50), metadata=validators[0].metadata, timeout=WAIT_S
+            iter([pb.ValidateRequest(stream="weather", body=GOOD)] * 50),
+            metadata=validators[0].metadata,
+            timeout=WAIT_S,
         )
         assert [answer.valid for answer in stream] == [True] * 50

@@ -1,5 +1,5 @@
-"""gRPC's blocks in C (native_ext/grpc: protobuf, gzip, grpc_status) against their twins in linux/, against zlib and against
-google.protobuf. The blocks are C without Python, so they are compiled as a library of their own and called by ctypes."""
+"""gRPC's blocks in C (native_ext/grpc: protobuf, gzip, grpc_status) against their twins in linux/, against zlib and
+against google.protobuf. They are C without Python: compiled as a library of their own here, and called by ctypes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         pytest.skip("there is no C compiler")
     file = tmp_path_factory.mktemp("grpc") / "grpc.so"
     sources = [str(NATIVE / source) for source in SOURCES]
-    subprocess.run([compiler, "-std=c11", "-O1", f"-I{NATIVE}", "-shared", "-fPIC", "-o", str(file), *sources], check=True)
+    subprocess.run(
+        [compiler, "-std=c11", "-O1", f"-I{NATIVE}", "-shared", "-fPIC", "-o", str(file), *sources], check=True
+    )
     found = ctypes.CDLL(str(file))
     found.hg_pb_next.argtypes = [View, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(Field)]
     found.hg_gunzip.argtypes = [View, ctypes.POINTER(Output)]
@@ -139,10 +141,15 @@ def test_what_google_reads_is_read(data: bytes) -> None:
     ours = fields_in_python(data)
     assert read or ours is None
     if read and ours is None:
-        assert any(byte & 7 in (3, 4) or byte < 8 for byte in data), data  # noqa: PLR2004 - it lets field number 0 be
+        assert any(byte & 7 in (3, 4) or byte < 8 for byte in data), data  # it lets field number 0 be
 
 
-@given(data=st.binary(max_size=3000), level=st.integers(0, 9), strategy=st.sampled_from([0, 1, 2, 3, 4]), repeat=st.integers(1, 9))
+@given(
+    data=st.binary(max_size=3000),
+    level=st.integers(0, 9),
+    strategy=st.sampled_from([0, 1, 2, 3, 4]),
+    repeat=st.integers(1, 9),
+)
 @settings(max_examples=200, deadline=None)
 def test_what_zlib_writes_is_read(library: ctypes.CDLL, data: bytes, level: int, strategy: int, repeat: int) -> None:
     stream = zlib.compressobj(level, zlib.DEFLATED, 31, 9, strategy)
@@ -167,7 +174,9 @@ def test_a_file_that_was_changed_has_the_verdict_of_zlib(
         expected: bytes | None = gunzip(changed)
     except Failure:
         expected = None
-    if changed[3:4] and changed[3] & 0xE2:  # header flags: zlib checks the header's own checksum, and lets reserved bits be
+    if (
+        changed[3:4] and changed[3] & 0xE2
+    ):  # header flags: zlib checks the header's own checksum, and lets reserved bits be
         return
     assert (memory.raw[: out.length] if read else None) == expected
 
@@ -186,7 +195,9 @@ TEXTS = st.text(max_size=700)
 def test_the_same_trailers(  # noqa: PLR0913, PLR0917 - what a failure is made of
     library: ctypes.CDLL, status: int, message: str, code: str, violations: list[tuple[str, str]], retry_s: int
 ) -> None:
-    array = (Violation * max(1, len(violations)))(*[Violation(view(f.encode()), view(d.encode())) for f, d in violations])
+    array = (Violation * max(1, len(violations)))(
+        *[Violation(view(f.encode()), view(d.encode())) for f, d in violations]
+    )
     failure = CFailure(status, view(message.encode()), view(code.encode()), array, len(violations), retry_s)
     scratch, _scratch = output(limits.GRPC_DETAILS + limits.GRPC_STATUS_TEXT)
     lines, memory = output(4 * limits.GRPC_DETAILS)

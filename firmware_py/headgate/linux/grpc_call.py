@@ -101,26 +101,33 @@ class Call:
         await self.x.send(b"\0" + len(message).to_bytes(4, "big") + message)
 
 
+def _end(call: Call, error: Exception) -> Failure:
+    """How a call ends after this. An OSError is raised again: the client is gone."""
+    if isinstance(error, TimeoutError):
+        end = Failure(status.DEADLINE_EXCEEDED, "the call's time is up")
+    elif isinstance(error, OSError):
+        raise error
+    elif isinstance(error, Failure):
+        end = error
+    elif isinstance(error, Problem):
+        end = status.of_problem(error)
+    elif isinstance(error, ProtobufError):
+        end = Failure(status.INTERNAL, str(error))
+    elif isinstance(error, MemoryError):
+        end = Failure(status.UNAVAILABLE, "out of memory, try again", retry_s=1)
+    else:  # nobody foresaw it
+        call.x.gateway.report(error)
+        end = Failure(status.INTERNAL, "internal")
+    return end
+
+
 async def _run(call: Call, handler: "Callable[[Call], Awaitable[None]]") -> Failure:
     """-> how it ended"""
     try:
         async with asyncio.timeout(timeout_s(call.x.request.header(b"grpc-timeout"))):
             await handler(call)
-    except TimeoutError:
-        return Failure(status.DEADLINE_EXCEEDED, "the call's time is up")
-    except Failure as failure:
-        return failure
-    except Problem as problem:
-        return status.of_problem(problem)
-    except ProtobufError as error:
-        return Failure(status.INTERNAL, str(error))
-    except MemoryError:
-        return Failure(status.UNAVAILABLE, "out of memory, try again", retry_s=1)
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as tasks/connection.py does
-        call.x.gateway.report(error)
-        return Failure(status.INTERNAL, "internal")
+    except Exception as error:
+        return _end(call, error)
     return Failure(status.OK)
 
 

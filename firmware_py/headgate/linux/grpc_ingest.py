@@ -1,5 +1,8 @@
-"""headgate.v1.Ingest/PublishStream: many messages, one summary. As batches do (tasks/batches.py), messages go to the sink while
-others still arrive, and at most limits.RECORDS_IN_FLIGHT wait for their commit."""
+"""headgate.v1.Ingest/PublishStream: many messages, one summary.
+
+As batches do (tasks/batches.py), messages go to the sink while others still arrive, and at most
+limits.RECORDS_IN_FLIGHT wait for their commit.
+"""
 
 import asyncio
 from collections import deque

@@ -1,6 +1,7 @@
-"""Server reflection (grpc.reflection.v1 and v1alpha, which are the same on the wire): what the services are, for grpcurl and others.
+"""Server reflection (grpc.reflection.v1 and v1alpha, which are the same on the wire): what the services are.
 
-The descriptors are those of data/proto, compiled by protoc into data/proto/services.binpb (a google.protobuf.FileDescriptorSet).
+The descriptors are those of data/proto, compiled by protoc into data/proto/services.binpb (a
+google.protobuf.FileDescriptorSet).
 """
 
 from functools import cache
@@ -22,7 +23,9 @@ _BY_FILENAME, _BY_SYMBOL, _BY_EXTENSION, _EXTENSIONS_OF, _LIST = 3, 4, 5, 6, 7
 
 
 def _parts(data: bytes, wanted: int) -> list[bytes]:
-    return [value for number, wire, value in fields(data) if number == wanted and wire == BYTES and isinstance(value, bytes)]
+    return [
+        value for number, wire, value in fields(data) if number == wanted and wire == BYTES and isinstance(value, bytes)
+    ]
 
 
 def _name(data: bytes, scope: str) -> str:

@@ -1,4 +1,5 @@
-"""gRPC calls that Python serves (linux/grpc_*.py), as lent requests of a scripted server: messages over chunked bodies, trailers."""
+"""gRPC calls that Python serves (linux/grpc_*.py), as lent requests of a scripted server: messages over chunked bodies,
+and trailers."""
 
 from __future__ import annotations
 
@@ -88,7 +89,9 @@ class Answer:
             body = body[5 + size_ :]
 
 
-def play(story: Callable[[NativeGateway, ScriptedServer], Awaitable[None]], info: dict[str, object] | None = None) -> NativeGateway:
+def play(
+    story: Callable[[NativeGateway, ScriptedServer], Awaitable[None]], info: dict[str, object] | None = None
+) -> NativeGateway:
     server, selector = ScriptedServer(), NativeSelector()
     errors: list[Exception] = []
     gateways = []
@@ -136,7 +139,9 @@ async def served(gateway: NativeGateway, lent: Lent) -> None:
     await until(lambda: (lent.returned is not None or lent.closed) and not gateway._lent)
 
 
-def call(path: str, *parts: bytes, metadata: dict[str, str] | None = None, end: bool = True, info: Any = None) -> Answer:
+def call(
+    path: str, *parts: bytes, metadata: dict[str, str] | None = None, end: bool = True, info: Any = None
+) -> Answer:
     """`parts`: of the body, as they arrive."""
     answers = []
 
@@ -166,8 +171,21 @@ GOOD = publish(b'{"t":1}')
 
 
 def test_publish_stream() -> None:
-    messages = [GOOD, publish(b'{"t":10}'), publish(b"{"), publish(b"\xa0", encoding=2), publish(b"{}", "other"), publish(b"{}", "none")]
-    messages += [publish(b" " * 65), publish(b"{}", encoding=3), publish(b"{}", "slow"), publish(b"{}", "slow"), publish(b"{}", key='"')]
+    messages = [
+        GOOD,
+        publish(b'{"t":10}'),
+        publish(b"{"),
+        publish(b"\xa0", encoding=2),
+        publish(b"{}", "other"),
+        publish(b"{}", "none"),
+    ]
+    messages += [
+        publish(b" " * 65),
+        publish(b"{}", encoding=3),
+        publish(b"{}", "slow"),
+        publish(b"{}", "slow"),
+        publish(b"{}", key='"'),
+    ]
     answer = call(PUBLISH, b"".join(frame(message) for message in messages), metadata=AUTHORIZED)
     assert answer.status == 0
     counts, refusals = summary(answer.messages[0])
@@ -223,7 +241,12 @@ def test_more_refusals_than_are_named() -> None:
         (b"\2\0\0\0\0", AUTHORIZED, 13, "a message's first byte is neither 0 nor 1"),
         (frame(b"x", 1), AUTHORIZED, 13, "a compressed message, and no grpc-encoding"),
         (frame(b"x", 1), {**AUTHORIZED, "grpc-encoding": "gzip"}, 13, "the message is not well-formed gzip"),
-        (frame(b"x", 1), {**AUTHORIZED, "grpc-encoding": "zstd"}, 12, "grpc-encoding: identity and gzip are understood"),
+        (
+            frame(b"x", 1),
+            {**AUTHORIZED, "grpc-encoding": "zstd"},
+            12,
+            "grpc-encoding: identity and gzip are understood",
+        ),
         (frame(gzip.compress(bytes(limits.GRPC_MESSAGE + 1)), 1), {**AUTHORIZED, "grpc-encoding": "gzip"}, 8, ""),
         (b"\0\xff\xff\xff\xff", AUTHORIZED, 8, f"a message may have {limits.GRPC_MESSAGE} bytes"),
         (frame(b"\x0b"), AUTHORIZED, 13, "no such wire type"),
@@ -251,11 +274,19 @@ def test_a_deadline() -> None:
     play(story)
 
 
-@pytest.mark.parametrize(("text", "expected"), [(b"2S", 2), (b"1500m", 1.5), (b"1H", 3600), (b"90u", 9e-5), (b"7n", 7e-9), (b"3M", 180)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [(b"2S", 2), (b"1500m", 1.5), (b"1H", 3600), (b"90u", 9e-5), (b"7n", 7e-9), (b"3M", 180)]
+)
 def test_timeouts(text: bytes, expected: float) -> None:
     assert timeout_s(text) == pytest.approx(expected)
     assert timeout_s(None) is None
-    for wrong in (text[:-1], b"-" + text, text + b" ", text.lower() if text[-1:] in b"HMS" and text[-1:] != b"M" else b"1x", b"123456789S"):
+    for wrong in (
+        text[:-1],
+        b"-" + text,
+        text + b" ",
+        text.lower() if text[-1:] in b"HMS" and text[-1:] != b"M" else b"1x",
+        b"123456789S",
+    ):
         with pytest.raises(Failure):
             timeout_s(wrong)
 

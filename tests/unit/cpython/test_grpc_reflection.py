@@ -1,4 +1,5 @@
-"""linux/grpc_reflection.py and data/proto: the descriptors are those of the .proto files, and what is asked about them is answered."""
+"""linux/grpc_reflection.py and data/proto: the descriptors are those of the .proto files, and what is asked about them
+is answered."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
 reflection_pb2 = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2")
 PROTO = Path(grpc_reflection.__file__).resolve().parents[1] / "data" / "proto"
 OURS = ["headgate.v1.Cache", "headgate.v1.Ingest", "headgate.v1.Validator"]
-ALL = sorted([*OURS, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"])
+ALL = sorted(
+    [*OURS, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+)
 
 
 def ask(**question: object) -> reflection_pb2.ServerReflectionResponse:
@@ -84,13 +87,16 @@ def test_every_method_is_served_by_somebody() -> None:
     """Each method of the .proto files is in the table of grpc/grpc.c, those that are lent also here; and no other."""
     everything = descriptor_pb2.FileDescriptorSet.FromString((PROTO / "services.binpb").read_bytes())
     methods = {
-        f"/{file.package}.{service.name}/{method.name}" for file in everything.file for service in file.service for method in service.method
+        f"/{file.package}.{service.name}/{method.name}"
+        for file in everything.file
+        for service in file.service
+        for method in service.method
     }
     core = Path(__file__).resolve().parents[3] / "native_ext" / "grpc" / "grpc.c"
     table = {}
     for line in core.read_text().splitlines():
         if line.startswith('    {"/'):
-            path, method = line.strip(' {},').split(", ")
+            path, method = line.strip(" {},").split(", ")
             table[path.strip('"')] = method
     assert set(table) == methods
     assert {path for path, method in table.items() if method == "HG_GRPC_LENT"} == set(LENT)
