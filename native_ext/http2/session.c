@@ -193,6 +193,10 @@ static int too_much(struct hg_session *session) {
 
 static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *context) {
     (void)frames;
+    if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0) { /* RFC 9113 section 6.3; without priorities it is not looked at */
+        ((struct hg_session *)context)->code = NGHTTP2_PROTOCOL_ERROR;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     return hg_flood_frame(context, head) ? 0 : too_much(context);
 }
 
