@@ -285,6 +285,9 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     (void)context;
     if (stream == NULL) {
         (void)nghttp2_session_consume_connection(frames, length);
+    } else if (stream->sent) { /* the rest of the request is of no interest: RFC 9113 section 8.1 */
+        (void)nghttp2_session_consume(frames, id, length);
+        hg_stream_reset(stream, NGHTTP2_NO_ERROR);
     } else {
         stream->base.unread += (uint32_t)length; /* within the window */
         stream->translator->data(stream, data, (uint32_t)length);
@@ -310,11 +313,10 @@ static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *co
             return too_much(session);
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-        const struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+        struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
         hg_flood_answered(session);
-        if (stream != NULL && !stream->received && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-            /* The rest of the request is of no interest: RFC 9113 section 8.1. */
-            (void)nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        if (stream != NULL) {
+            stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         }
     }
     return 0;
