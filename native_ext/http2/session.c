@@ -386,9 +386,10 @@ static void give_up(struct hg_session *session, int error) {
         return;
     }
     if (session->code == NGHTTP2_NO_ERROR) {
-        session->code = error == NGHTTP2_ERR_FLOODED            ? NGHTTP2_ENHANCE_YOUR_CALM
-                        : error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
-                                                                : NGHTTP2_INTERNAL_ERROR;
+        session->code = error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
+                        : error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_CALLBACK_FAILURE
+                            ? NGHTTP2_INTERNAL_ERROR
+                            : NGHTTP2_ENHANCE_YOUR_CALM; /* its own limits: ERR_FLOODED, in newer ones ERR_TOO_MANY_CONTINUATIONS */
     }
     session->broken = true;
     memcpy(session->goodbye, head, sizeof head);
