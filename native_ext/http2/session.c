@@ -194,6 +194,10 @@ static int too_much(struct hg_session *session) {
 
 static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *context) {
     (void)frames;
+    if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0) { /* RFC 9113 section 6.3; without priorities it is not looked at */
+        ((struct hg_session *)context)->code = NGHTTP2_PROTOCOL_ERROR;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     return hg_flood_frame(context, head) ? 0 : too_much(context);
 }
 
@@ -285,6 +289,9 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     (void)context;
     if (stream == NULL) {
         (void)nghttp2_session_consume_connection(frames, length);
+    } else if (stream->sent) { /* the rest of the request is of no interest: RFC 9113 section 8.1 */
+        (void)nghttp2_session_consume(frames, id, length);
+        hg_stream_reset(stream, NGHTTP2_NO_ERROR);
     } else {
         stream->base.unread += (uint32_t)length; /* within the window */
         stream->translator->data(stream, data, (uint32_t)length);
@@ -310,11 +317,10 @@ static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *co
             return too_much(session);
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-        const struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+        struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
         hg_flood_answered(session);
-        if (stream != NULL && !stream->received && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-            /* The rest of the request is of no interest: RFC 9113 section 8.1. */
-            (void)nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        if (stream != NULL) {
+            stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         }
     }
     return 0;
@@ -384,9 +390,10 @@ static void give_up(struct hg_session *session, int error) {
         return;
     }
     if (session->code == NGHTTP2_NO_ERROR) {
-        session->code = error == NGHTTP2_ERR_FLOODED            ? NGHTTP2_ENHANCE_YOUR_CALM
-                        : error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
-                                                                : NGHTTP2_INTERNAL_ERROR;
+        session->code = error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
+                        : error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_CALLBACK_FAILURE
+                            ? NGHTTP2_INTERNAL_ERROR
+                            : NGHTTP2_ENHANCE_YOUR_CALM; /* its own limits: ERR_FLOODED, in newer ones ERR_TOO_MANY_CONTINUATIONS */
     }
     session->broken = true;
     memcpy(session->goodbye, head, sizeof head);

@@ -74,6 +74,7 @@ struct hg_stream {
     bool received;     /* the peer has sent its last frame of it */
     bool answered;     /* the answer's fields are submitted */
     bool finished;     /* ... and its end */
+    bool sent;         /* ... and that is sent: only the peer's end is missing */
     bool trailers;     /* ... which is in trailers */
     bool closed, again;
     /* of plain.c */
