@@ -6,6 +6,7 @@ those of the asyncio driver.
 """
 
 import asyncio
+import importlib
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -98,6 +99,12 @@ class NativeGateway(Gateway):
         self.add_server(listener)
         return listener
 
+    def serve_grpc(self) -> None:
+        """Also the methods of gRPC that are Python's: comes with HTTP/2."""
+        from headgate.linux.grpc_routes import add_routes
+
+        add_routes(self._router)
+
     def adopt(self, plan: Any) -> None:
         """For new requests of both drivers, from now on."""
         self.server.plan = self._compile(plan)
@@ -177,11 +184,20 @@ class NativeGateway(Gateway):
             self._end(connection)
 
 
+def http2_missing() -> str:
+    """Why this installation cannot serve HTTP/2; "": it can."""
+    try:
+        importlib.import_module("headgate_native._http2")
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
 def open_gateway(
-    selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", **parts: Any
+    selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", http2: bool = False, **parts: Any
 ) -> Gateway:
     """A gateway whose native server puts what it accepts into the outbox's intake and answers when that is committed.
-    `parts`: those of Gateway but plan and sink."""
+    `http2`: connections may speak it. `parts`: those of Gateway but plan and sink."""
     from headgate_native import _native
 
     config = outbox.config
@@ -197,6 +213,10 @@ def open_gateway(
         linger_ms=config.linger_ms,
         memory_linger_ms=config.memory_linger_ms,
     )
+    if http2:
+        from headgate_native import _http2  # only here: whoever does not ask for it does not load libnghttp2
+
+        server.http2(_http2.library)
     gateway = NativeGateway(
         server,
         selector,
@@ -207,5 +227,7 @@ def open_gateway(
         sink=outbox,
         **parts,
     )
+    if http2:
+        gateway.serve_grpc()
     outbox.release, outbox.fail = server.release, server.fail
     return gateway
