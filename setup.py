@@ -1,10 +1,13 @@
-"""Builds the C core and the client of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
+"""Builds the C core and the clients of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
 """
 
 import os
+import shlex
+import subprocess
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -52,7 +55,16 @@ class BuildExt(build_ext):
 native = Path("native_ext")
 
 
-def extension(name: str, *folders: str) -> Extension:
+def has_headers(*names: str) -> bool:
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    lines = "".join(f"#include <{name}>\n" for name in names).encode()
+    try:
+        return subprocess.run([*compiler, "-E", "-xc", "-"], input=lines, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def extension(name: str, *folders: str, libraries: tuple[str, ...] = ()) -> Extension:
     return Extension(
         f"headgate_native.{name}",
         sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c")),
@@ -61,12 +73,17 @@ def extension(name: str, *folders: str) -> Extension:
         define_macros=[("Py_LIMITED_API", ABI)],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
+        libraries=list(libraries),
         py_limited_api=True,
     )
 
 
+extensions = [extension("_native", "core", "cpython"), extension("_load", "load", "load_http1")]  # _load: hosts only
+if has_headers("nghttp2/nghttp2.h", "openssl/ssl.h"):  # a wheel needs nothing but libc, and goes without
+    extensions.append(extension("_load_http2", "load", "load_http2", libraries=("nghttp2", "ssl", "crypto")))
+
 setup(
     cmdclass={"build_ext": BuildExt},
-    ext_modules=[extension("_native", "core", "cpython"), extension("_load", "load")],  # _load: hosts only
+    ext_modules=extensions,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )
