@@ -59,7 +59,8 @@ def has_headers(*names: str) -> bool:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     lines = "".join(f"#include <{name}>\n" for name in names).encode()
     try:
-        return subprocess.run([*compiler, "-E", "-xc", "-"], input=lines, capture_output=True).returncode == 0
+        command = [*compiler, "-E", "-xc", "-"]
+        return subprocess.run(command, input=lines, capture_output=True, check=False).returncode == 0  # noqa: S603
     except OSError:
         return False
 

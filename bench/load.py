@@ -24,7 +24,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,12 +35,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from gateway import process
 from gateway.build import ROOT, say, tool
-from load import tools
 from load.tools import Take, Taken, headgate
 from paho.mqtt.subscribe import simple
 from validate import results as files
 
 from headgate_host.load import toy_server
+from load import tools
 
 CAPACITY, BUDGET_MS = 500, 50
 MUCH = 2000  # capacity that a closed loop always uses up, requests/s
@@ -261,7 +260,7 @@ def main() -> int:
                 found[part] = beside[part](folder, rounds, seconds)
             else:
                 known = {"percentiles": lambda: percentiles(2 * seconds), "tail": tail,
-                         "limit": lambda: limit(seconds), "devices": lambda: devices(folder)}  # fmt: skip
+                         "limit": lambda: limit(seconds), "devices": lambda: devices(Path(scratch) / "devices")}  # fmt: skip
                 found[part] = known[part]()
             if keeps:
                 files.save(kept, found)

@@ -1,4 +1,4 @@
-"""`headgate load` over HTTP/2 and gRPC against servers that nobody here wrote: nghttpd and grpcio; and a scenario's report."""
+"""`headgate load` over HTTP/2 and gRPC against servers that nobody here wrote: nghttpd and grpcio."""
 
 from __future__ import annotations
 

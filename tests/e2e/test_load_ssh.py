@@ -1,5 +1,5 @@
-"""`headgate load --agents` over a real sshd of its own, with keys that are thrown away: a load and a scenario are divided
-without loss."""
+"""`headgate load --agents` over a real sshd of its own, with keys that are thrown away: a load and a scenario are
+divided without loss."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def test_a_scenario_is_divided(tmp_path: Path, by_ssh: str) -> None:
     """All requests of the scenario are sent, each by one of them."""
     scenario, file = tmp_path / "day.toml", tmp_path / "day.json"
     scenario.write_text(
-        'budgets = ["errors < 0.1 %", "rate > 1 /s"]\n[devices]\ncount = 30\nconfig = "headgate.toml"\nstate = "state"\n'
+        'budgets = ["errors < 0.1 %", "rate > 1 /s"]\n'
+        '[devices]\ncount = 30\nconfig = "headgate.toml"\nstate = "state"\n'
         '[[phase]]\nkind = "step"\nfrom = 50\nto = 151\nsteps = 2\nfor = "2 s"\n'
         '[[operation]]\ndo = "cache-put"\nkeys = 1000\nkey = "k{n}"\nweight = 2\n'
         '[[operation]]\ndo = "http"\npath = "/healthz"\n'

@@ -1,5 +1,5 @@
-"""HTTP/2 and unary gRPC by the native client (headgate_native._load_http2): with prior knowledge, or over TLS. There is no
-twin: without the extension they are refused."""
+"""HTTP/2 and unary gRPC by the native client (headgate_native._load_http2): with prior knowledge, or over TLS. There is
+no twin: without the extension they are refused."""
 
 from collections.abc import Callable
 from importlib.util import find_spec

@@ -1,5 +1,5 @@
-"""Operations of a scenario over gRPC: those of the appliance as calls of headgate.v1 (firmware_py/headgate/data/proto), and
-any unary call of any server."""
+"""Operations of a scenario over gRPC: those of the appliance as calls of headgate.v1 (firmware_py/headgate/data/proto),
+and any unary call of any server."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count

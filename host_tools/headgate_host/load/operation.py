@@ -31,7 +31,8 @@ def status_name(status: int) -> str:
 
 
 class Expect(NamedTuple):
-    """What answers a request of HTTP or gRPC rightly. An invalid message that is refused for the right reason is a success."""
+    """What answers a request of HTTP or gRPC rightly. An invalid message that is refused for the right reason is a
+    success."""
 
     statuses: tuple[int, ...]  # of gRPC: by grpc_status()
     problem: str = ""  # `type` of the problem (RFC 9457), without "urn:headgate:problem:"; "": not looked at

@@ -1,4 +1,4 @@
-"""Protocol Buffers as far as the messages of headgate.v1 need them: varints, and texts or messages with their length."""
+"""Protocol Buffers, as far as the messages of headgate.v1 need them: numbers, and whatever comes with its length."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,7 @@
 """The command line of `headgate load URL` -> a load: one operation, at a constant rate or in a closed loop."""
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 from headgate.errors import USAGE, CommandError
@@ -115,8 +116,7 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
     if not args.closed:
         if args.rate is None:
             raise CommandError(USAGE, "how much? --rate is missing", "For instance --rate 500, or --closed 64")
-        all_of_them = rate(args.rate)
-        plan.due = (due + number / all_of_them for due in Schedule([hold(all_of_them / count, plan.seconds)]).due())
+        plan.due = islice(Schedule([hold(rate(args.rate), plan.seconds)]).due(), number, None, count)
     elif protocol == MQTT:
         raise CommandError(USAGE, "there is no closed loop of MQTT", "Use --rate")
     elif args.rate is not None:

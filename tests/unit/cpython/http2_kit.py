@@ -1,5 +1,5 @@
-"""A server of HTTP/2 that does exactly what a test wants, frame by frame (RFC 9113 section 4). It does not read HPACK: to
-it a request is a HEADERS frame with a stream."""
+"""A server of HTTP/2 that does exactly what a test wants, frame by frame (RFC 9113 section 4). It does not read HPACK:
+to it a request is a HEADERS frame with a stream."""
 
 from __future__ import annotations
 
@@ -113,7 +113,11 @@ def always(made: Callable[[int], bytes] = answer) -> Serve:
 def in_turn(*made: Callable[[int], bytes]) -> Serve:
     """Each request gets the next of these answers."""
     turns = itertools.cycle(made)
-    return always(lambda stream: next(turns)(stream))
+
+    def next_one(stream: int) -> bytes:
+        return next(turns)(stream)
+
+    return always(next_one)
 
 
 @asynccontextmanager
