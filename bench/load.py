@@ -259,8 +259,12 @@ def main() -> int:
             if part in beside:
                 found[part] = beside[part](folder, rounds, seconds)
             else:
-                known = {"percentiles": lambda: percentiles(2 * seconds), "tail": tail,
-                         "limit": lambda: limit(seconds), "devices": lambda: devices(Path(scratch) / "devices")}  # fmt: skip
+                known = {
+                    "percentiles": lambda: percentiles(2 * seconds),
+                    "tail": tail,
+                    "limit": lambda: limit(seconds),
+                    "devices": lambda: devices(Path(scratch) / "devices"),
+                }
                 found[part] = known[part]()
             if keeps:
                 files.save(kept, found)
