@@ -1,13 +1,18 @@
-"""Builds the C core and the clients of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
+"""Builds the C core, HTTP/2 for it and the clients of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
+
+HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise what
+pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused. `headgate load --http2` needs
+OpenSSL beside it, which no wheel brings.
 """
 
 import os
 import shlex
+import shutil
 import subprocess
-import sysconfig
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -55,33 +60,66 @@ class BuildExt(build_ext):
 native = Path("native_ext")
 
 
-def has_headers(*names: str) -> bool:
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    lines = "".join(f"#include <{name}>\n" for name in names).encode()
-    try:
-        command = [*compiler, "-E", "-xc", "-"]
-        return subprocess.run(command, input=lines, capture_output=True, check=False).returncode == 0  # noqa: S603
-    except OSError:
-        return False
+Library = dict[str, list[str]]
 
 
-def extension(name: str, *folders: str, libraries: tuple[str, ...] = ()) -> Extension:
+def nghttp2() -> Library | None:
+    """How to compile and link with it; None: it is not there."""
+    prefix = os.environ.get("HEADGATE_NGHTTP2")
+    if prefix:
+        return {
+            "include_dirs": [f"{prefix}/include"],
+            "extra_objects": [f"{prefix}/lib/libnghttp2.a"],
+            "extra_compile_args": ["-DNGHTTP2_STATICLIB"],
+            "extra_link_args": [],
+        }
+    found = by_pkg_config("libnghttp2 >= 1.43")
+    if found is None:
+        print(
+            "setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)",
+            file=sys.stderr,
+        )
+    return found
+
+
+def by_pkg_config(*packages: str) -> Library | None:
+    program = shutil.which(os.environ.get("PKG_CONFIG", "pkg-config"))
+    if program is None or subprocess.run([program, "--exists", *packages], check=False).returncode != 0:
+        return None
+    found = {
+        flag: shlex.split(subprocess.run([program, flag, *packages], capture_output=True, text=True, check=True).stdout)
+        for flag in ("--cflags", "--libs")
+    }
+    return {
+        "include_dirs": [],
+        "extra_objects": [],
+        "extra_compile_args": found["--cflags"],
+        "extra_link_args": found["--libs"],
+    }
+
+
+def extension(name: str, *folders: str, library: Library | None = None) -> Extension:
+    more = library or {"include_dirs": [], "extra_objects": [], "extra_compile_args": [], "extra_link_args": []}
     return Extension(
         f"headgate_native.{name}",
         sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c")),
         depends=sorted(map(str, native.glob("*/*.h"))),
-        include_dirs=[str(native)],
+        include_dirs=[str(native), *more["include_dirs"]],
+        extra_objects=more["extra_objects"],
         define_macros=[("Py_LIMITED_API", ABI)],
-        extra_compile_args=compile_args,
-        extra_link_args=link_args,
-        libraries=list(libraries),
+        extra_compile_args=compile_args + more["extra_compile_args"],
+        extra_link_args=link_args + more["extra_link_args"],
         py_limited_api=True,
     )
 
 
 extensions = [extension("_native", "core", "cpython"), extension("_load", "load", "load_http1")]  # _load: hosts only
-if has_headers("nghttp2/nghttp2.h", "openssl/ssl.h"):  # a wheel needs nothing but libc, and goes without
-    extensions.append(extension("_load_http2", "load", "load_http2", libraries=("nghttp2", "ssl", "crypto")))
+library = nghttp2()
+if library is not None:
+    extensions.append(extension("_http2", "http2", library=library))
+library = None if os.environ.get("HEADGATE_NGHTTP2") else by_pkg_config("libnghttp2 >= 1.43", "openssl >= 3")
+if library is not None:
+    extensions.append(extension("_load_http2", "load", "load_http2", library=library))
 
 setup(
     cmdclass={"build_ext": BuildExt},
