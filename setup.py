@@ -98,11 +98,13 @@ def by_pkg_config(*packages: str) -> Library | None:
     }
 
 
-def extension(name: str, *folders: str, library: Library | None = None) -> Extension:
+def extension(name: str, *folders: str, core: str = "", library: Library | None = None) -> Extension:
+    """Of all sources in these folders, and some of the core."""
     more = library or {"include_dirs": [], "extra_objects": [], "extra_compile_args": [], "extra_link_args": []}
     return Extension(
         f"headgate_native.{name}",
-        sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c")),
+        sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c"))
+        + [str(native / "core" / f"{name}.c") for name in core.split()],
         depends=sorted(map(str, native.glob("*/*.h"))),
         include_dirs=[str(native), *more["include_dirs"]],
         extra_objects=more["extra_objects"],
@@ -116,7 +118,7 @@ def extension(name: str, *folders: str, library: Library | None = None) -> Exten
 extensions = [extension("_native", "core", "cpython"), extension("_load", "load", "load_http1")]  # _load: hosts only
 library = nghttp2()
 if library is not None:
-    extensions.append(extension("_http2", "http2", library=library))
+    extensions.append(extension("_http2", "http2", "grpc", core="decimal find output scan siphash", library=library))
 library = None if os.environ.get("HEADGATE_NGHTTP2") else by_pkg_config("libnghttp2 >= 1.43", "openssl >= 3")
 if library is not None:
     extensions.append(extension("_load_http2", "load", "load_http2", library=library))

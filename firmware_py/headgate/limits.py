@@ -41,6 +41,14 @@ HTTP2_RESET_RATE = 20  # ... and per second
 HTTP2_FRAMES = 1000  # frames that carry nothing (PING, SETTINGS, PRIORITY, ..., empty DATA) at once: flood
 HTTP2_FRAME_RATE = 100  # ... and per second, and four more for each frame of an answer
 
+# gRPC on the native server (native_ext/grpc/grpc.c, linux/grpc_*.py).
+GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: HTTP_BODY and a little; over it: RESOURCE_EXHAUSTED
+GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over it: RESOURCE_EXHAUSTED
+GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
+GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
+GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
+GRPC_REFUSALS = 64  # refused messages that the summary of one PublishStream names
+
 # TLS on the native server (native_ext/cpython/tls.c).
 TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
 TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink

@@ -302,6 +302,13 @@ static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
     return hg_deny_with(call, &answer);
 }
 
+/* A call that grpc.h does not serve: its path is none of ours. */
+static bool is_grpc(const struct hg_call *call) {
+    static const char type[] = "application/grpc";
+    const struct hg_view value = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
+    return value.at != NULL && value.length >= sizeof type - 1 && memcmp(value.at, type, sizeof type - 1) == 0;
+}
+
 enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head,
                              struct hg_view identity, bool body_known, struct hg_visit *visit, struct hg_output *output) {
     struct hg_call call;
@@ -315,6 +322,9 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
     call.identity = identity;
     call.may_keep = body_known;
     route = hg_route_of(call.path, call.param);
+    if (route == HG_ROUTE_NONE && is_grpc(&call)) {
+        return HG_SERVED_ELSEWHERE;
+    }
     if (route == HG_ROUTE_NONE) {
         return hg_deny(&call, 404, HG_P_NOT_FOUND, "no such resource; GET / lists what there is");
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "grpc/grpc.h"
 
 static struct hg_stream *stream_of(struct hg_http2_stream *base) { return (struct hg_stream *)base; }
 
@@ -252,6 +253,9 @@ static void request_head(struct hg_session *session, const nghttp2_frame *frame)
     }
     hg_fields_block(session, &block);
     block.ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (hg_grpc_is(block.content_type)) {
+        stream->translator = &hg_grpc;
+    }
     if (stream->translator->head(stream, &block) && block.ended) {
         end_of_input(stream);
     }

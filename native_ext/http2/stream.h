@@ -51,7 +51,7 @@ struct hg_translator {
     void (*expire)(struct hg_stream *stream); /* stream->due_ms has come (and is 0) */
     void (*close)(struct hg_stream *stream);  /* frees `state` */
 };
-extern const struct hg_translator hg_plain;
+extern const struct hg_translator hg_plain, hg_grpc;
 
 enum hg_framing { HG_FRAMED_NONE, HG_FRAMED_LENGTH, HG_FRAMED_CHUNKED };
 

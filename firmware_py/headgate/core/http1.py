@@ -515,6 +515,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data) if data else b""
 
 
+def last_chunk(trailers: "list[tuple[bytes, bytes]]") -> bytes:
+    """The end of a chunked body, with fields after it (RFC 9112 section 7.1.2)."""
+    return b"0\r\n" + b"".join([name + b": " + value + b"\r\n" for name, value in trailers]) + b"\r\n"
+
+
 def http_date(now_s: int) -> bytes:
     """RFC 9110 section 5.6.7: IMF-fixdate of Unix seconds, by integers (days to civil date, March-based years)."""
     days, seconds = now_s // 86400, now_s % 86400

@@ -21,11 +21,12 @@ _ENDED = "the connection was given back"
 class LentStream:
     """Reader and writer of one lent connection: what tasks/connection.py asks of asyncio's. `id`: the server's."""
 
-    __slots__ = ("_full", "_server", "_waiter", "id")
+    __slots__ = ("_full", "_server", "_waiter", "gone", "id")
 
     def __init__(self, server: "Server", identity: int) -> None:
         self.id = identity
         self._server: Server | None = server
+        self.gone = False
         self._full = False  # so much is written that drain() has to wait
         self._waiter: asyncio.Future[None] | None = None
 
@@ -33,6 +34,7 @@ class LentStream:
         """The server tells something of this connection: "input", "drained" or "gone"."""
         if kind != "input":
             self._full = False  # when it is gone, the next call says so
+            self.gone = kind == "gone"
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

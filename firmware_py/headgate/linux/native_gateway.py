@@ -99,6 +99,12 @@ class NativeGateway(Gateway):
         self.add_server(listener)
         return listener
 
+    def serve_grpc(self) -> None:
+        """Also the methods of gRPC that are Python's: comes with HTTP/2."""
+        from headgate.linux.grpc_routes import add_routes
+
+        add_routes(self._router)
+
     def adopt(self, plan: Any) -> None:
         """For new requests of both drivers, from now on."""
         self.server.plan = self._compile(plan)
@@ -221,5 +227,7 @@ def open_gateway(
         sink=outbox,
         **parts,
     )
+    if http2:
+        gateway.serve_grpc()
     outbox.release, outbox.fail = server.release, server.fail
     return gateway

@@ -1,7 +1,7 @@
 """One request and its answer, as the handlers in api.py see them: no parser, no socket."""
 
 from headgate import limits
-from headgate.core.http1 import CONTINUE, END, LAST_CHUNK, Request, chunk, response_head
+from headgate.core.http1 import CONTINUE, END, LAST_CHUNK, Request, chunk, last_chunk, response_head
 from headgate.core.problem import CONTENT_TYPE, Problem
 
 TYPE_CHECKING = False
@@ -42,7 +42,18 @@ def problem_response(problem: Problem, path: str) -> Response:
 class Exchange:
     """`plan`: the one this request finishes on, whatever a reload does meanwhile; `complete`: the body is read."""
 
-    __slots__ = ("_connection", "_continued", "_head", "broken", "complete", "gateway", "plan", "request", "started")
+    __slots__ = (
+        "_connection",
+        "_continued",
+        "_head",
+        "broken",
+        "complete",
+        "gateway",
+        "plan",
+        "request",
+        "started",
+        "trailers",
+    )
 
     def __init__(self, connection: "Connection", request: Request) -> None:
         self._connection = connection
@@ -54,6 +65,7 @@ class Exchange:
         self.complete = False
         self.started = False  # a streamed answer has begun
         self.broken = False  # the streamed answer told of an error: the connection ends with it
+        self.trailers: list[tuple[bytes, bytes]] | None = None  # fields after a streamed answer
         if request.length == 0:
             self.complete = connection.parser.next() is END
 
@@ -61,6 +73,10 @@ class Exchange:
         """Who the client is by its TLS certificate, as a token's `sub`; "" when it has shown none. Streams of TLS
         connections have an attribute of this name."""
         return getattr(self._connection.reader, "identity", "")
+
+    def gone(self) -> bool:
+        """The client is known to be gone. Streams of lent connections have an attribute of this name."""
+        return getattr(self._connection.reader, "gone", False)
 
     async def read(self) -> "bytes | None":
         """The next part of the body, None at its end. The first call answers Expect: 100-continue."""
@@ -125,6 +141,8 @@ class Exchange:
 
     async def finish(self) -> None:
         """The end of the streamed answer."""
-        last = b"" if self.request.http10 or self.request.method == b"HEAD" else LAST_CHUNK
+        last = LAST_CHUNK if self.trailers is None else last_chunk(self.trailers)
+        if self.request.http10 or self.request.method == b"HEAD":
+            last = b""
         if self._head or last:
             await self._connection.write(self._head + last)

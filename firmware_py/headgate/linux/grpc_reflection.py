@@ -1,0 +1,103 @@
+"""Server reflection (grpc.reflection.v1 and v1alpha, which are the same on the wire): what the services are.
+
+The descriptors are those of data/proto, compiled by protoc into data/proto/services.binpb (a
+google.protobuf.FileDescriptorSet).
+"""
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from headgate.linux import grpc_status as status
+from headgate.linux.protobuf import BYTES, VARINT, fields, put_bytes, put_message, put_number, text
+
+if TYPE_CHECKING:
+    from headgate.linux.grpc_call import Call
+
+# google/protobuf/descriptor.proto: numbers of the fields that name something
+_NAME, _PACKAGE = 1, 2
+_MESSAGES, _ENUMS, _SERVICES = 4, 5, 6  # of a file
+_FIELDS, _NESTED, _NESTED_ENUMS = 2, 3, 4  # of a message; 2: also the methods of a service
+# ServerReflectionRequest
+_BY_FILENAME, _BY_SYMBOL, _BY_EXTENSION, _EXTENSIONS_OF, _LIST = 3, 4, 5, 6, 7
+
+
+def _parts(data: bytes, wanted: int) -> list[bytes]:
+    return [
+        value for number, wire, value in fields(data) if number == wanted and wire == BYTES and isinstance(value, bytes)
+    ]
+
+
+def _name(data: bytes, scope: str) -> str:
+    name = text(_parts(data, _NAME)[0])
+    return f"{scope}.{name}" if scope else name
+
+
+def _message_symbols(data: bytes, scope: str) -> list[str]:
+    name = _name(data, scope)
+    symbols = [name]
+    for part in (_FIELDS, _NESTED_ENUMS):
+        symbols += [_name(inner, name) for inner in _parts(data, part)]
+    for inner in _parts(data, _NESTED):
+        symbols += _message_symbols(inner, name)
+    return symbols
+
+
+@cache
+def index() -> "tuple[dict[str, bytes], dict[str, bytes], list[str], set[str]]":
+    """Files by name, files by symbol, services, messages."""
+    data = resources.files("headgate.data").joinpath("proto", "services.binpb").read_bytes()
+    files: dict[str, bytes] = {}
+    symbols: dict[str, bytes] = {}
+    services: list[str] = []
+    messages: set[str] = set()
+    for file in _parts(data, 1):
+        files[_name(file, "")] = file
+        package = text(_parts(file, _PACKAGE)[0])
+        for message in _parts(file, _MESSAGES):
+            messages.add(_name(message, package))
+            symbols.update(dict.fromkeys(_message_symbols(message, package), file))
+        for enum in _parts(file, _ENUMS):
+            symbols[_name(enum, package)] = file
+        for service in _parts(file, _SERVICES):
+            name = _name(service, package)
+            services.append(name)
+            symbols[name] = file
+            symbols.update(dict.fromkeys([_name(method, name) for method in _parts(service, _FIELDS)], file))
+    return files, symbols, sorted(services), messages
+
+
+def _file(file: "bytes | None") -> bytes:
+    return _missing() if file is None else put_message(4, put_message(1, file))
+
+
+def _missing() -> bytes:
+    return put_message(7, put_number(1, status.NOT_FOUND) + put_bytes(2, "not found"))
+
+
+def answer(request: bytes) -> bytes:
+    """A ServerReflectionResponse. Raises ProtobufError."""
+    files, symbols, services, messages = index()
+    host = b""
+    body = put_message(7, put_number(1, status.INVALID_ARGUMENT) + put_bytes(2, "nothing was asked for"))
+    for number, wire, value in fields(request):
+        if wire == VARINT or isinstance(value, int):
+            continue
+        if number == 1:
+            host = value
+        elif number == _BY_FILENAME:
+            body = _file(files.get(text(value)))
+        elif number == _BY_SYMBOL:
+            body = _file(symbols.get(text(value)))
+        elif number == _BY_EXTENSION:  # proto3: there are none
+            body = _missing()
+        elif number == _EXTENSIONS_OF:
+            body = put_message(5, put_bytes(1, value)) if text(value) in messages else _missing()
+        elif number == _LIST:
+            body = put_message(6, b"".join(put_message(1, put_bytes(1, name)) for name in services))
+    return put_bytes(1, host) + put_message(2, request) + body
+
+
+async def reflect(call: "Call") -> None:
+    async for request in call.messages():
+        await call.send(answer(request))

@@ -1,0 +1,196 @@
+/* gRPC on a stream: grpc/grpc.h between its frames and the server's text. */
+#include <string.h>
+
+#include "grpc/grpc.h"
+#include "session.h"
+
+enum { TRAILERS = 8 };
+
+static void *allocate(void *context, size_t size) {
+    const nghttp2_mem memory = hg_memory_of(context);
+    return memory.malloc(size, memory.mem_user_data);
+}
+
+static void release(void *context, void *bytes) {
+    const nghttp2_mem memory = hg_memory_of(context);
+    memory.free(bytes, memory.mem_user_data);
+}
+
+/* "name: value" CR LF, once and again */
+static size_t trailers_of(const struct hg_grpc_call *call, nghttp2_nv *fields, size_t most) {
+    const uint8_t *at = call->trailers.data, *const end = at + call->trailers.length;
+    size_t count = 0;
+    while (at < end && count < most) {
+        const uint8_t *const colon = memchr(at, ':', (size_t)(end - at)), *const stop = memchr(at, '\r', (size_t)(end - at));
+        fields[count++] = hg_nv((struct hg_view){at, (uint32_t)(colon - at)}, (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2});
+        at = stop + 2;
+    }
+    return count;
+}
+
+static nghttp2_nv field(const char *name, const char *value) {
+    return hg_nv((struct hg_view){(const uint8_t *)name, (uint32_t)strlen(name)},
+                 (struct hg_view){(const uint8_t *)value, (uint32_t)strlen(value)});
+}
+
+/* The answer goes on, or ends: what there is of it goes to the peer. */
+static void tell(struct hg_stream *stream) {
+    struct hg_grpc_call *call = stream->state;
+    nghttp2_nv fields[3 + TRAILERS] = {field(":status", "200"), field("content-type", "application/grpc"),
+                                       field("grpc-accept-encoding", "identity,gzip")};
+    size_t count = 3;
+    if (stream->finished || (!call->done && call->data.length == 0)) {
+        return;
+    }
+    if (call->mute && call->data.length == 0) { /* there is no memory to say more */
+        stream->finished = true;
+        hg_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+    } else if (!stream->answered) {
+        stream->answered = true;
+        stream->finished = call->data.length == 0; /* the protocol's "Trailers-Only" */
+        if (stream->finished) {
+            count += trailers_of(call, fields + 3, TRAILERS);
+        }
+        hg_stream_fields(stream, fields, count, stream->finished);
+    } else {
+        hg_stream_more(stream);
+    }
+}
+
+/* What the call has for the server, the peer and its window. Not while the server serves. */
+static void flush(struct hg_stream *stream) {
+    struct hg_grpc_call *call = stream->state;
+    if (call->credit != 0) {
+        hg_stream_consume(stream, call->credit);
+        call->credit = 0;
+    }
+    if (call->request.length != 0) {
+        const uint32_t length = call->request.length;
+        call->request.length = 0;
+        if (!call->done) {
+            if (!hg_stream_begin(stream)) {
+                return;
+            }
+            hg_stream_say(stream, call->request.data, length);
+            hg_text_flush(stream->session->library);
+        }
+    }
+    tell(stream);
+}
+
+static bool head(struct hg_stream *stream, struct hg_block *block) {
+    static const char post[] = "POST";
+    const bool posted = block->method.length == 4 && memcmp(block->method.at, post, 4) == 0;
+    const enum hg_grpc_method method = posted ? hg_grpc_method_of(block->path) : HG_GRPC_NONE;
+    const struct hg_alloc alloc = {allocate, release, stream->session};
+    const uint8_t *at = block->lines.at, *const end = at + block->lines.length;
+    struct hg_grpc_call *call;
+    if (method == HG_GRPC_LENT) { /* Python speaks it, in the body of a request */
+        stream->translator = &hg_plain;
+        return hg_plain.head(stream, block);
+    }
+    call = allocate(stream->session, sizeof *call);
+    if (call == NULL) {
+        hg_stream_reset(stream, NGHTTP2_REFUSED_STREAM);
+        return false;
+    }
+    stream->state = call;
+    hg_grpc_open(call, &alloc, method);
+    if (block->cut) {
+        hg_grpc_fail(call, HG_GRPC_RESOURCE_EXHAUSTED, "the metadata are too large");
+    }
+    while (at < end) {
+        const uint8_t *const colon = memchr(at, ':', (size_t)(end - at)), *const stop = memchr(at, '\r', (size_t)(end - at));
+        if (colon == NULL || stop == NULL || colon > stop) { /* cut */
+            break;
+        }
+        hg_grpc_field(call, (struct hg_view){at, (uint32_t)(colon - at)}, (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2});
+        at = stop + 2;
+    }
+    if (call->timeout_ms != 0) {
+        hg_stream_due(stream, stream->session->host->now_ms(stream->session->owner) + call->timeout_ms);
+    }
+    tell(stream);
+    return true;
+}
+
+static void data(struct hg_stream *stream, const uint8_t *bytes, uint32_t length) {
+    hg_grpc_input(stream->state, bytes, length, false);
+    flush(stream);
+}
+
+static void end(struct hg_stream *stream) {
+    hg_grpc_input(stream->state, (const uint8_t *)"", 0, true);
+    flush(stream);
+}
+
+/* The server serves: what the call has to say next is said later. */
+static void hear(struct hg_stream *stream, const uint8_t *text, uint32_t length) {
+    struct hg_grpc_call *call = stream->state;
+    hg_grpc_answer(call, text, length);
+    if (call->request.length != 0 || call->credit != 0) {
+        hg_stream_again(stream);
+    }
+    tell(stream);
+}
+
+static uint32_t write(struct hg_stream *stream, const uint8_t *text, uint32_t length) {
+    if (!stream->closed) {
+        hear(stream, text, length);
+    }
+    return length;
+}
+
+static void lost(struct hg_stream *stream) {
+    hg_grpc_lost(stream->state);
+    tell(stream);
+}
+
+static void resume(struct hg_stream *stream) {
+    bool last;
+    const struct hg_view text = hg_stream_output(stream, &last);
+    if (text.length != 0) {
+        (void)write(stream, text.at, text.length);
+        hg_stream_taken(stream, text.length);
+    }
+    if (last) {
+        lost(stream);
+    }
+}
+
+static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *over) {
+    struct hg_grpc_call *call = stream->state;
+    const uint32_t length = call->data.length < room ? call->data.length : room;
+    nghttp2_nv fields[TRAILERS];
+    if (length != 0) {
+        memcpy(to, call->data.data, length);
+        hg_grpc_sent(call, length);
+        if (call->request.length != 0 || call->credit != 0) {
+            hg_stream_again(stream);
+        }
+    }
+    if (call->done && call->data.length == 0) {
+        if (call->mute) {
+            return -1;
+        }
+        hg_stream_trailers(stream, fields, trailers_of(call, fields, TRAILERS));
+        stream->finished = true;
+        *over = true;
+    }
+    return (int32_t)length;
+}
+
+static void expire(struct hg_stream *stream) {
+    hg_grpc_fail(stream->state, HG_GRPC_DEADLINE_EXCEEDED, "the call's time is up");
+    tell(stream);
+}
+
+static void close_call(struct hg_stream *stream) {
+    struct hg_grpc_call *call = stream->state;
+    if (call != NULL) {
+        hg_grpc_close(call);
+        release(stream->session, call);
+    }
+}
+
+const struct hg_translator hg_grpc = {head, data, end, write, resume, pull, lost, flush, expire, close_call};
