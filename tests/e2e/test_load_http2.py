@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ from typing import Any
 
 import certificates
 import pytest
-from harness import free_port, headgate, wait_for
-from test_load import JUDGED, run
+from harness import Appliance, free_port, headgate, running, wait_for
+from test_load import JUDGED, run, stored, tokens
+from test_load_run import BATCH, CACHE, OPERATIONS, RECORDED, SCENARIO, STREAM, operation
 
 from headgate import _accel
+from headgate_host.load import scenario
+from headgate_host.load.operation import GRPC
+from headgate_host.load.result import OK, Result
 
 pytest.importorskip("headgate_native._load_http2", reason="not built: no nghttp2")
 pytestmark = pytest.mark.skipif(_accel.BACKEND != "native", reason="HTTP/2 is native only")
@@ -166,6 +171,61 @@ def test_json_and_a_proto_file(tmp_path: Path) -> None:
     assert result["operations"]["grpc"]["outcomes"] == {"ok": 50}
     assert result["target"] == {"grpc": words[0] + "/"}
     assert "grpc" in page.read_text()
+
+
+def appliance_with_http2(folder: Path) -> Appliance:
+    appliance = Appliance(folder, uplink_port=None, config=STREAM + CACHE)
+    text = appliance.config.read_text()
+    appliance.config.write_text(text.replace("[listen]\n", "[listen]\nhttp2 = true\n"))
+    return appliance
+
+
+BY_GRPC = ("publish", "packed", "replayed", "validate", "cache-put", "cache-get", "cache-delete")
+
+
+def over_all(words: str) -> str:
+    """Over HTTP/2 as it is, and where there is a call of it the same over gRPC under another name."""
+    found = operation(f'over = "http/2"\n{words}')
+    name = re.search(r'(?:name|do) = "(.*)"', words)[1]
+    if name in BY_GRPC:
+        plain = words.replace(f'name = "{name}"\n', "")
+        found += operation(f'over = "grpc"\nname = "{name}.grpc"\n{plain}')
+    return found
+
+
+def test_our_own_appliance_over_both(tmp_path: Path) -> None:
+    """Every answer is the one that is owed, and the ledger has counted the same."""
+    schema = Path(__file__).resolve().parents[2] / "firmware_py/headgate/data/weather.schema.json"
+    file, out, page = tmp_path / "day.toml", tmp_path / "day.json", tmp_path / "day.html"
+    (tmp_path / "recorded.ndjson").write_text("".join(RECORDED % n for n in range(9)))
+    file.write_text(SCENARIO.format(schema=schema) + "".join(map(over_all, OPERATIONS)))
+    with running(appliance_with_http2(tmp_path)) as appliance:
+        url = f"http://127.0.0.1:{appliance.port}"
+        words = ("--target", url, "--out", str(out), "--html", str(page))
+        done = headgate("load", "run", str(file), *words)
+        assert done.returncode in JUDGED, done.stdout + done.stderr
+        result = Result.read(out)
+        assert result.total.outcomes == {OK: 675}
+        assert set(result.target) == {"http2", "grpc"}
+        names = {"publish", "publish.invalid", "sequence", "http", *(f"{name}.grpc" for name in BY_GRPC)}
+        assert set(result.operations) >= names
+        assert all(name in page.read_text() for name in names)
+        sent = [one for one, _ in zip(scenario.load(file).requests(), range(675), strict=False)]
+        accepted = sum(
+            one.operation.name.startswith(("publish", "packed", "replayed"))
+            and not one.operation.name.endswith(".invalid")
+            for one in sent
+        ) + sum(one.expect.lines.count(202) for one in sent)
+        assert sum(one.operation.protocol == GRPC for one in sent) > 200
+        assert stored(appliance) == accepted > BATCH
+
+        slow = ("--connections", "4", *SLOW, *tokens(appliance))
+        body = '{"station":"{device}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":50}'
+        code, end = run(f"{url}/v1/streams/weather", "--http2", "--body", body, *slow)
+        assert (code in JUDGED, end["outcomes"]) == (True, {"ok": 50}), end
+        code, end = run(f"{url}/v1/streams/weather", "--http2", "--batch", "7", "--body", body, *slow)
+        assert (code in JUDGED, end["outcomes"]) == (True, {"ok": 50}), end
+        assert stored(appliance) == accepted + 50 + 50 * 7
 
 
 @pytest.mark.parametrize(
