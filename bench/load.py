@@ -43,7 +43,7 @@ from headgate_host.load import toy_server
 from load import tools
 
 CAPACITY, BUDGET_MS = 500, 50
-MUCH = 2000  # capacity that a closed loop always uses up, requests/s
+MUCH = 1000  # capacity that a closed loop always uses up, requests/s
 DEVICES = 10_000
 MANY = ("--devices", str(DEVICES), "--rate", "2000", "--for", "10s")
 NEAR = 0.05
