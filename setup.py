@@ -1,10 +1,11 @@
-"""Builds the C core, HTTP/2 for it and the client of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
+"""Builds the C core, HTTP/2 for it and the clients of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
 
 HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise what
-pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused.
+pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused. `headgate load --http2` needs
+OpenSSL beside it, which no wheel brings.
 """
 
 import os
@@ -59,7 +60,10 @@ class BuildExt(build_ext):
 native = Path("native_ext")
 
 
-def nghttp2() -> dict[str, list[str]] | None:
+Library = dict[str, list[str]]
+
+
+def nghttp2() -> Library | None:
     """How to compile and link with it; None: it is not there."""
     prefix = os.environ.get("HEADGATE_NGHTTP2")
     if prefix:
@@ -69,12 +73,21 @@ def nghttp2() -> dict[str, list[str]] | None:
             "extra_compile_args": ["-DNGHTTP2_STATICLIB"],
             "extra_link_args": [],
         }
+    found = by_pkg_config("libnghttp2 >= 1.43")
+    if found is None:
+        print(
+            "setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)",
+            file=sys.stderr,
+        )
+    return found
+
+
+def by_pkg_config(*packages: str) -> Library | None:
     program = shutil.which(os.environ.get("PKG_CONFIG", "pkg-config"))
-    if program is None or subprocess.run([program, "--exists", "libnghttp2 >= 1.43"], check=False).returncode != 0:
-        print("setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)", file=sys.stderr)
+    if program is None or subprocess.run([program, "--exists", *packages], check=False).returncode != 0:
         return None
     found = {
-        flag: shlex.split(subprocess.run([program, flag, "libnghttp2"], capture_output=True, text=True, check=True).stdout)
+        flag: shlex.split(subprocess.run([program, flag, *packages], capture_output=True, text=True, check=True).stdout)
         for flag in ("--cflags", "--libs")
     }
     return {
@@ -85,7 +98,7 @@ def nghttp2() -> dict[str, list[str]] | None:
     }
 
 
-def extension(name: str, *folders: str, core: str = "", library: dict[str, list[str]] | None = None) -> Extension:
+def extension(name: str, *folders: str, core: str = "", library: Library | None = None) -> Extension:
     """Of all sources in these folders, and some of the core."""
     more = library or {"include_dirs": [], "extra_objects": [], "extra_compile_args": [], "extra_link_args": []}
     return Extension(
@@ -102,10 +115,13 @@ def extension(name: str, *folders: str, core: str = "", library: dict[str, list[
     )
 
 
-extensions = [extension("_native", "core", "cpython"), extension("_load", "load")]  # _load: hosts only
+extensions = [extension("_native", "core", "cpython"), extension("_load", "load", "load_http1")]  # _load: hosts only
 library = nghttp2()
 if library is not None:
     extensions.append(extension("_http2", "http2", "grpc", core="decimal find output scan siphash", library=library))
+library = None if os.environ.get("HEADGATE_NGHTTP2") else by_pkg_config("libnghttp2 >= 1.43", "openssl >= 3")
+if library is not None:
+    extensions.append(extension("_load_http2", "load", "load_http2", library=library))
 
 setup(
     cmdclass={"build_ext": BuildExt},

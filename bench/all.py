@@ -46,8 +46,8 @@ def commands(options: argparse.Namespace, folder: Path) -> "dict[str, list[str]]
     parts = {"gateway": [*quick, *only, *peers, "--output", str(results(folder, "gateway"))]}
     if not options.only:
         parts["validate"] = [*quick, "--output", str(results(folder, "validate"))]
-    if not options.only and not options.quick:
-        parts["load"] = []  # it has one place for its results
+    if not options.only:
+        parts["load"] = [*quick, "--output", str(results(folder, "load"))]
     return {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), *words] for name, words in parts.items()}
 
 

@@ -1,11 +1,13 @@
-"""`headgate load` beside wrk, h2load, hey and locust, and against what is known for certain.
+"""`headgate load` beside wrk, h2load, hey, k6 and locust, and against what is known for certain.
 
-    python bench/load.py             about three minutes, on a machine that is quiet
+    python bench/load.py             about six minutes, on a machine that is quiet
     python bench/load.py --quick     short rounds, nothing kept
     python bench/load.py --only tail limit
 
 throughput   closed loop, 64 connections, the same server: requests/s and the generator's CPU for a request. Tools take
              turns within each round; a figure is the median of the rounds
+http2        the same over HTTP/2, 16 connections with 10 streams each, nghttpd
+agreement    closed loop on a server of known capacity: all have to count what it has answered
 percentiles  a server that delays its answers at random and keeps count itself: its percentiles beside the load's
 tail         `load selftest`: a server that stalls, with wrk and hey beside it
 limit        `load find-limit` on a server of known capacity
@@ -13,37 +15,35 @@ devices      10,000 devices over HTTP against the appliance, 10,000 over MQTT ag
 
 The server runs on one core, the load on another (loopback only). The CPU of a tool is user and system time of its
 process as the kernel accounts for it, start included; that of `headgate load` is given as it says it itself as well,
-without the start of the interpreter. What is not installed is left out, and said. Exit code 0; 1 if something that must
-be equal is not."""
+without the start of the interpreter. What is not installed is left out, and said: `go install go.k6.io/k6@latest`, with
+~/go/bin in PATH; `pip install locust`. Exit code 0; 1 if something that must be equal is not."""
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from gateway import process
-from gateway.build import ROOT, say
+from gateway.build import ROOT, say, tool
+from load.tools import Take, Taken, headgate
 from paho.mqtt.subscribe import simple
 from validate import results as files
 
 from headgate_host.load import toy_server
+from load import tools
 
-CONNECTIONS = 64
 CAPACITY, BUDGET_MS = 500, 50
+MUCH = 1000  # capacity that a closed loop always uses up, requests/s
 DEVICES = 10_000
 MANY = ("--devices", str(DEVICES), "--rate", "2000", "--for", "10s")
 NEAR = 0.05
@@ -59,106 +59,22 @@ schema = "builtin:weather"
 rate = "1000/s"
 """
 BODY = '{"station":"{device}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":50}'
-LOCUSTFILE = """\
-from locust import FastHttpUser, task
-class Device(FastHttpUser):
-    @task
-    def look(self): self.client.get("/healthz")
-"""
 
 
-@dataclass
-class Taken:
-    requests: float
-    seconds: float
-    cpu_s: float
-    own_cpu_us: float = 0.0  # a request, as the tool says it
-
-    @property
-    def rate(self) -> float:
-        return self.requests / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        return self.cpu_s * 1e6 / self.requests
+# --- tools beside each other ---
 
 
-def run(argv: "list[str]", *, pure: bool = False) -> "tuple[str, float]":
-    """-> what it printed, and its CPU time. Raises process.Failed."""
-    environment = {**os.environ, **({"HEADGATE_BACKEND": "pure"} if pure else {})}
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen(argv, stdout=said, stderr=subprocess.DEVNULL, env=environment)  # noqa: S603
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        return said.read(), usage.ru_utime + usage.ru_stime
-
-
-def headgate(*words: str, pure: bool = False) -> "tuple[dict[str, Any], float]":
-    """-> the last event of a verb of `headgate load`."""
-    output, cpu_s = run([sys.executable, "-m", "headgate", "load", *words, "--json"], pure=pure)
-    return json.loads(output.splitlines()[-1]), cpu_s
-
-
-# --- throughput ---
-
-
-def ours(url: str, seconds: float, *, pure: bool = False) -> Taken:
-    end, cpu_s = headgate(url, "--closed", str(CONNECTIONS), "--for", f"{seconds:g}s", pure=pure)
-    return Taken(end["done"], end["seconds"], cpu_s, end["audit"]["figures"]["cpu_us_per_request"])
-
-
-def by_text(argv: "list[str]", requests: str, seconds: float) -> Taken:
-    output, cpu_s = run(argv)
-    found = re.search(requests, output)
-    if found is None:
-        raise process.Failed(f"{argv[0]}: no counts in its report")
-    return Taken(float(found.group(1)), seconds, cpu_s)
-
-
-def locust(url: str, seconds: float) -> Taken:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "locustfile.py").write_text(LOCUSTFILE)
-        prefix = f"{folder}/out"
-        argv = [sys.executable, "-m", "locust", "-f", f"{folder}/locustfile.py", "--headless", "-u", str(CONNECTIONS),
-                "-r", "1000", "-t", f"{round(seconds)}s", "-H", url.removesuffix("/healthz"),
-                "--csv", prefix]  # fmt: skip
-        _, cpu_s = run(argv)
-        row = Path(f"{prefix}_stats.csv").read_text().splitlines()[-1].split(",")
-        return Taken(float(row[2]), seconds, cpu_s)
-
-
-def tools(seconds: float) -> "dict[str, Callable[[str], Taken]]":
-    whole = max(1, round(seconds))
-    c = str(CONNECTIONS)
-    return {
-        "headgate load": lambda url: ours(url, seconds),
-        "headgate load, pure Python": lambda url: ours(url, seconds, pure=True),
-        "wrk": lambda url: by_text(["wrk", "-t1", f"-c{c}", f"-d{whole}s", url], r"(\d+) requests in", whole),
-        "h2load --h1": lambda url: by_text(
-            ["h2load", "--h1", "-t1", f"-c{c}", f"-D{whole}", url], r"(\d+) done", whole
-        ),
-        "hey": lambda url: by_text(["hey", "-c", c, "-z", f"{whole}s", url], r"\[200\]\s+(\d+) responses", whole),
-        "locust": lambda url: locust(url, whole),
-    }
-
-
-def there(name: str) -> bool:
-    program = name.partition(" ")[0]
-    if program == "locust":
-        return importlib.util.find_spec("locust") is not None
-    return program == "headgate" or shutil.which(program) is not None
-
-
-def throughput(url: str, rounds: int, seconds: float) -> "dict[str, Any]":
-    known = {name: take for name, take in tools(seconds).items() if there(name)}
-    for name in tools(seconds).keys() - known.keys():
-        say(f"{name} is not installed: left out")
-    taken: dict[str, list[Taken]] = {name: [] for name in known}
+def in_turn(known: "Mapping[str, Take]", url: str, rounds: int) -> "dict[str, Any]":
+    taken: dict[str, list[Taken]] = {}
+    for name in known:
+        if tools.there(name):
+            taken[name] = []
+        else:
+            say(f"{name} is not installed: left out")
     for number in range(rounds):
-        for name, take in known.items():
-            say(f"throughput {number + 1}/{rounds}: {name}")
-            taken[name].append(take(url))
+        for name, so_far in taken.items():
+            say(f"{number + 1}/{rounds}: {name}")
+            so_far.append(known[name](url))
     return {
         name: {
             "rate": statistics.median(one.rate for one in all_of_it),
@@ -167,6 +83,29 @@ def throughput(url: str, rounds: int, seconds: float) -> "dict[str, Any]":
         }
         for name, all_of_it in taken.items()
     }
+
+
+def throughput(folder: Path, rounds: int, seconds: float) -> "dict[str, Any]":
+    with appliance(folder) as (url, _):
+        return in_turn(tools.over_http1(seconds), f"{url}/healthz", rounds)
+
+
+def http2(folder: Path, rounds: int, seconds: float) -> "dict[str, Any]":
+    try:
+        program = tool("nghttpd")
+    except process.Failed as reason:
+        say(f"no HTTP/2: {reason}")
+        return {}
+    port = process.free_port()
+    (folder / "healthz").write_text("ok")
+    argv = [program, "--address=127.0.0.1", "--no-tls", f"--htdocs={folder}", str(port)]
+    with running("nghttpd", argv, port, folder):
+        return in_turn(tools.over_http2(seconds), f"http://127.0.0.1:{port}/healthz", rounds)
+
+
+def agreement(folder: Path, rounds: int, seconds: float) -> "dict[str, Any]":
+    with on_server_core(), toy_server.running("--capacity", str(MUCH)) as toy:
+        return in_turn(tools.over_http1(seconds), f"http://127.0.0.1:{toy.port}/healthz", rounds)
 
 
 # --- what is known ---
@@ -261,6 +200,9 @@ def wrong(found: "dict[str, Any]") -> "Iterator[str]":
     for name, counts in found.get("devices", {}).items():
         if len(set(counts.values())) != 1:
             yield f"{name}: {counts}"
+    for name, row in found.get("agreement", {}).items():
+        if name.startswith("headgate") and abs(row["rate"] - MUCH) > NEAR * MUCH:
+            yield f"{name} counts {row['rate']:,.0f}/s of a server that answers {MUCH:,}/s"
     if "limit" in found and found["limit"]["exit_code"] == 0:
         capacity, limit_found = found["limit"]["capacity"], found["limit"]["found"]
         if abs(limit_found - capacity) > NEAR * capacity:
@@ -268,10 +210,15 @@ def wrong(found: "dict[str, Any]") -> "Iterator[str]":
 
 
 def tables(found: "dict[str, Any]") -> "Iterator[str]":
-    if "throughput" in found:
-        yield "| 64 connections, closed loop | requests/s | CPU, us a request | without its start |"
-        yield "|---|---|---|---|"
-        for name, row in found["throughput"].items():
+    for part, title in (
+        ("throughput", "64 connections, closed loop"),
+        ("http2", "HTTP/2, 16 connections, 10 streams each, closed loop"),
+        ("agreement", f"64 connections, closed loop, a server of {MUCH:,}/s"),
+    ):
+        if part not in found:
+            continue
+        yield f"| {title} | requests/s | CPU, us a request | without its start |\n|---|---|---|---|"
+        for name, row in found[part].items():
             own = f"{row['own_cpu_us']:.1f}" if row["own_cpu_us"] else ""
             yield f"| {name} | {row['rate']:,.0f} | {row['cpu_us']:.1f} | {own} |"
         yield ""
@@ -293,27 +240,33 @@ def tables(found: "dict[str, Any]") -> "Iterator[str]":
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ("throughput", "percentiles", "tail", "limit", "devices")
-    parser.add_argument("--quick", action="store_true", help="short rounds, nothing kept")
+    beside = {"throughput": throughput, "http2": http2, "agreement": agreement}
+    parts = (*beside, "percentiles", "tail", "limit", "devices")
+    parser.add_argument("--quick", action="store_true", help="short rounds, nothing kept but with --output")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="where results are kept (default: bench/results)")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
     options = parser.parse_args()
     rounds, seconds = (1, 2.0) if options.quick else (5, 5.0)
-    kept = ROOT / "bench" / "results" / f"load-{os.uname().machine}.json"
-    found = {} if options.quick else files.load(kept)
+    kept = options.output or ROOT / "bench" / "results" / f"load-{os.uname().machine}.json"
+    keeps = not options.quick or options.output is not None
+    found = files.load(kept) if keeps else {}
     found["machine"] = files.machine()
     with tempfile.TemporaryDirectory(prefix="headgate-bench-") as scratch, process.on_core(process.LOAD_CORE):
         for part in options.only:
             say(f"== {part}")
-            if part == "throughput":
-                with appliance(Path(scratch)) as (url, _):
-                    found[part] = throughput(f"{url}/healthz", rounds, seconds)
-            elif part == "devices":
-                (Path(scratch) / "devices").mkdir()
-                found[part] = devices(Path(scratch) / "devices")
+            folder = Path(scratch) / part
+            folder.mkdir()
+            if part in beside:
+                found[part] = beside[part](folder, rounds, seconds)
             else:
-                found[part] = {"percentiles": lambda: percentiles(2 * seconds), "tail": tail,
-                               "limit": lambda: limit(seconds)}[part]()  # fmt: skip
-            if not options.quick:
+                known = {
+                    "percentiles": lambda: percentiles(2 * seconds),
+                    "tail": tail,
+                    "limit": lambda: limit(seconds),
+                    "devices": lambda: devices(Path(scratch) / "devices"),
+                }
+                found[part] = known[part]()
+            if keeps:
                 files.save(kept, found)
     print("\n".join(tables(found)))
     mistakes = list(wrong(found))

@@ -23,6 +23,7 @@ PACKAGES = {  # of Debian, for a program that is not there
     "gcc": "gcc",
     "h2load": "nghttp2-client",
     "make": "make",
+    "nghttpd": "nghttp2-server",
     "mosquitto": "mosquitto",
     "nginx": "nginx-light",
     "openssl": "openssl",

@@ -2,11 +2,9 @@
 #include "load/client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,282 +13,157 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "load/reply.h"
+#include "load/protocol.h"
 
-#define SECOND_NS INT64_C(1000000000)
 #define MS_NS INT64_C(1000000)
-#define CONNECT_MS 10000
-#define REOPEN_NS (SECOND_NS / 10) /* after a connection could not be opened */
-#define SWEEP_NS (SECOND_NS / 10)  /* how often what has waited too long is looked for */
-enum { EVENTS = 256, RECEIVE = 65536 };
+#define CONNECT_NS (10 * HG_SECOND_NS)
+#define SWEEP_NS (HG_SECOND_NS / 10) /* how often what has waited too long is looked for */
+enum { EVENTS = 256, OPENING = 64 /* connections that are opened at the same time, before the load */ };
 
-struct shot {
-    struct shot *next;
-    int64_t due_ns; /* 0 until it is taken up: closed loop */
-    uint32_t operation;
-    bool to_head;
-    size_t length;
-    char data[];
-};
-
-struct queue {
-    struct shot *first, **last;
-    uint64_t count;
-};
-
-enum connection_state { DOWN, CONNECTING, IDLE, BUSY };
-
-struct connection {
-    int fd; /* -1: DOWN */
-    uint8_t state;
-    struct shot *shot; /* in flight */
-    size_t sent;       /* bytes of it */
-    int64_t sent_ns;
-    int64_t retry_ns; /* DOWN: when to open it again; CONNECTING: when that has failed */
-    struct connection *next_idle;
-    struct hg_reply reply;
-};
-
-struct hg_client {
-    struct hg_client_options options;
-    pthread_mutex_t lock; /* everything below but the connections, which belong to the thread that serves */
-    int set, wake;
-    bool stopping;
-    int64_t measure_from_ns, interval_ns;
-    struct queue coming, waiting;
-    uint64_t pending;
-    int64_t cpu_ns;
-    struct hg_tally *tallies;
-    struct hg_histogram late;
-    struct connection *connections, *idle, **last_idle;
-    uint32_t open_count; /* IDLE or BUSY */
-    bool nobody;         /* the last attempt to connect failed */
-    char received[RECEIVE];
-};
-
-static int64_t now_ns(clockid_t clock) {
+static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
+    return (int64_t)now.tv_sec * HG_SECOND_NS + now.tv_nsec;
 }
 
-/* --- queues --- */
-
-static void queue_begin(struct queue *queue) { *queue = (struct queue){NULL, &queue->first, 0}; }
-
-static void queue_add(struct queue *queue, struct shot *shot) {
-    shot->next = NULL;
-    *queue->last = shot;
-    queue->last = &shot->next;
-    queue->count += 1;
-}
-
-static struct shot *queue_take(struct queue *queue) {
-    struct shot *shot = queue->first;
-    if (shot != NULL) {
-        queue->first = shot->next;
-        queue->count -= 1;
-        if (queue->first == NULL) {
-            queue->last = &queue->first;
-        }
-    }
-    return shot;
-}
-
-static void idle_add(struct hg_client *client, struct connection *connection) {
-    connection->state = IDLE;
-    connection->next_idle = NULL;
-    *client->last_idle = connection;
-    client->last_idle = &connection->next_idle;
-}
-
-/* The one that was idle for longest, or NULL. */
-static struct connection *idle_take(struct hg_client *client) {
-    struct connection *connection = client->idle;
-    if (connection != NULL) {
-        client->idle = connection->next_idle;
-        if (client->idle == NULL) {
-            client->last_idle = &client->idle;
-        }
-    }
-    return connection;
-}
-
-static void idle_remove(struct hg_client *client, const struct connection *connection) {
-    struct connection **link = &client->idle;
-    while (*link != connection) {
-        link = &(*link)->next_idle;
-    }
-    *link = connection->next_idle;
-    if (*link == NULL) {
-        client->last_idle = link;
-    }
-}
-
-/* --- what came of requests --- */
-
-/* NULL: it was due in the warm-up, or there is no memory. */
-static struct hg_tally *tally_of(struct hg_client *client, const struct shot *shot) {
-    const int64_t interval = (shot->due_ns - client->measure_from_ns) / client->interval_ns;
-    struct hg_tally *tally = NULL;
-    if (shot->due_ns >= client->measure_from_ns) {
-        for (tally = client->tallies; tally != NULL; tally = tally->next) {
-            if (tally->interval == interval && tally->operation == shot->operation) {
-                return tally;
-            }
-        }
-        tally = hg_tally_new(shot->operation, interval);
-        if (tally != NULL) {
-            tally->next = client->tallies;
-            client->tallies = tally;
-        }
-    }
-    return tally;
-}
-
-static void taken_up(struct hg_client *client, struct shot *shot, int64_t now) {
-    struct hg_tally *tally;
-    shot->due_ns = shot->due_ns == 0 ? now : shot->due_ns;
-    client->pending += 1;
-    tally = tally_of(client, shot);
-    if (tally != NULL) {
-        tally->due += 1;
-        hg_histogram_add(&client->late, now - shot->due_ns);
-    }
-}
-
-/* Ends a request; `sent_ns` 0: it was never sent, `waited_ns` 0: it was not waited for. */
-static void failed(struct hg_client *client, struct shot *shot, enum hg_failure failure, int64_t sent_ns,
-                   int64_t waited_ns) {
-    struct hg_tally *tally = tally_of(client, shot);
-    client->pending -= 1;
-    if (tally != NULL) {
-        tally->failures[failure] += 1;
-        if (waited_ns != 0) {
-            hg_histogram_add(&tally->latency, waited_ns - shot->due_ns);
-            if (sent_ns != 0) {
-                hg_histogram_add(&tally->service, waited_ns - sent_ns);
-            }
-        }
-    }
-    free(shot);
-}
-
-static void answered(struct hg_client *client, struct connection *connection, int64_t now) {
-    struct shot *shot = connection->shot;
-    struct hg_tally *tally = tally_of(client, shot);
-    connection->shot = NULL;
-    client->pending -= 1;
-    if (tally != NULL) {
-        tally->statuses[connection->reply.status < HG_STATUSES ? connection->reply.status : 0] += 1;
-        hg_histogram_add(&tally->latency, now - shot->due_ns);
-        hg_histogram_add(&tally->service, now - connection->sent_ns);
-    }
-    free(shot);
-}
+int64_t hg_client_now(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 /* --- connections --- */
 
-static void watch(struct hg_client *client, struct connection *connection, int operation, uint32_t events) {
-    struct epoll_event event = {.events = events, .data = {.ptr = connection}};
-    (void)epoll_ctl(client->set, operation, connection->fd, &event);
+static struct hg_connection *connection_at(struct hg_client *client, uint32_t number) {
+    return (struct hg_connection *)(void *)(client->connections + number * hg_protocol_size);
 }
 
-/* `retry_ns`: when it is opened again. */
-static void go_down(struct hg_client *client, struct connection *connection, enum hg_failure failure, int64_t waited_ns,
-                    int64_t retry_ns) {
-    if (connection->shot != NULL) {
-        failed(client, connection->shot, failure, connection->sent_ns, waited_ns);
-        connection->shot = NULL;
+void hg_client_watch(struct hg_client *client, struct hg_connection *connection, uint32_t events) {
+    if (events != connection->events) {
+        struct epoll_event event = {.events = events, .data = {.ptr = connection}};
+        const int operation = connection->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+        (void)epoll_ctl(client->set, operation, connection->fd, &event);
+        connection->events = events;
     }
-    if (connection->state == IDLE) {
-        idle_remove(client, connection);
+}
+
+void hg_client_room(struct hg_client *client, struct hg_connection *connection, bool has_room) {
+    if (connection->has_room == has_room) {
+        return;
     }
-    client->open_count -= connection->state == IDLE || connection->state == BUSY;
+    connection->has_room = has_room;
+    if (has_room) {
+        connection->next = NULL;
+        connection->previous = client->last_roomy;
+        *(client->last_roomy == NULL ? &client->roomy : &client->last_roomy->next) = connection;
+        client->last_roomy = connection;
+    } else {
+        *(connection->previous == NULL ? &client->roomy : &connection->previous->next) = connection->next;
+        *(connection->next == NULL ? &client->last_roomy : &connection->next->previous) = connection->previous;
+    }
+}
+
+void hg_client_unsent(struct hg_client *client, struct hg_connection *connection) {
+    if (!connection->is_unsent) {
+        connection->is_unsent = true;
+        connection->next_unsent = client->unsent;
+        client->unsent = connection;
+    }
+}
+
+static void flush(struct hg_client *client) {
+    while (client->unsent != NULL) {
+        struct hg_connection *connection = client->unsent;
+        client->unsent = connection->next_unsent;
+        connection->is_unsent = false;
+        if (connection->state >= HG_GREETING) {
+            hg_protocol_flush(client, connection);
+        }
+    }
+}
+
+void hg_client_up(struct hg_client *client, struct hg_connection *connection) {
+    connection->state = HG_UP;
+    client->up_count += 1;
+    client->refusal.error = 0;
+    hg_client_room(client, connection, true);
+}
+
+void hg_client_down(struct hg_client *client, struct hg_connection *connection, enum hg_failure failure,
+                    int64_t waited_ns, int64_t retry_ns) {
+    hg_protocol_end(client, connection, failure, waited_ns);
+    hg_client_room(client, connection, false);
+    client->up_count -= connection->state == HG_UP;
     if (connection->fd >= 0) {
         close(connection->fd);
     }
     connection->fd = -1;
-    connection->state = DOWN;
+    connection->events = 0;
+    connection->state = HG_DOWN;
     connection->retry_ns = retry_ns;
-    hg_reply_clear(&connection->reply);
 }
 
-/* Not blocking. 0, or errno. */
-static int start_connecting(struct hg_client *client, struct connection *connection) {
+void hg_client_refused(struct hg_client *client, struct hg_connection *connection, int error, const char *text) {
+    client->refusal.error = error;
+    strncpy(client->refusal.text, text, sizeof client->refusal.text - 1);
+    hg_client_down(client, connection, HG_LOST, 0, hg_client_now() + HG_REOPEN_NS);
+}
+
+static void start_connecting(struct hg_client *client, struct hg_connection *connection) {
     const struct hg_client_options *options = &client->options;
     const int yes = 1;
-    int error = 0;
     connection->fd = socket(options->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    connection->retry_ns = hg_client_now() + CONNECT_NS;
     if (connection->fd < 0) {
-        return errno;
+        hg_client_refused(client, connection, errno, "");
+        return;
     }
     (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    connection->state = CONNECTING;
-    connection->retry_ns = now_ns(CLOCK_MONOTONIC) + CONNECT_MS * MS_NS;
+    connection->state = HG_CONNECTING;
     if (connect(connection->fd, (const struct sockaddr *)&options->address, options->address_length) != 0 &&
         errno != EINPROGRESS) {
-        error = errno;
-        close(connection->fd);
-        connection->fd = -1;
-        connection->state = DOWN;
+        hg_client_refused(client, connection, errno, "");
     } else {
-        watch(client, connection, EPOLL_CTL_ADD, EPOLLOUT);
-    }
-    return error;
-}
-
-static int connect_error(const struct connection *connection) {
-    int error = 0;
-    socklen_t length = sizeof error;
-    return getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 ? errno : error;
-}
-
-static void connected(struct hg_client *client, struct connection *connection) {
-    watch(client, connection, EPOLL_CTL_MOD, EPOLLIN);
-    client->open_count += 1;
-    client->nobody = false;
-    idle_add(client, connection);
-}
-
-/* As much as the socket takes; the rest when it takes more. */
-static void send_rest(struct hg_client *client, struct connection *connection, bool watched) {
-    const struct shot *shot = connection->shot;
-    const ssize_t sent =
-        send(connection->fd, shot->data + connection->sent, shot->length - connection->sent, MSG_NOSIGNAL);
-    connection->sent += sent > 0 ? (size_t)sent : 0;
-    if (connection->sent < shot->length) { /* an error is seen when it is read */
-        watch(client, connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
-    } else if (watched) {
-        watch(client, connection, EPOLL_CTL_MOD, EPOLLIN);
+        hg_client_watch(client, connection, EPOLLOUT);
     }
 }
 
-static void start(struct hg_client *client, struct connection *connection, struct shot *shot) {
-    struct hg_tally *tally = tally_of(client, shot);
-    if (tally != NULL) {
-        tally->sent += 1;
+static void handle(struct hg_client *client, struct hg_connection *connection, uint32_t events) {
+    if (connection->state >= HG_GREETING) {
+        hg_protocol_ready(client, connection, events);
+    } else if (connection->state == HG_CONNECTING) {
+        int error = 0;
+        socklen_t length = sizeof error;
+        if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
+            error = errno;
+        }
+        if (error != 0) {
+            hg_client_refused(client, connection, error, "");
+        } else {
+            connection->state = HG_GREETING;
+            hg_client_watch(client, connection, EPOLLIN);
+            hg_protocol_greet(client, connection);
+        }
     }
-    connection->state = BUSY;
-    connection->shot = shot;
-    connection->sent = 0;
-    hg_reply_begin(&connection->reply, shot->to_head);
-    connection->sent_ns = now_ns(CLOCK_MONOTONIC);
-    send_rest(client, connection, false);
 }
 
-/* Gives idle connections what waits, and in a closed loop what is there. */
+/* --- requests --- */
+
+/* Gives it to a connection that has room, or false. */
+static bool start(struct hg_client *client, struct hg_shot *shot) {
+    struct hg_connection *connection = client->roomy;
+    if (connection != NULL) {
+        hg_book_sent(&client->book, shot, hg_client_now());
+        hg_protocol_start(client, connection, shot);
+    }
+    return connection != NULL;
+}
+
+/* Gives connections with room what waits, and in a closed loop what is there. */
 static void start_waiting(struct hg_client *client) {
-    struct connection *connection;
-    struct shot *shot;
-    while (client->waiting.first != NULL && (connection = idle_take(client)) != NULL) {
-        start(client, connection, queue_take(&client->waiting));
+    while (client->waiting.first != NULL && client->roomy != NULL) {
+        (void)start(client, hg_queue_take(&client->waiting));
     }
-    while (client->coming.first != NULL && client->coming.first->due_ns == 0 &&
-           (connection = idle_take(client)) != NULL) {
-        shot = queue_take(&client->coming);
-        taken_up(client, shot, now_ns(CLOCK_MONOTONIC));
-        start(client, connection, shot);
+    while (client->coming.first != NULL && client->coming.first->due_ns == 0 && client->roomy != NULL) {
+        struct hg_shot *shot = hg_queue_take(&client->coming);
+        hg_book_due(&client->book, shot, hg_client_now());
+        (void)start(client, shot);
     }
 }
 
@@ -298,70 +171,23 @@ static void start_waiting(struct hg_client *client) {
 static int64_t start_due(struct hg_client *client) {
     start_waiting(client);
     for (;;) {
-        struct shot *shot = client->coming.first;
-        const int64_t now = now_ns(CLOCK_MONOTONIC);
-        struct connection *connection;
+        struct hg_shot *shot = client->coming.first;
+        const int64_t now = hg_client_now();
         if (shot == NULL || shot->due_ns == 0) {
             return INT64_MAX;
         }
         if (shot->due_ns > now) {
             return shot->due_ns;
         }
-        (void)queue_take(&client->coming);
-        taken_up(client, shot, now);
-        connection = client->waiting.first == NULL ? idle_take(client) : NULL;
-        if (connection != NULL) {
-            start(client, connection, shot);
-        } else if (client->waiting.count < client->options.queue) {
-            queue_add(&client->waiting, shot);
-        } else {
-            failed(client, shot, HG_UNSENT, 0, 0);
+        (void)hg_queue_take(&client->coming);
+        hg_book_due(&client->book, shot, now);
+        if (client->waiting.first != NULL || !start(client, shot)) {
+            if (client->waiting.count < client->options.queue) {
+                hg_queue_add(&client->waiting, shot);
+            } else {
+                hg_book_failed(&client->book, shot, HG_UNSENT, 0);
+            }
         }
-    }
-}
-
-static void receive(struct hg_client *client, struct connection *connection) {
-    const ssize_t got = recv(connection->fd, client->received, RECEIVE, 0);
-    const int64_t now = now_ns(CLOCK_MONOTONIC);
-    enum hg_reply_result result;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (connection->state != BUSY) { /* its end, or an answer nobody asked for */
-        go_down(client, connection, HG_LOST, 0, now);
-        return;
-    }
-    result = got > 0    ? hg_reply_feed(&connection->reply, client->received, (size_t)got)
-             : got == 0 ? hg_reply_eof(&connection->reply)
-                        : HG_REPLY_WRONG;
-    if (result == HG_REPLY_WRONG) {
-        go_down(client, connection, got > 0 ? HG_MALFORMED : HG_LOST, 0, now);
-    } else if (result == HG_REPLY_DONE) {
-        const bool goes_on = connection->reply.keep_alive && connection->sent == connection->shot->length;
-        answered(client, connection, now);
-        if (goes_on) {
-            idle_add(client, connection);
-        } else {
-            go_down(client, connection, HG_LOST, 0, now);
-        }
-    }
-}
-
-static void handle(struct hg_client *client, struct connection *connection, uint32_t events) {
-    if (connection->state == CONNECTING) {
-        if (connect_error(connection) == 0) {
-            connected(client, connection);
-        } else {
-            client->nobody = true;
-            go_down(client, connection, HG_LOST, 0, now_ns(CLOCK_MONOTONIC) + REOPEN_NS);
-        }
-        return;
-    }
-    if ((events & EPOLLOUT) != 0 && connection->state == BUSY) {
-        send_rest(client, connection, true);
-    }
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && connection->fd >= 0) {
-        receive(client, connection);
     }
 }
 
@@ -369,25 +195,24 @@ static void handle(struct hg_client *client, struct connection *connection, uint
 static void sweep(struct hg_client *client, int64_t now) {
     const int64_t before = now - client->options.timeout_ns;
     for (uint32_t i = 0; i < client->options.connections; i++) {
-        struct connection *connection = &client->connections[i];
-        if (connection->state == BUSY && connection->sent_ns < before) {
-            go_down(client, connection, HG_TIMEOUT, now, now);
-        } else if (connection->state == CONNECTING && connection->retry_ns < now) {
-            client->nobody = true;
-            go_down(client, connection, HG_LOST, 0, now);
-        }
-        if (connection->state == DOWN && connection->retry_ns <= now && start_connecting(client, connection) != 0) {
-            client->nobody = true;
-            connection->retry_ns = now + REOPEN_NS;
+        struct hg_connection *connection = connection_at(client, i);
+        if (connection->state == HG_UP) {
+            hg_protocol_sweep(client, connection, before, now);
+        } else if (connection->state != HG_DOWN && connection->retry_ns < now) {
+            hg_client_refused(client, connection, ETIMEDOUT, "");
+        } else if (connection->state == HG_DOWN && connection->retry_ns <= now) {
+            start_connecting(client, connection);
         }
     }
-    while (client->waiting.first != NULL && client->open_count == 0 && client->nobody) {
-        failed(client, queue_take(&client->waiting), HG_REFUSED, 0, 0);
+    while (client->waiting.first != NULL && client->up_count == 0 && client->refusal.error != 0) {
+        hg_book_failed(&client->book, hg_queue_take(&client->waiting), HG_REFUSED, 0);
     }
     while (client->waiting.first != NULL && client->waiting.first->due_ns < before) {
-        failed(client, queue_take(&client->waiting), HG_UNSENT, 0, now);
+        hg_book_failed(&client->book, hg_queue_take(&client->waiting), HG_UNSENT, now);
     }
 }
+
+/* --- the loop --- */
 
 /* Waits for events, to the microsecond: epoll_wait counts in milliseconds (and epoll_pwait2 is too new for the C libraries
  * that wheels are built for), so what is left below one is ppoll's. Returns early rather than late. */
@@ -400,43 +225,76 @@ static int wait_for(int set, struct epoll_event *events, int64_t wait_ns) {
     return epoll_wait(set, events, EVENTS, (int)(wait_ns / MS_NS));
 }
 
-void hg_client_serve(struct hg_client *client) {
+/* Sends what is to be sent, waits without the lock, and handles what has happened. */
+static void turn(struct hg_client *client, int64_t wait_ns) {
     struct epoll_event events[EVENTS];
+    int count;
+    flush(client);
+    pthread_mutex_unlock(&client->lock);
+    count = wait_for(client->set, events, wait_ns);
+    pthread_mutex_lock(&client->lock);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr == NULL) {
+            uint64_t rung;
+            (void)!read(client->wake, &rung, sizeof rung);
+        } else {
+            handle(client, events[i].data.ptr, events[i].events);
+        }
+    }
+}
+
+void hg_client_serve(struct hg_client *client) {
     int64_t sweep_ns = 0;
     (void)prctl(PR_SET_TIMERSLACK, 1000UL); /* ns */
     pthread_mutex_lock(&client->lock);
     while (!client->stopping) {
-        int64_t next_ns = start_due(client), wait_ns;
-        const int64_t now = now_ns(CLOCK_MONOTONIC);
-        int count;
+        int64_t next_ns = start_due(client);
+        const int64_t now = hg_client_now();
         if (now >= sweep_ns) {
             sweep(client, now);
-            client->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+            client->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
             sweep_ns = now + SWEEP_NS;
         }
         next_ns = next_ns < sweep_ns ? next_ns : sweep_ns;
-        wait_ns = next_ns > now ? next_ns - now : 0;
-        pthread_mutex_unlock(&client->lock);
-        count = wait_for(client->set, events, wait_ns);
-        pthread_mutex_lock(&client->lock);
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == NULL) {
-                uint64_t rung;
-                (void)!read(client->wake, &rung, sizeof rung);
-            } else {
-                handle(client, events[i].data.ptr, events[i].events);
+        turn(client, next_ns > now ? next_ns - now : 0);
+    }
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        hg_client_down(client, connection_at(client, i), HG_TIMEOUT, hg_client_now(), INT64_MAX);
+    }
+    while (client->waiting.first != NULL) {
+        hg_book_failed(&client->book, hg_queue_take(&client->waiting), HG_UNSENT, hg_client_now());
+    }
+    client->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    pthread_mutex_unlock(&client->lock);
+}
+
+bool hg_client_open(struct hg_client *client, struct hg_refusal *refusal) {
+    const uint32_t all = client->options.connections;
+    bool fine;
+    pthread_mutex_lock(&client->lock);
+    for (uint32_t next = 0; next < all && (next == 0 || client->up_count != 0); next += OPENING) {
+        const uint32_t end = all - next < OPENING ? all : next + OPENING;
+        uint32_t left = end - next;
+        for (uint32_t i = next; i < end; i++) {
+            start_connecting(client, connection_at(client, i));
+        }
+        while (left != 0) {
+            turn(client, SWEEP_NS);
+            left = 0;
+            for (uint32_t i = next; i < end; i++) {
+                struct hg_connection *connection = connection_at(client, i);
+                if ((connection->state == HG_CONNECTING || connection->state == HG_GREETING) &&
+                    connection->retry_ns < hg_client_now()) {
+                    hg_client_refused(client, connection, ETIMEDOUT, "");
+                }
+                left += connection->state == HG_CONNECTING || connection->state == HG_GREETING;
             }
         }
     }
-    for (uint32_t i = 0; i < client->options.connections; i++) {
-        const int64_t now = now_ns(CLOCK_MONOTONIC);
-        go_down(client, &client->connections[i], HG_TIMEOUT, now, INT64_MAX);
-    }
-    while (client->waiting.first != NULL) {
-        failed(client, queue_take(&client->waiting), HG_UNSENT, 0, now_ns(CLOCK_MONOTONIC));
-    }
-    client->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    fine = client->up_count != 0;
+    *refusal = client->refusal;
     pthread_mutex_unlock(&client->lock);
+    return fine;
 }
 
 /* --- from outside --- */
@@ -446,27 +304,27 @@ static void ring(struct hg_client *client) {
     (void)!write(client->wake, &one, sizeof one);
 }
 
-struct hg_client *hg_client_new(const struct hg_client_options *options) {
+struct hg_client *hg_client_new(const struct hg_client_options *options, struct hg_refusal *refusal) {
     struct hg_client *client = calloc(1, sizeof *client);
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}};
+    *refusal = (struct hg_refusal){.error = ENOMEM};
     if (client == NULL) {
         return NULL;
     }
     client->options = *options;
-    client->interval_ns = SECOND_NS;
-    client->last_idle = &client->idle;
-    queue_begin(&client->coming);
-    queue_begin(&client->waiting);
-    hg_histogram_begin(&client->late);
+    hg_book_begin(&client->book);
     pthread_mutex_init(&client->lock, NULL);
-    client->connections = calloc(options->connections, sizeof *client->connections);
+    client->connections = calloc(options->connections, hg_protocol_size);
     client->set = epoll_create1(EPOLL_CLOEXEC);
     client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (uint32_t i = 0; client->connections != NULL && i < options->connections; i++) {
-        client->connections[i].fd = -1;
+        connection_at(client, i)->fd = -1;
     }
-    if (client->connections == NULL || client->set < 0 || client->wake < 0 ||
-        epoll_ctl(client->set, EPOLL_CTL_ADD, client->wake, &event) != 0) {
+    if (client->set < 0 || client->wake < 0 || epoll_ctl(client->set, EPOLL_CTL_ADD, client->wake, &event) != 0) {
+        refusal->error = errno;
+        hg_client_free(client);
+        client = NULL;
+    } else if (client->connections == NULL || !hg_protocol_prepare(client, refusal)) {
         hg_client_free(client);
         client = NULL;
     }
@@ -474,23 +332,13 @@ struct hg_client *hg_client_new(const struct hg_client_options *options) {
 }
 
 void hg_client_free(struct hg_client *client) {
-    struct shot *shot;
     for (uint32_t i = 0; client->connections != NULL && i < client->options.connections; i++) {
-        struct connection *connection = &client->connections[i];
-        if (connection->fd >= 0) {
-            close(connection->fd);
-        }
-        free(connection->shot);
-        hg_reply_clear(&connection->reply);
+        hg_client_down(client, connection_at(client, i), HG_LOST, 0, INT64_MAX);
     }
-    while ((shot = queue_take(&client->coming)) != NULL || (shot = queue_take(&client->waiting)) != NULL) {
-        free(shot);
-    }
-    while (client->tallies != NULL) {
-        struct hg_tally *next = client->tallies->next;
-        free(client->tallies);
-        client->tallies = next;
-    }
+    hg_protocol_forget(client);
+    hg_queue_clear(&client->coming);
+    hg_queue_clear(&client->waiting);
+    hg_book_clear(&client->book);
     if (client->set >= 0) {
         close(client->set);
     }
@@ -502,60 +350,27 @@ void hg_client_free(struct hg_client *client) {
     free(client);
 }
 
-int hg_client_open(struct hg_client *client) {
-    int error = 0;
-    for (uint32_t i = 0; i < client->options.connections; i++) {
-        struct connection *connection = &client->connections[i];
-        int failure = start_connecting(client, connection);
-        if (failure == 0) {
-            struct pollfd ready = {.fd = connection->fd, .events = POLLOUT};
-            failure = poll(&ready, 1, CONNECT_MS) == 1 ? connect_error(connection) : ETIMEDOUT;
-        }
-        if (failure == 0) {
-            connected(client, connection);
-        } else {
-            error = failure;
-            go_down(client, connection, HG_LOST, 0, 0);
-            if (client->open_count == 0) {
-                break;
-            }
-        }
-    }
-    return client->open_count == 0 ? error : 0;
-}
-
 void hg_client_begin(struct hg_client *client, int64_t measure_from_ns, int64_t interval_ns) {
     pthread_mutex_lock(&client->lock);
-    client->measure_from_ns = measure_from_ns;
-    client->interval_ns = interval_ns;
+    client->book.measure_from_ns = measure_from_ns;
+    client->book.interval_ns = interval_ns;
     pthread_mutex_unlock(&client->lock);
 }
 
-bool hg_client_push(struct hg_client *client, int64_t due_ns, uint32_t operation, bool to_head, const char *data,
-                    size_t length) {
-    struct shot *shot = length > SIZE_MAX - sizeof *shot ? NULL : malloc(sizeof *shot + length);
+void hg_client_push(struct hg_client *client, struct hg_shot *shot) {
     bool first;
-    if (shot == NULL) {
-        return false;
-    }
-    *shot = (struct shot){.due_ns = due_ns, .operation = operation, .to_head = to_head, .length = length};
-    memcpy(shot->data, data, length);
     pthread_mutex_lock(&client->lock);
     first = client->coming.first == NULL;
-    queue_add(&client->coming, shot);
+    hg_queue_add(&client->coming, shot);
     pthread_mutex_unlock(&client->lock);
     if (first) {
         ring(client);
     }
-    return true;
 }
 
 void hg_client_drop(struct hg_client *client) {
-    struct shot *shot;
     pthread_mutex_lock(&client->lock);
-    while ((shot = queue_take(&client->coming)) != NULL) {
-        free(shot);
-    }
+    hg_queue_clear(&client->coming);
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -569,23 +384,41 @@ void hg_client_stop(struct hg_client *client) {
 struct hg_tally *hg_client_take(struct hg_client *client) {
     struct hg_tally *taken;
     pthread_mutex_lock(&client->lock);
-    taken = client->tallies;
-    client->tallies = NULL;
+    taken = client->book.tallies;
+    client->book.tallies = NULL;
     pthread_mutex_unlock(&client->lock);
     return taken;
+}
+
+struct hg_shot *hg_client_judged(struct hg_client *client) {
+    struct hg_shot *taken;
+    pthread_mutex_lock(&client->lock);
+    taken = client->book.judged.first;
+    client->book.judged = (struct hg_queue){0};
+    client->book.bodies = 0;
+    pthread_mutex_unlock(&client->lock);
+    return taken;
+}
+
+int64_t hg_client_interval(struct hg_client *client, const struct hg_shot *shot) {
+    int64_t interval;
+    pthread_mutex_lock(&client->lock);
+    interval = hg_book_interval(&client->book, shot);
+    pthread_mutex_unlock(&client->lock);
+    return interval;
 }
 
 struct hg_client_state hg_client_state(struct hg_client *client) {
     struct hg_client_state state;
     pthread_mutex_lock(&client->lock);
-    state = (struct hg_client_state){client->coming.count, client->pending, client->cpu_ns};
+    state = (struct hg_client_state){client->coming.count, client->book.pending, client->cpu_ns};
     pthread_mutex_unlock(&client->lock);
     return state;
 }
 
 void hg_client_late(struct hg_client *client, struct hg_histogram *late) {
     pthread_mutex_lock(&client->lock);
-    *late = client->late;
-    hg_histogram_begin(&client->late);
+    *late = client->book.late;
+    hg_histogram_begin(&client->book.late);
     pthread_mutex_unlock(&client->lock);
 }

@@ -1,43 +1,52 @@
-/* HTTP/1.1 load from one thread: requests at their due instants over a pool of keep-alive connections. The twin of
- * headgate_host/load/http_pool.py; epoll, Linux. For the operator's machine: it allocates with malloc.
+/* Load from one thread: requests at their due instants over a pool of connections. epoll, Linux. For the operator's
+ * machine: it allocates with malloc. What is spoken on the connections is protocol.h's; each extension has one protocol.
  *
  * One thread is in hg_client_serve; others may call the functions marked "any thread". Instants are of CLOCK_MONOTONIC,
  * in nanoseconds. */
 #ifndef HEADGATE_LOAD_CLIENT_H
 #define HEADGATE_LOAD_CLIENT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
-#include "load/tally.h"
+#include "load/shot.h"
 
-enum { HG_CLIENT_CONNECTIONS = 60000, HG_CLIENT_OPERATIONS = 256 };
+enum { HG_CLIENT_CONNECTIONS = 60000, HG_CLIENT_STREAMS = 1000 };
+
+struct hg_client_tls {
+    const char *name;    /* whose certificate it has to be; NULL: no TLS */
+    const char *ca_file; /* NULL: those the system trusts */
+    bool insecure;       /* any certificate */
+};
 
 struct hg_client_options {
     struct sockaddr_storage address;
     socklen_t address_length;
     uint32_t connections;
-    uint32_t queue; /* requests that are due and wait for a connection; over it they are never sent */
+    uint32_t streams; /* requests at a time on a connection */
+    uint32_t queue;   /* requests that are due and wait for a connection; over it they are never sent */
     int64_t timeout_ns;
+    struct hg_client_tls tls; /* its strings are needed by hg_client_new alone */
 };
 
 struct hg_client; /* opaque */
 
-/* NULL with errno. */
-struct hg_client *hg_client_new(const struct hg_client_options *options);
+/* Why there is no client, or no connection. */
+struct hg_refusal {
+    int error;      /* errno; EPROTO: see `text` */
+    char text[256]; /* "" where errno says it all */
+};
+
+/* NULL with the reason. */
+struct hg_client *hg_client_new(const struct hg_client_options *options, struct hg_refusal *refusal);
 void hg_client_free(struct hg_client *client);
 
-/* Opens all connections, each given 10 s. 0, or errno when there is not even one. */
-int hg_client_open(struct hg_client *client);
+/* Opens all connections, each given 10 s. false when there is not even one. */
+bool hg_client_open(struct hg_client *client, struct hg_refusal *refusal);
 /* Before anything is pushed: what is due before `measure_from_ns` does not count. */
 void hg_client_begin(struct hg_client *client, int64_t measure_from_ns, int64_t interval_ns);
 
-/* Any thread. Copies the request. `due_ns` 0: whenever a connection is free, which is then its due instant (closed loop).
- * false: no memory. */
-bool hg_client_push(struct hg_client *client, int64_t due_ns, uint32_t operation, bool to_head, const char *data,
-                    size_t length);
+/* Any thread. Takes the shot. `due_ns` 0: whenever a connection has room, which is then its due instant (closed loop). */
+void hg_client_push(struct hg_client *client, struct hg_shot *shot);
 /* Any thread. Drops what is not due yet. */
 void hg_client_drop(struct hg_client *client);
 
@@ -47,6 +56,9 @@ void hg_client_stop(struct hg_client *client); /* any thread */
 
 /* Any thread. The tallies since the last time, the caller's to free. */
 struct hg_tally *hg_client_take(struct hg_client *client);
+/* Any thread. A list of what was HG_JUDGED and has ended since the last time, the caller's to free. */
+struct hg_shot *hg_client_judged(struct hg_client *client);
+int64_t hg_client_interval(struct hg_client *client, const struct hg_shot *shot); /* -1: in the warm-up */
 struct hg_client_state {
     uint64_t ahead;   /* pushed and not due yet */
     uint64_t pending; /* due and not finished */

@@ -44,7 +44,7 @@ def test_answers_are_read_alike(pieces: list[bytes], to_head: bool) -> None:
     native = load.read_reply(pieces, to_head, True)
     assert native[0] == found
     if found == "done":
-        assert native[1:] == (answer.status, answer.keep_alive)
+        assert native[1:] == (answer.status, answer.keep_alive, answer.body)
 
 
 @pytest.mark.parametrize("size", [65_000, 66_000, 200_000])
@@ -119,26 +119,33 @@ def silence(connection: socket.socket) -> None:
         pass
 
 
-def drive(
-    port: int, count: int, *, closed: bool = False, timeout_s: float = 5.0
-) -> tuple[int, dict[int, int], list[int]]:
-    """-> requests due, answers by status, failures by reason; every histogram fits its counts."""
-    client = load.Client(socket.AF_INET, "127.0.0.1", port, 4, 1000, int(timeout_s * 1e9))
-    client.open()
+@contextlib.contextmanager
+def serving(client: load.Client) -> Iterator[None]:
+    """Until everything pushed has an end."""
     thread = threading.Thread(target=client.serve)
     thread.start()
-    start = time.monotonic_ns()
-    client.begin(start, 10**9)
-    for number in range(count):
-        client.push(
-            0 if closed else start + number * 1_000_000, number % 2, False, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        )
+    yield
     deadline = time.monotonic() + 30
     while any(client.state()[:2]) and time.monotonic() < deadline:
         time.sleep(0.005)
     client.stop()
     thread.join()
-    due, statuses, failures = 0, {}, [0] * 5
+
+
+def drive(
+    port: int, count: int, *, closed: bool = False, timeout_s: float = 5.0
+) -> tuple[int, dict[int, int], list[int]]:
+    """-> requests due, answers by status, failures by reason; every histogram fits its counts."""
+    client = load.Client(socket.AF_INET, "127.0.0.1", port, 4, 1, 1000, int(timeout_s * 1e9))
+    client.open()
+    start = time.monotonic_ns()
+    client.begin(start, 10**9)
+    with serving(client):
+        for number in range(count):
+            client.push(
+                0 if closed else start + number * 1_000_000, number % 2, 0, 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            )
+    due, statuses, failures = 0, {}, [0] * 6
     for interval, operation, some_due, sent, some_statuses, some_failures, latency, service in client.take():
         assert interval >= 0
         assert operation in (0, 1)
@@ -171,7 +178,7 @@ def test_every_request_has_an_end(
         due, found, failures = drive(port, 60, closed=closed)
     assert due == 60
     assert found == statuses
-    assert failures == [60 if number == failure else 0 for number in range(5)]
+    assert failures == [60 if number == failure else 0 for number in range(6)]
 
 
 def test_a_server_that_closes_after_each() -> None:
@@ -194,15 +201,15 @@ def test_silence() -> None:
 def test_nobody_there() -> None:
     with server(silence) as port:
         pass
-    client = load.Client(socket.AF_INET, "127.0.0.1", port, 4, 10, 10**9)
+    client = load.Client(socket.AF_INET, "127.0.0.1", port, 4, 1, 10, 10**9)
     with pytest.raises(ConnectionRefusedError):
         client.open()
 
 
 def test_never_served() -> None:
-    client = load.Client(socket.AF_INET6, "::1", 1, 1, 1, 1)
-    client.push(0, 0, False, b"x" * 100_000)
-    client.push(1 << 62, 0, False, b"")
+    client = load.Client(socket.AF_INET6, "::1", 1, 1, 1, 1, 1)
+    client.push(0, 0, 0, 0, b"x" * 100_000)
+    client.push(1 << 62, 0, load.JUDGED, 1, b"")
     assert client.state()[0] == 2
     del client
 
@@ -210,20 +217,51 @@ def test_never_served() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        (socket.AF_INET, "localhost", 80, 1, 1, 1),
-        (socket.AF_INET, "::1", 80, 1, 1, 1),
-        (socket.AF_UNIX, "127.0.0.1", 80, 1, 1, 1),
-        (socket.AF_INET, "127.0.0.1", 0, 1, 1, 1),
-        (socket.AF_INET, "127.0.0.1", 65536, 1, 1, 1),
-        (socket.AF_INET, "127.0.0.1", 80, 0, 1, 1),
-        (socket.AF_INET, "127.0.0.1", 80, 60_001, 1, 1),
-        (socket.AF_INET, "127.0.0.1", 80, 1, -1, 1),
-        (socket.AF_INET, "127.0.0.1", 80, 1, 1, 0),
+        (socket.AF_INET, "localhost", 80, 1, 1, 1, 1),
+        (socket.AF_INET, "::1", 80, 1, 1, 1, 1),
+        (socket.AF_UNIX, "127.0.0.1", 80, 1, 1, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 0, 1, 1, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 65536, 1, 1, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 0, 1, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 60_001, 1, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 1, 0, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 1, 1001, 1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 1, 1, -1, 1),
+        (socket.AF_INET, "127.0.0.1", 80, 1, 1, 1, 0),
     ],
 )
 def test_arguments_out_of_range(arguments: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match=r"address|range"):
         load.Client(*arguments)
+
+
+def test_http1_has_one_request_at_a_time_and_no_tls() -> None:
+    for words in ((2, 1, 1), (1, 1, 1, "localhost")):
+        with pytest.raises(OSError, match="without TLS"):
+            load.Client(socket.AF_INET, "127.0.0.1", 80, 1, *words)
+
+
+def test_what_is_judged_comes_back() -> None:
+    """With its body, whatever became of it, and once."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(ANSWER.replace(b"200", b"422"))
+        connection.recv(65536)  # and the end of the connection for an answer
+
+    with server(serve) as port:
+        client = load.Client(socket.AF_INET, "127.0.0.1", port, 1, 1, 10, 5 * 10**9)
+        client.open()
+        client.begin(time.monotonic_ns(), 10**12)
+        for ticket in (7, 8):
+            client.push(0, 0, load.JUDGED, ticket, b"GET / HTTP/1.1\r\n\r\n")
+        with serving(client):
+            pass
+    assert client.judged() == [(7, 0, 422, b"ok"), (8, 0, -1, b"")]
+    assert client.judged() == []
+    ((_, _, due, sent, statuses, failures, latency, _),) = client.take()
+    assert (due, sent, statuses, failures[1]) == (2, 2, {}, 1)
+    assert Distribution(*latency).count == 1
 
 
 def test_the_buckets_have_room_for_the_largest() -> None:

@@ -417,7 +417,9 @@ STATES = [
         [frame(PRIORITY, 0, 1, priority(1)), get()],
         lambda client: _answered_or(client, PROTOCOL_ERROR),
     ),
-    Case("http2/5.4.1/1", "a connection error closes", [frame(PING, 0, 3, b"headgate")], connection_error(PROTOCOL_ERROR)),
+    Case(
+        "http2/5.4.1/1", "a connection error closes", [frame(PING, 0, 3, b"headgate")], connection_error(PROTOCOL_ERROR)
+    ),
     Case("http2/5.4.1/2", "... after a GOAWAY", [frame(PING, 0, 3, b"headgate")], connection_error(PROTOCOL_ERROR)),
     Case("http2/5.5/1", "an unknown extension frame", [UNKNOWN], ignored),
     Case("http2/5.5/2", "... within a block of fields", [BEGUN, UNKNOWN, FINISH], connection_error(PROTOCOL_ERROR)),
@@ -467,10 +469,19 @@ DEFINITIONS = [
         [frame(SETTINGS, ACK, 0, b"\0")],
         connection_error(FRAME_SIZE_ERROR),
     ),
-    Case("http2/6.5/2", "SETTINGS on a stream", [frame(SETTINGS, 0, 1, b"\0\3\0\0\0\x64")], connection_error(PROTOCOL_ERROR)),
-    Case("http2/6.5/3", "SETTINGS of 5 bytes", [frame(SETTINGS, 0, 0, b"\0\3\0\0\0")], connection_error(FRAME_SIZE_ERROR)),
+    Case(
+        "http2/6.5/2",
+        "SETTINGS on a stream",
+        [frame(SETTINGS, 0, 1, b"\0\3\0\0\0\x64")],
+        connection_error(PROTOCOL_ERROR),
+    ),
+    Case(
+        "http2/6.5/3", "SETTINGS of 5 bytes", [frame(SETTINGS, 0, 0, b"\0\3\0\0\0")], connection_error(FRAME_SIZE_ERROR)
+    ),
     Case("http2/6.5.2/1", "ENABLE_PUSH of 2", [settings((0x2, 2))], connection_error(PROTOCOL_ERROR)),
-    Case("http2/6.5.2/2", "INITIAL_WINDOW_SIZE of 2^31", [settings((0x4, 2**31))], connection_error(FLOW_CONTROL_ERROR)),
+    Case(
+        "http2/6.5.2/2", "INITIAL_WINDOW_SIZE of 2^31", [settings((0x4, 2**31))], connection_error(FLOW_CONTROL_ERROR)
+    ),
     Case("http2/6.5.2/3", "MAX_FRAME_SIZE of 2^14 - 1", [settings((0x5, 16383))], connection_error(PROTOCOL_ERROR)),
     Case("http2/6.5.2/4", "MAX_FRAME_SIZE of 2^24", [settings((0x5, 2**24))], connection_error(PROTOCOL_ERROR)),
     Case("http2/6.5.2/5", "an unknown setting", [settings((0xFF, 1))], ignored),
@@ -521,7 +532,12 @@ DEFINITIONS = [
         sizes(3, 1, grow=settings((0x4, 2)) + window_update(1, 2)),
         first=settings((0x4, 3)),
     ),
-    Case("http2/6.9.2/3", "INITIAL_WINDOW_SIZE over 2^31 - 1", [settings((0x4, 2**31))], connection_error(FLOW_CONTROL_ERROR)),
+    Case(
+        "http2/6.9.2/3",
+        "INITIAL_WINDOW_SIZE over 2^31 - 1",
+        [settings((0x4, 2**31))],
+        connection_error(FLOW_CONTROL_ERROR),
+    ),
     Case(
         "http2/6.10/1",
         "several CONTINUATION frames",
@@ -561,7 +577,12 @@ SEMANTICS = [
         stream_error(PROTOCOL_ERROR),
     ),
     Case("http2/8.1.2/1", "a name in upper case", [with_fields(*BASE, ("X-TEST", "ok"))], stream_error(PROTOCOL_ERROR)),
-    Case("http2/8.1.2.1/1", "an unknown pseudo field", [with_fields(*BASE, (":test", "ok"))], stream_error(PROTOCOL_ERROR)),
+    Case(
+        "http2/8.1.2.1/1",
+        "an unknown pseudo field",
+        [with_fields(*BASE, (":test", "ok"))],
+        stream_error(PROTOCOL_ERROR),
+    ),
     Case(
         "http2/8.1.2.1/2",
         "a pseudo field of responses",
@@ -603,7 +624,12 @@ SEMANTICS = [
         for number, name in ((2, ":method"), (3, ":scheme"), (4, ":path"))
     ],
     *[
-        Case(f"http2/8.1.2.3/{number}", f"{name} twice", [with_fields((name, value), *BASE)], stream_error(PROTOCOL_ERROR))
+        Case(
+            f"http2/8.1.2.3/{number}",
+            f"{name} twice",
+            [with_fields((name, value), *BASE)],
+            stream_error(PROTOCOL_ERROR),
+        )
         for number, name, value in ((5, ":method", "GET"), (6, ":scheme", "http"), (7, ":path", "/"))
     ],
     Case(
@@ -635,7 +661,9 @@ HPACK = [
     broken_block("hpack/2.3.3/1", "an index that is in no table", b"\xc6"),
     broken_block("hpack/2.3.3/2", "a name's index that is in no table", b"\x0f\x7f\x04test"),
     broken_block("hpack/4.2/1", "a table size update at the end of a block", b"\x20"),
-    broken_block("hpack/5.2/1", "a Huffman code with more than 7 bits of padding", b"\x00\x06x-test\x84\x49\x50\x9f\xff"),
+    broken_block(
+        "hpack/5.2/1", "a Huffman code with more than 7 bits of padding", b"\x00\x06x-test\x84\x49\x50\x9f\xff"
+    ),
     broken_block("hpack/5.2/2", "a Huffman code padded with zeroes", b"\x00\x06x-test\x83\x49\x50\x90"),
     broken_block("hpack/5.2/3", "a Huffman code with EOS", b"\x00\x06x-test\x87\x49\x51\xff\xff\xff\xfa\x7f"),
     broken_block("hpack/6.1/1", "index 0", b"\x80"),

@@ -207,7 +207,9 @@ def test_byte_by_byte(http2_server: Server) -> None:
     """However the input is cut, the answers are the same."""
     with RawClient(http2_server.port, greet=False) as client:
         table = hpack.Encoder()
-        for byte in PREFACE + settings() + headers(1, table.encode(request())) + post(3) + frame(DATA, END_STREAM, 3, b"[1]"):
+        for byte in (
+            PREFACE + settings() + headers(1, table.encode(request())) + post(3) + frame(DATA, END_STREAM, 3, b"[1]")
+        ):
             client.send(bytes([byte]))
         assert client.status(1) == "200"
         assert client.status(3) == "200"

@@ -5,6 +5,7 @@ An agent is this very command on another machine, by default through ssh. Reques
 number, so devices and running numbers are used once; the agents' requests are due in turn.
 """
 
+import argparse
 import asyncio
 import shlex
 import sys
@@ -24,6 +25,27 @@ AGENTS_MAX = 64
 RESULT_MAX = 64 << 20  # bytes of one agent's result
 GRACE_S = 60.0  # beyond the length of the run
 LEAST_ANSWER = 2  # bytes of a result that is one
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--agents", metavar="HOST,HOST", help="send from these machines, each its share (the same Headgate, by ssh)")
+    add("--agents-by", metavar="COMMAND", default=BY_SSH, help="how to run headgate there (default: %(default)s)")
+
+
+def add_share(parser: argparse.ArgumentParser) -> None:
+    """What an agent is told: which requests are its own, and when they begin."""
+    parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
+    parser.add_argument("--start-at", metavar="UNIX", type=float, default=0.0, help=argparse.SUPPRESS)
+
+
+def words_for(words: Sequence[str]) -> list[str]:
+    """Of a command line, without what is for this machine alone."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for option in ("--agents", "--agents-by", "--out", "--hdr", "--html", "--junit", "--markdown"):
+        parser.add_argument(option)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_known_args(words)[1]
 
 
 def shard(text: str) -> tuple[int, int]:

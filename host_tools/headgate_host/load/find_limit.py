@@ -21,7 +21,7 @@ from headgate_host.load.budgets import RATE_OF
 from headgate_host.load.distribution import MS
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import LoadError
-from headgate_host.load.operation import HTTP
+from headgate_host.load.operation import MQTT
 from headgate_host.load.phases import Schedule, hold
 from headgate_host.load.result import BROKEN, INVALID, KEPT, Result
 
@@ -152,7 +152,7 @@ async def find(
 
 async def _rest(probe: load.Load) -> None:
     """Until what the last try left behind is worked off: one request, and its answer."""
-    if HTTP not in probe.targets:
+    if MQTT in probe.targets:
         await asyncio.sleep(REST_S)
         return
     probe.plan = Plan(itertools.islice(probe.plan.requests, 1), REST_S, closed=1)

@@ -19,32 +19,41 @@ class NotHttp(ValueError):
 class Writer:
     """Requests for one target. What of an operation does not change is made once; tokens are asked for by device."""
 
+    BEARER = "Authorization: Bearer %s\r\n"
+    WITHOUT_BODY = ("GET", "HEAD", "DELETE")  # where there is none, nothing is said of it
+
     def __init__(self, authority: str, token: Callable[[int], str] | None) -> None:
         self._authority = authority
         self._token = token
-        self._heads: dict[int, tuple[Operation, bytes, bytes]] = {}
+        self._heads: dict[int, tuple[Operation, tuple[bytes, bytes]]] = {}
         self._tokens: dict[int, bytes] = {}
 
-    def write(self, request: Request) -> bytes:
-        operation = request.operation
-        known = self._heads.get(id(operation))
-        if known is None:
-            fields = "".join(f"{name}: {value}\r\n" for name, value in operation.headers.items())
-            tail = f" HTTP/1.1\r\nHost: {self._authority}\r\n{fields}".encode()
-            # The operation is kept with it: its id is not given to another one.
-            known = self._heads[id(operation)] = operation, f"{operation.method} ".encode(), tail
-        _, method, tail = known
-        token = self._bearer(request.device) if operation.authorize and self._token is not None else b""
-        body = request.body
-        if not body and operation.method in ("GET", "HEAD", "DELETE"):
-            return b"%s%s%s%s\r\n" % (method, request.target.encode(), tail, token)
-        return b"%s%s%s%sContent-Length: %d\r\n\r\n%s" % (method, request.target.encode(), tail, token, len(body), body)
+    def _head(self, operation: Operation) -> tuple[bytes, bytes]:
+        """What comes before the request's target, and after it."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in operation.headers.items())
+        return f"{operation.method} ".encode(), f" HTTP/1.1\r\nHost: {self._authority}\r\n{fields}".encode()
 
-    def _bearer(self, device: int) -> bytes:
-        line = self._tokens.get(device)
-        if line is None and self._token is not None:
-            line = self._tokens[device] = f"Authorization: Bearer {self._token(device)}\r\n".encode()
-        return line or b""
+    def _known(self, operation: Operation) -> tuple[bytes, bytes]:
+        known = self._heads.get(id(operation))
+        if known is None:  # the operation is kept with it: its id is not given to another one
+            known = self._heads[id(operation)] = operation, self._head(operation)
+        return known[1]
+
+    def write(self, request: Request) -> bytes:
+        operation, body = request.operation, request.body
+        begin, tail = self._known(operation)
+        head = b"%s%s%s%s" % (begin, request.target.encode(), tail, self._bearer(request))
+        if not body and operation.method in self.WITHOUT_BODY:
+            return head + b"\r\n"
+        return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
+
+    def _bearer(self, request: Request) -> bytes:
+        if self._token is None or not request.operation.authorize:
+            return b""
+        line = self._tokens.get(request.device)
+        if line is None:
+            line = self._tokens[request.device] = (self.BEARER % self._token(request.device)).encode()
+        return line
 
 
 class Answer:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from headgate_host.load import exits, http_native
+from headgate_host.load import exits, http2, http_native
 from headgate_host.load.budgets import ERRORS, Budget, judge
 from headgate_host.load.device import sampler_for
 from headgate_host.load.devices import Tokens, mint_all, name_of
 from headgate_host.load.engine import Engine, Moment, Plan
 from headgate_host.load.http_pool import HttpPool
 from headgate_host.load.mqtt_fleet import Fleet, Login
-from headgate_host.load.operation import HTTP, MQTT
+from headgate_host.load.operation import HTTP, MQTT, OF_HTTP
 from headgate_host.load.record import Recorder
 from headgate_host.load.result import Result, Run
 from headgate_host.load.target import Target
@@ -40,6 +40,7 @@ class Load:
     tokens: Tokens | None = None
     login: Login = EACH_ITS_NAME  # MQTT
     connections: int = CONNECTIONS
+    streams: int = http2.STREAMS  # HTTP/2 and gRPC: requests at a time on each
     timeout_s: float = TIMEOUT_S
     reads_bodies: bool = False  # some answers are judged by their bodies
     budgets: Sequence[Budget] = ()
@@ -58,22 +59,23 @@ class Finished:
 
 def _http(load: Load, target: Target, recorder: Recorder) -> Transport:
     connections = load.plan.closed or load.connections
+    if http_native.usable(target):
+        return http_native.NativeHttp(target, connections=connections, token=load.tokens, timeout_s=load.timeout_s)
+    return HttpPool(target, recorder, connections=connections, token=load.tokens, timeout_s=load.timeout_s)
 
-    def pool() -> HttpPool:
-        return HttpPool(target, recorder, connections=connections, token=load.tokens, timeout_s=load.timeout_s)
 
-    if not http_native.usable(target) or (load.plan.closed and load.reads_bodies):
-        return pool()
-    slow = pool() if load.reads_bodies else None
-    return http_native.NativeHttp(
-        target, connections=connections, token=load.tokens, timeout_s=load.timeout_s, slow=slow
+def _http2(load: Load, target: Target) -> Transport:
+    connections = load.plan.closed or load.connections
+    return http2.Http2(
+        target, connections=connections, streams=load.streams, token=load.tokens, timeout_s=load.timeout_s
     )
 
 
 def quiet_loop(load: Load) -> bool:
     """Whether the loop only prepares what another thread sends, and so has time for other things."""
     return not load.reads_bodies and all(
-        protocol == HTTP and http_native.usable(target) for protocol, target in load.targets.items()
+        protocol != MQTT and (protocol != HTTP or http_native.usable(target))
+        for protocol, target in load.targets.items()
     )
 
 
@@ -84,6 +86,8 @@ def transports(load: Load, recorder: Recorder) -> dict[str, Transport]:
             found[protocol] = _http(load, target, recorder)
         elif protocol == MQTT:
             found[protocol] = Fleet(target, recorder, devices=load.devices, login=load.login, timeout_s=load.timeout_s)
+        else:
+            found[protocol] = _http2(load, target)
     return found
 
 
@@ -94,9 +98,8 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
         mint_all(load.tokens, load.devices)
     begun = Run.begin(command)
     first = next(iter(load.targets.values()))
-    sampler = await sampler_for(
-        load.targets.get(HTTP, first), load.metrics_url, load.device_pid, guess=load.try_metrics
-    )
+    asked = next((load.targets[one] for one in OF_HTTP if one in load.targets), first)
+    sampler = await sampler_for(asked, load.metrics_url, load.device_pid, guess=load.try_metrics)
     recorder = Recorder()
 
     def moment(now: Moment) -> None:

@@ -6,7 +6,8 @@
 
 Same phases, mix, messages and judgement. What Locust is stays: its users send one request after the other, each at
 `per_user` requests a second, so it times from the send and a stall delays what would have been due. Hence budgets of
-latency from the due instant cannot be judged here (`service.p99` and `errors` can). Operations of MQTT are left out.
+latency from the due instant cannot be judged here (`service.p99` and `errors` can). Operations of MQTT, HTTP/2 and
+gRPC are left out.
 """
 
 import logging
@@ -24,7 +25,7 @@ from headgate_host.load import scenario as scenarios
 from headgate_host.load.budgets import ERRORS, judge
 from headgate_host.load.devices import Tokens, mint_all
 from headgate_host.load.distribution import MS, Distribution, index_of
-from headgate_host.load.operation import Request
+from headgate_host.load.operation import HTTP, Request
 from headgate_host.load.result import KEPT, OK, Audit, Measured, Result, Run, combined
 from headgate_host.load.scenario import Scenario
 from headgate_host.load.scenario_run import tokens_of
@@ -35,7 +36,7 @@ PER_USER = 1.0  # requests per second and user
 
 def scenario(path: str | Path, *, per_user: float = PER_USER) -> tuple[type[FastHttpUser], type[LoadTestShape]]:
     """The two classes a locustfile needs. Raises CommandError for a scenario that is not valid."""
-    found = _without_mqtt(scenarios.load(Path(path)))
+    found = _only_http(scenarios.load(Path(path)))
     source = _Source(found)
     schedule = found.schedule
 
@@ -75,12 +76,12 @@ def scenario(path: str | Path, *, per_user: float = PER_USER) -> tuple[type[Fast
     return ScenarioUser, ScenarioShape
 
 
-def _without_mqtt(found: Scenario) -> Scenario:
-    lines = tuple(line for line in found.lines if line.do != "mqtt")
+def _only_http(found: Scenario) -> Scenario:
+    lines = tuple(line for line in found.lines if line.protocol == HTTP)
     if len(lines) < len(found.lines):
-        log.warning("operations of MQTT are left out: use `headgate load run` for them")
+        log.warning("operations of MQTT, HTTP/2 and gRPC are left out: use `headgate load run` for them")
     if not lines:
-        raise exits.LoadError(exits.SCENARIO_INVALID, "every operation is MQTT", "Use `headgate load run`")
+        raise exits.LoadError(exits.SCENARIO_INVALID, "no operation is HTTP/1.1", "Use `headgate load run`")
     return replace(found, lines=lines)
 
 

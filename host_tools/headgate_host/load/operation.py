@@ -5,26 +5,45 @@ and the device's token beforehand. A `Request` is one sending of it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-HTTP, MQTT = "http", "mqtt"
+HTTP, HTTP2, GRPC, MQTT = "http", "http2", "grpc", "mqtt"  # HTTP: 1.1
+OF_HTTP = (HTTP, HTTP2, GRPC)  # what an http:// target is asked over
 PROBLEM = "urn:headgate:problem:"
+
+# Statuses of gRPC share their numbers with HTTP's, which begin at 100: N stands as 1 + N.
+GRPC_STATUSES = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
+def grpc_status(number: int) -> int:
+    return 1 + number
+
+
+def status_name(status: int) -> str:
+    """Of one that was not expected."""
+    return f"gRPC {GRPC_STATUSES[status - 1]}" if 0 < status <= len(GRPC_STATUSES) else f"status {status}"
 
 
 class Expect(NamedTuple):
-    """What answers an HTTP request rightly. An invalid message that is refused for the right reason is a success."""
+    """What answers a request of HTTP or gRPC rightly. An invalid message that is refused for the right reason is a
+    success."""
 
-    statuses: tuple[int, ...]
+    statuses: tuple[int, ...]  # of gRPC: by grpc_status()
     problem: str = ""  # `type` of the problem (RFC 9457), without "urn:headgate:problem:"; "": not looked at
     instance: str | None = None  # JSON pointer of one of the violations; None: not looked at
     lines: tuple[int, ...] = ()  # of a batch: the status of each record, in order
+    read: "Callable[[bytes], Mapping[str, Any]] | None" = None  # a body that is not JSON -> what a problem says
 
     def wrong(self, status: int, body: bytes) -> str:
         """Why this answer is not the right one; "" if it is. Bodies are only read where something of them is owed."""
         if status not in self.statuses:
-            return f"status {status}"
+            return status_name(status)
         if self.problem or self.instance is not None:
             return self._wrong_problem(body)
         if self.lines:
@@ -32,7 +51,7 @@ class Expect(NamedTuple):
         return ""
 
     def _wrong_problem(self, body: bytes) -> str:
-        document = _read(body)
+        document = (self.read or _read)(body)
         named = str(document.get("type", "")).removeprefix(PROBLEM)
         if self.problem and named != self.problem:
             return f"problem {named or 'none'}"
@@ -82,6 +101,6 @@ class Operation:
 class Request(NamedTuple):
     operation: Operation
     device: int  # index into the scenario's devices
-    target: str  # HTTP: path with query, percent-encoded; MQTT: topic
+    target: str  # HTTP: path with query, percent-encoded; gRPC: /service/method; MQTT: topic
     body: bytes
     expect: Expect

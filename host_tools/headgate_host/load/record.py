@@ -16,6 +16,7 @@ REFUSED = "connection refused"
 LOST = "connection lost"
 MALFORMED = "answer not understood"
 TIMEOUT = "timeout"
+RESET = "stream reset"  # HTTP/2: RST_STREAM, or a GOAWAY without it
 UNSENT = "never sent"  # no connection became free in time, or the queue of those that wait for one was full
 
 SECOND_NS = 1_000_000_000

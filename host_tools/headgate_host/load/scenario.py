@@ -19,12 +19,12 @@ from headgate.linux.config_rules import Finding
 from headgate.linux.config_values import DURATION_UNITS, ValueOf, closest
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import locate
-from headgate_host.load import budgets, messages, mix, phases
+from headgate_host.load import budgets, messages, mix, mix_grpc, phases
 from headgate_host.load.budgets import Budget
 from headgate_host.load.exits import SCENARIO_INVALID, LoadError
 from headgate_host.load.messages import Data
-from headgate_host.load.mix import Line, Source
-from headgate_host.load.operation import Request
+from headgate_host.load.mix_line import HTTP11, HTTP20, INVALID, Line, Source
+from headgate_host.load.operation import GRPC, Request
 from headgate_host.load.phases import Phase, Schedule
 
 SCENARIO_MAX = 1 << 20  # bytes
@@ -85,7 +85,8 @@ class Scenario:
     broker: str = ""
     metrics: str = ""
     poisson: bool = False
-    connections: int = 0  # 0: as many as the command line says
+    connections: int = 0  # 0: the default
+    streams: int = 0
     timeout_s: float = TIMEOUT_S
     document: Mapping[str, Any] = field(default_factory=dict)  # as it was written
 
@@ -195,13 +196,14 @@ class _Reader:
             lines=lines,
             data=self._data(),
             devices=self._devices(),
-            budgets=self._budgets([*names, *(one + mix.INVALID for one in names)]),
+            budgets=self._budgets([*names, *(one + INVALID for one in names)]),
             seed=found.get("seed", 1),
             target=found.get("target", ""),
             broker=found.get("broker", ""),
             metrics=found.get("metrics", ""),
             poisson=found.get("arrival") == "poisson",
             connections=found.get("connections", 0),
+            streams=found.get("streams", 0),
             timeout_s=seconds(found["timeout"]) if "timeout" in found else TIMEOUT_S,
             document=found,
         )
@@ -248,8 +250,12 @@ class _Reader:
             if one.get("data", "") not in ("", *self.document.get("data", {})):
                 hint = closest(one["data"], self.document.get("data", {}))
                 self.report.error(("operation", n, "data"), f"there is no [data.{one['data']}]", hint)
+            over = GRPC if one["do"] == "grpc" else one.get("over", self.document.get("over", HTTP11))
+            if over == GRPC and one["do"] not in mix_grpc.MAKERS:
+                self.report.error(("operation", n, "over"), f"{one['do']} is not a call of gRPC", f'"{HTTP20}"')
             tuples = {key: tuple(one[key]) for key in ("expect", "expect_invalid") if key in one}
-            made[name] = Line(**{**one, **tuples, "name": name})
+            files = {key: self._file(one[key]) for key in ("proto", "message") if key in one}
+            made[name] = Line(**{**one, **tuples, **files, "name": name, "over": over})
         return tuple(made.values())
 
     def _data(self) -> dict[str, Data]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from headgate.errors import OK, USAGE, CommandError
-from headgate_host.load import exits, scenario, verb
+from headgate_host.load import agents, exits, scenario, verb
 from headgate_host.load.devices import SCOPES, Issuing, Tokens
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import SCENARIO_INVALID, LoadError
+from headgate_host.load.http2 import STREAMS
 from headgate_host.load.load import CONNECTIONS, Load
 from headgate_host.load.mqtt_fleet import Login
-from headgate_host.load.operation import HTTP, MQTT
+from headgate_host.load.operation import MQTT, status_name
 from headgate_host.load.phases import Schedule
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 from headgate_host.load.target import Target
@@ -26,6 +27,7 @@ examples
   headgate load run day.toml --check
   headgate load run day.toml --target http://board:8080 --out day.json --html day.html
   headgate load run day.toml --junit junit.xml --json
+  headgate load run day.toml --agents gen1,gen2
 
 exit codes: as those of 'headgate load'; 5 the scenario is not valid
 """
@@ -40,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
     add("--insecure", action="store_true", help="do not check the target's certificate")
     add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
+    add("--no-metrics", action="store_true", help="do not ask the device for its figures")
     add("--check", action="store_true", help="send nothing: check the file, and show what would be sent")
+    agents.add_arguments(parser)
+    agents.add_share(parser)
     verb.add_outputs(parser)
 
 
@@ -53,41 +58,46 @@ def main(args: argparse.Namespace) -> int:
 
 def load_of(found: Scenario, args: argparse.Namespace) -> Load:
     """Raises LoadError: for a target that is missing, or data that cannot be made."""
-    protocols = {HTTP: args.target or found.target, MQTT: args.broker or found.broker}
-    used = {MQTT if line.do == "mqtt" else HTTP for line in found.lines}
-    for protocol in used:
-        if not protocols[protocol]:
-            option = "--target" if protocol == HTTP else "--broker"
-            key = "target" if protocol == HTTP else "broker"
-            raise LoadError(
-                USAGE, f"where does it go? The scenario has no `{key}`", f"Write it there, or give {option} URL"
-            )
-    targets = {one: Target.parse(protocols[one], args.ca_file, insecure=args.insecure) for one in sorted(used)}
-    for protocol, target in targets.items():
-        if target.scheme.startswith(MQTT) != (protocol == MQTT) or target.path != "/":
-            raise LoadError(
-                USAGE, f"{target.url} is not a URL of {protocol.upper()} without a path", "Paths stand in the scenario"
-            )
+    targets = {one: _target(one, found, args) for one in sorted({line.protocol for line in found.lines})}
     schedule = found.schedule
     try:
         requests = found.requests()
         tokens = tokens_of(found)
     except CommandError as error:
         raise LoadError(SCENARIO_INVALID, error.cause, error.next_step) from None
+    number, count = agents.shard(args.shard)  # an agent makes all requests, and sends its own
+    plan = Plan(islice(requests, number, None, count), schedule.seconds, measured_from=schedule.measured_from)
+    plan.due = islice(schedule.due(), number, None, count)
     return Load(
         targets,
-        Plan(requests, schedule.seconds, due=schedule.due(), measured_from=schedule.measured_from),
+        plan,
         devices=found.devices.count,
         tokens=tokens,
         reads_bodies=any(line.data for line in found.lines),  # of refusals and of batches
         login=Login(found.devices.names(), tokens),
         connections=found.connections or CONNECTIONS,
+        streams=found.streams or STREAMS,
         timeout_s=found.timeout_s,
         budgets=found.budgets,
-        metrics_url=found.metrics or None,
+        metrics_url=None if args.no_metrics else found.metrics or None,
+        try_metrics=not args.no_metrics,
+        start_at_s=args.start_at,
         device_pid=args.pid,
         described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )
+
+
+def _target(protocol: str, found: Scenario, args: argparse.Namespace) -> Target:
+    to_broker = protocol == MQTT
+    url = (args.broker or found.broker) if to_broker else (args.target or found.target)
+    if not url:
+        key = "broker" if to_broker else "target"
+        raise LoadError(USAGE, f"where does it go? The scenario has no `{key}`", f"Write it there, or give --{key} URL")
+    target = Target.parse(url, args.ca_file, insecure=args.insecure)
+    if target.scheme.startswith(MQTT) != to_broker or target.path != "/":
+        kind = "MQTT" if to_broker else "HTTP"
+        raise LoadError(USAGE, f"{target.url} is not a URL of {kind} without a path", "Paths stand in the scenario")
+    return target
 
 
 def timeline(schedule: Schedule) -> list[dict[str, Any]]:
@@ -130,7 +140,9 @@ def check(file: Path, *, as_json: bool) -> int:
         rates = f"{schedule.rate_at(begin):g} to {schedule.rate_at(end - 1e-9):g} requests/s"
         print(f"  {begin:g} to {end:g} s: {kind}, {rates}{', warm-up' if end <= schedule.measured_from else ''}")
     for name, one in sorted(first.items()):
-        owed = ", ".join(map(str, one.expect.statuses)) or "acknowledged"
+        owed = (
+            ", ".join(status_name(status).removeprefix("status ") for status in one.expect.statuses) or "acknowledged"
+        )
         why = f" {one.expect.problem} {one.expect.instance or ''}".rstrip() if one.expect.problem else ""
         print(f"\n{name}, for instance of {names(one.device)}: {one.operation.method} {one.target} -> {owed}{why}")
         if one.body:

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from headgate.errors import USAGE
@@ -60,10 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--budget", metavar="TEXT", action="append", default=[], help="'p99 < 8 ms', 'errors < 0.1 %%'; may be repeated"
     )
-    add("--agents", metavar="HOST,HOST", help="send from these machines, each its share (the same Headgate, by ssh)")
-    add(
-        "--agents-by", metavar="COMMAND", default=agents.BY_SSH, help="how to run headgate there (default: %(default)s)"
-    )
+    agents.add_arguments(parser)
     add_outputs(parser)
     words.add_arguments(parser)
 
@@ -87,39 +83,26 @@ def main(args: argparse.Namespace) -> int:
         if args.target.endswith(".toml"):
             raise LoadError(USAGE, f"{args.target} is a scenario, not a URL", f"headgate load run {args.target}")
         wanted = words.load_of(args, args.target)
-        if args.agents:
-            return carry_out_by_agents(wanted, args)
         return carry_out(wanted, args, closed=bool(args.closed))
 
 
-def carry_out_by_agents(wanted: load.Load, args: argparse.Namespace) -> int:
-    """The agents have the same command line; what is written, is written here."""
-    result = agents.run(
-        agents.hosts_of(args.agents), args.agents_by, _words_for_agents(sys.argv[2:]), wanted.plan.seconds
-    )
-    load.judge_all(wanted, result)
-    show = display.of(wanted, as_json=args.json)
-    show.close()
-    return _finish(args, show, load.Finished(result, []), closed=bool(args.closed))
-
-
-def _words_for_agents(words: Sequence[str]) -> list[str]:
-    """Without what is for this machine alone."""
-    parser = argparse.ArgumentParser(add_help=False)
-    for option in ("--agents", "--agents-by", "--out", "--hdr", "--html", "--junit", "--markdown"):
-        parser.add_argument(option)
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_known_args(words)[1]
-
-
 def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
-    """Runs it, shows it, and writes what `add_outputs` offers -> exit code."""
+    """Runs it, here or by agents, shows it, and writes what `add_outputs` offers -> exit code."""
+    finished = _by_agents(wanted, args) if args.agents else None
     show = display.Silence() if args.out == STANDARD_OUTPUT else display.of(wanted, as_json=args.json)
     try:
-        finished = load.on_a_loop(load.run(wanted, sys.argv, show.moment))
+        finished = finished or load.on_a_loop(load.run(wanted, sys.argv, show.moment))
     finally:
         show.close()
     return _finish(args, show, finished, closed=closed)
+
+
+def _by_agents(wanted: load.Load, args: argparse.Namespace) -> load.Finished:
+    """They have the same command line; what is written, is written here."""
+    hosts, words = agents.hosts_of(args.agents), agents.words_for(sys.argv[2:])
+    result = agents.run(hosts, args.agents_by, words, wanted.plan.seconds)
+    load.judge_all(wanted, result)
+    return load.Finished(result, [])
 
 
 def _finish(args: argparse.Namespace, show: display.Display, finished: load.Finished, *, closed: bool) -> int:

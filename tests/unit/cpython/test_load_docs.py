@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate_host.load import budgets, mix, scenario
+from headgate_host.load import budgets, mix_grpc, mix_http, scenario
 from headgate_host.load.spoil import MALFORMED, SPOILERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def test_every_key_is_described(part: str) -> None:
 
 def test_every_word_is_described() -> None:
     kinds = SCHEMA["$defs"]["phase"]["properties"]["kind"]["enum"]
-    for word in (*SPOILERS, MALFORMED, *mix.MAKERS, *kinds):
+    for word in (*SPOILERS, MALFORMED, *mix_http.MAKERS, *mix_grpc.MAKERS, *kinds):
         assert f"`{word}`" in PAGE, word
     for unit in ("ns", "us", "ms", "s", "min", "kB", "KiB", "MB", "MiB", "%", "/s", "/min", "°C"):
         assert unit in PAGE

@@ -11,6 +11,7 @@ import pytest
 
 from headgate.errors import CommandError
 from headgate_host.load import exits, mix, scenario
+from headgate_host.load.mix_line import INVALID
 from headgate_host.load.operation import MQTT, Request
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 
@@ -112,7 +113,7 @@ def test_what_it_says(whole: Scenario) -> None:
 
 
 def test_weights_are_kept(sent: list[Request]) -> None:
-    counts = Counter(request.operation.name.removesuffix(mix.INVALID) for request in sent)
+    counts = Counter(request.operation.name.removesuffix(INVALID) for request in sent)
     assert counts == {"publish": 2828, "packed": 404, "batch": 80, "cache-get": 484, "cache-put": 120, "mqtt": 120}
 
 

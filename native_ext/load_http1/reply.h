@@ -1,11 +1,13 @@
-/* One answer of HTTP/1.1 as a client reads it, in pieces; the twin of Answer in headgate_host/load/http_wire.py. Bodies are
- * counted and not kept. Allocates (malloc) only for a head that comes in pieces. */
+/* One answer of HTTP/1.1 as a client reads it, in pieces; the twin of Answer in headgate_host/load/http_wire.py. Allocates
+ * (malloc) only for a head that comes in pieces, and for a body that is to be kept. */
 #ifndef HEADGATE_LOAD_REPLY_H
 #define HEADGATE_LOAD_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "load/shot.h"
 
 enum { HG_REPLY_HEAD_MAX = 65536 }; /* bytes of a head, and of a line of a chunked body; more is wrong */
 
@@ -21,6 +23,7 @@ enum hg_reply_state {
 };
 
 struct hg_reply {
+    struct hg_shot *into; /* where the body is kept; NULL: it is only counted */
     char *held; /* of a head that is not complete */
     uint32_t held_length;
     uint32_t line; /* bytes of this line of a chunked body so far */
@@ -32,7 +35,7 @@ struct hg_reply {
 };
 
 /* Zeroed memory is fine for the first time. `to_head`: the request is a HEAD. */
-void hg_reply_begin(struct hg_reply *reply, bool to_head);
+void hg_reply_begin(struct hg_reply *reply, bool to_head, struct hg_shot *into);
 void hg_reply_clear(struct hg_reply *reply);
 /* Once DONE, `status` and `keep_alive` are there. Bytes beyond the answer are wrong. */
 enum hg_reply_result hg_reply_feed(struct hg_reply *reply, const char *data, size_t length);

@@ -1,6 +1,6 @@
 /* RFC 9112 sections 4, 6 and 7, read by a client. */
 #define _GNU_SOURCE
-#include "load/reply.h"
+#include "load_http1/reply.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +16,9 @@ void hg_reply_clear(struct hg_reply *reply) {
     reply->held_length = 0;
 }
 
-void hg_reply_begin(struct hg_reply *reply, bool to_head) {
+void hg_reply_begin(struct hg_reply *reply, bool to_head, struct hg_shot *into) {
     hg_reply_clear(reply);
-    *reply = (struct hg_reply){.state = HG_REPLY_AT_HEAD, .to_head = to_head, .keep_alive = true};
+    *reply = (struct hg_reply){.into = into, .state = HG_REPLY_AT_HEAD, .to_head = to_head, .keep_alive = true};
 }
 
 struct span {
@@ -200,6 +200,12 @@ static size_t take_head(struct hg_reply *reply, const char *data, size_t length,
     return taken;
 }
 
+static void keep(const struct hg_reply *reply, const char *data, size_t length) {
+    if (reply->into != NULL) {
+        hg_shot_keep(reply->into, data, length);
+    }
+}
+
 enum hg_reply_result hg_reply_feed(struct hg_reply *reply, const char *data, size_t length) {
     enum hg_reply_result result = HG_REPLY_MORE;
     size_t at = 0;
@@ -208,11 +214,13 @@ enum hg_reply_result hg_reply_feed(struct hg_reply *reply, const char *data, siz
         switch ((enum hg_reply_state)reply->state) {
         case HG_REPLY_AT_HEAD: at += take_head(reply, data + at, rest, &result); break;
         case HG_REPLY_AT_COUNTED:
+            keep(reply, data + at, part);
             at += part;
             reply->left -= part;
             result = reply->left == 0 ? HG_REPLY_DONE : HG_REPLY_MORE;
             break;
         case HG_REPLY_AT_CHUNK:
+            keep(reply, data + at, part);
             at += part;
             reply->left -= part;
             reply->state = reply->left == 0 ? HG_REPLY_AT_CHUNK_END : HG_REPLY_AT_CHUNK;
@@ -220,7 +228,10 @@ enum hg_reply_result hg_reply_feed(struct hg_reply *reply, const char *data, siz
         case HG_REPLY_AT_SIZE: result = size_byte(reply, data[at++]); break;
         case HG_REPLY_AT_CHUNK_END: result = chunk_end_byte(reply, data[at++]); break;
         case HG_REPLY_AT_TRAILER: result = trailer_byte(reply, data[at++]); break;
-        case HG_REPLY_AT_CLOSE: at = length; break;
+        case HG_REPLY_AT_CLOSE:
+            keep(reply, data + at, rest);
+            at = length;
+            break;
         }
     }
     return result == HG_REPLY_DONE && at < length ? HG_REPLY_WRONG : result;

@@ -1,18 +1,11 @@
-/* headgate_native._load: the native client of `headgate load`, which is not for devices; a module of its own, so that they
- * do not load it. headgate_host/load/http_native.py is its only user. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "load/binding.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "load/client.h"
-#include "load/reply.h"
-
-#if !defined(Py_LIMITED_API)
-#error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
-#endif
 
 struct client_object {
     PyObject_HEAD
@@ -65,9 +58,9 @@ static PyObject *tally_tuple(const struct hg_tally *tally) {
     PyObject *service = latency == NULL ? NULL : histogram_tuple(&tally->service);
     if (service != NULL) {
         const uint32_t *failures = tally->failures;
-        result = Py_BuildValue("LIIIO(IIIII)OO", (long long)tally->interval, tally->operation, tally->due, tally->sent,
+        result = Py_BuildValue("LIIIO(IIIIII)OO", (long long)tally->interval, tally->operation, tally->due, tally->sent,
                                statuses, failures[HG_REFUSED], failures[HG_LOST], failures[HG_MALFORMED],
-                               failures[HG_TIMEOUT], failures[HG_UNSENT], latency, service);
+                               failures[HG_TIMEOUT], failures[HG_UNSENT], failures[HG_RESET], latency, service);
     }
     Py_XDECREF(statuses);
     Py_XDECREF(latency);
@@ -96,31 +89,50 @@ static bool read_address(int family, const char *host, int port, struct hg_clien
     return fine;
 }
 
+/* OSError(errno, text) */
+static void raise_refusal(const struct hg_refusal *refusal) {
+    if (refusal->text[0] == '\0') {
+        errno = refusal->error;
+        PyErr_SetFromErrno(PyExc_OSError);
+    } else {
+        PyObject *arguments = Py_BuildValue("is", refusal->error, refusal->text);
+        if (arguments != NULL) {
+            PyErr_SetObject(PyExc_OSError, arguments);
+            Py_DECREF(arguments);
+        }
+    }
+}
+
 static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     struct hg_client_options options = {0};
+    struct hg_refusal refusal;
     struct client_object *self = NULL;
     const char *host;
-    int family, port;
-    long long connections, queue, timeout_ns;
+    int family, port, insecure = 0;
+    long long connections, streams, queue, timeout_ns;
     if (keywords != NULL && PyDict_Size(keywords) != 0) {
         PyErr_SetString(PyExc_TypeError, "Client takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "isiLLL:Client", &family, &host, &port, &connections, &queue, &timeout_ns) ||
+    if (!PyArg_ParseTuple(args, "isiLLLL|zzp:Client", &family, &host, &port, &connections, &streams, &queue,
+                          &timeout_ns, &options.tls.name, &options.tls.ca_file, &insecure) ||
         !read_address(family, host, port, &options)) {
         return NULL;
     }
-    if (connections < 1 || connections > HG_CLIENT_CONNECTIONS || queue < 0 || queue > UINT32_MAX || timeout_ns < 1) {
-        PyErr_SetString(PyExc_ValueError, "connections, queue or timeout out of range");
+    if (connections < 1 || connections > HG_CLIENT_CONNECTIONS || streams < 1 || streams > HG_CLIENT_STREAMS ||
+        queue < 0 || queue > UINT32_MAX || timeout_ns < 1) {
+        PyErr_SetString(PyExc_ValueError, "connections, streams, queue or timeout out of range");
         return NULL;
     }
     options.connections = (uint32_t)connections;
+    options.streams = (uint32_t)streams;
     options.queue = (uint32_t)queue;
     options.timeout_ns = timeout_ns;
+    options.tls.insecure = insecure != 0;
     self = (struct client_object *)PyType_GenericAlloc(type, 0);
-    if (self != NULL && (self->client = hg_client_new(&options)) == NULL) {
+    if (self != NULL && (self->client = hg_client_new(&options, &refusal)) == NULL) {
         Py_CLEAR(self);
-        PyErr_SetFromErrno(PyExc_OSError);
+        raise_refusal(&refusal);
     }
     return (PyObject *)self;
 }
@@ -136,14 +148,15 @@ static void client_dealloc(PyObject *object) {
 }
 
 static PyObject *client_open(PyObject *object, PyObject *ignored) {
-    int error;
+    struct hg_refusal refusal;
+    bool fine;
     (void)ignored;
     Py_BEGIN_ALLOW_THREADS
-    error = hg_client_open(client_of(object));
+    fine = hg_client_open(client_of(object), &refusal);
     Py_END_ALLOW_THREADS
-    if (error != 0) {
-        errno = error;
-        return PyErr_SetFromErrno(PyExc_OSError);
+    if (!fine) {
+        raise_refusal(&refusal);
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -163,16 +176,27 @@ static PyObject *client_begin(PyObject *object, PyObject *args) {
 
 static PyObject *client_push(PyObject *object, PyObject *args) {
     long long due_ns;
-    unsigned operation;
-    int to_head;
+    unsigned operation, flags;
+    unsigned long long ticket;
     const char *data;
     Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "LIpy#:push", &due_ns, &operation, &to_head, &data, &length)) {
+    struct hg_shot *shot;
+    if (!PyArg_ParseTuple(args, "LIIKy#:push", &due_ns, &operation, &flags, &ticket, &data, &length)) {
         return NULL;
     }
-    if (!hg_client_push(client_of(object), due_ns, operation, to_head != 0, data, (size_t)length)) {
+    if (flags >= HG_FLAGS) {
+        PyErr_SetString(PyExc_ValueError, "unknown flags");
+        return NULL;
+    }
+    shot = hg_shot_new(data, (size_t)length);
+    if (shot == NULL) {
         return PyErr_NoMemory();
     }
+    shot->due_ns = due_ns;
+    shot->operation = operation;
+    shot->flags = flags;
+    shot->ticket = ticket;
+    hg_client_push(client_of(object), shot);
     Py_RETURN_NONE;
 }
 
@@ -220,6 +244,29 @@ static PyObject *client_take(PyObject *object, PyObject *ignored) {
     return result;
 }
 
+static PyObject *client_judged(PyObject *object, PyObject *ignored) {
+    struct hg_client *client = client_of(object);
+    struct hg_shot *shot = hg_client_judged(client);
+    PyObject *result = PyList_New(0);
+    (void)ignored;
+    while (shot != NULL) {
+        struct hg_shot *next = shot->next;
+        PyObject *item = NULL;
+        if (result != NULL) {
+            item = Py_BuildValue("KLiy#", (unsigned long long)shot->ticket,
+                                 (long long)hg_client_interval(client, shot), (int)shot->status,
+                                 shot->body == NULL ? "" : shot->body, (Py_ssize_t)shot->body_length);
+        }
+        if (item == NULL || PyList_Append(result, item) != 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(item);
+        hg_shot_free(shot);
+        shot = next;
+    }
+    return result;
+}
+
 static PyObject *client_state(PyObject *object, PyObject *ignored) {
     const struct hg_client_state state = hg_client_state(client_of(object));
     (void)ignored;
@@ -244,88 +291,48 @@ static PyMethodDef methods[] = {
     {"open", client_open, METH_NOARGS, PyDoc_STR("open($self, /)\n--\n\nOpen all connections; OSError for none.")},
     {"begin", client_begin, METH_VARARGS, PyDoc_STR("begin($self, measure_from_ns, interval_ns, /)\n--\n\nBefore pushing.")},
     {"push", client_push, METH_VARARGS,
-     PyDoc_STR("push($self, due_ns, operation, to_head, data, /)\n--\n\nA request at its time; due_ns 0: closed loop.")},
+     PyDoc_STR("push($self, due_ns, operation, flags, ticket, data, /)\n--\n\nA request at its time; due_ns 0: closed loop.")},
     {"drop", client_drop, METH_NOARGS, PyDoc_STR("drop($self, /)\n--\n\nForget what is not due yet.")},
     {"serve", client_serve, METH_NOARGS, PyDoc_STR("serve($self, /)\n--\n\nSend and receive until stop(), without the GIL.")},
     {"stop", client_stop, METH_NOARGS, PyDoc_STR("stop($self, /)\n--\n\nFrom another thread.")},
     {"take", client_take, METH_NOARGS,
      PyDoc_STR("take($self, /)\n--\n\nSince the last time: [(interval, operation, due, sent, statuses, failures, latency, "
                "service)].")},
+    {"judged", client_judged, METH_NOARGS,
+     PyDoc_STR("judged($self, /)\n--\n\nOf requests that are JUDGED, since the last time: [(ticket, interval, status, "
+               "body)]; status -1: it failed, interval -1: it was due in the warm-up.")},
     {"state", client_state, METH_NOARGS, PyDoc_STR("state($self, /)\n--\n\n(not due yet, under way, CPU ns of serve)")},
     {"late", client_late, METH_NOARGS, PyDoc_STR("late($self, /)\n--\n\nThe histogram of late starts, which begins anew.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot client_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Client(family, host, port, connections, queue, timeout_ns, /)\n--\n\n"
-                                  "HTTP/1.1 load over keep-alive connections; see native_ext/load/client.h.")},
+    {Py_tp_doc, (void *)PyDoc_STR("Client(family, host, port, connections, streams, queue, timeout_ns, tls_name=None, "
+                                  "ca_file=None, insecure=False, /)\n--\n\nLoad over a pool of connections; see "
+                                  "native_ext/load/client.h.")},
     {Py_tp_new, (void *)client_new},
     {Py_tp_dealloc, (void *)client_dealloc},
     {Py_tp_methods, (void *)methods},
     {0, NULL},
 };
 
-static PyType_Spec client_spec = {
-    .name = "headgate_native._load.Client",
-    .basicsize = sizeof(struct client_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = client_slots,
-};
+static const struct {
+    const char *name;
+    long value;
+} constants[] = {{"TO_HEAD", HG_TO_HEAD}, {"GRPC", HG_GRPC}, {"JUDGED", HG_JUDGED}, {"GRPC_OK", HG_GRPC_OK}};
 
-/* For the tests that it has in common with its twin: the client itself reads from sockets. */
-static PyObject *read_reply(PyObject *module, PyObject *args) {
-    struct hg_reply reply = {0};
-    PyObject *pieces, *result = NULL;
-    int to_head, ended;
-    enum hg_reply_result found = HG_REPLY_MORE;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "O!pp:read_reply", &PyList_Type, &pieces, &to_head, &ended)) {
-        return NULL;
-    }
-    hg_reply_begin(&reply, to_head != 0);
-    for (Py_ssize_t i = 0; i < PyList_Size(pieces) && found != HG_REPLY_WRONG; i++) {
-        char *data;
-        Py_ssize_t length;
-        if (PyBytes_AsStringAndSize(PyList_GetItem(pieces, i), &data, &length) != 0) {
-            goto finally;
-        }
-        found = found == HG_REPLY_DONE ? HG_REPLY_WRONG : hg_reply_feed(&reply, data, (size_t)length);
-    }
-    if (found == HG_REPLY_MORE && ended) {
-        found = hg_reply_eof(&reply);
-    }
-    result = Py_BuildValue("siN", found == HG_REPLY_MORE ? "more" : found == HG_REPLY_DONE ? "done" : "wrong",
-                           (int)reply.status, PyBool_FromLong(reply.keep_alive));
-finally:
-    hg_reply_clear(&reply);
-    return result;
-}
-
-static PyMethodDef functions[] = {
-    {"read_reply", read_reply, METH_VARARGS,
-     PyDoc_STR("read_reply(pieces, to_head, ended, /)\n--\n\n('more', 'done' or 'wrong', status, keep-alive)")},
-    {NULL, NULL, 0, NULL},
-};
-
-static int execute(PyObject *module) {
-    PyObject *type = PyType_FromModuleAndSpec(module, &client_spec, NULL);
+int hg_binding_add_client(PyObject *module, const char *name) {
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = sizeof(struct client_object),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = client_slots,
+    };
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
     int result = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    for (size_t i = 0; i < sizeof constants / sizeof constants[0] && result == 0; i++) {
+        result = PyModule_AddIntConstant(module, constants[i].name, constants[i].value);
+    }
     Py_XDECREF(type);
     return result;
 }
-
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)execute},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    .m_base = PyModuleDef_HEAD_INIT,
-    .m_name = "headgate_native._load",
-    .m_doc = "The native client of headgate load.",
-    .m_size = 0,
-    .m_slots = slots,
-    .m_methods = functions,
-};
-
-PyMODINIT_FUNC PyInit__load(void) { return PyModuleDef_Init(&definition); }

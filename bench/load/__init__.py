@@ -1,0 +1,1 @@
+"""Parts of load.py: the generators, and what they say of a load."""
