@@ -115,6 +115,7 @@ class NativeGateway(Gateway):
             self.server.abort()  # lent connections are broken then, and end
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=limits.LINGER_MS / 1000)
+            self.tell_changes()  # the last ones may not have been told of
             if self._joined:
                 self._joined = False
                 self._loop.remove_reader(self.server.fileno())
@@ -152,6 +153,8 @@ class NativeGateway(Gateway):
                 self._serve(identity)
             elif kind == "rows":
                 self._rows()
+            elif kind == "changes":
+                self.tell_changes()
             elif kind == "empty":
                 self._left.set()
             elif kind == "no_files":
@@ -160,6 +163,12 @@ class NativeGateway(Gateway):
                 stream = self._lent.get(identity)
                 if stream is not None:
                     stream.wake(kind)
+
+    def tell_changes(self) -> None:
+        """The second level hears which keys of the cache were put or deleted in C."""
+        if self.second is not None:
+            for key in self.server.changes():
+                self.second.changed(key)
 
     def _serve(self, identity: int) -> None:
         stream = self._lent[identity] = LentStream(self.server, identity)
@@ -190,7 +199,8 @@ def open_gateway(
         parts["store"],
         parts["limiter"],
         outbox.intake,  # type: ignore[arg-type]  # the native one, as the backend is
-        boot=outbox.boot,
+        boot=parts.get("boot", outbox.boot),
+        shared=parts.get("second") is not None,
         batch_rows=config.batch_records,
         batch_bytes=config.batch_bytes,
         batches=config.commit_batches,
@@ -208,4 +218,6 @@ def open_gateway(
         **parts,
     )
     outbox.release, outbox.fail = server.release, server.fail
+    if gateway.second is not None:
+        parts["second"].gather = gateway.tell_changes
     return gateway
