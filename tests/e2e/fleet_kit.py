@@ -136,33 +136,26 @@ class CacheLoad:
     def _client(self, number: int) -> None:
         connection = self.board.connect()
         hot, turn = f"hot/{number}", 0
+
+        def ask(method: str, key: str, *expected: int, body: bytes | None = None, gives: bytes | None = None) -> None:
+            status, _, answer = self.board.ask(method, f"/v1/cache/{key}", body, on=connection)
+            with self._lock:
+                self.statuses[method, status] += 1
+                if status not in expected or (gives is not None and answer != gives):
+                    self.wrong.append(f"{method} {key}: {status} {answer[:100]!r}, not {expected} {gives!r}")
+
         try:
             while not self._stop.is_set():
                 turn += 1
                 value = f"{number}.{turn}".encode()
-                self._judge(connection, "PUT", hot, (201, 204), value)
-                self._judge(connection, "GET", hot, (200,), None, value)
-                self._judge(connection, "GET", f"cold/{number}/{turn}", (404,))
-                self._judge(connection, "PUT", f"short/{number}/{turn}", (201,), value)
-                self._judge(connection, "DELETE", f"short/{number}/{turn}", (204,))
-                self._judge(connection, "GET", f"short/{number}/{turn}", (404,))
+                ask("PUT", hot, 201, 204, body=value)
+                ask("GET", hot, 200, gives=value)
+                ask("GET", f"cold/{number}/{turn}", 404)
+                ask("PUT", f"short/{number}/{turn}", 201, body=value)
+                ask("DELETE", f"short/{number}/{turn}", 204)
+                ask("GET", f"short/{number}/{turn}", 404)
         except Exception as error:  # whatever it is, it is wrong
             with self._lock:
                 self.wrong.append(repr(error))
         finally:
             connection.close()
-
-    def _judge(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        key: str,
-        expected: tuple[int, ...],
-        body: bytes | None = None,
-        value: bytes | None = None,
-    ) -> None:
-        status, _, answer = self.board.ask(method, f"/v1/cache/{key}", body, on=connection)
-        with self._lock:
-            self.statuses[method, status] += 1
-            if status not in expected or (value is not None and answer != value):
-                self.wrong.append(f"{method} {key}: {status} {answer[:100]!r}, not {expected} {value!r}")

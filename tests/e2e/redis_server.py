@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import pytest
+
 from headgate.linux.resp import MORE, Reader, Reply, command
 
 START_S = 20
@@ -41,7 +42,7 @@ class Redis:
         self.process: subprocess.Popen[bytes] | None = None
         port = "" if "\nport " in f"\n{extra}" else f"port {self.port}\n"
         self.config.write_text(
-            f"{port}bind 127.0.0.1\ndir {folder}\nsave \"\"\nappendonly yes\nappendfsync always\n{extra}\n"
+            f'{port}bind 127.0.0.1\ndir {folder}\nsave ""\nappendonly yes\nappendfsync always\n{extra}\n'
         )
 
     def __enter__(self) -> Redis:

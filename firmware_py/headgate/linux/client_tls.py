@@ -1,4 +1,4 @@
-"""A client's TLS (RFC 8446) around bytes that somebody else moves, for protocols of asyncio, which has none (lean.py)."""
+"""A client's TLS (RFC 8446) around bytes that somebody else moves: asyncio has none (lean.py)."""
 
 import ssl
 

@@ -1,5 +1,5 @@
-"""Connecting to a server of somebody else's: addresses, sockets, TLS contexts, passwords, pauses. asyncio's own ways cost a
-pool of threads, or need `ssl` inside asyncio (linux/lean.py)."""
+"""Connecting to a server of somebody else's: addresses, sockets, TLS contexts, passwords, pauses. asyncio's own ways
+cost a pool of threads, or need `ssl` inside asyncio (linux/lean.py)."""
 
 import asyncio
 import ipaddress

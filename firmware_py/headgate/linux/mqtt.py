@@ -29,8 +29,6 @@ from headgate import limits
 from headgate.linux import dial
 
 if TYPE_CHECKING:
-    import ssl
-
     from paho.mqtt.client import Client as PahoClient
     from paho.mqtt.client import MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode

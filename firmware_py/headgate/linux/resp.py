@@ -10,6 +10,7 @@ not of the protocol, or too long, ends the connection. A reply is
 """
 
 import re
+from collections.abc import Callable
 
 from headgate import limits
 
@@ -136,20 +137,11 @@ class Reader:
             return self._begin_text(kind, rest)
         if kind in _AGGREGATES:
             return self._begin_aggregate(kind, rest)
+        read = _SIMPLE.get(kind)
+        if read is None:
+            raise RespError("it does not speak RESP")
         self._count(len(rest))
-        if kind in (b"+", b","):
-            return rest
-        if kind == b"-":
-            return Failure(rest)
-        if kind == b":":
-            return _integer(rest)
-        if kind == b"(":
-            return rest
-        if kind == b"#" and rest in (b"t", b"f"):
-            return rest == b"t"
-        if kind == b"_" and not rest:
-            return None
-        raise RespError("it does not speak RESP")
+        return read(rest)
 
     def _line(self) -> bytes | None:
         end = self._data.find(_END, self._at, self._at + limits.RESP_LINE)
@@ -212,3 +204,29 @@ def _integer(text: bytes) -> int:
     if _INTEGER.fullmatch(text) is None:
         raise RespError("a number is none")
     return int(text)
+
+
+def _boolean(text: bytes) -> bool:
+    if text not in (b"t", b"f"):
+        raise RespError("a boolean is none")
+    return text == b"t"
+
+
+def _null(text: bytes) -> None:
+    if text:
+        raise RespError("a null is something")
+
+
+def _as_it_is(text: bytes) -> bytes:
+    return text
+
+
+_SIMPLE: "dict[bytes, Callable[[bytes], Reply]]" = {
+    b"+": _as_it_is,
+    b"-": Failure,
+    b":": _integer,
+    b"#": _boolean,
+    b"_": _null,
+    b",": _as_it_is,  # doubles and big numbers: nobody here calculates with one
+    b"(": _as_it_is,
+}

@@ -1,5 +1,5 @@
-"""One connection to a Valkey or Redis server: commands one after the other, their answers in the same order, and between
-them what the server tells by itself. Why there is no client library here: docs/adr/0009-second-level.md.
+"""One connection to a Valkey or Redis server: commands one after the other, their answers in the same order, and
+between them what the server tells by itself. Why there is no client library here: docs/adr/0009-second-level.md.
 """
 
 import asyncio
@@ -80,11 +80,12 @@ class Link(asyncio.Protocol):
 
     @classmethod
     async def _connect(cls, place: Place, on_push: Callable[[Push], None]) -> "Link":
-        tls: ClientTls | None = None
+        tls = None
         if place.tls:
-            from headgate.linux.client_tls import ClientTls
+            from headgate.linux import client_tls
 
-            tls = ClientTls(dial.client_context(place.ca_file, place.cert_file, place.key_file), place.host)
+            context = dial.client_context(place.ca_file, place.cert_file, place.key_file)
+            tls = client_tls.ClientTls(context, place.host)
         connected = await dial.connect(place.host, place.port)
         try:
             _, link = await asyncio.get_running_loop().create_connection(lambda: cls(on_push, tls), sock=connected)

@@ -1,5 +1,5 @@
-"""The second level of the key-value cache: a Valkey or Redis server that a fleet shares. docs/cache-fleet.md says what a
-fleet can rely on, docs/adr/0009-second-level.md why.
+"""The second level of the key-value cache: a Valkey or Redis server that a fleet shares. docs/cache-fleet.md says what
+a fleet can rely on, docs/adr/0009-second-level.md why.
 
 The store is the first level, and always answers. A key that is not there is asked for (`fetch`), for SHARED_WAIT_MS at
 most, and what is found is put there. A change is made there first; then its key waits in a queue (`changed`) until the
@@ -68,7 +68,7 @@ class _Telling:
 class SecondLevel:
     """`await run()` until cancelled; `fetch` and `changed` are the gateway's (tasks/cache.py). Keys are the store's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, and its two settings
         self,
         place: Place,
         store: Store,
@@ -198,7 +198,7 @@ class SecondLevel:
         now_ms = self._now_ms()
         if self._store.peek(key, now_ms) is not None or key in self._waiting or key in self._telling:
             return  # changed here meanwhile
-        if not reply or left_ms == _GONE or left_ms == 0:
+        if not reply or left_ms in (0, _GONE):
             self._counts["misses"] += 1
             self._missing.add(key, now_ms)
             return

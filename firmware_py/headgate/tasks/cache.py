@@ -2,8 +2,8 @@
 
 Meta of an entry: b"<max-age seconds, 0 = none> <monotonic ms of the PUT> <media type>".
 
-The key-value cache may have a second level, which others share (linux/second_level.py). It is asked for keys that are not
-here, before they are looked up, and told of changes, after they were made; neither raises nor holds up anybody for long.
+The key-value cache may have a second level, which others share (linux/second_level.py). It is asked for keys that are
+not here, before they are looked up, and told of changes, after they were made; neither raises nor takes long.
 """
 
 import hashlib

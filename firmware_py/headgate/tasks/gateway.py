@@ -44,8 +44,9 @@ def print_error(error: Exception) -> None:
 
 class Gateway:
     """`clock()` -> (now_s, state) or (now_s, state, floor_s), see core/clock.py; `now_ms()`: monotonic; `boot`: number
-    of this start, part of every ETag (the sink's own by default); `second`: of the key-value cache, see tasks/cache.py. `plan` may be replaced at any time; `counters` are
-    for reading. `report(error)` is told of exceptions nobody foresaw (answered 500)."""
+    of this start, part of every ETag (the sink's own by default); `second`: of the key-value cache, see tasks/cache.py.
+    `plan` may be replaced at any time; `counters` are for reading. `report(error)` is told of exceptions nobody foresaw
+    (answered 500)."""
 
     def __init__(  # noqa: PLR0913 - the parts of an appliance
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from headgate._accel import Store
@@ -86,6 +86,14 @@ class ScriptedServer:
         self.say(b">2\r\n$10\r\ninvalidate\r\n*%d\r\n" % len(keys) + names)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """The loop runs on until it holds."""
+    turns = 0
+    while not condition():
+        turns += 1
+        await asyncio.sleep(0 if turns < 50 else 0.001)
+
+
 def bulk(text: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(text), text)
 
@@ -120,14 +128,10 @@ class Scene:
 
     async def until(self, **wanted: int) -> None:
         """The stats are so."""
-        turns = 0
-        while any(self.level.stats()[name] != value for name, value in wanted.items()):
-            turns += 1
-            await asyncio.sleep(0 if turns < 50 else 0.001)
+        await until(lambda: all(self.level.stats()[name] == value for name, value in wanted.items()))
 
     async def has(self, key: bytes, value: bytes | None) -> None:
-        while self.value(key) != value:
-            await asyncio.sleep(0.001)
+        await until(lambda: self.value(key) == value)
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
-from redis_kit import Scene, ScriptedServer, bulk, scene
+from redis_kit import Scene, ScriptedServer, bulk, scene, until
 
 from headgate import limits
 from headgate.linux.breaker import NUMBERS, OPEN
@@ -163,8 +163,7 @@ def test_so_many_in_vain_and_nobody_asks_any_more(caplog: pytest.LogCaptureFixtu
 
 def test_a_server_that_is_loading_is_not_used() -> None:
     async def story(s: Scene) -> None:
-        while s.server.connections < 2:
-            await asyncio.sleep(0.001)
+        await until(lambda: s.server.connections >= 2)
         assert s.level.stats()["connections"] == 0
         s.server.greetings[b"PING"] = b"+PONG\r\n"
         await s.until(connected=1)
