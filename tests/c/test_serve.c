@@ -327,7 +327,7 @@ static void test_connections_end(void) {
 
 /* The changes noted so far, which are forgotten: keys without their prefix, with a blank after each. */
 static const char *changes(void) {
-    static char text[256];
+    static char text[300];
     struct hg_output *noted = &scene.gate.changes;
     uint32_t length = 0;
     for (uint32_t at = 0; at < noted->length; at += noted->data[at] + 2u) {
