@@ -26,6 +26,7 @@ REFUSALS = 32  # connections over the limit that are told so (503) at a time; mo
 SERVER_TURN_US = 2000  # busy for so long, it lets the other tasks of the process run
 SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 out_of_memory for who needs more
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
+CHANGES_BYTES = 1048576  # of keys changed in one turn, told to the second level after it; over it: 503 out_of_memory
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
 # HTTP/2 on the native server (native_ext/core/http2.h). Each stream is a connection to all limits above but CONNECTIONS, and
@@ -121,6 +122,26 @@ ENTRY_OVERHEAD = 64  # bytes charged for each entry beside key, value and meta
 CACHE_BYTES_MAX = 1099511627776  # the most that may be configured (2**40, 2**30 and 2**24)
 CACHE_VALUE_MAX = 1073741824
 CACHE_ENTRIES_MAX = 16777216
+
+# The cache's second level (linux/second_level.py). Whatever is reached, requests are answered from what is here.
+SHARED_WAIT_MS = 20  # a request waits so long for what it asks; then it is answered without
+SHARED_PATIENCE_MS = 1000  # for the answer to a write or a ping, which no request waits for; then the connection ends
+SHARED_CONNECT_MS = 2000  # to connect and log in
+SHARED_FAILURES = 5  # requests in a row that waited in vain; then the second level is left alone for a while:
+SHARED_PAUSE_MS = 500  # first pause, doubling up to...
+SHARED_PAUSE_MAX_MS = 30000
+SHARED_PING_MS = 5000  # without any traffic: a sign of life is asked for
+SHARED_STALE_MS = 5000  # where the server does not tell of changes: age at which what is here is dropped
+SHARED_QUEUE = 4096  # changed keys that wait to be told; over it: the oldest is not told, and counted as dropped
+SHARED_BATCH = 64  # changes told in one go, and of these...
+SHARED_BATCH_BYTES = 262144  # ... no more bytes, unless one is larger
+SHARED_IN_FLIGHT = 256  # keys asked for and not answered yet; over it: not asked
+SHARED_MISSING = 4096  # keys known to be missing; over it: the oldest is forgotten
+SHARED_MISSING_MS = 5000  # how long that is believed, unless one is told better
+RESP_LINE = 4096  # bytes of a line of the server's; this and what follows, over it: the connection ends
+RESP_DEPTH = 8  # nested aggregates
+RESP_ITEMS = 65536  # elements of one reply
+RESP_BYTES = 2097152  # of all texts of one reply
 
 # Several keys of the cache in one request (tasks/cache_many.py).
 MANY_KEYS = 64  # more: 400

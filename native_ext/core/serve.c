@@ -8,9 +8,13 @@
 void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc) {
     *gate = (struct hg_gate){.dated_s = -1};
     hg_output_init(&gate->scratch, alloc, HG_SERVER_ANSWERS);
+    hg_output_init(&gate->changes, alloc, HG_CHANGES_BYTES);
 }
 
-void hg_gate_clear(struct hg_gate *gate) { hg_output_clear(&gate->scratch); }
+void hg_gate_clear(struct hg_gate *gate) {
+    hg_output_clear(&gate->scratch);
+    hg_output_clear(&gate->changes);
+}
 
 void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *clock) {
     gate->now_ms = now_ms;

@@ -32,8 +32,10 @@ struct hg_gate {
     int64_t dated_s;            /* of `date` */
     uint8_t date[29];           /* IMF-fixdate, RFC 9110 section 5.6.7 */
     struct hg_output scratch;   /* a body whose length has to be known first */
+    bool shared;                /* the key-value cache has a second level, which the twin asks for what is not here */
+    struct hg_output changes;   /* shared: keys put or deleted here: of each its length - 1 in one byte, then itself */
 };
-/* `plan`, `store`, `limiter`, `intake` and `boot` are for the caller to set. */
+/* `plan`, `store`, `limiter`, `intake`, `boot` and `shared` are for the caller to set. */
 void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc);
 void hg_gate_clear(struct hg_gate *gate);
 /* To be called before requests are served, once for a group of them. */

@@ -293,6 +293,24 @@ static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length
     return preconditions(call, hg_line_of(&etag)) != ANSWERED;
 }
 
+/* For the second level. false: there is no room to note it. */
+static bool note_change(struct hg_gate *gate, const uint8_t *key, uint32_t length) {
+    const uint8_t prefix = (uint8_t)(length - 1);
+    uint8_t *at;
+    if (!gate->shared) {
+        return true;
+    }
+    at = hg_output_room(&gate->changes, length + 1);
+    if (at == NULL) {
+        gate->changes.failed = false; /* what is there is whole, and will be taken */
+        return false;
+    }
+    at[0] = prefix;
+    memcpy(at + 1, key, length);
+    hg_output_use(&gate->changes, length + 1);
+    return true;
+}
+
 enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     struct hg_gate *gate = call->gate;
     const struct hg_view type = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
@@ -312,7 +330,9 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     hg_line_number(&meta, gate->now_ms);
     hg_line_text(&meta, " ");
     hg_line_view(&meta, type.length != 0 ? type : hg_text_view("application/octet-stream")); /* RFC 9110 section 8.3 */
-    if (hg_store_put(gate->store, key, length, body.at, body.length, meta.text, meta.length, ttl_ms, gate->now_ms,
+    /* Noted first: what is not stored after all is only told once more as it was. */
+    if (!note_change(gate, key, length) ||
+        hg_store_put(gate->store, key, length, body.at, body.length, meta.text, meta.length, ttl_ms, gate->now_ms,
                      &version) != HG_OK) {
         return hg_deny_memory(call);
     }
@@ -330,8 +350,26 @@ static enum hg_served delete_key(struct hg_call *call, const uint8_t *key, uint3
     if (!present) {
         return hg_deny(call, 404, HG_P_NOT_CACHED, "");
     }
+    if (!note_change(call->gate, key, length)) {
+        return hg_deny_memory(call);
+    }
     (void)hg_store_delete(call->gate->store, key, length, call->gate->now_ms, &deleted);
     return answer_change(call, 204, 0);
+}
+
+/* The key is not here, a second level may have it, and the answer depends on that (a PUT's only by its preconditions). */
+static bool is_elsewhere(struct hg_call *call) {
+    const struct hg_view name = call->param[0];
+    uint8_t key[HG_CACHE_KEY];
+    struct hg_found found;
+    uint32_t length;
+    bool present;
+    if (!call->gate->shared || name.length > HG_CACHE_KEY - PREFIX_LENGTH ||
+        (call->visit->verb == HG_PUT && !hg_has(call, HG_FIELD_IF_MATCH) && !hg_has(call, HG_FIELD_IF_NONE_MATCH))) {
+        return false;
+    }
+    length = cache_key(name, key);
+    return hg_store_peek(call->gate->store, key, length, call->gate->now_ms, &present, &found) == HG_OK && !present;
 }
 
 enum hg_served hg_cache_head(struct hg_call *call) {
@@ -348,6 +386,9 @@ enum hg_served hg_cache_head(struct hg_call *call) {
     }
     if (!is_allowed(claims, writes ? "write" : "read", call->param[0])) {
         return hg_deny_scope(call, writes ? "cache:write" : "cache:read", (struct hg_view){(const uint8_t *)"", 0});
+    }
+    if (is_elsewhere(call)) {
+        return HG_SERVED_ELSEWHERE;
     }
     if (!take_cache_rate(call)) {
         return HG_SERVED_ANSWER;

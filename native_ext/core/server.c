@@ -377,8 +377,14 @@ static void look_at_intake(struct hg_server *server) {
     }
 }
 
+static void look_at_changes(struct hg_server *server) {
+    if (server->gate->changes.length != 0 && !server->changes_told) {
+        server->changes = server->changes_told = true;
+    }
+}
+
 static bool has_event(const struct hg_server *server) {
-    return server->rows || server->no_files || server->empty || server->event_first != 0;
+    return server->rows || server->no_files || server->empty || server->changes || server->event_first != 0;
 }
 
 static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
@@ -470,6 +476,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         hg_carriers_send(server);
         hg_server_leave(server);
         look_at_intake(server);
+        look_at_changes(server);
         hg_server_now(server);
         if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
@@ -517,6 +524,8 @@ bool hg_server_event(struct hg_server *server, struct hg_event *event) {
     *event = (struct hg_event){HG_EVENT_NONE, 0};
     if (told(&server->rows)) {
         event->kind = HG_EVENT_ROWS;
+    } else if (told(&server->changes)) {
+        event->kind = HG_EVENT_CHANGES;
     } else if (told(&server->no_files)) {
         event->kind = HG_EVENT_NO_FILES;
     } else if (lent_event(server, event)) {
@@ -525,6 +534,14 @@ bool hg_server_event(struct hg_server *server, struct hg_event *event) {
         event->kind = HG_EVENT_EMPTY;
     }
     return event->kind != HG_EVENT_NONE;
+}
+
+struct hg_view hg_server_changes(struct hg_server *server) {
+    struct hg_output *changes = &server->gate->changes;
+    const struct hg_view taken = {changes->data == NULL ? (const uint8_t *)"" : changes->data, changes->length};
+    changes->length = 0;
+    server->changes_told = false;
+    return taken;
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------------------- */

@@ -100,6 +100,7 @@ enum hg_event_kind {
     HG_EVENT_INPUT,    /* a lent connection has more input, or its end */
     HG_EVENT_DRAINED,  /* a lent connection's output, once over HG_LENT_OUTPUT, is written */
     HG_EVENT_GONE,     /* a lent connection is broken; every later call on it says so */
+    HG_EVENT_CHANGES,  /* keys of the shared cache were put or deleted: hg_server_changes */
     HG_EVENT_ROWS,     /* the intake's rows are due to be taken (limits), or some were refused for want of room */
     HG_EVENT_NO_FILES, /* out of file descriptors: accepting pauses for a second; told once */
     HG_EVENT_EMPTY     /* draining, and no connection is left */
@@ -109,6 +110,8 @@ struct hg_event {
     uint64_t id;
 };
 bool hg_server_event(struct hg_server *server, struct hg_event *event); /* false: none */
+/* The gate's changes, which are forgotten; valid until the server serves again. */
+struct hg_view hg_server_changes(struct hg_server *server);
 
 /* A lent connection. All: -EBADF when it is not there (any more), -EPIPE when it is broken. */
 int32_t hg_server_lent_read(struct hg_server *server, uint64_t id, uint8_t *data, uint32_t room); /* 0 and *ended, or 0: wait */

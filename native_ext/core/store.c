@@ -175,40 +175,68 @@ static void tell(const struct hg_entry *entry, int64_t now_ms, struct hg_found *
     found->ttl_ms = entry->expires_ms != 0 ? entry->expires_ms - now_ms : 0;
 }
 
-enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
-                            struct hg_found *found) {
+/* *entry: the live one of the key, or NULL. */
+static enum hg_status find(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms,
+                           struct hg_entry **entry) {
+    *entry = NULL;
     if (now_ms < 0 || now_ms > HG_TIME_MS) {
         return HG_BAD_TIME;
     }
-    struct hg_entry *entry = NULL;
     if (key_length <= HG_CACHE_KEY) {
-        entry = live(store, key, key_length, hg_table_hash(&store->table, key, (uint32_t)key_length), now_ms);
+        *entry = live(store, key, key_length, hg_table_hash(&store->table, key, (uint32_t)key_length), now_ms);
     }
-    *hit = entry != NULL;
-    if (entry == NULL) {
-        store->misses++;
-        return HG_OK;
-    }
-    store->hits++;
-    entry->visited = 1;
-    tell(entry, now_ms, found);
     return HG_OK;
+}
+
+enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
+                            struct hg_found *found) {
+    struct hg_entry *entry;
+    const enum hg_status status = find(store, key, key_length, now_ms, &entry);
+    *hit = entry != NULL;
+    if (entry != NULL) {
+        store->hits++;
+        entry->visited = 1;
+        tell(entry, now_ms, found);
+    } else if (status == HG_OK) {
+        store->misses++;
+    }
+    return status;
+}
+
+enum hg_status hg_store_peek(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
+                             struct hg_found *found) {
+    struct hg_entry *entry;
+    const enum hg_status status = find(store, key, key_length, now_ms, &entry);
+    *hit = entry != NULL;
+    if (entry != NULL) {
+        tell(entry, now_ms, found);
+    }
+    return status;
 }
 
 enum hg_status hg_store_delete(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms,
                                bool *deleted) {
-    if (now_ms < 0 || now_ms > HG_TIME_MS) {
-        return HG_BAD_TIME;
-    }
-    struct hg_entry *entry = NULL;
-    if (key_length <= HG_CACHE_KEY) {
-        entry = live(store, key, key_length, hg_table_hash(&store->table, key, (uint32_t)key_length), now_ms);
-    }
+    struct hg_entry *entry;
+    const enum hg_status status = find(store, key, key_length, now_ms, &entry);
     *deleted = entry != NULL;
     if (entry != NULL) {
         drop(store, entry);
     }
-    return HG_OK;
+    return status;
+}
+
+uint64_t hg_store_drop(struct hg_store *store, const uint8_t *prefix, size_t length, uint64_t version) {
+    uint64_t dropped = 0;
+    struct hg_link *next;
+    for (struct hg_link *link = store->root.newer; link != &store->root; link = next) {
+        struct hg_entry *entry = HG_OF(link, struct hg_entry, link);
+        next = link->newer;
+        if (entry->version <= version && entry->node.key_length >= length && memcmp(entry->data, prefix, length) == 0) {
+            drop(store, entry);
+            dropped++;
+        }
+    }
+    return dropped;
 }
 
 enum hg_status hg_store_scan(struct hg_store *store, bool restart, int64_t now_ms, bool *more, struct hg_found *found) {

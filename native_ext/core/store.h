@@ -51,10 +51,15 @@ enum hg_status hg_store_put(struct hg_store *store, const uint8_t *key, size_t k
 /* *hit says whether *found was filled. */
 enum hg_status hg_store_get(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
                             struct hg_found *found);
+/* As hg_store_get, but no hit, no miss and no mark. */
+enum hg_status hg_store_peek(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms, bool *hit,
+                             struct hg_found *found);
 enum hg_status hg_store_delete(struct hg_store *store, const uint8_t *key, size_t key_length, int64_t now_ms,
                                bool *deleted);
 /* The next entry, oldest first: of a new scan if `restart`, otherwise of the last one, whatever was put or removed meanwhile
  * (new ones come at the end). No hit, no mark; expired ones met go. *more: *found was filled; otherwise it is through. */
 enum hg_status hg_store_scan(struct hg_store *store, bool restart, int64_t now_ms, bool *more, struct hg_found *found);
+/* Removes the entries whose key begins with `prefix` and whose version is at most `version`. -> how many */
+uint64_t hg_store_drop(struct hg_store *store, const uint8_t *prefix, size_t length, uint64_t version);
 
 #endif

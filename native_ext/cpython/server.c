@@ -67,17 +67,19 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     static char *names[] = {(char *)"plan",         (char *)"store",      (char *)"limiter",
                             (char *)"intake",       (char *)"boot",       (char *)"turn_us",
                             (char *)"buffer_bytes", (char *)"batch_rows", (char *)"batch_bytes",
-                            (char *)"batches",      (char *)"linger_ms",  (char *)"memory_linger_ms", NULL};
+                            (char *)"batches",      (char *)"linger_ms",  (char *)"memory_linger_ms",
+                            (char *)"shared",       NULL};
     const struct hg_module *module = PyType_GetModuleState(type);
     PyObject *plan, *store, *limiter, *intake, *result = NULL;
     struct server_object *self = NULL;
     unsigned long long boot = 0, buffer_bytes = HG_SERVER_BYTES, batch_bytes = HG_BATCH_BYTES;
     unsigned int turn_us = HG_SERVER_TURN_US, batch_rows = HG_BATCH_RECORDS, linger_ms = HG_BATCH_LINGER_MS;
     unsigned int batches = 1, memory_linger_ms = HG_MEMORY_LINGER_MS;
+    int shared = 0;
     struct hg_net net = hg_net_linux;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO|$KIKIKIII:Server", names, &plan, &store, &limiter, &intake,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO|$KIKIKIIIp:Server", names, &plan, &store, &limiter, &intake,
                                      &boot, &turn_us, &buffer_bytes, &batch_rows, &batch_bytes, &batches, &linger_ms,
-                                     &memory_linger_ms) ||
+                                     &memory_linger_ms, &shared) ||
         !hg_expect(plan, module->plan, "plan") || !hg_expect(store, module->store, "store") ||
         !hg_expect(limiter, module->limiter, "limiter") ||
         (intake != Py_None && !hg_expect(intake, module->intake, "intake"))) {
@@ -100,6 +102,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->gate.limiter = hg_limiter_of(limiter);
     self->gate.intake = intake == Py_None ? NULL : hg_intake_of(intake);
     self->gate.boot = boot;
+    self->gate.shared = shared != 0;
     if (self->retired == NULL || self->tls == NULL) {
         goto finally;
     }
@@ -261,7 +264,8 @@ static PyObject *server_wait(PyObject *object, PyObject *argument) {
 static PyObject *server_events(PyObject *object, PyObject *unused) {
     static const char *const kinds[] = {
         [HG_EVENT_NONE] = "",        [HG_EVENT_LENT] = "lent", [HG_EVENT_INPUT] = "input",       [HG_EVENT_DRAINED] = "drained",
-        [HG_EVENT_GONE] = "gone",    [HG_EVENT_ROWS] = "rows", [HG_EVENT_NO_FILES] = "no_files", [HG_EVENT_EMPTY] = "empty"};
+        [HG_EVENT_GONE] = "gone",    [HG_EVENT_ROWS] = "rows", [HG_EVENT_NO_FILES] = "no_files", [HG_EVENT_EMPTY] = "empty",
+        [HG_EVENT_CHANGES] = "changes"};
     PyObject *list = PyList_New(0);
     struct hg_event event;
     (void)unused;
@@ -271,6 +275,22 @@ static PyObject *server_events(PyObject *object, PyObject *unused) {
             Py_CLEAR(list);
         }
         Py_XDECREF(pair);
+    }
+    return list;
+}
+
+static PyObject *server_changes(PyObject *object, PyObject *unused) {
+    PyObject *list = PyList_New(0); /* first: what follows must not let anything else run */
+    const struct hg_view changes = hg_server_changes(of(object));
+    (void)unused;
+    for (uint32_t at = 0, length; at < changes.length && list != NULL; at += 1 + length) {
+        PyObject *key;
+        length = (uint32_t)changes.at[at] + 1;
+        key = PyBytes_FromStringAndSize((const char *)changes.at + at + 1, (Py_ssize_t)length);
+        if (key == NULL || PyList_Append(list, key) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(key);
     }
     return list;
 }
@@ -541,6 +561,7 @@ static PyMethodDef methods[] = {
     {"unregister", server_unregister, METH_O, PyDoc_STR("unregister(fd, /)")},
     {"wait", server_wait, METH_O, PyDoc_STR("wait(timeout_s, /) -> [(fd, mask), ...]: serve meanwhile.")},
     {"events", server_events, METH_NOARGS, PyDoc_STR("[(kind, connection or 0), ...], each once.")},
+    {"changes", server_changes, METH_NOARGS, PyDoc_STR("[key, ...]: put or deleted in the shared cache, each change once.")},
     {"set_clock", FAST(server_set_clock), PyDoc_STR("set_clock(now_s, state, floor_s, /)")},
     {"lent_read", server_lent_read, METH_O, PyDoc_STR("lent_read(id, /) -> bytes; b'': wait; None: the end.")},
     {"lent_write", FAST(server_lent_write), PyDoc_STR("lent_write(id, data, /) -> wait for 'drained'")},
@@ -565,7 +586,7 @@ static PyGetSetDef attributes[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Server(plan, store, limiter, intake, *, boot=0, turn_us=…, buffer_bytes=…, batch_rows=…, "
-                                  "batch_bytes=…, batches=…, linger_ms=…, memory_linger_ms=…)\n--\n\n"
+                                  "batch_bytes=…, batches=…, linger_ms=…, memory_linger_ms=…, shared=False)\n--\n\n"
                                   "The native server, see headgate/linux/server_port.py. `intake`: an Intake, or None: then\n"
                                   "messages are lent as well.")},
     {Py_tp_new, (void *)server_new},

@@ -73,7 +73,10 @@ static PyObject *store_put(PyObject *object, PyObject *const *args, Py_ssize_t p
     return PyLong_FromUnsignedLongLong(version);
 }
 
-static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
+typedef enum hg_status (*look)(struct hg_store *, const uint8_t *, size_t, int64_t, bool *, struct hg_found *);
+
+static PyObject *look_up(PyObject *object, const char *name, PyObject *const *args, Py_ssize_t positional,
+                         PyObject *keywords, look how) {
     static const char *const names[] = {"key", "now_ms"};
     struct store_object *self = (struct store_object *)object;
     PyObject *values[2], *items[4] = {NULL, NULL, NULL, NULL};
@@ -82,9 +85,9 @@ static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t p
     int64_t now_ms;
     bool hit;
     struct hg_found found;
-    if (!hg_bind("get", names, 2, 2, args, positional, keywords, values) ||
+    if (!hg_bind(name, names, 2, 2, args, positional, keywords, values) ||
         !hg_bytes(values[0], "key", &key, &key_length) || !hg_int(values[1], &now_ms) ||
-        !hg_check(hg_store_get(&self->store, key, key_length, now_ms, &hit, &found))) {
+        !hg_check(how(&self->store, key, key_length, now_ms, &hit, &found))) {
         return NULL;
     }
     if (!hit) {
@@ -98,6 +101,14 @@ static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t p
         items[3] = PyLong_FromLongLong(found.ttl_ms);
     }
     return hg_tuple(4, items);
+}
+
+static PyObject *store_get(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
+    return look_up(object, "get", args, positional, keywords, hg_store_get);
+}
+
+static PyObject *store_peek(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
+    return look_up(object, "peek", args, positional, keywords, hg_store_peek);
 }
 
 static PyObject *store_delete(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
@@ -116,10 +127,25 @@ static PyObject *store_delete(PyObject *object, PyObject *const *args, Py_ssize_
     return PyBool_FromLong(deleted);
 }
 
+static PyObject *store_drop(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
+    static const char *const names[] = {"prefix", "version"};
+    struct store_object *self = (struct store_object *)object;
+    PyObject *values[2];
+    const uint8_t *prefix;
+    size_t length;
+    int64_t version;
+    if (!hg_bind("drop", names, 2, 2, args, positional, keywords, values) ||
+        !hg_bytes(values[0], "prefix", &prefix, &length) || !hg_int(values[1], &version)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLongLong(
+        hg_store_drop(&self->store, prefix, length, version > 0 ? (uint64_t)version : 0));
+}
+
 /* One entry as a tuple; NULL: an exception. */
 static PyObject *scanned(const struct hg_found *found) {
     PyObject *items[5] = {NULL, NULL, NULL, NULL, NULL};
-    /* All five come before the tuple: see store_get. */
+    /* All five come before the tuple: see look_up. */
     if ((items[0] = PyBytes_FromStringAndSize((const char *)found->key, (Py_ssize_t)found->key_length)) != NULL &&
         (items[1] = PyBytes_FromStringAndSize((const char *)found->value, (Py_ssize_t)found->value_length)) != NULL &&
         (items[2] = PyBytes_FromStringAndSize((const char *)found->meta, (Py_ssize_t)found->meta_length)) != NULL &&
@@ -173,6 +199,11 @@ static PyMethodDef methods[] = {
     {"get", (PyCFunction)(void (*)(void))store_get, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("get($self, /, key, now_ms)\n--\n\n"
                "(value, meta, version, ms left to live or 0 = for ever), or None.")},
+    {"peek", (PyCFunction)(void (*)(void))store_peek, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("peek($self, /, key, now_ms)\n--\n\nAs `get`, but no hit, no miss and no mark.")},
+    {"drop", (PyCFunction)(void (*)(void))store_drop, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("drop($self, /, prefix, version)\n--\n\n"
+               "Remove the entries whose key begins with `prefix`, up to this version -> how many.")},
     {"delete", (PyCFunction)(void (*)(void))store_delete, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("delete($self, /, key, now_ms)\n--\n\nRemove the entry; False when there was no live one.")},
     {"scan", (PyCFunction)(void (*)(void))store_scan, METH_FASTCALL | METH_KEYWORDS,

@@ -58,7 +58,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         } else if (what % 8 < 3) {
             struct hg_found found;
             bool hit = false;
-            CHECK((hg_store_get(&store, key, key_length, now, &hit, &found) == HG_OK) == valid);
+            const uint64_t hits = store.hits;
+            enum hg_status status = hg_store_peek(&store, key, key_length, now, &hit, &found);
+            CHECK((status == HG_OK) == valid && store.hits == hits);
+            if (hit) {
+                check_hit(last, &found, now);
+            }
+            status = hg_store_get(&store, key, key_length, now, &hit, &found);
+            CHECK((status == HG_OK) == valid && store.hits == hits + hit);
             if (hit) {
                 check_hit(last, &found, now);
             }
@@ -85,6 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             } else if (status == HG_OK) {
                 CHECK(next.value_length > (size_t)max_value || key_length + next.value_length + next.meta_length +
                                                                        HG_ENTRY_OVERHEAD > (uint64_t)max_bytes);
+            }
+        } else if (which / KEYS % 4 == 0) {
+            const uint64_t version = take_byte(&input);
+            const uint64_t dropped = hg_store_drop(&store, key, key_length, version);
+            CHECK(dropped <= before && store.table.count == before - dropped);
+            for (size_t i = key_length; i < KEYS; i++) { /* the longer ones begin so */
+                lasts[i].version = lasts[i].version <= version ? 0 : lasts[i].version;
             }
         } else {
             bool deleted = false;

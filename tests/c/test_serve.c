@@ -325,6 +325,67 @@ static void test_connections_end(void) {
     scene_close(&scene);
 }
 
+/* The changes noted so far, which are forgotten: keys without their prefix, with a blank after each. */
+static const char *changes(void) {
+    static char text[300];
+    struct hg_output *noted = &scene.gate.changes;
+    uint32_t length = 0;
+    for (uint32_t at = 0; at < noted->length; at += noted->data[at] + 2u) {
+        const uint32_t key = noted->data[at] + 1u;
+        CHECK(at + 1 + key <= noted->length && memcmp(noted->data + at + 1, "kv/", 3) == 0);
+        CHECK(length + key < sizeof text);
+        memcpy(text + length, noted->data + at + 4, key - 3);
+        length += key - 3;
+        text[length++] = ' ';
+    }
+    text[length] = '\0';
+    noted->length = 0;
+    return text;
+}
+
+/* With a second level: what is not here is left to the twin, untouched; what is here is served, and changes are noted. */
+static void test_a_shared_cache(void) {
+    char path[300] = "/v1/cache/";
+    scene_open(&scene, 4096);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "1") == 201 && strcmp(changes(), "") == 0);
+    scene.gate.shared = true;
+    CHECK(ask(&scene, "GET", "/v1/cache/k") == 200 && ask(&scene, "HEAD", "/v1/cache/k") == 200);
+    CHECK(ask(&scene, "GET", "/v1/cache/none") == -1 && ask(&scene, "HEAD", "/v1/cache/none") == -1);
+    CHECK(ask(&scene, "DELETE", "/v1/cache/none") == -1);
+    CHECK(ask_with(&scene, "GET", "/v1/cache/none", "If-None-Match: *\r\n", NULL) == -1);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/none", "If-None-Match: *\r\n", "1") == -1);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/none", "If-Match: \"7-1\"\r\n", "1") == -1);
+    CHECK(strcmp(changes(), "") == 0);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/none", "", "1") == 201);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "If-Match: *\r\n", "2") == 204);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "If-None-Match: *\r\n", "3") == 412);
+    CHECK(ask(&scene, "DELETE", "/v1/cache/k") == 204 && strcmp(changes(), "none k k ") == 0);
+    CHECK(ask(&scene, "GET", "/v1/streams/any/last/x") == 404); /* last values are not shared */
+    memset(path + 10, 'x', 254);
+    CHECK(ask(&scene, "GET", path) == 414);
+    path[263] = '\0';
+    CHECK(ask(&scene, "GET", path) == -1);
+    CHECK(ask_with(&scene, "PUT", path, "", "") == 201 && strlen(changes()) == 254);
+    scene.scopes = "cache:read";
+    CHECK(ask(&scene, "DELETE", "/v1/cache/none") == 403);
+    scene_close(&scene);
+}
+
+/* A change that cannot be noted is not made. */
+static void test_no_room_for_a_change(void) {
+    scene_open(&scene, 4096);
+    scene.gate.shared = true;
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "1") == 201 && strcmp(changes(), "k ") == 0);
+    scene.gate.changes.most = 4;
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/long", "", "1") == 503 && problem_is(&scene, "out_of_memory"));
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "2") == 503);
+    CHECK(ask(&scene, "DELETE", "/v1/cache/k") == 503);
+    CHECK(ask(&scene, "GET", "/v1/cache/k") == 200 && strcmp(body_of(&scene), "1") == 0);
+    scene.gate.changes.most = HG_CHANGES_BYTES;
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "2") == 204 && strcmp(changes(), "k ") == 0);
+    scene_close(&scene);
+}
+
 int main(void) {
     test_routes();
     test_tokens();
@@ -336,5 +397,7 @@ int main(void) {
     test_an_entry_from_before();
     test_rates();
     test_connections_end();
+    test_a_shared_cache();
+    test_no_room_for_a_change();
     return 0;
 }

@@ -192,6 +192,38 @@ static void test_extreme_arguments(void) {
     CHECK(heap.live == 0);
 }
 
+static bool peek(struct hg_store *store, unsigned key, int64_t now) {
+    uint8_t name[2] = {(uint8_t)key, (uint8_t)(key >> 8)};
+    bool hit;
+    CHECK(hg_store_peek(store, name, sizeof name, now, &hit, &found) == HG_OK);
+    check_store(store);
+    return hit;
+}
+
+static void test_dropping_keeps_what_is_newer_and_what_is_walked(void) {
+    static const uint8_t prefix[2] = {3, 0};
+    struct heap heap = {0, -1};
+    struct hg_alloc alloc = heap_of(&heap);
+    struct hg_store store;
+    bool more;
+    CHECK(hg_store_init(&store, &alloc, SEED, 100000, 1000, 1000) == HG_OK);
+    for (unsigned key = 0; key < 8; key++) {
+        CHECK(put(&store, key, 'x', key, 0, 0) == HG_OK);
+    }
+    CHECK(hg_store_scan(&store, true, 0, &more, &found) == HG_OK && more);
+    CHECK(hg_store_drop(&store, prefix, 2, 3) == 0 && hg_store_drop(&store, prefix, 2, 4) == 1);
+    check_store(&store);
+    CHECK(!peek(&store, 3, 0) && peek(&store, 2, 0) && store.hits == 0 && store.misses == 0);
+    CHECK(hg_store_drop(&store, prefix, 3, UINT64_MAX) == 0); /* no key is so long */
+    CHECK(hg_store_drop(&store, prefix, 0, 5) == 4);
+    check_store(&store);
+    CHECK(hg_store_scan(&store, false, 0, &more, &found) == HG_OK && more && found.version == 6);
+    CHECK(hg_store_drop(&store, prefix, 0, UINT64_MAX) == 3 && store.bytes == 0 && store.evictions == 0);
+    check_store(&store);
+    hg_store_clear(&store);
+    CHECK(heap.live == 0);
+}
+
 int main(void) {
     test_clearing_frees_everything();
     test_equal_size_needs_no_memory();
@@ -199,6 +231,7 @@ int main(void) {
     test_no_memory_may_still_drop_what_expired();
     test_the_hand_is_never_left_behind();
     test_a_scan_survives_what_happens();
+    test_dropping_keeps_what_is_newer_and_what_is_walked();
     test_extreme_arguments();
     return 0;
 }

@@ -123,6 +123,16 @@ class ModelStore:
         entry[5] = True
         return entry[1], entry[2], entry[3], entry[4] and entry[4] - now_ms
 
+    def peek(self, key, now_ms):
+        entry = self.find(key, now_ms)
+        return entry and (entry[1], entry[2], entry[3], entry[4] and entry[4] - now_ms)
+
+    def drop(self, prefix, version) -> int:
+        gone = [entry for entry in self.entries if entry[0].startswith(prefix) and entry[3] <= version]
+        for entry in gone:
+            self.remove(entry)
+        return len(gone)
+
     def delete(self, key, now_ms) -> bool:
         entry = self.find(key, now_ms)
         if entry is not None:
@@ -184,6 +194,10 @@ def store_steps(rng: random.Random, edges: bool):
         draw = rng.random()
         if draw < 0.05:
             yield "scan", (rng.random() < 0.2, rng.choice((0, 1, 2, 5, 100)), at)
+        elif draw < 0.06:
+            yield "drop", (key, rng.choice((0, 100, rng.randrange(STEPS))))
+        elif draw < 0.1:
+            yield "peek", (key, at)
         elif draw < 0.45:
             yield "get", (key, at)
         elif draw < 0.9:

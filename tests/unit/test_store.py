@@ -275,6 +275,35 @@ class TestStore(unittest.TestCase):
         table.put(b"c", b"3", b"", 0, 0)
         self.assertEqual(self.kept(table, "abc"), "bc")
 
+    def test_a_peek_is_no_use(self):
+        table = self.small(2)
+        table.put(b"a", b"1", b"", 50, 0)
+        table.put(b"b", b"2", b"", 0, 0)
+        self.assertEqual(table.peek(b"a", 10), (b"1", b"", 1, 40))
+        self.assertIsNone(table.peek(b"none", 10))
+        self.check(table, hits=0, misses=0)
+        table.put(b"c", b"3", b"", 0, 10)  # a has no mark
+        self.assertEqual(self.kept(table, "abc"), "bc")
+        table.put(b"d", b"4", b"", 5, 10)
+        self.assertIsNone(table.peek(b"d", 15))
+        self.check(table, expirations=1)
+
+    def test_dropping_by_prefix_and_version(self):
+        table = self.Store(10000)
+        for name in (b"a/1", b"b/1", b"a/2", b"a", b"a/3"):
+            table.put(name, b"v", b"", 0, 0)
+        table.put(b"a/1", b"new", b"", 0, 0)
+        self.assertEqual(table.scan(True, 1, 0)[0][0], b"a/1")
+        self.assertEqual(table.drop(b"a/", 4), 1)  # a/2: a/1 is newer by now
+        self.assertEqual(table.drop(b"a/", 0), 0)
+        self.assertEqual([entry[0] for entry in table.scan(False, 9, 0)], [b"b/1", b"a", b"a/3"])
+        self.assertEqual(table.drop(b"a/", 6), 2)
+        self.assertEqual(self.scanned(table, 9, 0), ["b/1a"])
+        self.assertEqual(table.drop(b"", 100), 2)
+        self.check(table, entries=0, bytes=0, evictions=0, hits=0, misses=0)
+        with self.assertRaises(TypeError):
+            table.drop("a", 1)
+
     def test_arguments_out_of_range(self):
         table = self.Store(10000)
         now = "now_ms must be 0 to 9007199254740992"
@@ -282,6 +311,7 @@ class TestStore(unittest.TestCase):
             for call in (
                 lambda at=value: table.put(b"k", b"v", b"", 0, at),
                 lambda at=value: table.get(b"k", at),
+                lambda at=value: table.peek(b"k", at),
                 lambda at=value: table.delete(b"k", at),
                 lambda at=value: table.scan(True, 1, at),
             ):

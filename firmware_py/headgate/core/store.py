@@ -146,6 +146,26 @@ class Store:
         expires = entry[_EXPIRES]
         return entry[_VALUE], entry[_META], entry[_VERSION], expires - now_ms if expires else 0
 
+    def peek(self, key: bytes, now_ms: int) -> "tuple[bytes, bytes, int, int] | None":
+        """As `get`, but no hit, no miss and no mark."""
+        _check(key, now_ms)
+        entry = self._live(key, now_ms)
+        if entry is None:
+            return None
+        expires = entry[_EXPIRES]
+        return entry[_VALUE], entry[_META], entry[_VERSION], expires - now_ms if expires else 0
+
+    def drop(self, prefix: bytes, version: int) -> int:
+        """Remove the entries whose key begins with `prefix` and whose version is at most `version` -> how many."""
+        if not isinstance(prefix, bytes):
+            raise TypeError("prefix must be bytes")
+        found = [
+            entry for entry in self._entries.values() if entry[_VERSION] <= version and entry[_KEY].startswith(prefix)
+        ]
+        for entry in found:
+            self._remove(entry)
+        return len(found)
+
     def delete(self, key: bytes, now_ms: int) -> bool:
         """Remove the entry; False when there was no live one."""
         _check(key, now_ms)

@@ -29,6 +29,7 @@ from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
 
 if TYPE_CHECKING:
+    from headgate.linux.second_level import SecondLevel
     from headgate.linux.uplink import Uplink
 
 log = logging.getLogger("headgate")
@@ -40,6 +41,7 @@ FIXED = {
     "state_dir": "appliance",
     "listen": "listen",
     "cache": "cache",
+    "redis": "redis",
     "outbox": "outbox",
     "idempotency": "idempotency",
     "watchdog": "watchdog",
@@ -101,7 +103,10 @@ class App:
             # The outbox knows who we are when the configuration does not say.
             self.config = replace(self.config, appliance_id=self.outbox.appliance)
             self._maximum = self._connections()
-            self.gateway = self._open_gateway(self._plan(self.config))
+            plan = self._plan(self.config)
+            store = _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries)
+            self.second = self._second_level(plan, store)
+            self.gateway = self._open_gateway(plan, store)
             undo.push_async_callback(self.gateway.drain, 0)
             self.snapshot = self._restore_cache()
             self._listen()
@@ -109,21 +114,34 @@ class App:
             self.supervisor.probe("outbox", lambda: self.outbox.stalled(self.config.watchdog.stall_s))
             if self.snapshot is not None:
                 self.supervisor.run("cache", self.snapshot.run, essential=False)
+            if self.second is not None:
+                self.supervisor.run("second_level", self.second.run, essential=False)
             self._start_uplink()
             self.supervisor.start()
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
 
-    def _open_gateway(self, plan: plans.Plan) -> Gateway:
+    def _second_level(self, plan: plans.Plan, store: _accel.Store) -> "SecondLevel | None":
+        if self.config.redis.url is None:
+            return None
+        from headgate.linux import second_level
+
+        return second_level.open_second_level(self.config, store, value_max=plan.cache_value, now_ms=monotonic_ms)
+
+    def _open_gateway(self, plan: plans.Plan, store: _accel.Store) -> Gateway:
         """On the native server, if there is one (run_in_loop)."""
         parts: dict[str, Any] = {
-            "store": _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
+            "store": store,
             "limiter": _accel.Limiter(),
             "clock": self._clock.reading,
             "now_ms": monotonic_ms,
             "info": self.info,
             "report": report,
         }
+        if self.second is not None:
+            parts["second"] = self.second
+            # Clients may meet several appliances under one name: no two must use an ETag for different values.
+            parts["boot"] = int.from_bytes(os.urandom(6))
         if self._selector is None:
             return Gateway(plan, sink=self.outbox, **parts)
         from headgate.linux.native_gateway import open_gateway
@@ -213,6 +231,7 @@ class App:
             "outbox": outbox,
             "uplink": self.uplink.stats() if self.uplink is not None else None,
             "tls": self._tls.stats() if self._tls is not None else None,
+            "second_level": self.second.stats() if self.second is not None else None,
             "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
             "process": machine.process(),
@@ -262,6 +281,8 @@ class App:
         """Stop accepting, answer what was accepted, commit, disconnect."""
         self._notifier.stopping()
         await self.gateway.drain(self.config.listen.drain_ms)
+        if self.second is not None:
+            await self.second.close()
         await self.supervisor.stop()
         await self.outbox.close()
         if self.snapshot is not None:

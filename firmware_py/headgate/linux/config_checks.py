@@ -11,7 +11,7 @@ from headgate import limits
 from headgate.core import json
 from headgate.errors import CommandError
 from headgate.linux.config_plan import issuer_keys, revoked_tokens
-from headgate.linux.config_rules import Config, Finding, Issuer, Listen, Stream, Uplink
+from headgate.linux.config_rules import Config, Finding, Issuer, Listen, Redis, Stream, Uplink
 from headgate.linux.config_values import Address, show_size
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import line_of
@@ -80,6 +80,7 @@ def check(config: Config, report: Report) -> None:
     if not config.streams and ("streams",) not in report.lines:
         report.warning(("streams",), "there is no [streams.NAME]: no message can be posted")
     _cache(config, report)
+    _redis(config, report)
     _outbox(config, report)
     _uplink(config, report)
     _watchdog(config, report)
@@ -279,6 +280,20 @@ def _cache(config: Config, report: Report) -> None:
         report.error(("cache", "value_limit"), message)
 
 
+def _redis(config: Config, report: Report) -> None:
+    redis = config.redis
+    if redis.url is None:
+        for name in ("username", "password_file", "namespace"):
+            if report.given(("redis", name)):
+                report.warning(("redis", name), "is not used: there is no redis.url")
+    elif not config.cache.bytes:
+        report.error(("redis", "url"), "has no first level to work with: cache.bytes is 0")
+    if redis.username is not None and redis.password_file is None:
+        report.error(("redis", "password_file"), "is needed with username")
+    _password(("redis",), redis, report)
+    _server_tls(("redis",), redis, report)
+
+
 def _outbox(config: Config, report: Report) -> None:
     outbox = config.outbox
     if outbox.batch_bytes * 4 > outbox.bytes:
@@ -299,36 +314,40 @@ def _uplink(config: Config, report: Report) -> None:
         report.warning(("uplink", "seal_to"), f'is not used with mode = "{uplink.mode}"', 'mode = "sealed"')
     if uplink.mode == "json" and report.given(("uplink", "topic")):
         report.warning(("uplink", "topic"), 'is not used with mode = "json": each stream has its own topic')
-    _uplink_login(uplink, report)
-    _uplink_tls(uplink, report)
-
-
-def _uplink_login(uplink: Uplink, report: Report) -> None:
-    if uplink.password_file is not None:
-        _secret(("uplink", "password_file"), uplink.password_file, report)
-        if uplink.username is None:
-            report.error(("uplink", "username"), "is needed with password_file")
-        if uplink.url is not None and not uplink.url.tls:
-            report.warning(("uplink", "url"), "sends the password in clear; use mqtts:// outside a trusted network")
-    elif uplink.username is not None:
+    if uplink.password_file is not None and uplink.username is None:
+        report.error(("uplink", "username"), "is needed with password_file")
+    if uplink.password_file is None and uplink.username is not None:
         report.warning(("uplink", "username"), "has no password_file: the broker must accept the name alone")
+    _password(("uplink",), uplink, report)
+    _server_tls(("uplink",), uplink, report)
 
 
-def _uplink_tls(uplink: Uplink, report: Report) -> None:
-    files = {"ca_file": uplink.ca_file, "cert_file": uplink.cert_file, "key_file": uplink.key_file}
-    if uplink.url is not None and not uplink.url.tls:
+def _password(place: KeyPath, server: Uplink | Redis, report: Report) -> None:
+    if server.password_file is None:
+        return
+    _secret((*place, "password_file"), server.password_file, report)
+    if server.url is not None and not server.url.tls:
+        secure = server.url.schemes[True]
+        message = f"sends the password in clear; use {secure}:// outside a trusted network"
+        report.warning((*place, "url"), message)
+
+
+def _server_tls(place: KeyPath, server: Uplink | Redis, report: Report) -> None:
+    files = {"ca_file": server.ca_file, "cert_file": server.cert_file, "key_file": server.key_file}
+    if server.url is not None and not server.url.tls:
         for key, file in files.items():
             if file is not None:
-                report.error(("uplink", key), "needs TLS: uplink.url must start with mqtts://")
-    if uplink.ca_file is not None:
-        _readable(("uplink", "ca_file"), uplink.ca_file, report)
-    if (uplink.cert_file is None) != (uplink.key_file is None):
-        absent = "cert_file" if uplink.cert_file is None else "key_file"
-        report.error(("uplink", absent), "is needed: a client certificate and its key go together")
-    if uplink.cert_file is not None:
-        _readable(("uplink", "cert_file"), uplink.cert_file, report)
-    if uplink.key_file is not None:
-        _secret(("uplink", "key_file"), uplink.key_file, report)
+                message = f"needs TLS: {place[0]}.url must start with {server.url.schemes[True]}://"
+                report.error((*place, key), message)
+    if server.ca_file is not None:
+        _readable((*place, "ca_file"), server.ca_file, report)
+    if (server.cert_file is None) != (server.key_file is None):
+        absent = "cert_file" if server.cert_file is None else "key_file"
+        report.error((*place, absent), "is needed: a client certificate and its key go together")
+    if server.cert_file is not None:
+        _readable((*place, "cert_file"), server.cert_file, report)
+    if server.key_file is not None:
+        _secret((*place, "key_file"), server.key_file, report)
 
 
 def _watchdog(config: Config, report: Report) -> None:

@@ -131,6 +131,8 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
             problems.append((("streams", name, "durability"), reason))
     if config.cache.snapshot_ms:
         problems.append((("cache", "snapshot"), "there is no disk on MicroPython; leave it out"))
+    if config.redis.url is not None:
+        problems.append((("redis", "url"), "the cache has one level on MicroPython; leave it out"))
     if config.listen.https:
         problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
     if config.listen.http2:

@@ -12,7 +12,7 @@ from typing import Any
 
 from headgate import limits
 from headgate.linux import config_values as v
-from headgate.linux.config_values import Address, BrokerURL, Context, Kind
+from headgate.linux.config_values import Address, BrokerURL, Context, Kind, RedisURL
 
 REQUIRED = object()  # as a default: the key must be there
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -329,6 +329,41 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redis:
+    url: RedisURL | None = key(
+        "url", v.redis(), None, "The server; `rediss` is TLS. Without it the cache is the appliance's own."
+    )
+    username: str | None = key("username", v.text(), None, "Its ACL user. Default, with a password: `default`.")
+    password_file: Path | None = key("password_file", v.path(), None, "A file with the password, mode 0600.")
+    ca_file: Path | None = key(
+        "ca_file", v.path(), None, "CA certificates that may vouch for the server, PEM. Default: the system's."
+    )
+    cert_file: Path | None = key("cert_file", v.path(), None, "Client certificate, PEM; together with `key_file`.")
+    key_file: Path | None = key("key_file", v.path(), None, "Its private key, PEM, mode 0600.")
+    namespace: str = key(
+        "namespace",
+        v.name(),
+        "fleet",
+        "Appliances with the same one share their entries. A key's name at the server is `headgate:NAMESPACE:KEY`.",
+    )
+    wait_ms: int = key(
+        "timeout",
+        v.duration(1, SECOND),
+        v.show_duration(limits.SHARED_WAIT_MS),
+        "How long a request may wait for the server; so fast must it answer before it is used.",
+        "The request is answered from what is here; "
+        f"{limits.SHARED_FAILURES} in a row, and the server is left alone for a while.",
+    )
+    missing_ms: int = key(
+        "missing_ttl",
+        v.duration(100, HOUR, zero="not at all"),
+        v.show_duration(limits.SHARED_MISSING_MS),
+        "How long a key that the server does not have is believed to be missing, unless it tells that it came.",
+        "It is asked again.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
     bytes: int = key(
         "bytes",
@@ -527,6 +562,7 @@ class Config:
     issuers: tuple[Issuer, ...]
     streams: dict[str, Stream]
     cache: Cache
+    redis: Redis
     outbox: Outbox
     idempotency: Idempotency
     uplink: Uplink
@@ -550,6 +586,7 @@ SECTIONS: dict[str, tuple[type[Any], str]] = {
     "issuer": (Issuer, "array"),
     "streams": (Stream, "named"),
     "cache": (Cache, "table"),
+    "redis": (Redis, "table"),
     "outbox": (Outbox, "table"),
     "idempotency": (Idempotency, "table"),
     "uplink": (Uplink, "table"),

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from headgate import limits
 from headgate.core import base64url
@@ -28,7 +29,7 @@ HOST_MAX = 253  # characters of a host name, RFC 1035 section 2.3.4
 ADDRESSES_MAX = 16
 PUBLIC_KEY = 32  # bytes, X25519 (RFC 7748 section 5)
 SECOND_MS = 1000
-MQTT_PORT, MQTTS_PORT = 1883, 8883
+MQTT_PORTS, REDIS_PORTS = (1883, 8883), (6379, 6379)  # without TLS, with it
 
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]*)", re.ASCII)
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?/ ?([A-Za-z]*)", re.ASCII)
@@ -80,9 +81,17 @@ class BrokerURL:
     host: str
     port: int
     tls: bool
+    schemes: ClassVar[tuple[str, str]] = ("mqtt", "mqtts")
 
     def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{Address(self.host, self.port)}"
+        return f"{self.schemes[self.tls]}://{Address(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisURL(BrokerURL):
+    """`redis://host:6379`, or `rediss` for TLS."""
+
+    schemes: ClassVar[tuple[str, str]] = ("redis", "rediss")
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -389,34 +398,46 @@ def addresses() -> Kind:
     return Kind("address or list of addresses", _read_addresses, 'host:port; IPv6 in brackets: `"[::]:8080"`')
 
 
-def _read_broker(value: object, _: Context) -> BrokerURL:
-    words = _string(value, '"mqtt://broker.local:1883"')
+_URL = TypeVar("_URL", bound=BrokerURL)
+
+
+def _server_url(value: object, kind: type[_URL], ports: tuple[int, int], section: str) -> _URL:
+    plain, secure = kind.schemes
+    form = f"must be {plain}://host:port or {secure}://host:port"
+    words = _string(value, f'"{plain}://server.local:{ports[0]}"')
     scheme, slashes, rest = words.partition("://")
     if not slashes:
-        raise ValueOf("must be mqtt://host:port or mqtts://host:port", f'"mqtt://{words}"')
-    if scheme not in ("mqtt", "mqtts"):
-        guess = "mqtts" if scheme in ("ssl", "tls", "https") else "mqtt"
-        raise ValueOf(f'"{scheme}" is not mqtt or mqtts', f'"{guess}://{rest}"')
+        raise ValueOf(form, f'"{plain}://{words}"')
+    if scheme not in kind.schemes:
+        guess = secure if scheme in ("ssl", "tls", "https") else plain
+        raise ValueOf(f'"{scheme}" is not {plain} or {secure}', f'"{guess}://{rest}"')
     credentials, at, place = rest.rpartition("@")
     if credentials or at:
         hint = f'"{scheme}://{place}"'
-        raise ValueOf("no credentials in the URL: use uplink.username and uplink.password_file", hint)
-    tls = scheme == "mqtts"
+        raise ValueOf(f"no credentials in the URL: use {section}.username and {section}.password_file", hint)
+    tls = scheme == secure
     place = place.removesuffix("/")
     if place.endswith("]") or ":" not in place:
-        place += f":{MQTTS_PORT if tls else MQTT_PORT}"
+        place += f":{ports[tls]}"
     try:
         address = _read_address(place)
     except ValueOf as error:
-        raise ValueOf(f"must be mqtt://host:port or mqtts://host:port: {error.message}") from None
+        raise ValueOf(f"{form}: {error.message}") from None
     if address.port == 0:
         raise ValueOf("0 is not a port to connect to")
-    return BrokerURL(address.host, address.port, tls)
+    return kind(address.host, address.port, tls)
 
 
 def broker() -> Kind:
     """-> BrokerURL; the port defaults to 1883, with TLS to 8883."""
-    return Kind("URL", _read_broker, '`"mqtt://host:1883"` or `"mqtts://host:8883"`')
+    limits = '`"mqtt://host:1883"` or `"mqtts://host:8883"`'
+    return Kind("URL", lambda value, _: _server_url(value, BrokerURL, MQTT_PORTS, "uplink"), limits)
+
+
+def redis() -> Kind:
+    """-> RedisURL; the port defaults to 6379."""
+    limits = '`"redis://host:6379"` or `"rediss://host:6379"`'
+    return Kind("URL", lambda value, _: _server_url(value, RedisURL, REDIS_PORTS, "redis"), limits)
 
 
 def topic(*placeholders: str) -> Kind:

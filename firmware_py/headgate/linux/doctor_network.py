@@ -1,4 +1,5 @@
-"""Doctor's look at the network: are the addresses free (or ours), does the broker answer and let us in?"""
+"""Doctor's look at the network: are the addresses free (or ours), do the broker and the cache's second level answer and
+let us in?"""
 
 import asyncio
 import errno
@@ -17,7 +18,7 @@ ANSWER_MAX = 16384  # bytes read of whatever answers on our port
 
 
 def network_checks(config: Config) -> Iterator[Check]:
-    """The listen addresses and the broker."""
+    """The listen addresses, the broker and the cache's second level."""
     for address in config.listen.http:
         yield listening(address, tls=False)
     for address in config.listen.https:
@@ -25,11 +26,13 @@ def network_checks(config: Config) -> Iterator[Check]:
     uplink = config.uplink
     if uplink.url is None:
         yield Check("broker", WARN, "no uplink.url", "messages are kept until they expire and forwarded nowhere")
-        return
-    check = reachable(uplink.url)
-    yield check
-    if check.status == OK:
-        yield asyncio.run(login(config))
+    else:
+        check = reachable(uplink.url)
+        yield check
+        if check.status == OK:
+            yield asyncio.run(login(config))
+    if config.redis.url is not None:
+        yield asyncio.run(shared_cache(config))
 
 
 def listening(address: Address, *, tls: bool) -> Check:
@@ -114,6 +117,34 @@ async def login(config: Config) -> Check:
         return Check(name, FAIL, str(error), meaning, "Check uplink.username, password_file and the TLS files")
     await link.close()
     return Check(name, OK, "MQTT 5 CONNECT accepted")
+
+
+async def shared_cache(config: Config) -> Check:
+    """Log in, ask for a key and set none: what we may do there is found out without leaving anything behind."""
+    from headgate.linux.resp import Failure
+    from headgate.linux.resp_link import Link, LinkError
+    from headgate.linux.second_level import place_of
+
+    name = "second level"
+    place = replace(place_of(config), name="headgate-doctor")
+    alone = "until it works, the cache is this appliance's own"
+    try:
+        link = await Link.open(place, lambda push: None)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await link.ask(b"GETRANGE", place.prefix + b"doctor", b"0", b"0")
+        finally:
+            link.close()
+    except (LinkError, TimeoutError) as error:
+        step = "Is it running? Check redis.url, username, password_file and the TLS files"
+        return Check(name, FAIL, f"{config.redis.url}: {_reason(error)}", alone, step)
+    if isinstance(answer, Failure):
+        step = "Give its user the commands and keys of docs/cache-fleet.md"
+        return Check(name, FAIL, f"{config.redis.url}: {answer.text}", alone, step)
+    if not link.tracking:
+        found = f"{config.redis.url} does not tell of changes: {link.untold}"
+        return Check(name, WARN, found, "what others change is seen here after seconds", "Use Valkey, or Redis from 6")
+    return Check(name, OK, f"{config.redis.url} lets us in, and tells of changes")
 
 
 def _reason(error: BaseException) -> str:

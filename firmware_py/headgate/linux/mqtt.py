@@ -12,11 +12,11 @@ idle appliance or cost memory; tests/unit/cpython/test_mqtt.py guards that the p
 """
 
 import asyncio
-import ipaddress
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from headgate import limits
-from headgate.linux.worker import Worker
+from headgate.linux import dial
 
 if TYPE_CHECKING:
-    import ssl
-
     from paho.mqtt.client import Client as PahoClient
     from paho.mqtt.client import MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
@@ -143,7 +141,7 @@ class Link(aiomqtt.Client):
             broker.host,
             broker.port,
             username=broker.username,
-            password=_password(broker.password_file),
+            password=_password(broker),
             identifier=client_id,
             protocol=aiomqtt.ProtocolVersion.V5,
             will=will,
@@ -188,7 +186,7 @@ class Link(aiomqtt.Client):
             raise BrokerError(f"refused: {error}", _code(error.rc)) from None
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._drop()
-            raise BrokerError(_reason_text(error)) from None
+            raise BrokerError(dial.reason_of(error)) from None
         except BaseException:
             self._drop()
             raise
@@ -336,7 +334,7 @@ class Link(aiomqtt.Client):
         except OSError as error:  # of TLS: both ways of wanting are subclasses of OSError
             if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
                 raise BlockingIOError from None
-            self._cause = _reason_text(error)
+            self._cause = dial.reason_of(error)
             raise
         if not data:
             self._cause = "the broker closed the connection"
@@ -406,57 +404,22 @@ def _code(reason: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def _password(broker: Broker) -> str | None:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(f"cannot read {path}: {error}") from None
-
-
-def _reason_text(error: BaseException) -> str:
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    return text or type(error).__name__
+        return dial.read_password(broker.password_file)
+    except dial.UnreadableError as error:
+        raise BrokerError(str(error)) from None
 
 
 async def _connect(broker: Broker) -> socket.socket:
     """A connected, non-blocking socket; over TLS, with the handshake done. Raises OSError, ValueError."""
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError("no address")
-    for family, address in await _addresses(broker.host, broker.port):
-        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        try:
-            await loop.sock_connect(plain, address)
-            return await _handshake(plain, broker) if broker.tls else plain
-        except OSError as error:
-            plain.close()
-            failure = error
-        except BaseException:
-            plain.close()
-            raise
-    raise failure
+    return await dial.connect(broker.host, broker.port, partial(_handshake, broker) if broker.tls else None)
 
 
-async def _addresses(host: str, port: int) -> "list[tuple[int, Any]]":
-    try:
-        literal = ipaddress.ip_address(host)
-    except ValueError:
-        # Looked up once per connection: the thread and its memory go when that is done, unlike an executor's.
-        resolver = Worker("resolve")
-        answer = resolver.call(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        resolver.stop(wait=False)
-        found = await answer
-        return [(family, address) for family, _, _, _, address in found]
-    return [(socket.AF_INET6 if literal.version == 6 else socket.AF_INET, (host, port))]  # noqa: PLR2004
-
-
-async def _handshake(plain: socket.socket, broker: Broker) -> socket.socket:
+async def _handshake(broker: Broker, plain: socket.socket) -> socket.socket:
     import ssl
 
-    context = _tls_context(broker)
+    context = dial.client_context(broker.ca_file, broker.cert_file, broker.key_file)
     secure = context.wrap_socket(plain, server_hostname=broker.host, do_handshake_on_connect=False)
     try:
         while True:
@@ -484,12 +447,3 @@ async def _ready(sock: socket.socket, add: Callable[..., Any], remove: Callable[
         await future
     finally:
         remove(sock.fileno())
-
-
-def _tls_context(broker: Broker) -> "ssl.SSLContext":
-    import ssl
-
-    context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
-    if broker.cert_file is not None:
-        context.load_cert_chain(broker.cert_file, broker.key_file)
-    return context

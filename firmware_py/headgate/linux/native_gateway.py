@@ -122,6 +122,7 @@ class NativeGateway(Gateway):
             self.server.abort()  # lent connections are broken then, and end
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=limits.LINGER_MS / 1000)
+            self.tell_changes()  # the last ones may not have been told of
             if self._joined:
                 self._joined = False
                 self._loop.remove_reader(self.server.fileno())
@@ -159,6 +160,8 @@ class NativeGateway(Gateway):
                 self._serve(identity)
             elif kind == "rows":
                 self._rows()
+            elif kind == "changes":
+                self.tell_changes()
             elif kind == "empty":
                 self._left.set()
             elif kind == "no_files":
@@ -167,6 +170,12 @@ class NativeGateway(Gateway):
                 stream = self._lent.get(identity)
                 if stream is not None:
                     stream.wake(kind)
+
+    def tell_changes(self) -> None:
+        """The second level hears which keys of the cache were put or deleted in C."""
+        if self.second is not None:
+            for key in self.server.changes():
+                self.second.changed(key)
 
     def _serve(self, identity: int) -> None:
         stream = self._lent[identity] = LentStream(self.server, identity)
@@ -206,7 +215,8 @@ def open_gateway(
         parts["store"],
         parts["limiter"],
         outbox.intake,  # type: ignore[arg-type]  # the native one, as the backend is
-        boot=outbox.boot,
+        boot=parts.get("boot", outbox.boot),
+        shared=parts.get("second") is not None,
         batch_rows=config.batch_records,
         batch_bytes=config.batch_bytes,
         batches=config.commit_batches,
@@ -230,4 +240,6 @@ def open_gateway(
     if http2:
         gateway.serve_grpc()
     outbox.release, outbox.fail = server.release, server.fail
+    if gateway.second is not None:
+        parts["second"].gather = gateway.tell_changes
     return gateway

@@ -33,7 +33,11 @@ class Server(Protocol):
         """Serve. -> asyncio's descriptors that are ready: (fd, mask), in the mask 4 for a hang-up or error."""
 
     def events(self) -> list[tuple[str, int]]:
-        """(kind, connection or 0), each once. Kinds: "lent" "input" "drained" "gone" "rows" "no_files" "empty"."""
+        """(kind, connection or 0), each once. Kinds: "lent" "input" "drained" "gone" "rows" "changes"
+        "no_files" "empty"."""
+
+    def changes(self) -> list[bytes]:
+        """Keys of the store that were put or deleted in C, where the cache is shared; each change once."""
 
     def set_clock(self, now_s: int, state: str, floor_s: int) -> None: ...
 

@@ -16,13 +16,13 @@ What can go wrong, and what is done:
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headgate import limits
+from headgate.linux import dial
 from headgate.linux.batch import BatchError
 from headgate.linux.mqtt import (
     PACKET_TOO_LARGE,
@@ -117,16 +117,11 @@ class _Flight:
         self.refused: list[tuple[int, int]] = []
 
 
-def _random() -> float:
-    """From 0 to 1; the module `random` is half a megabyte."""
-    return int.from_bytes(os.urandom(2), "big") / 65535
-
-
 class Uplink:
     """`await uplink.run()` until cancelled. One at a time for an outbox."""
 
     def __init__(
-        self, outbox: Outbox, config: "UplinkConfig | Config", *, jitter: Callable[[], float] = _random
+        self, outbox: Outbox, config: "UplinkConfig | Config", *, jitter: Callable[[], float] = dial.jitter
     ) -> None:
         self._outbox = outbox
         self._config = config if isinstance(config, UplinkConfig) else uplink_config(config)

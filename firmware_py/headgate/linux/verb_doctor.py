@@ -17,14 +17,14 @@ HELP = "examine this machine and say what to do"
 EPILOG = """\
 Looks at what the appliance needs: Python and the native core, optional libraries and what is
 lost without them, state directory, file system, fsync, free space against the outbox's budget,
-keys, clock, ports, broker, watchdog. It changes nothing, and measures but never judges speed.
+keys, clock, ports, broker, the cache's second level, watchdog. It changes nothing, and measures but never judges speed.
 
 Each line is ok, warn or FAIL, with what it means and the next step.
 
 examples
   headgate doctor                          with the configuration 'headgate run' would use
   headgate doctor --config headgate.toml
-  headgate doctor --offline                do not try the ports and the broker
+  headgate doctor --offline                do not try the ports, the broker and the second level
   headgate doctor --json | jq '.checks[] | select(.status != "ok")'
 
 exit codes: 0 nothing failed (there may be warnings) · 7 something failed
@@ -34,7 +34,7 @@ exit codes: 0 nothing failed (there may be warnings) · 7 something failed
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration to examine with")
     parser.add_argument("--state", metavar="DIR", type=Path, help="state directory, instead of the configuration's")
-    parser.add_argument("--offline", action="store_true", help="leave out the ports and the broker")
+    parser.add_argument("--offline", action="store_true", help="leave out the ports, the broker and the second level")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
 
 

@@ -1,6 +1,9 @@
 """The key-value cache and the last values: two prefixes of one store, one byte budget.
 
 Meta of an entry: b"<max-age seconds, 0 = none> <monotonic ms of the PUT> <media type>".
+
+The key-value cache may have a second level, which others share (linux/second_level.py). It is asked for keys that are
+not here, before they are looked up, and told of changes, after they were made; neither raises nor takes long.
 """
 
 import hashlib
@@ -19,9 +22,20 @@ from headgate.tasks.exchange import Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
     from headgate.core.jwt import Claims
     from headgate.tasks.exchange import Exchange
     from headgate.tasks.gateway import Gateway
+
+    class SecondLevel(Protocol):
+        async def fetch(self, keys: Iterable[bytes]) -> None:
+            """Put into the store what of these keys of the store is not there, but in the second level."""
+
+        def changed(self, key: bytes) -> None:
+            """This key was put or deleted here."""
+
 
 BUCKET = "cache:"  # no stream can have this name
 PREFIX = b"kv/"
@@ -105,7 +119,10 @@ def _admit(x: "Exchange", params: "dict[str, str]", verb: str) -> bytes:
 
 async def get(x: "Exchange", params: "dict[str, str]") -> Response:
     """GET and HEAD."""
-    return _answer(x, _admit(x, params, "read"), Problem(404, "not_cached"))
+    key = _admit(x, params, "read")
+    if x.gateway.second is not None:
+        await x.gateway.second.fetch((key,))
+    return _answer(x, key, Problem(404, "not_cached"))
 
 
 async def get_many(x: "Exchange", params: "dict[str, str]") -> "Response | None":
@@ -141,6 +158,9 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     max_age = _max_age(x)
     body = await x.read_all(x.plan.cache_value)
     gateway = x.gateway
+    second = gateway.second
+    if second is not None and (x.request.header(b"if-match") or x.request.header(b"if-none-match")):
+        await second.fetch((key,))
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
     check_preconditions(x, None if found is None else etag(gateway, found[2]))
@@ -148,16 +168,23 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     version = gateway.store.put(key, body, meta, min(max_age * 1000, limits.CACHE_TTL_MS), now_ms)
     if not version:
         raise Problem(413, "value_too_large")
+    if second is not None:
+        second.changed(key)
     return Response(201 if found is None else 204, b"", b"", [(b"ETag", etag(gateway, version))])
 
 
 async def delete(x: "Exchange", params: "dict[str, str]") -> Response:
     key = _admit(x, params, "write")
     gateway = x.gateway
+    second = gateway.second
+    if second is not None:
+        await second.fetch((key,))
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
     check_preconditions(x, None if found is None else etag(gateway, found[2]))
     if found is None:
         raise Problem(404, "not_cached")
     gateway.store.delete(key, now_ms)
+    if second is not None:
+        second.changed(key)
     return Response(204)

@@ -115,6 +115,8 @@ async def get(x: "Exchange") -> "Response | None":
     plan = x.plan
     cost = min(len(keys), plan.cache_burst)
     rate_limit(x.gateway, cache.BUCKET, claims.sub, plan.cache_rate_milli, plan.cache_burst, cost)
+    if x.gateway.second is not None:
+        await x.gateway.second.fetch([cache.PREFIX + key.encode() for key in keys])
     accept = x.request.header(b"accept") or b""
     wanted = _quality(accept, _CBOR)
     form = _AsCBOR() if wanted and wanted >= _quality(accept, JSON) else _AsJSON()

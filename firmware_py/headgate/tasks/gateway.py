@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from headgate.core.limiter import Limiter
     from headgate.core.store import Store
+    from headgate.tasks.cache import SecondLevel
     from headgate.tasks.exchange import Exchange, Response
     from headgate.tasks.plan import Plan
     from headgate.tasks.sink import Sink
@@ -43,8 +44,9 @@ def print_error(error: Exception) -> None:
 
 class Gateway:
     """`clock()` -> (now_s, state) or (now_s, state, floor_s), see core/clock.py; `now_ms()`: monotonic; `boot`: number
-    of this start, part of every ETag (the sink's own by default). `plan` may be replaced at any time; `counters` are
-    for reading. `report(error)` is told of exceptions nobody foresaw (answered 500)."""
+    of this start, part of every ETag (the sink's own by default); `second`: of the key-value cache, see tasks/cache.py.
+    `plan` may be replaced at any time; `counters` are for reading. `report(error)` is told of exceptions nobody foresaw
+    (answered 500)."""
 
     def __init__(  # noqa: PLR0913 - the parts of an appliance
         self,
@@ -58,6 +60,7 @@ class Gateway:
         info: "Callable[[], dict[str, object]] | dict[str, object] | None" = None,
         boot: "int | None" = None,
         report: "Callable[[Exception], None]" = print_error,
+        second: "SecondLevel | None" = None,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -67,6 +70,7 @@ class Gateway:
         self.now_ms = now_ms
         self.boot: int = getattr(sink, "boot", 0) if boot is None else boot
         self.report = report
+        self.second = second
         self.counters = Counters()
         self.draining = False
         self._info = info

@@ -30,6 +30,7 @@ class ScriptedServer:
         self.lent: dict[int, Lent] = {}
         self.watched: dict[int, int] = {}
         self.listening: list[int] = []
+        self.changed: list[bytes] = []  # keys
         self.clocks: list[tuple[int, str, int]] = []
         self.calls: list[str] = []
         self.timeouts: list[float | None] = []
@@ -97,6 +98,10 @@ class ScriptedServer:
     def events(self) -> list[tuple[str, int]]:
         told, self.told = self.told, []
         return told
+
+    def changes(self) -> list[bytes]:
+        changed, self.changed = self.changed, []
+        return changed
 
     def set_clock(self, now_s: int, state: str, floor_s: int) -> None:
         self.clocks.append((now_s, state, floor_s))

@@ -105,7 +105,7 @@ def test_embedded_defaults_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_an_empty_file_has_the_same_defaults_without_issuer_and_stream(place: Place) -> None:
     config = place.load("")
     embedded = configuration.load(v.data_directory() / "default.toml", environ=place.environ)
-    for section in ("listen", "cache", "outbox", "idempotency", "uplink", "watchdog"):
+    for section in ("listen", "cache", "redis", "outbox", "idempotency", "uplink", "watchdog"):
         assert getattr(config, section) == getattr(embedded, section), section
     assert {f.key for f in config.warnings} == {"issuer", "streams", "uplink.url"}
 
@@ -402,6 +402,39 @@ def test_password_without_a_user(place: Place) -> None:
     (place.path / "pw").chmod(0o600)
     (finding,) = place.errors("[uplink]\nurl='mqtts://b'\npassword_file='pw'\n")
     assert finding.key == "uplink.username"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "says"),
+    [
+        ("url='redis://a'\nusername='u'", "redis.password_file", "is needed with username"),
+        ("url='redis://u:p@a'", "redis.url", "use redis.username and redis.password_file"),
+        ("url='redis://a'\nca_file='any.json'", "redis.ca_file", "must start with rediss://"),
+        ("url='rediss://a'\ncert_file='any.json'", "redis.key_file", "go together"),
+        ("url='redis://a/0'", "redis.url", "is not a host"),
+        ("url='valkey://a'", "redis.url", "is not redis or rediss"),
+        ("url='redis://a'\ntimeout='0 s'", "redis.timeout", "1 ms to 1 s"),
+        ("url='redis://a'\nnamespace='a:b'", "redis.namespace", "letters, digits"),
+    ],
+)
+def test_a_second_level_that_cannot_be(place: Place, text: str, key: str, says: str) -> None:
+    (finding,) = place.errors(f"[redis]\n{text}\n")
+    assert finding.key == key
+    assert says in finding.message
+
+
+def test_a_second_level(place: Place) -> None:
+    (place.path / "pw").write_text("secret\n")
+    (place.path / "pw").chmod(0o600)
+    config = place.load("[redis]\nurl='redis://cache'\npassword_file='pw'\n")
+    assert str(config.redis.url) == "redis://cache:6379"
+    assert "redis.url" in {f.key for f in config.warnings}, "the password goes in clear"
+    (place.path / "pw").chmod(0o644)
+    (finding,) = place.errors("[redis]\nurl='rediss://cache'\npassword_file='pw'\n")
+    assert "chmod 600" in finding.message
+    (finding,) = place.errors("[cache]\nbytes=0\nvalue_limit=1\n[redis]\nurl='redis://cache'\n")
+    assert "no first level" in finding.message
+    assert "redis.namespace" in place.warnings("[redis]\nnamespace='x'\n")
 
 
 def test_warnings(place: Place) -> None:

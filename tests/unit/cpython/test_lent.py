@@ -334,6 +334,33 @@ def test_counters_of_both_are_added(play: Play) -> None:
     play(story)
 
 
+class Listener:
+    """A second level that only listens."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    async def fetch(self, keys: object) -> None:
+        """It has nothing."""
+
+    def changed(self, key: bytes) -> None:
+        self.heard.append(key)
+
+
+def test_keys_changed_in_c_are_told_to_the_second_level(play: Play) -> None:
+    async def story(scene: Scene) -> None:
+        scene.gateway.second = second = Listener()
+        scene.server.changed = [b"kv/a", b"kv/b"]
+        scene.server.tell("changes")
+        await scene.until(lambda: second.heard)
+        assert second.heard == [b"kv/a", b"kv/b"]
+        scene.server.changed = [b"kv/c"]  # the last turn's, of which nobody was told any more
+        await scene.gateway.drain(0)
+        assert second.heard == [b"kv/a", b"kv/b", b"kv/c"]
+
+    play(story)
+
+
 def test_a_plan_is_for_both(play: Play) -> None:
     async def story(scene: Scene) -> None:
         plan = build({"v": 1, "appliance": "other"}, None, False)
