@@ -13,6 +13,7 @@ an overlay over it or copies it.
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,16 +34,7 @@ ALWAYS = ("base-files", "base-passwd", "dash", "libc-bin")  # without them nothi
 ALTERNATIVES = {"awk": ("gawk", "mawk"), "which": ("which.debianutils",), "cc": ("gcc",), "c++": ("g++",)}
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh")
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
-# $1: the root. While the packages are there: mmdebstrap removes them, and unpacking is not installing.
-RECORD = """set -e
-cd "$1/var/lib/dpkg"
-mkdir -p info
-for package in ../../cache/apt/archives/*.deb; do
-    dpkg-deb --field "$package" | sed '/^Package:/a Status: install ok unpacked' >>status
-    echo >>status
-    dpkg-deb --fsys-tarfile "$package" | tar --list | sed 's,^\\.,,' >"info/$(dpkg-deb --field "$package" Package).list"
-done
-"""
+RECORD = Path(__file__).with_name("rootfs_record.sh")
 
 
 def say(text: str) -> None:
@@ -123,8 +115,8 @@ def lend_network(root: Path) -> None:
 
 
 def _key(architecture: str, packages: list[str], lines: list[str]) -> str:
-    """Of everything the result depends on, this file included; not of the versions the mirror has today."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    """Of everything the result depends on, this code included; not of the versions the mirror has today."""
+    digest = hashlib.sha256(Path(__file__).read_bytes() + RECORD.read_bytes())
     digest.update("\n".join([architecture, *packages, *lines]).encode())
     return digest.hexdigest()[:12]
 
@@ -138,7 +130,7 @@ def _check_tools() -> None:
 
 def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str], root: Path) -> None:
     command = ["mmdebstrap", "--variant=extract", "--mode=root", "--skip=check/qemu", f"--architectures={architecture}"]
-    command += [f"--setup-hook={MERGED_USR}", f"--extract-hook={RECORD}", f"--include={','.join(packages)}", suite, str(root), *lines]
+    command += [f"--setup-hook={MERGED_USR}", f"--extract-hook=sh {shlex.quote(str(RECORD))} \"$1\"", f"--include={','.join(packages)}", suite, str(root), *lines]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode:
         output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
