@@ -51,7 +51,7 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
     one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else wheel.built(recipe.machine, cache, wish.epoch)
     with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as folder:
         work = Path(folder)
-        contents, components = _contents(recipe, sources, one, work, progress)
+        contents, components = _contents(recipe, sources, one, work, cache, progress)
         progress.phase("disk")
         places = disk.plan(recipe.common["partition"], recipe.settings["disk_mib"])
         table = recipe.board.facts["boot"]["partition_table"]
@@ -89,7 +89,7 @@ def _sources(recipe: Recipe, wish: Wish, cache: Path) -> Sources:
 
 
 def _contents(
-    recipe: Recipe, sources: Sources, one: Path, work: Path, progress: Progress
+    recipe: Recipe, sources: Sources, one: Path, work: Path, cache: Path, progress: Progress
 ) -> tuple[dict[str, Path], list[sbom.Component]]:
     """-> (partition -> what is in it, the components of it all)"""
     progress.phase("kernel")
@@ -107,7 +107,7 @@ def _contents(
     components += sbom.debian(_status(sources.system), _owners(sources.system, _present(root)))
     components += sbom.python(next(root.glob("usr/local/lib/python3.*/dist-packages")))
     progress.phase("squashfs")
-    squashfs = system.pack(root, sources.tools)
+    squashfs = system.pack(root, cache, sources.tools)
     shutil.rmtree(root)
     return {"fw": firmware, "boot_a": boot, "root_a": squashfs}, components
 

@@ -73,7 +73,7 @@ def _config(places: list[Place], table: str, seed: str, contents: Mapping[str, P
         lines.append(f'partition-uuid = "{fixed_id(seed, place.name)}"')
         lines.append(f'partition-type-uuid = "{BASIC_DATA if place.kind == "fat" else LINUX}"')
         if place.name == "fw":
-            lines += [f"partition-type = {FAT_LBA}", "bootable = true"]
+            lines += ["bootable = true"] + [f"partition-type = {FAT_LBA}"] * (table != "gpt")
         if place.kind in ("fat", "ext4"):
             lines.append(f'image = "{place.name}.part"')
         elif place.kind == "root":

@@ -1,5 +1,6 @@
 """The root file system of an image: Debian's files without what an appliance never reads, Headgate's wheel, overlays."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -69,12 +70,32 @@ def licences(parts: Path, packages: Iterable[str], root: Path) -> None:
             shutil.copyfile(source, target)
 
 
-def pack(root: Path, tools: Tools) -> Path:
-    """root.squashfs beside `root`"""
+def pack(root: Path, cache: Path, tools: Tools) -> Path:
+    """root.squashfs beside `root`; kept in `cache` by its content, for compressing it takes most of a build's time."""
     image = root.with_suffix(".squashfs")
+    kept = cache / f"root-{tree_hash(root, f'{tools.root.name} {tools.epoch} {SQUASHFS}')}.squashfs"
+    if kept.exists():
+        image.hardlink_to(kept)
+        return image
+    # The variable would only make newer files older, and is refused beside the options.
     times = ["-mkfs-time", str(tools.epoch), "-all-time", str(tools.epoch)]
-    tools.run(root.parent, "mksquashfs", root.name, image.name, *SQUASHFS, *times)
+    tools.run(root.parent, "env", "-u", "SOURCE_DATE_EPOCH", "mksquashfs", root.name, image.name, *SQUASHFS, *times)
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(image)
     return image
+
+
+def tree_hash(root: Path, with_this: str) -> str:
+    """Of names, kinds, modes and contents below `root`; times and owners do not get into an image."""
+    digest = hashlib.sha256(with_this.encode())
+    for path in sorted(root.rglob("*")):
+        mode = path.lstat().st_mode
+        digest.update(f"{path.relative_to(root)}\0{mode:o}\0".encode())
+        if path.is_symlink():
+            digest.update(f"{path.readlink()}".encode())
+        elif path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def prune(root: Path, patterns: Iterable[str], keep: str) -> None:

@@ -14,10 +14,9 @@ from pathlib import Path
 from headgate.errors import FINDING, MISSING, CommandError
 from headgate_host import rootfs
 
-PACKAGES = (
-    *("busybox", "cpio", "dosfstools", "e2fsprogs", "genimage", "gzip", "kmod", "mtools", "python3", "squashfs-tools"),
-    *("u-boot-tools", "zstd"),
-)
+PACKAGES = """
+    busybox coreutils cpio dosfstools e2fsprogs findutils genimage gzip kmod mtools python3 squashfs-tools u-boot-tools
+    zstd""".split()
 # $0: the root, $1: the folder of work, which is /mnt there. Mounts end with the namespace.
 _INSIDE = """set -e
 mount --make-rprivate /
@@ -56,7 +55,8 @@ class Tools:
             raise CommandError(MISSING, "no unshare on this machine", "apt-get install util-linux") from None
         if done.returncode:
             output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
-            cause = f"{shlex.join(command[:3])} ended with {done.returncode}: {output[-1]}"
+            causes = [line for line in output if "ERROR" in line] or output[-1:]
+            cause = f"{shlex.join(command[:3])} ended with {done.returncode}: {causes[0]}"
             if os.environ.get("HEADGATE_TRACEBACK"):
                 cause = "\n".join([*output, cause])
             raise CommandError(FINDING, cause, "HEADGATE_TRACEBACK=1 shows all it said")
@@ -65,4 +65,6 @@ class Tools:
 
 def make(suite: str, folder: Path, epoch: int) -> Tools:
     """Those of `suite`, kept in `folder`. Raises CommandError."""
-    return Tools(rootfs.make(rootfs.own_architecture(), PACKAGES, folder, suite, byte_code=False), epoch)
+    root = rootfs.make(rootfs.own_architecture(), PACKAGES, folder, suite, byte_code=False)
+    (root / "mnt").mkdir(exist_ok=True)
+    return Tools(root, epoch)
