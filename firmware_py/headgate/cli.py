@@ -28,7 +28,7 @@ DEVICE_VERBS = {
 HOST_VERBS = {
     "receive": ("headgate_host.receive", "subscribe to a broker; open, decompress, deduplicate, print or store"),
     "boards": ("headgate_host.flash.verb_boards", "list the boards, or show one with its bring-up notes"),
-    "image": ("headgate_host.flash.verb_image", "pack a raw disk into a signed image, or show one"),
+    "image": ("headgate_host.flash.verb_image", "make the image of a board, pack a raw disk into one, or show one"),
     "disks": ("headgate_host.flash.verb_disks", "list the disks, and which of them could be flashed"),
     "flash": ("headgate_host.flash.verb_flash", "write an image to a disk, read it back, provision the board"),
     "verify": ("headgate_host.flash.verb_verify", "check an image, or a disk against an image"),
