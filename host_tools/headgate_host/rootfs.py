@@ -83,7 +83,9 @@ def own_architecture() -> str:
     for name in ARCHITECTURES:
         if emulation.is_native(name):
             return name
-    raise CommandError(errors.MISSING, f"Debian's tools are not used on {platform.machine()}", "Use a PC, or 64-bit ARM")
+    raise CommandError(
+        errors.MISSING, f"Debian's tools are not used on {platform.machine()}", "Use a PC, or 64-bit ARM"
+    )
 
 
 def sources(suite: str, security: bool, components: str = "main") -> list[str]:
@@ -130,7 +132,14 @@ def _check_tools() -> None:
 
 def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str], root: Path) -> None:
     command = ["mmdebstrap", "--variant=extract", "--mode=root", "--skip=check/qemu", f"--architectures={architecture}"]
-    command += [f"--setup-hook={MERGED_USR}", f"--extract-hook=sh {shlex.quote(str(RECORD))} \"$1\"", f"--include={','.join(packages)}", suite, str(root), *lines]
+    command += [
+        f"--setup-hook={MERGED_USR}",
+        f'--extract-hook=sh {shlex.quote(str(RECORD))} "$1"',
+        f"--include={','.join(packages)}",
+        suite,
+        str(root),
+        *lines,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode:
         output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]

@@ -15,6 +15,7 @@ static const struct {
     [HG_ROUTE_LAST] = {{"v1", "streams", PARAMETER, "last", PARAMETER}, READS, "GET, HEAD"},
     [HG_ROUTE_CACHE] = {{"v1", "cache", REST}, READS | TAKES(HG_PUT) | TAKES(HG_DELETE), "DELETE, GET, HEAD, PUT"},
     [HG_ROUTE_CACHE_MANY] = {{"v1", "cache"}, READS, "GET, HEAD"},
+    [HG_ROUTE_UPDATE] = {{"v1", "update"}, READS | TAKES(HG_PUT), "GET, HEAD, PUT"},
     [HG_ROUTE_HEALTH] = {{"healthz"}, READS, "GET, HEAD"},
     [HG_ROUTE_READY] = {{"readyz"}, READS, "GET, HEAD"},
     [HG_ROUTE_METRICS] = {{"metrics"}, READS, "GET, HEAD"},

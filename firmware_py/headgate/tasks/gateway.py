@@ -67,6 +67,7 @@ class Gateway:
         self.now_ms = now_ms
         self.boot: int = getattr(sink, "boot", 0) if boot is None else boot
         self.report = report
+        self.updates: Any = None  # linux/update_relay.py, on a system that has slots
         self.counters = Counters()
         self.draining = False
         self._info = info

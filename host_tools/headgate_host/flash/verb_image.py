@@ -14,9 +14,9 @@ from pathlib import Path
 from headgate.core.jwt import EDDSA
 from headgate.errors import OK, USAGE, CommandError
 from headgate.linux import ed25519, keys
+from headgate.linux.image_format import Manifest
 from headgate_host.flash import boards, image_pack
 from headgate_host.flash.disks import readable_size
-from headgate_host.flash.image_format import Manifest
 from headgate_host.flash.image_open import Image, trusted_keys
 
 HELP = "make a board's image ('headgate image build --help'), pack a raw disk into one, or show one"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from headgate.linux import ed25519
 from headgate_host import rootfs
 from headgate_host.debian_mirror import debian_mirrors
 from headgate_host.flash import image_pack
@@ -51,7 +52,7 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
     one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else wheel.built(recipe.machine, cache, wish.epoch)
     with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as folder:
         work = Path(folder)
-        contents, components = _contents(recipe, sources, one, work, cache, progress)
+        contents, components = _contents(recipe, wish, sources, one, work, cache, progress)
         progress.phase("disk")
         places = disk.plan(recipe.common["partition"], recipe.settings["disk_mib"])
         table = recipe.board.facts["boot"]["partition_table"]
@@ -88,8 +89,8 @@ def _sources(recipe: Recipe, wish: Wish, cache: Path) -> Sources:
     )
 
 
-def _contents(
-    recipe: Recipe, sources: Sources, one: Path, work: Path, cache: Path, progress: Progress
+def _contents(  # noqa: PLR0913, PLR0917 - all that an image is made of
+    recipe: Recipe, wish: Wish, sources: Sources, one: Path, work: Path, cache: Path, progress: Progress
 ) -> tuple[dict[str, Path], list[sbom.Component]]:
     """-> (partition -> what is in it, the components of it all)"""
     progress.phase("kernel")
@@ -106,6 +107,8 @@ def _contents(
     components = sbom.debian(_status(sources.parts), names)
     components += sbom.debian(_status(sources.system), _owners(sources.system, _present(root)))
     components += sbom.python(next(root.glob("usr/local/lib/python3.*/dist-packages")))
+    facts = {"board": recipe.board.name, "version": wish.version, "created": wish.epoch}
+    system.identify(root, facts, ed25519.public_key(wish.seed) if wish.seed is not None else None)
     progress.phase("squashfs")
     squashfs = system.pack(root, cache, sources.tools)
     shutil.rmtree(root)

@@ -75,7 +75,9 @@ def _changed(settings: Mapping[str, Any], changes: Iterable[str]) -> dict[str, A
     for change in changes:
         key, separator, text = change.partition("=")
         if not separator or key not in settings:
-            raise CommandError(USAGE, f"--set {change}: no such key", f"KEY=VALUE, KEY of {', '.join(sorted(settings))}")
+            raise CommandError(
+                USAGE, f"--set {change}: no such key", f"KEY=VALUE, KEY of {', '.join(sorted(settings))}"
+            )
         if isinstance(settings[key], int):
             if not text.isdecimal():
                 raise CommandError(USAGE, f"--set {change}: not a number", f"For example --set {key}={settings[key]}")

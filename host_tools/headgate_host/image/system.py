@@ -1,12 +1,14 @@
 """The root file system of an image: Debian's files without what an appliance never reads, Headgate's wheel, overlays."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from headgate.core import base64url
 from headgate.errors import BUG, FINDING, CommandError
 from headgate_host.flash import boards
 from headgate_host.image import kernel, recipe
@@ -24,6 +26,7 @@ FOLDERS = ("boot", "data", "dev", "mnt", "proc", "run", "sys", "tmp", "var", "ro
 LINKS = {"etc/mtab": "../proc/self/mounts", "etc/resolv.conf": "../run/resolv.conf"}
 USER = "headgate:x:990:990:Headgate:/var/lib/headgate:/usr/sbin/nologin\n"
 GROUP = "headgate:x:990:\n"
+IDENTITY, TRUST = "usr/lib/headgate/image.json", "etc/headgate/trust"
 SQUASHFS = ("-comp", "zstd", "-Xcompression-level", "19", "-all-root", "-no-xattrs", "-noappend", "-no-progress")
 
 
@@ -68,6 +71,16 @@ def licences(parts: Path, packages: Iterable[str], root: Path) -> None:
         if source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+
+
+def identify(root: Path, facts: Mapping[str, object], trusted: bytes | None) -> None:
+    """What a running system needs for updates (headgate.linux.update_install): what it is, and whose images it takes,
+    the public key of who signs this one; None: nobody's."""
+    (root / IDENTITY).write_text(json.dumps(facts) + "\n")
+    if trusted is not None:
+        folder = root / TRUST
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "image.pub").write_bytes(base64url.encode(trusted) + b"\n")
 
 
 def pack(root: Path, cache: Path, tools: Tools) -> Path:
