@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from headgate import errors
@@ -37,6 +38,15 @@ BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 RECORD = Path(__file__).with_name("rootfs_record.sh")
 
 
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Of Debian: `security`: with the security updates, for what goes to users."""
+
+    suite: str = SUITE
+    security: bool = False
+    components: str = "main"
+
+
 def say(text: str) -> None:
     print(f"rootfs: {text}", file=sys.stderr, flush=True)
 
@@ -45,21 +55,21 @@ def make(
     architecture: str,
     packages: Iterable[str],
     folder: Path,
-    suite: str = SUITE,
-    security: bool = False,
+    archive: Archive | None = None,
     *,
-    components: str = "main",
     byte_code: bool = True,
 ) -> Path:
-    """The root file system of `suite` for `architecture` with `packages` below `folder`; at once when it is there.
+    """The root file system for `architecture` with `packages` below `folder`; at once when it is there.
 
-    `architecture` is Debian's word (ARCHITECTURES); `security`: with the security updates, for what goes to users;
-    `byte_code`: compile Python's library, if this machine can. Needs root, for owners and device nodes. Raises CommandError.
+    `architecture` is Debian's word (ARCHITECTURES); `byte_code`: compile Python's library, if this machine can.
+    Needs root, for owners and device nodes. Raises CommandError.
     """
     if architecture not in ARCHITECTURES:
         raise CommandError(errors.USAGE, f"no architecture '{architecture}'", f"One of {', '.join(ARCHITECTURES)}")
     wanted = sorted({*ALWAYS, *packages})
-    lines = sources(suite, security, components)
+    archive = archive or Archive()
+    suite = archive.suite
+    lines = sources(archive)
     root = folder / f"{suite}-{architecture}-{_key(architecture, wanted, [*lines, f'{byte_code}'])}"
     if root.is_dir():
         return root
@@ -88,18 +98,19 @@ def own_architecture() -> str:
     )
 
 
-def sources(suite: str, security: bool, components: str = "main") -> list[str]:
-    """Lines of apt for `suite`, at this machine's mirrors."""
+def sources(archive: Archive) -> list[str]:
+    """Lines of apt for it, at this machine's mirrors."""
     lines = []
-    for archive, name in [("debian", suite)] + [("debian-security", f"{suite}-security")] * security:
-        mirrors = debian_mirrors(archive=archive)
+    wanted = [("debian", archive.suite)] + [("debian-security", f"{archive.suite}-security")] * archive.security
+    for place, name in wanted:
+        mirrors = debian_mirrors(archive=place)
         if not mirrors:
             raise CommandError(
                 errors.MISSING,
-                f"no mirror of {archive} in /etc/apt",
+                f"no mirror of {place} in /etc/apt",
                 "Name one of the main archive: HEADGATE_DEBIAN_MIRROR=http://deb.debian.org/debian",
             )
-        lines.append(f"deb {mirrors[0]} {name} {components}")
+        lines.append(f"deb {mirrors[0]} {name} {archive.components}")
     return lines
 
 

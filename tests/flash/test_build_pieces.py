@@ -116,14 +116,27 @@ Version: 5.40.1-6
 Maintainer: Niko <n@example>
 
 """
+METADATA = """\
+Metadata-Version: 2.3
+Name: paho-mqtt
+Version: 2.1.0
+Author-email: Roger
+License-Expression: EPL-2.0
+
+Text
+"""
 
 
 def test_the_bill_names_what_was_taken(tmp_path: Path) -> None:
+    info = tmp_path / sbom.DPKG / "info"
+    info.mkdir(parents=True)
+    (info.parent / "status").write_text(STATUS)
+    (info / "libssl3t64.list").write_text("/\n/usr/\n/usr/lib/libssl.so.3\n")
+    (info / "perl-base.list").write_text("/\n/usr/\n/usr/bin/perl\n")
     (tmp_path / "paho_mqtt-2.1.0.dist-info").mkdir()
-    (tmp_path / "paho_mqtt-2.1.0.dist-info/METADATA").write_text(
-        "Metadata-Version: 2.3\nName: paho-mqtt\nVersion: 2.1.0\nAuthor-email: Roger\nLicense-Expression: EPL-2.0\n\nText\n"
-    )
-    components = [*sbom.debian(STATUS, ["libssl3t64"]), *sbom.python(tmp_path)]
+    (tmp_path / "paho_mqtt-2.1.0.dist-info/METADATA").write_text(METADATA)
+    names = sbom.owners(tmp_path, ["usr/lib/libssl.so.3", "usr/bin/headgate"])
+    components = [*sbom.debian(tmp_path, names), *sbom.python(tmp_path)]
     assert [(one.name, one.version) for one in components] == [("libssl3t64", "3.5.1-1"), ("paho-mqtt", "2.1.0")]
     document = sbom.document("headgate-x.img.zst", "ab" * 32, components, 1764345600)
     again = sbom.document("headgate-x.img.zst", "ab" * 32, [*reversed(components), components[0]], 1764345600)

@@ -1,4 +1,4 @@
-"""What the partitions `fw` and `boot_a` hold: the maker's firmware, U-Boot and its script; kernel, initrd, device trees.
+"""What is in `fw` and `boot_a`: the maker's firmware, U-Boot and its script; kernel, initrd, device trees.
 
 The contract with the boot script (boards/common/boot/boot.cmd): a slot's boot partition holds `vmlinuz`, `initrd`,
 the board's device trees, and `boot.txt`, a U-Boot environment in text: `hg_cmdline`, the kernel's command line without
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from headgate.errors import BUG, CommandError
 from headgate_host.flash import boards
-from headgate_host.image import kernel, recipe
-from headgate_host.image.recipe import Recipe
-from headgate_host.image.tools import Tools
+from headgate_host.image import kernel
+from headgate_host.image.job import Job
+from headgate_host.image.recipe import Recipe, common_folder
 
 RASPBERRY_PI = "raspberry-pi"  # [boot] method
 # Of Debian's raspi-firmware: for the boards before the Pi 4, and for it. The Pi 5 has its firmware in flash.
@@ -22,41 +22,41 @@ FIRMWARE_LICENCE = Path("usr/share/doc/raspi-firmware/copyright")
 U_BOOT = Path("usr/lib/u-boot")
 
 
-def slot(build: Recipe, parts: Path, initrd: Path, work: Path) -> tuple[Path, list[Path]]:
-    """-> (work/boot, the paths below `parts` that were taken)"""
-    folder = work / "boot"
+def slot(job: Job, initrd: Path) -> tuple[Path, list[Path]]:
+    """-> (job.work/boot, the paths below job.parts that were taken)"""
+    folder, parts, recipe = job.work / "boot", job.parts, job.recipe
     folder.mkdir()
     release = kernel.version(parts)
     taken = [Path("boot") / f"vmlinuz-{release}"]
     shutil.copyfile(parts / taken[0], folder / "vmlinuz")
     shutil.copyfile(initrd, folder / "initrd")
-    trees = [Path(f"usr/lib/linux-image-{release}") / name for name in build.own.get("dtbs", ())]
+    trees = [Path(f"usr/lib/linux-image-{release}") / name for name in recipe.own.get("dtbs", ())]
     for tree in trees:
         _copy(parts / tree, folder / tree.name)
-    lines = [f"hg_cmdline={build.cmdline}"]
+    lines = [f"hg_cmdline={recipe.cmdline}"]
     lines += [f"hg_fdt={trees[0].name}"] if len(trees) == 1 else []
     (folder / "boot.txt").write_text("".join(f"{line}\n" for line in lines))
     return folder, taken + trees
 
 
-def firmware(build: Recipe, parts: Path, work: Path, tools: Tools) -> tuple[Path, list[Path]]:
-    """-> (work/fw, the paths below `parts` that were taken)"""
-    folder = work / "fw"
+def firmware(job: Job) -> tuple[Path, list[Path]]:
+    """-> (job.work/fw, the paths below job.parts that were taken)"""
+    folder, parts, recipe = job.work / "fw", job.parts, job.recipe
     folder.mkdir()
     taken: list[Path] = []
-    common, own = recipe.common_folder() / "boot", boards.folder() / build.board.name / "boot"
-    shutil.copyfile(common / "boot.cmd", work / "boot.cmd")
-    script = ["mkimage", "-A", build.architecture.removesuffix("hf"), "-T", "script", "-C", "none", "-d", "boot.cmd"]
-    tools.run(work, *script, "fw/boot.scr")
-    if build.board.facts["boot"]["method"] == RASPBERRY_PI:
+    common, own = common_folder() / "boot", boards.folder() / recipe.board.name / "boot"
+    shutil.copyfile(common / "boot.cmd", job.work / "boot.cmd")
+    script = ["mkimage", "-A", recipe.architecture.removesuffix("hf"), "-T", "script", "-C", "none", "-d", "boot.cmd"]
+    job.run(*script, "fw/boot.scr")
+    if recipe.board.facts["boot"]["method"] == RASPBERRY_PI:
         taken += [FIRMWARE / name for name in FIRMWARE_FILES]
         for path in taken:
             _copy(parts / path, folder / path.name)
         _copy(parts / FIRMWARE_LICENCE, folder / "LICENCE.txt")
         release = kernel.version(parts)
-        for name in build.own.get("dtbs", ()):  # the firmware looks for the board's beside itself
+        for name in recipe.own.get("dtbs", ()):  # the firmware looks for the board's beside itself
             _copy(parts / f"usr/lib/linux-image-{release}" / name, folder / Path(name).name)
-        u_boot = U_BOOT / build.own["u_boot"]
+        u_boot = U_BOOT / recipe.own["u_boot"]
         _copy(parts / u_boot, folder / "u-boot.bin")
         taken.append(u_boot)
         for source in (common / "config.txt", own / "config.txt"):
@@ -65,11 +65,11 @@ def firmware(build: Recipe, parts: Path, work: Path, tools: Tools) -> tuple[Path
     return folder, taken
 
 
-def emulator_firmware(build: Recipe, parts: Path) -> Path | None:
-    """U-Boot as an emulator takes it: not on the disk. Below `parts`; None where there is none."""
-    if "emulator" not in build.board.facts or "u_boot" not in build.own:
+def emulator_firmware(recipe: Recipe) -> Path | None:
+    """U-Boot as an emulator takes it: not on the disk. Below Job.parts; None where there is none."""
+    if "emulator" not in recipe.board.facts or "u_boot" not in recipe.own:
         return None
-    return U_BOOT / str(build.own["u_boot"])
+    return U_BOOT / str(recipe.own["u_boot"])
 
 
 def _copy(source: Path, target: Path) -> None:

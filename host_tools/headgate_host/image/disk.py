@@ -43,72 +43,93 @@ def fixed_id(seed: str, name: str) -> str:
     return str(uuid.UUID(bytes=hashlib.sha256(f"{seed} {name}".encode()).digest()[:16], version=4))
 
 
-def make(places: list[Place], table: str, seed: str, contents: Mapping[str, Path], work: Path, tools: Tools) -> Path:
-    """work/disk.img. `contents`: partition -> a folder (FAT) or a file; `seed`: of all identifiers.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a disk is to be. `table`: board.toml's word; `seed`: of all identifiers."""
+
+    places: list[Place]
+    table: str
+    seed: str
+
+    def id(self, name: str) -> str:
+        return fixed_id(self.seed, name)
+
+
+def make(layout: Layout, contents: Mapping[str, Path], work: Path, tools: Tools) -> Path:
+    """work/disk.img. `contents`: partition -> a folder (FAT) or a file, below `work`.
 
     Raises CommandError when something does not fit into its partition.
     """
-    for place in places:
-        image = work / f"{place.name}.part"
+    for place in layout.places:
+        command: list[str] = []
         if place.kind == "fat":
-            _fat(place, image, contents[place.name], seed, work, tools)
+            command = _fat(place, layout)
+            check_size(place, *contents[place.name].rglob("*"))
         elif place.kind == "ext4":
-            _ext4(place, image, seed, work, tools)
+            command = _ext4(place, layout)
         elif place.kind == "root":
-            _check_size(place, contents[place.name])
-    (work / "genimage.cfg").write_text(_config(places, TABLES[table], seed, contents, work))
+            check_size(place, contents[place.name])
+        if command:
+            with (work / _file(place)).open("wb") as file:
+                file.truncate(place.size * MIB)
+            tools.run(work, *command, _file(place))
+        if place.kind == "fat":
+            _fill(_file(place), contents[place.name], work, tools)
+    images = {name: str(path.relative_to(work)) for name, path in contents.items() if path.is_file()}
+    (work / "genimage.cfg").write_text(_config(layout, images))
     (work / "nothing").mkdir()
     folders = ["--rootpath", "nothing", "--tmppath", "genimage.tmp", "--inputpath", ".", "--outputpath", "."]
     tools.run(work, "genimage", "--config", "genimage.cfg", *folders)
     return work / "disk.img"
 
 
-def _config(places: list[Place], table: str, seed: str, contents: Mapping[str, Path], work: Path) -> str:
+def _config(layout: Layout, images: Mapping[str, str]) -> str:
+    table = TABLES[layout.table]
     lines = ["image disk.img {", "hdimage {"]
-    lines += [f'partition-table-type = "{table}"', "align = 1M", f'disk-uuid = "{fixed_id(seed, "disk")}"']
-    lines += ["}"]
+    lines += [f'partition-table-type = "{table}"', "align = 1M", f'disk-uuid = "{layout.id("disk")}"', "}"]
     offset = FIRST_MIB
-    for place in places:
+    for place in layout.places:
         lines += [f"partition {place.name} {{", f"offset = {offset}M", f"size = {place.size}M"]
-        lines.append(f'partition-uuid = "{fixed_id(seed, place.name)}"')
+        lines.append(f'partition-uuid = "{layout.id(place.name)}"')
         lines.append(f'partition-type-uuid = "{BASIC_DATA if place.kind == "fat" else LINUX}"')
         if place.name == "fw":
             lines += ["bootable = true"] + [f"partition-type = {FAT_LBA}"] * (table != "gpt")
         if place.kind in ("fat", "ext4"):
-            lines.append(f'image = "{place.name}.part"')
+            lines.append(f'image = "{_file(place)}"')
         elif place.kind == "root":
-            lines.append(f'image = "{contents[place.name].relative_to(work)}"')
+            lines.append(f'image = "{images[place.name]}"')
         lines.append("}")
         offset += place.size
     lines += [f"size = {offset + FIRST_MIB}M", "}"]
     return "\n".join(lines) + "\n"
 
 
-def _fat(place: Place, image: Path, folder: Path, seed: str, work: Path, tools: Tools) -> None:
-    _check_size(place, *folder.rglob("*"))
-    with image.open("wb") as file:
-        file.truncate(place.size * MIB)
-    volume = fixed_id(seed, f"{place.name} volume")[:8]
-    label = place.name.upper()
-    tools.run(work, "mkfs.vfat", "--invariant", "-F", "16", "-i", volume, "-n", label, image.name)
+def _file(place: Place) -> str:
+    return f"{place.name}.part"
+
+
+def _fat(place: Place, layout: Layout) -> list[str]:
+    volume = layout.id(f"{place.name} volume")[:8]
+    return ["mkfs.vfat", "--invariant", "-F", "16", "-i", volume, "-n", place.name.upper()]
+
+
+def _fill(image: str, folder: Path, work: Path, tools: Tools) -> None:
     for path in sorted(folder.rglob("*")):
         target = f"::{path.relative_to(folder)}"
         if path.is_dir():
-            tools.run(work, "mmd", "-i", image.name, target)
+            tools.run(work, "mmd", "-i", image, target)
         else:
-            tools.run(work, "mcopy", "-i", image.name, str(path.relative_to(work)), target)
+            tools.run(work, "mcopy", "-i", image, str(path.relative_to(work)), target)
 
 
-def _ext4(place: Place, image: Path, seed: str, work: Path, tools: Tools) -> None:
-    with image.open("wb") as file:
-        file.truncate(place.size * MIB)
-    options = ["-q", "-t", "ext4", "-L", place.name, "-m", "0", "-U", fixed_id(seed, f"{place.name} ext4")]
-    # The hash of directory names needs a seed; the journal is written at once, so that a hole may hold anything.
-    extended = f"hash_seed={fixed_id(seed, f'{place.name} hash')},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
-    tools.run(work, "mke2fs", *options, "-E", extended, image.name)
+def _ext4(place: Place, layout: Layout) -> list[str]:
+    # The hash of directory names needs a seed. Tables and journal are written at once: a hole may hold anything.
+    extended = f"hash_seed={layout.id(f'{place.name} hash')},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
+    options = ["-q", "-t", "ext4", "-L", place.name, "-m", "0", "-U", layout.id(f"{place.name} ext4")]
+    return ["mke2fs", *options, "-E", extended]
 
 
-def _check_size(place: Place, *files: Path) -> None:
+def check_size(place: Place, *files: Path) -> None:
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size > place.size * MIB:
         cause = f"what goes into {place.name} has {size / MIB:.1f} MiB, the partition {place.size}"

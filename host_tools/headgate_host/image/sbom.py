@@ -1,4 +1,4 @@
-"""What is in an image, as SPDX 2.3 in JSON: packages of Debian that files are taken from, and Python's distributions."""
+"""What is in an image, as SPDX 2.3 in JSON: packages of Debian that files were taken from, Python's distributions."""
 
 import hashlib
 import json
@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from headgate import __version__
 
+DPKG = "var/lib/dpkg"
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Component:
@@ -22,9 +24,20 @@ class Component:
     licence: str = "NOASSERTION"  # SPDX expression as its maker declares it
 
 
-def debian(status: str, taken: Iterable[str]) -> list[Component]:
-    """Of the packages of a dpkg `status` file those whose names are in `taken`."""
-    wanted = set(taken)
+def owners(root: Path, paths: Iterable[str]) -> list[str]:
+    """The packages unpacked in `root` (headgate_host.rootfs) that one of `paths` belongs to."""
+    wanted = set(paths)
+    return [
+        record.stem
+        for record in sorted((root / DPKG / "info").glob("*.list"))
+        if not wanted.isdisjoint(line.strip("/") for line in record.read_text(encoding="utf-8").splitlines())
+    ]
+
+
+def debian(root: Path, names: Iterable[str]) -> list[Component]:
+    """Of the packages unpacked in `root` those that are named."""
+    status = (root / DPKG / "status").read_text(encoding="utf-8")
+    wanted = set(names)
     found = []
     for paragraph in status.strip().split("\n\n"):
         fields = HeaderParser().parsestr(paragraph)

@@ -1,4 +1,4 @@
-"""The root file system of an image: Debian's files without what an appliance never reads, Headgate's wheel, overlays."""
+"""The root of an image: Debian's files without what an appliance never reads, Headgate's wheel, overlays."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 from headgate.core import base64url
 from headgate.errors import BUG, FINDING, CommandError
 from headgate_host.flash import boards
-from headgate_host.image import kernel, recipe
-from headgate_host.image.recipe import Recipe
-from headgate_host.image.tools import Tools
+from headgate_host.image import kernel
+from headgate_host.image.job import Job
+from headgate_host.image.recipe import Recipe, common_folder
 
 PYTHON_PACKAGES = "usr/local/lib/python3.{minor}/dist-packages"
 DOCUMENTATION = "usr/share/doc"
@@ -30,37 +30,34 @@ IDENTITY, TRUST = "usr/lib/headgate/image.json", "etc/headgate/trust"
 SQUASHFS = ("-comp", "zstd", "-Xcompression-level", "19", "-all-root", "-no-xattrs", "-noappend", "-no-progress")
 
 
-def assemble(build: Recipe, debian: Path, wheel: Path, modules: Path, work: Path, tools: Tools) -> Path:
-    """work/root. `debian`: the unpacked packages, shared with other images: files of it are replaced, never written.
-
-    `modules`: what kernel.index made.
-    """
-    root = work / "root"
+def assemble(job: Job, wheel: Path, modules: Path) -> Path:
+    """job.work/root. `modules`: what kernel.index made."""
+    root, recipe = job.work / "root", job.recipe
     # Links to the files of the shared root.
-    _run("cp", "--archive", "--link", f"{debian}/.", str(root))
-    prune(root, build.common["root"]["prune"], build.common["root"]["licences"])
+    _run("cp", "--archive", "--link", f"{job.debian}/.", str(root))
+    prune(root, recipe.common["root"]["prune"], recipe.common["root"]["licences"])
     _places(root)
     _users(root)
-    _busybox(root, work, tools)
-    _headgate(build, root, wheel)
-    kernel.install(modules, build.modules(initrd=False), root, tools)
-    for folder in (recipe.common_folder(), boards.folder() / build.board.name):
+    _busybox(job, root)
+    _headgate(recipe, root, wheel)
+    kernel.install(modules, recipe.modules(initrd=False), root, job.tools)
+    for folder in (common_folder(), boards.folder() / recipe.board.name):
         overlay(folder / "overlay", root)
-    _byte_code(root, work, tools)
+    _byte_code(job, root)
     return root
 
 
-def firmware(build: Recipe, parts: Path, root: Path) -> list[Path]:
-    """Copies the board's firmware files that the kernel loads. -> their paths below `parts`"""
+def firmware(job: Job, root: Path) -> list[Path]:
+    """Copies the board's firmware files that the kernel loads. -> their paths below job.parts"""
     taken: list[Path] = []
-    for pattern in build.own.get("firmware", ()):
-        found = sorted((parts / FIRMWARE).glob(pattern))
+    for pattern in job.recipe.own.get("firmware", ()):
+        found = sorted((job.parts / FIRMWARE).glob(pattern))
         if not found:
             raise CommandError(BUG, f"no package has a firmware file {pattern}", "Correct [image] in board.toml")
-        taken += [path.relative_to(parts) for path in found]
+        taken += [path.relative_to(job.parts) for path in found]
     for path in taken:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(parts / path, root / path, follow_symlinks=False)
+        shutil.copyfile(job.parts / path, root / path, follow_symlinks=False)
     return taken
 
 
@@ -83,16 +80,16 @@ def identify(root: Path, facts: Mapping[str, object], trusted: bytes | None) -> 
         (folder / "image.pub").write_bytes(base64url.encode(trusted) + b"\n")
 
 
-def pack(root: Path, cache: Path, tools: Tools) -> Path:
-    """root.squashfs beside `root`; kept in `cache` by its content, for compressing it takes most of a build's time."""
+def pack(job: Job, root: Path) -> Path:
+    """root.squashfs beside `root`; kept in the cache by its content: compressing takes most of the time."""
     image = root.with_suffix(".squashfs")
-    kept = cache / f"root-{tree_hash(root, f'{tools.root.name} {tools.epoch} {SQUASHFS}')}.squashfs"
+    times = ["-mkfs-time", str(job.tools.epoch), "-all-time", str(job.tools.epoch)]
+    kept = job.cache / f"root-{tree_hash(root, f'{job.tools.root.name} {times} {SQUASHFS}')}.squashfs"
     if kept.exists():
         image.hardlink_to(kept)
         return image
     # The variable would only make newer files older, and is refused beside the options.
-    times = ["-mkfs-time", str(tools.epoch), "-all-time", str(tools.epoch)]
-    tools.run(root.parent, "env", "-u", "SOURCE_DATE_EPOCH", "mksquashfs", root.name, image.name, *SQUASHFS, *times)
+    job.run("env", "-u", "SOURCE_DATE_EPOCH", "mksquashfs", root.name, image.name, *SQUASHFS, *times)
     kept.unlink(missing_ok=True)
     kept.hardlink_to(image)
     return image
@@ -113,9 +110,8 @@ def tree_hash(root: Path, with_this: str) -> str:
 
 def prune(root: Path, patterns: Iterable[str], keep: str) -> None:
     """Removes what the patterns name, and documentation but for what `keep` names."""
-    for pattern in patterns:
-        for path in sorted(root.glob(pattern)):
-            _remove(path)
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+        _remove(path)
     kept = set(root.glob(keep))
     for path in sorted((root / DOCUMENTATION).glob("*/*")):
         if path not in kept:
@@ -158,23 +154,23 @@ def _users(root: Path) -> None:
         path.write_text(text, encoding="ascii")
 
 
-def _busybox(root: Path, work: Path, tools: Tools) -> None:
+def _busybox(job: Job, root: Path) -> None:
     """Its applets where Debian's own programs are not there; the tools have the same busybox, which can be asked."""
-    for name in tools.run(work, "busybox", "--list").split():
+    for name in job.run("busybox", "--list").split():
         if not any((root / folder / name).exists() for folder in ("usr/bin", "usr/sbin")):
             (root / "usr/bin" / name).symlink_to("busybox")
 
 
-def _headgate(build: Recipe, root: Path, wheel: Path) -> None:
+def _headgate(recipe: Recipe, root: Path, wheel: Path) -> None:
     """The wheel and what Debian lacks, by this machine's pip, told what machine it is for."""
     (library,) = (path for path in (root / "usr/lib").glob("python3.*") if path.name != "python3")
     minor = library.name.removeprefix("python3.")
     target = root / PYTHON_PACKAGES.format(minor=minor)
-    platforms = [f"--platform=manylinux_2_{number}_{build.machine}" for number in GLIBC]
+    platforms = [f"--platform=manylinux_2_{number}_{recipe.machine}" for number in GLIBC]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", f"--target={target}"]
-    pip += [*platforms, f"--platform=linux_{build.machine}", "--only-binary=:all:", f"--python-version=3.{minor}"]
+    pip += [*platforms, f"--platform=linux_{recipe.machine}", "--only-binary=:all:", f"--python-version=3.{minor}"]
     pip += ["--implementation=cp", *(f"--abi={abi}" for abi in (f"cp3{minor}", "abi3", "none"))]
-    _run(*pip, *build.common["root"]["python"], str(wheel))
+    _run(*pip, *recipe.common["root"]["python"], str(wheel))
     _remove(target / "bin")  # starts with this machine's Python
     for record in target.glob("*.dist-info/*"):
         if record.name in ("direct_url.json", "REQUESTED", "INSTALLER", "RECORD"):  # say where it was installed from
@@ -186,12 +182,12 @@ def _headgate(build: Recipe, root: Path, wheel: Path) -> None:
     shutil.copyfile(target / "headgate/data/headgate.service", unit)
 
 
-def _byte_code(root: Path, work: Path, tools: Tools) -> None:
+def _byte_code(job: Job, root: Path) -> None:
     """Of all Python, by the image's own version, valid whatever the times of the sources are."""
     folders = [*root.glob("usr/lib/python3*"), *root.glob("usr/local/lib/python3.*"), *root.glob("usr/lib/headgate")]
-    names = [str(folder.relative_to(work)) for folder in sorted(folders)]
+    names = [str(folder.relative_to(job.work)) for folder in sorted(folders)]
     options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", root.name, "-p", "/"]
-    tools.run(work, "python3", "-m", "compileall", *options, *names)
+    job.run("python3", "-m", "compileall", *options, *names)
 
 
 def _remove(path: Path) -> None:

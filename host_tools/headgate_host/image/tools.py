@@ -14,9 +14,10 @@ from pathlib import Path
 from headgate.errors import FINDING, MISSING, CommandError
 from headgate_host import rootfs
 
-PACKAGES = """
-    busybox coreutils cpio dosfstools e2fsprogs findutils genimage gzip kmod mtools python3 squashfs-tools u-boot-tools
-    zstd""".split()
+PACKAGES = (
+    *("busybox", "coreutils", "cpio", "dosfstools", "e2fsprogs", "findutils", "genimage", "kmod", "mtools", "python3"),
+    *("squashfs-tools", "u-boot-tools", "zstd"),
+)
 # $0: the root, $1: the folder of work, which is /mnt there. Mounts end with the namespace.
 _INSIDE = """set -e
 mount --make-rprivate /
@@ -65,6 +66,6 @@ class Tools:
 
 def make(suite: str, folder: Path, epoch: int) -> Tools:
     """Those of `suite`, kept in `folder`. Raises CommandError."""
-    root = rootfs.make(rootfs.own_architecture(), PACKAGES, folder, suite, byte_code=False)
+    root = rootfs.make(rootfs.own_architecture(), PACKAGES, folder, rootfs.Archive(suite), byte_code=False)
     (root / "mnt").mkdir(exist_ok=True)
     return Tools(root, epoch)

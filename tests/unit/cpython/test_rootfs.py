@@ -109,7 +109,7 @@ def test_failures_are_one_line_and_leave_nothing(
     with pytest.raises(CommandError, match="no architecture 'sparc'"):
         rootfs.make("sparc", [], folder)
     with pytest.raises(CommandError, match="no mirror of debian-security"):
-        rootfs.make("arm64", [], folder, security=True)
+        rootfs.make("arm64", [], folder, rootfs.Archive(security=True))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(CommandError, match="needs root"):
         rootfs.make("arm64", [], folder)
@@ -140,7 +140,7 @@ def test_emulators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_unpacked_is_written_down(tmp_path: Path) -> None:
     archives = tmp_path / "root/var/cache/apt/archives"
     archives.mkdir(parents=True)
-    (tmp_path / "root/var/lib/dpkg").mkdir()
+    (tmp_path / "root/var/lib/dpkg").mkdir(parents=True)
     for name in ("one", "two"):
         tree = tmp_path / name
         (tree / "DEBIAN").mkdir(parents=True)
