@@ -28,17 +28,19 @@ DEVICE_VERBS = {
 HOST_VERBS = {
     "receive": ("headgate_host.receive", "subscribe to a broker; open, decompress, deduplicate, print or store"),
     "boards": ("headgate_host.flash.verb_boards", "list the boards, or show one with its bring-up notes"),
-    "image": ("headgate_host.flash.verb_image", "pack a raw disk into a signed image, or show one"),
+    "image": ("headgate_host.flash.verb_image", "make the image of a board, pack a raw disk into one, or show one"),
     "disks": ("headgate_host.flash.verb_disks", "list the disks, and which of them could be flashed"),
     "flash": ("headgate_host.flash.verb_flash", "write an image to a disk, read it back, provision the board"),
     "verify": ("headgate_host.flash.verb_verify", "check an image, or a disk against an image"),
+    "update": ("headgate_host.update.verb_update", "update a running board; it goes back by itself if that fails"),
+    "update-status": ("headgate_host.update.verb_status", "which slot of a board runs, and how its last update ended"),
     "load": ("headgate_host.load.verb", "load a server, with figures that say when not to trust them"),
 }
 
 
 def top_level_help() -> str:
     def listing(verbs: dict[str, tuple[str, str]]) -> str:
-        return "\n".join(f"  {name:<9} {line}" for name, (_, line) in verbs.items())
+        return "\n".join(f"  {name:<13} {line}" for name, (_, line) in verbs.items())
 
     codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in errors.EXIT_CODES.items())
     return f"""usage: headgate VERB [options]      headgate VERB --help      headgate --version

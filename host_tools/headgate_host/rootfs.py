@@ -3,7 +3,8 @@
 `mmdebstrap --variant=extract` downloads and unpacks packages with what they depend on; no maintainer script runs, which
 under emulation takes ten minutes. What the scripts would have done and programs miss is done here, on this machine:
 users, links of update-alternatives, the CA bundle, Python's byte code. Packages that need more of their scripts than
-that (services, users of their own) are not for this.
+that (services, users of their own) are not for this. What was unpacked is written down as dpkg would
+(/var/lib/dpkg/status, info/*.list), for bills of materials.
 
 A root is made once for the same architecture, suite and packages, and kept. It is shared: who wants to change it lays
 an overlay over it or copies it.
@@ -11,16 +12,20 @@ an overlay over it or copies it.
 
 import hashlib
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from headgate import errors
 from headgate.errors import CommandError
+from headgate_host import emulation
 from headgate_host.debian_mirror import debian_mirrors
 
 ARCHITECTURES = ("amd64", "arm64", "armhf")
@@ -30,6 +35,16 @@ ALWAYS = ("base-files", "base-passwd", "dash", "libc-bin")  # without them nothi
 ALTERNATIVES = {"awk": ("gawk", "mawk"), "which": ("which.debianutils",), "cc": ("gcc",), "c++": ("g++",)}
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh")
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+RECORD = Path(__file__).with_name("rootfs_record.sh")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Of Debian: `security`: with the security updates, for what goes to users."""
+
+    suite: str = SUITE
+    security: bool = False
+    components: str = "main"
 
 
 def say(text: str) -> None:
@@ -40,19 +55,22 @@ def make(
     architecture: str,
     packages: Iterable[str],
     folder: Path,
-    suite: str = SUITE,
-    security: bool = False,
+    archive: Archive | None = None,
+    *,
+    byte_code: bool = True,
 ) -> Path:
-    """The root file system of `suite` for `architecture` with `packages` below `folder`; at once when it is there.
+    """The root file system for `architecture` with `packages` below `folder`; at once when it is there.
 
-    `architecture` is Debian's word (ARCHITECTURES); `security`: with the security updates, for what goes to users.
+    `architecture` is Debian's word (ARCHITECTURES); `byte_code`: compile Python's library, if this machine can.
     Needs root, for owners and device nodes. Raises CommandError.
     """
     if architecture not in ARCHITECTURES:
         raise CommandError(errors.USAGE, f"no architecture '{architecture}'", f"One of {', '.join(ARCHITECTURES)}")
     wanted = sorted({*ALWAYS, *packages})
-    lines = sources(suite, security)
-    root = folder / f"{suite}-{architecture}-{_key(architecture, wanted, lines)}"
+    archive = archive or Archive()
+    suite = archive.suite
+    lines = sources(archive)
+    root = folder / f"{suite}-{architecture}-{_key(architecture, wanted, [*lines, f'{byte_code}'])}"
     if root.is_dir():
         return root
     _check_tools()
@@ -63,25 +81,36 @@ def make(
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{root.name}.") as making:
         fresh = Path(making) / "root"
         _unpack(architecture, wanted, suite, lines, fresh)
-        finish(fresh)
+        finish(fresh, byte_code)
         if not root.exists():  # somebody else may have been quicker
             fresh.rename(root)
     say(f"{suite} for {architecture}: made in {time.monotonic() - began:.0f} s: {root}")
     return root
 
 
-def sources(suite: str, security: bool) -> list[str]:
-    """Lines of apt for `suite`, at this machine's mirrors."""
+def own_architecture() -> str:
+    """Debian's word for this machine. Raises CommandError when it is none of ARCHITECTURES."""
+    for name in ARCHITECTURES:
+        if emulation.is_native(name):
+            return name
+    raise CommandError(
+        errors.MISSING, f"Debian's tools are not used on {platform.machine()}", "Use a PC, or 64-bit ARM"
+    )
+
+
+def sources(archive: Archive) -> list[str]:
+    """Lines of apt for it, at this machine's mirrors."""
     lines = []
-    for archive, name in [("debian", suite)] + [("debian-security", f"{suite}-security")] * security:
-        mirrors = debian_mirrors(archive=archive)
+    wanted = [("debian", archive.suite)] + [("debian-security", f"{archive.suite}-security")] * archive.security
+    for place, name in wanted:
+        mirrors = debian_mirrors(archive=place)
         if not mirrors:
             raise CommandError(
                 errors.MISSING,
-                f"no mirror of {archive} in /etc/apt",
+                f"no mirror of {place} in /etc/apt",
                 "Name one of the main archive: HEADGATE_DEBIAN_MIRROR=http://deb.debian.org/debian",
             )
-        lines.append(f"deb {mirrors[0]} {name} main")
+        lines.append(f"deb {mirrors[0]} {name} {archive.components}")
     return lines
 
 
@@ -99,8 +128,8 @@ def lend_network(root: Path) -> None:
 
 
 def _key(architecture: str, packages: list[str], lines: list[str]) -> str:
-    """Of everything the result depends on, this file included; not of the versions the mirror has today."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    """Of everything the result depends on, this code included; not of the versions the mirror has today."""
+    digest = hashlib.sha256(Path(__file__).read_bytes() + RECORD.read_bytes())
     digest.update("\n".join([architecture, *packages, *lines]).encode())
     return digest.hexdigest()[:12]
 
@@ -114,7 +143,14 @@ def _check_tools() -> None:
 
 def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str], root: Path) -> None:
     command = ["mmdebstrap", "--variant=extract", "--mode=root", "--skip=check/qemu", f"--architectures={architecture}"]
-    command += [f"--setup-hook={MERGED_USR}", f"--include={','.join(packages)}", suite, str(root), *lines]
+    command += [
+        f"--setup-hook={MERGED_USR}",
+        f'--extract-hook=sh {shlex.quote(str(RECORD))} "$1"',
+        f"--include={','.join(packages)}",
+        suite,
+        str(root),
+        *lines,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode:
         output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
@@ -127,7 +163,7 @@ def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str]
         )
 
 
-def finish(root: Path) -> None:
+def finish(root: Path, byte_code: bool = True) -> None:
     """What maintainer scripts would have done, as far as programs miss it."""
     for name in ("passwd", "group"):
         shutil.copyfile(root / "usr/share/base-passwd" / f"{name}.master", root / "etc" / name)
@@ -146,7 +182,7 @@ def finish(root: Path) -> None:
         bundle = root / BUNDLE
         bundle.parent.mkdir(parents=True, exist_ok=True)
         bundle.write_bytes(b"".join(file.read_bytes() for file in certificates))
-    for library in sorted((root / "usr/lib").glob("python3.*")):
+    for library in sorted((root / "usr/lib").glob("python3.*")) if byte_code else ():
         _compile_python(root, library)
 
 

@@ -23,6 +23,7 @@ static const struct {
     [HG_ROUTE_LAST] = {PREFIX("v1/streams/"), SEGMENT_LAST, READS, "GET, HEAD"},
     [HG_ROUTE_CACHE] = {PREFIX("v1/cache/"), REST, READS | TAKES(HG_PUT) | TAKES(HG_DELETE), "DELETE, GET, HEAD, PUT"},
     [HG_ROUTE_CACHE_MANY] = {PREFIX("v1/cache"), NOTHING, READS, "GET, HEAD"},
+    [HG_ROUTE_UPDATE] = {PREFIX("v1/update"), NOTHING, READS | TAKES(HG_PUT), "GET, HEAD, PUT"},
     [HG_ROUTE_HEALTH] = {PREFIX("healthz"), NOTHING, READS, "GET, HEAD"},
     [HG_ROUTE_READY] = {PREFIX("readyz"), NOTHING, READS, "GET, HEAD"},
     [HG_ROUTE_METRICS] = {PREFIX("metrics"), NOTHING, READS, "GET, HEAD"},

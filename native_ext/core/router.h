@@ -10,6 +10,7 @@ enum hg_route {
     HG_ROUTE_LAST,     /* stream, client */
     HG_ROUTE_CACHE,    /* key */
     HG_ROUTE_CACHE_MANY, /* keys in the query */
+    HG_ROUTE_UPDATE,
     HG_ROUTE_HEALTH,
     HG_ROUTE_READY,
     HG_ROUTE_METRICS,

@@ -337,6 +337,7 @@ enum hg_served hg_serve_head(struct hg_gate *gate, const struct hg_request *requ
         return hg_answer_with(&call, 200, hg_text_view("Content-Type: application/json\r\n"),
                               hg_text_view("{\"status\":\"ok\"}"));
     case HG_ROUTE_CACHE_MANY:
+    case HG_ROUTE_UPDATE:
     case HG_ROUTE_READY:
     case HG_ROUTE_METRICS:
     case HG_ROUTE_INDEX:

@@ -11,6 +11,7 @@ static const char *const wire_routes[HG_ROUTE_COUNT] = {
     [HG_ROUTE_LAST] = "/v1/streams/{}/last/{}",
     [HG_ROUTE_CACHE] = "/v1/cache/{*}",
     [HG_ROUTE_CACHE_MANY] = "/v1/cache",
+    [HG_ROUTE_UPDATE] = "/v1/update",
     [HG_ROUTE_HEALTH] = "/healthz",
     [HG_ROUTE_READY] = "/readyz",
     [HG_ROUTE_METRICS] = "/metrics",

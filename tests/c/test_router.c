@@ -28,6 +28,8 @@ static void test_paths(void) {
         {"/v1", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/cache", HG_ROUTE_CACHE_MANY, {NULL, NULL}},
+        {"/v1/update", HG_ROUTE_UPDATE, {NULL, NULL}},
+        {"/v1/updates", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/cache/", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/streams/", HG_ROUTE_NONE, {NULL, NULL}},
         {"/v1/streams/w/", HG_ROUTE_NONE, {NULL, NULL}},
@@ -78,7 +80,7 @@ static void test_all_short_paths(void) {
 
 static void test_methods(void) {
     static const char *const allow[HG_ROUTE_COUNT] = {"POST", "POST", "GET, HEAD", "DELETE, GET, HEAD, PUT", "GET, HEAD",
-                                                      "GET, HEAD", "GET, HEAD", "GET, HEAD", "GET, HEAD"};
+                                                      "GET, HEAD, PUT", "GET, HEAD", "GET, HEAD", "GET, HEAD", "GET, HEAD"};
     static const char *const names[HG_METHOD_COUNT] = {"-", "GET", "HEAD", "POST", "PUT", "DELETE"};
     for (int route = 0; route < HG_ROUTE_COUNT; route++) {
         CHECK(strcmp(hg_route_allow((enum hg_route)route), allow[route]) == 0);

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from headgate.linux import ed25519, keys
+from headgate.linux.image_format import Manifest
 from headgate_host.flash import image_pack, verb_flash
 from headgate_host.flash.disks import Machine
-from headgate_host.flash.image_format import Manifest
 
 MIB = 1 << 20
 GB = 10**9

@@ -20,8 +20,8 @@ import pytest
 from headgate import errors
 from headgate.core import base64url
 from headgate.linux import ed25519, keys, provisioning
+from headgate.linux.image_format import FIRST
 from headgate_host.flash import image_pack
-from headgate_host.flash.image_format import FIRST
 from headgate_host.flash.image_open import Image, trusted_keys
 
 from . import kit

@@ -19,14 +19,15 @@ import zstandard
 
 from headgate import errors
 from headgate.errors import CommandError
-from headgate_host.flash import image_format, image_pack, partition_table, verb_image
-from headgate_host.flash.image_format import FIRST, FRAME, RANGE_MAX, BadImage, Extent
+from headgate.linux import image_format
+from headgate.linux.image_format import FIRST, FRAME, RANGE_MAX, BadImage, Extent
+from headgate_host.flash import image_pack, partition_table, verb_image
 from headgate_host.flash.image_open import Image, trust_folders, trusted_keys
 
 from . import kit
 from .kit import MIB
 
-SCHEMA = Path(image_format.__file__).with_name("image.schema.json")
+SCHEMA = Path(image_format.__file__).parents[1] / "data" / "image.json"
 
 
 def opened(path: Path, trusted: dict[str, bytes] | None = None) -> Image:

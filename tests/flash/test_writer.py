@@ -14,9 +14,9 @@ import pytest
 
 from headgate import errors
 from headgate.errors import CommandError
+from headgate.linux.image_format import FIRST
 from headgate_host.flash import boards, target, verb_boards, verb_disks
 from headgate_host.flash.disks import Machine
-from headgate_host.flash.image_format import FIRST
 from headgate_host.flash.image_open import Image, trusted_keys
 from headgate_host.flash.progress import Progress
 from headgate_host.flash.refusals import Refused

@@ -61,6 +61,8 @@ TITLES = {
     "schema_violation": "The message violates the stream's schema",
     "too_many_connections": "Too many connections",
     "unknown_stream": "No such stream",
+    "update_failed": "The update could not be written",
+    "update_refused": "The update is refused",
     "value_too_large": "The value does not fit the cache",
 }
 

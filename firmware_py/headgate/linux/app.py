@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate import __version__, _accel, errors, limits
@@ -30,6 +31,7 @@ from headgate.tasks.gateway import Gateway
 
 if TYPE_CHECKING:
     from headgate.linux.second_level import SecondLevel
+    from headgate.linux.update_relay import Relay
     from headgate.linux.uplink import Uplink
 
 log = logging.getLogger("headgate")
@@ -46,6 +48,8 @@ FIXED = {
     "idempotency": "idempotency",
     "watchdog": "watchdog",
 }
+
+UPDATE_SOCKET = Path("/run/headgate-update/socket")  # systemd's, for the update helper
 
 Loader = Callable[[], Config]  # reads the configuration anew; raises CommandError
 _T = TypeVar("_T")
@@ -108,6 +112,7 @@ class App:
             self.second = self._second_level(plan, store)
             self.gateway = self._open_gateway(plan, store)
             undo.push_async_callback(self.gateway.drain, 0)
+            self.gateway.updates = update_relay()
             self.snapshot = self._restore_cache()
             self._listen()
             self.supervisor.run("outbox", self.outbox.watch, essential=True)
@@ -306,6 +311,15 @@ class App:
             await self.stop()
         if self.supervisor.failed.done():
             self.supervisor.failed.result()
+
+
+def update_relay() -> "Relay | None":
+    """Where the system is an image with slots; elsewhere nothing of it is imported."""
+    if not UPDATE_SOCKET.exists():
+        return None
+    from headgate.linux.update_relay import Relay
+
+    return Relay(UPDATE_SOCKET)
 
 
 def cannot_listen(address: str, error: OSError) -> errors.CommandError:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from headgate.linux import ntp
+from headgate.linux import ntp, update_status
 from headgate.linux.config_rules import Config
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -49,6 +50,7 @@ def machine_checks(config: Config | None) -> Iterator[Check]:
     yield clock(ntp.synchronised(), config)
     yield uptime(Path("/proc/uptime"))
     yield watchdog(config)
+    yield from slot(update_status.load())
 
 
 def python() -> Check:
@@ -154,3 +156,20 @@ def watchdog(config: Config | None) -> Check:
     if not os.access(device, os.W_OK):
         return Check("watchdog", FAIL, f"{device} may not be written", "'headgate run' will not start", "Run as root")
     return Check("watchdog", OK, f"{device}, {config.watchdog.timeout_s if config else 0} s")
+
+
+def slot(status: dict[str, Any] | None) -> Iterator[Check]:
+    """Of an image with slots, which one runs; `status`: what the confirming service published."""
+    if status is None:
+        return
+    found = f"{status['slot']}, version {status['version']}"
+    rollback = status["last_rollback"]
+    after = f"; slot {rollback['slot']} was given up: {rollback['reason']}" if rollback else ""
+    if status["problem"]:
+        yield Check("slot", WARN, found, status["problem"] + after, "See the lines above and journalctl -b")
+    elif not status["confirmed"]:
+        yield Check("slot", WARN, found, f"on trial: not confirmed yet{after}", "Wait some minutes and look again")
+    elif rollback:
+        yield Check("slot", WARN, found, f"the last update was rolled back{after}", "Correct it and update again")
+    else:
+        yield Check("slot", OK, f"{found}, confirmed")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 _PROC = Path("/proc/self")
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
+_MEMORY = Path("/proc/meminfo")
 _THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits, in hexadecimal
 
 
@@ -24,8 +25,9 @@ def process(proc: Path = _PROC) -> dict[str, int]:
     return found
 
 
-def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED) -> dict[str, int]:
-    """`temperature_mc`: of the first thermal zone, thousandths of a degree Celsius. `throttled`: 0 if it is not and was
+def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED, memory: Path = _MEMORY) -> dict[str, int]:
+    """`memory_bytes`: what the kernel has for all; `memory_available_bytes`: of it, what more programs could have.
+    `temperature_mc`: of the first thermal zone, thousandths of a degree Celsius. `throttled`: 0 if it is not and was
     not since the start (Raspberry Pi; its bits)."""
     found = {}
     for path, name, base in ((temperature, "temperature_mc", 10), (throttled, "throttled", 16)):
@@ -33,6 +35,10 @@ def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED) -> dic
             found[name] = int(path.read_text(), base)
         except (OSError, ValueError):
             continue
+    for word, name in (("MemTotal:", "memory_bytes"), ("MemAvailable:", "memory_available_bytes")):
+        kib = _number_after(memory, word)
+        if kib is not None:
+            found[name] = kib * 1024
     return found
 
 

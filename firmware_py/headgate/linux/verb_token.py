@@ -30,6 +30,8 @@ scopes
   cache:read        read the key-value cache         cache:read:PREFIX   some keys of it
   cache:write       change it                        cache:write:PREFIX
   metrics:read      /metrics, where it is not open
+  update:read       which slot of the image runs
+  update:install    install an update                    update:downgrade    an older one, too
 
 examples
   headgate token --sub sensor-1 --scope publish:weather

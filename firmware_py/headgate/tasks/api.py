@@ -23,6 +23,8 @@ def routes() -> Router:
     router.add("GET", "/v1/cache/{key*}", cache.get)
     router.add("PUT", "/v1/cache/{key*}", cache.put)
     router.add("DELETE", "/v1/cache/{key*}", cache.delete)
+    router.add("GET", "/v1/update", get_update)
+    router.add("PUT", "/v1/update", put_update)
     router.add("GET", "/healthz", healthz)
     router.add("GET", "/readyz", readyz)
     router.add("GET", "/metrics", get_metrics)
@@ -73,6 +75,18 @@ async def get_metrics(x: "Exchange", params: "dict[str, str]") -> "Response | No
     return None
 
 
+async def get_update(x: "Exchange", params: "dict[str, str]") -> Response:
+    from headgate.tasks import update  # noqa: PLC0415 - a board pays for it only when somebody asks
+
+    return await update.get(x)
+
+
+async def put_update(x: "Exchange", params: "dict[str, str]") -> Response:
+    from headgate.tasks import update  # noqa: PLC0415 - as above
+
+    return await update.put(x)
+
+
 async def index(x: "Exchange", params: "dict[str, str]") -> Response:
     resources = [
         "POST /v1/streams/{stream}",
@@ -80,6 +94,7 @@ async def index(x: "Exchange", params: "dict[str, str]") -> Response:
         "GET /v1/streams/{stream}/last/{client}",
         "GET /v1/cache?key={key}&key={key}",
         "GET|HEAD|PUT|DELETE /v1/cache/{key}",
+        "GET|PUT /v1/update",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",

@@ -71,6 +71,7 @@ class Gateway:
         self.boot: int = getattr(sink, "boot", 0) if boot is None else boot
         self.report = report
         self.second = second
+        self.updates: Any = None  # linux/update_relay.py, on a system that has slots
         self.counters = Counters()
         self.draining = False
         self._info = info

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +47,19 @@ class Board:
         return int(self.facts["flash"].get("max_gib", 0)) * GIB
 
 
-def _folder() -> Traversable:
+def folder() -> Path:
     """In a checkout its own boards, whatever else is installed."""
     checkout = Path(__file__).parents[3] / "boards"
-    return checkout if (checkout / "schema").is_dir() else resources.files("headgate_boards")
+    return checkout if (checkout / "schema").is_dir() else Path(str(resources.files("headgate_boards")))
 
 
 @cache
 def _schema() -> Any:
-    return _accel.Schema((_folder() / "schema" / "board.schema.json").read_bytes())
+    return _accel.Schema((folder() / "schema" / "board.schema.json").read_bytes())
 
 
 def names() -> list[str]:
-    return sorted(entry.name for entry in _folder().iterdir() if (entry / "board.toml").is_file())
+    return sorted(entry.name for entry in folder().iterdir() if (entry / "board.toml").is_file())
 
 
 def load(name: str) -> Board:
@@ -71,11 +70,11 @@ def load(name: str) -> Board:
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"Did you mean {close[0]}?" if close else "'headgate boards' lists them"
         raise CommandError(USAGE, f"there is no board '{name}'", hint)
-    facts = tomllib.loads((_folder() / name / "board.toml").read_text(encoding="utf-8"))
+    facts = tomllib.loads((folder() / name / "board.toml").read_text(encoding="utf-8"))
     errors = _schema().validate(json.dumps(facts)).errors
     if errors:
         raise CommandError(BUG, f"boards/{name}/board.toml: {errors[0].instance} breaks {errors[0].schema}")
-    notes = _folder() / name / "README.md"
+    notes = folder() / name / "README.md"
     return Board(facts, notes.read_text(encoding="utf-8") if notes.is_file() else "")
 
 

@@ -11,9 +11,8 @@ import zstandard
 
 from headgate.core.jwt import EDDSA
 from headgate.errors import MISSING, CommandError
-from headgate.linux import keys
-from headgate_host.flash import image_format
-from headgate_host.flash.image_format import FRAME, GET_ANOTHER, RANGE_MAX, BadImage, Manifest, Range
+from headgate.linux import image_format, keys
+from headgate.linux.image_format import FRAME, GET_ANOTHER, RANGE_MAX, BadImage, Manifest, Range
 
 _PIECE = 1 << 20  # bytes read at a time
 _SUFFIX = ".pub"

@@ -14,9 +14,9 @@ from typing import IO, BinaryIO
 import zstandard
 
 from headgate.errors import MISSING, USAGE, CommandError
-from headgate.linux import atomic_file
-from headgate_host.flash import image_format, partition_table
-from headgate_host.flash.image_format import BLOCK, FIRST, RANGE_MAX, Extent, Manifest, Partition, Range
+from headgate.linux import atomic_file, image_format
+from headgate.linux.image_format import BLOCK, FIRST, RANGE_MAX, Extent, Manifest, Partition, Range
+from headgate_host.flash import partition_table
 
 PROVISION = "provision"  # the partition that `headgate flash` fills
 SMALL_HOLE = 65536  # bytes; a smaller one is written: a range of its own costs more than it saves

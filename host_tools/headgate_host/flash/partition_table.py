@@ -5,7 +5,7 @@ import struct
 from typing import BinaryIO
 
 from headgate.errors import FINDING, CommandError
-from headgate_host.flash.image_format import Partition
+from headgate.linux.image_format import Partition
 
 SECTOR = 512  # bytes; images have no other
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")

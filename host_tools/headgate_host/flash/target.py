@@ -13,8 +13,8 @@ from typing import Self
 
 from headgate.errors import DEVICE, MISSING, REFUSED, USAGE, CommandError
 from headgate.linux import atomic_file
+from headgate.linux.image_format import RANGE_MAX
 from headgate_host.flash.disks import SECTOR, Disk, readable_size
-from headgate_host.flash.image_format import RANGE_MAX
 from headgate_host.flash.refusals import ANOTHER, Refused
 
 # <linux/fs.h>: _IO(0x12, 95), _IOR(0x12, 114, size_t), _IOR(0x12, 128, __u64)

@@ -1,4 +1,7 @@
-"""`headgate image`: turn a raw disk into a signed container, or show what a container says of itself."""
+"""`headgate image`: turn a raw disk into a signed container, or show what a container says of itself.
+
+`headgate image build`, which makes the raw disk, too, is headgate_host.image.verb_build.
+"""
 
 import argparse
 import dataclasses
@@ -11,12 +14,13 @@ from pathlib import Path
 from headgate.core.jwt import EDDSA
 from headgate.errors import OK, USAGE, CommandError
 from headgate.linux import ed25519, keys
+from headgate.linux.image_format import Manifest
 from headgate_host.flash import boards, image_pack
 from headgate_host.flash.disks import readable_size
-from headgate_host.flash.image_format import Manifest
 from headgate_host.flash.image_open import Image, trusted_keys
 
-HELP = "pack a raw disk into a signed image, or show one"
+HELP = "make a board's image ('headgate image build --help'), pack a raw disk into one, or show one"
+SUBVERBS = {"build": ("headgate_host.image.verb_build", "make the image of a board")}
 
 EPILOG = """\
 An image is an ordinary .zst file (zstd -dc gives the raw disk) that starts with a signed manifest:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headgate.errors import FINDING, MISSING, OK, CommandError
 from headgate.linux import provisioning
-from headgate_host.flash.image_format import BadImage, Extent, verify_hash
+from headgate.linux.image_format import BadImage, Extent, verify_hash
 from headgate_host.flash.image_open import Image, trusted_keys
 from headgate_host.flash.progress import Progress
 from headgate_host.flash.target import Target

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from headgate.errors import DEVICE, CommandError
+from headgate.linux.image_format import BLOCK, FIRST, RANGE_MAX, Extent, Range, verify_hash
 from headgate_host.flash.disks import readable_size
-from headgate_host.flash.image_format import BLOCK, FIRST, RANGE_MAX, Extent, Range, verify_hash
 from headgate_host.flash.image_open import Image
 from headgate_host.flash.progress import Progress
 from headgate_host.flash.target import Target

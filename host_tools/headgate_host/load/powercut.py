@@ -53,7 +53,9 @@ secret_file = "{{state}}/keys/device.key"
 [streams.powercut]
 rate = "100000/s"
 """
-BACK_S = 120.0  # a board needs a while to start
+BACK_S = 120.0  # a board needs a while to start, an emulated one still longer: --back
+ASK_S = 5.0  # for one look whether it is back; an emulator takes a connection and then nothing comes
+ANSWER_S = 30.0  # for the answer to a message; then nobody knows what became of it
 POLL_S = 0.05
 RETRY_S = 0.02
 ARRIVE_S = 60.0  # without anything new at the receiver: that was all
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cuts", metavar="N", type=int, default=10, help="how often (default: 10)")
     add("--devices", metavar="N", type=int, default=16, help="that post at the same time (default: 16)")
     add("--most", metavar="SECONDS", type=float, default=1.0, help="longest time until a cut (default: 1)")
+    add("--back", metavar="SECONDS", type=float, default=BACK_S, help="it may take to come back (default: %(default)g)")
     add("--seed", metavar="N", type=int, help="of the random instants, to repeat a run")
     add("--url", metavar="URL", help="an appliance that is not started here")
     add("--stream", metavar="NAME", help="its stream; takes any JSON object")
@@ -80,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
-        if args.cuts < 0 or args.devices < 1 or args.most <= 0:
-            raise CommandError(USAGE, "--cuts, --devices and --most are positive")
+        if args.cuts < 0 or args.devices < 1 or args.most <= 0 or args.back <= 0:
+            raise CommandError(USAGE, "--cuts, --devices, --most and --back are positive")
         seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
         with _subject(args) as subject:
             outcome = asyncio.run(_drive(subject, args, random.Random(seed)))  # noqa: S311 - reproducible
@@ -249,7 +252,7 @@ class Outcome:
 
 async def _drive(subject: Subject, args: argparse.Namespace, chance: random.Random) -> Outcome:
     outcome, over = Outcome(), asyncio.Event()
-    await _wait_until_ready(subject)
+    await _wait_until_ready(subject, args.back)
     senders = [asyncio.create_task(_sender(subject, device, outcome, over)) for device in range(args.devices)]
     try:
         for _ in range(args.cuts):
@@ -263,7 +266,7 @@ async def _drive(subject: Subject, args: argparse.Namespace, chance: random.Rand
             await asyncio.to_thread(subject.cut)
             outcome.cuts += 1
             await asyncio.to_thread(subject.restore)
-            await _wait_until_ready(subject)
+            await _wait_until_ready(subject, args.back)
     finally:
         over.set()
         done, _ = await asyncio.wait(senders, timeout=BACK_S)
@@ -272,17 +275,17 @@ async def _drive(subject: Subject, args: argparse.Namespace, chance: random.Rand
     return outcome
 
 
-async def _wait_until_ready(subject: Subject) -> None:
+async def _wait_until_ready(subject: Subject, back_s: float) -> None:
     connection = Connection(f"{subject.target.scheme}://{subject.target.authority}", subject.target.context())
-    deadline = time.monotonic() + BACK_S
+    deadline = time.monotonic() + back_s
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            async with asyncio.timeout(BACK_S):
+            async with asyncio.timeout(ASK_S):
                 if (await connection.request("GET", "/readyz", {})).status == 200:  # noqa: PLR2004
                     connection.close()
                     return
         await asyncio.sleep(POLL_S)
-    raise Unreachable(subject.target.url, f"not ready after {BACK_S:g} s")
+    raise Unreachable(subject.target.url, f"not ready after {back_s:g} s")
 
 
 async def _sender(subject: Subject, device: int, outcome: Outcome, over: asyncio.Event) -> None:
@@ -294,7 +297,7 @@ async def _sender(subject: Subject, device: int, outcome: Outcome, over: asyncio
         number += 1
         body = json.dumps({"n": number}).encode()
         try:
-            async with asyncio.timeout(BACK_S):
+            async with asyncio.timeout(ANSWER_S):
                 answer = await connection.request("POST", f"/v1/streams/{subject.stream}", headers, body)
         except (OSError, TimeoutError):
             outcome.unknown += 1

@@ -4,7 +4,9 @@ mmdebstrap is a shell script here; the real one is used by `./dev test --target`
 """
 
 import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ echo two >"$root/usr/share/ca-certificates/mozilla/2.crt"
 echo 'nameserver 192.0.2.1' >"$root/etc/resolv.conf"
 """
 FAIL = """#!/bin/sh
-mkdir -p "$7"
+mkdir -p "$9"
 echo 'E: Unable to locate package nonsense' >&2
 echo 'E: apt-get --yes install failed' >&2
 exit 100
@@ -65,6 +67,7 @@ def test_a_root_is_made_once_for_the_same_inputs(
     assert "deb http://mirror.example/debian bookworm main" in first
     assert "--include=base-files,base-passwd,dash,libc-bin,mawk,python3 " in first
     assert "python3" not in second
+    assert f"--extract-hook=sh {rootfs.RECORD} " in first
     assert "--architectures=arm64 " in third
     assert sorted(path.name for path in (tmp_path / "roots").glob(".*")) == []
 
@@ -106,7 +109,7 @@ def test_failures_are_one_line_and_leave_nothing(
     with pytest.raises(CommandError, match="no architecture 'sparc'"):
         rootfs.make("sparc", [], folder)
     with pytest.raises(CommandError, match="no mirror of debian-security"):
-        rootfs.make("arm64", [], folder, security=True)
+        rootfs.make("arm64", [], folder, rootfs.Archive(security=True))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(CommandError, match="needs root"):
         rootfs.make("arm64", [], folder)
@@ -131,3 +134,25 @@ def test_emulators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulation.platform, "machine", lambda: "armv7l")
     emulation.prepare("armhf")
     assert emulation.variables("armhf") == {}
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
+def test_what_was_unpacked_is_written_down(tmp_path: Path) -> None:
+    archives = tmp_path / "root/var/cache/apt/archives"
+    archives.mkdir(parents=True)
+    (tmp_path / "root/var/lib/dpkg").mkdir(parents=True)
+    for name in ("one", "two"):
+        tree = tmp_path / name
+        (tree / "DEBIAN").mkdir(parents=True)
+        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: M <m@example>\nDescription: d\n"
+        (tree / "DEBIAN/control").write_text(control)
+        (tree / "usr/bin").mkdir(parents=True)
+        (tree / "usr/bin" / name).touch()
+        subprocess.run(["dpkg-deb", "--build", tree, archives], check=True, capture_output=True)
+    subprocess.run(["sh", rootfs.RECORD, tmp_path / "root"], check=True)
+    dpkg = tmp_path / "root/var/lib/dpkg"
+    paragraphs = (dpkg / "status").read_text().strip().split("\n\n")
+    assert [text.splitlines()[:2] for text in paragraphs] == [
+        [f"Package: {name}", "Status: install ok unpacked"] for name in ("one", "two")
+    ]
+    assert "/usr/bin/two" in (dpkg / "info/two.list").read_text().splitlines()

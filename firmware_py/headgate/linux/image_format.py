@@ -180,7 +180,7 @@ def check_signature(signer: str, signature: bytes, manifest: bytes, trusted: dic
 
 @cache
 def _schema() -> Any:
-    return _accel.Schema(Path(__file__).with_name("image.schema.json").read_bytes())
+    return _accel.Schema((Path(__file__).parents[1] / "data" / "image.json").read_bytes())
 
 
 def decode(data: bytes) -> Manifest:

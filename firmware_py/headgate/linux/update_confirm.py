@@ -1,0 +1,141 @@
+"""Does the slot that was started work? Then it is confirmed; a new one that does not is given up, and says why.
+
+Works means: the appliance says that it is ready (/readyz), and its uplink, if it has one, is connected (/metrics).
+A slot that was confirmed before is never given up here: it has nothing better to go back to, and what it lacks may be
+the broker's fault. Nor does it need the uplink.
+"""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from headgate.errors import FINDING, OK, CommandError
+from headgate.linux import boot_state, update_install, update_status
+from headgate.linux import config as configuration
+from headgate.linux.update_install import Running
+
+TRIAL_S = 300.0  # for a new slot; a board starts, gets an address and reaches its broker in less
+_TRIAL_WORD = "headgate.trial="  # on the kernel's command line: another number of seconds
+PAUSE_S = 1.0
+_ANSWER_S = 10.0
+_ANSWER_MAX = 1 << 18  # bytes
+_OK = "200"
+_CONNECTED = b"headgate_uplink_connected 1"
+
+Ask = Callable[[str], tuple[str, bytes]]  # path -> (status, body); raises OSError
+
+
+def asking(host: str, port: int) -> Ask:
+    """GET from the appliance, without importing an HTTP client: this runs while the board starts."""
+
+    def ask(path: str) -> tuple[str, bytes]:
+        with socket.create_connection((host, port), _ANSWER_S) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            answer = b""
+            while len(answer) < _ANSWER_MAX and (data := connection.recv(65536)):
+                answer += data
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return head.decode("latin-1").partition(" ")[2][:3], body
+
+    return ask
+
+
+def lacks(ask: Ask, *, uplink: bool) -> str:
+    """What is missing for a slot that works; "" when nothing is."""
+    try:
+        status, body = ask("/readyz")
+        if status != _OK:
+            return f"not ready: {body[:200].decode('utf-8', 'replace')}"
+        if uplink:
+            status, body = ask("/metrics")
+            # Where /metrics wants a token this cannot be judged; the appliance itself is ready.
+            if status == _OK and _CONNECTED not in body:
+                return "the uplink is not connected"
+    except OSError as error:
+        return f"the appliance does not answer: {error.strerror or error}"
+    return ""
+
+
+def wait(ask: Ask, *, uplink: bool, seconds: float, pause: Callable[[float], None] = time.sleep) -> str:
+    """`lacks` until it lacks nothing or time is up."""
+    end = time.monotonic() + seconds
+    while (problem := lacks(ask, uplink=uplink)) and time.monotonic() < end:
+        pause(PAUSE_S)
+    return problem
+
+
+def decide(problem: str, here: Running, state: Path, memory: Path) -> bool:
+    """Keep or give up. True: the machine is to be restarted, into the other slot. Raises OSError."""
+    now = boot_state.read(state)
+    on_trial = now.trial == here.slot
+    if not problem:
+        after, fallen = boot_state.confirmed(now, here.slot)
+        if fallen:
+            update_status.remember_rollback(fallen, f"slot {fallen} did not come up", memory)
+        elif on_trial:
+            update_status.forget_rollback(memory)
+        boot_state.write(state, after)
+        return False
+    if not on_trial:
+        return False
+    # The reason first: after a power cut between the two it is tried, and judged, once more.
+    update_status.remember_rollback(here.slot, f"version {here.version}: {problem}", memory)
+    boot_state.write(state, boot_state.failed(here.slot))
+    return True
+
+
+def main() -> int:
+    state = update_install.PARTITIONS / "bootstate"
+    try:
+        here = update_install.running()
+        on_trial = boot_state.read(state).trial == here.slot
+        update_status.publish(here, confirmed=not on_trial)
+        problem = _watch(on_trial)
+        restart = decide(problem, here, state, update_status.MEMORY)
+        update_status.publish(here, confirmed=not restart, problem=problem, ready_ms=ready_ms())
+    except CommandError as error:
+        print(f"headgate: {error.line()}", file=sys.stderr)
+        return error.code
+    if not problem:
+        print(f"headgate: slot {here.slot}, version {here.version}, works", file=sys.stderr)
+        return OK
+    print(f"headgate: slot {here.slot}, version {here.version}: {problem}", file=sys.stderr)
+    if restart:
+        subprocess.run(["/usr/bin/systemctl", "reboot"], check=False)
+    return FINDING
+
+
+def _watch(on_trial: bool) -> str:
+    """-> the problem, or """ ""
+    try:
+        config = configuration.load()
+    except CommandError as error:  # this version does not take the configuration that is there
+        return error.cause
+    address = next(iter(config.listen.http), None)
+    if address is None:
+        return ""  # it speaks TLS only; systemd started this after it had said that it is ready
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
+    uplink = on_trial and config.uplink.url is not None
+    return wait(asking(host, address.port), uplink=uplink, seconds=trial_s(update_install.CMDLINE.read_text()))
+
+
+def trial_s(cmdline: str) -> float:
+    given = [word.removeprefix(_TRIAL_WORD) for word in cmdline.split() if word.startswith(_TRIAL_WORD)]
+    return float(given[-1]) if given and given[-1].isdecimal() else TRIAL_S
+
+
+def ready_ms() -> int | None:
+    """When systemd was told that the appliance is ready, since the kernel's start; None: nobody knows."""
+    command = ["/usr/bin/systemctl", "show", "--value", "--property=ActiveEnterTimestampMonotonic", "headgate.service"]
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    except OSError:
+        return None
+    return int(text) // 1000 if text.isdecimal() and int(text) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""An update over the wire: what runs, and a bundle that is passed on, while it arrives, to whoever may write it."""
+
+from headgate.core import json
+from headgate.core.jwt import scope_allows
+from headgate.core.problem import Problem
+from headgate.tasks.access import authenticate, media_type, require
+from headgate.tasks.exchange import JSON, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from headgate.tasks.exchange import Exchange
+
+TYPE = b"application/zstd"  # RFC 8878 section 7.1: what a bundle is
+
+
+def _updates(x: "Exchange") -> "Any":
+    if x.gateway.updates is None:
+        raise Problem(404, "not_found", "this appliance is not updated over the network")
+    return x.gateway.updates
+
+
+async def get(x: "Exchange") -> Response:
+    require(authenticate(x), "update", "read")
+    status = _updates(x).status()
+    if status is None:
+        raise Problem(404, "not_found", "this system has no slots to update")
+    return Response(200, json.dumps(status), JSON)
+
+
+async def put(x: "Exchange") -> Response:
+    """202: written and checked, the machine restarts into it. Raises Problem."""
+    claims = authenticate(x)
+    require(claims, "update", "install")
+    updates = _updates(x)
+    media_type(x, (TYPE,))
+    if x.request.length < 0:
+        raise Problem(411, "length_required", "an update has a Content-Length")
+    downgrade = scope_allows(claims.scopes, "update", "downgrade")
+    answer = await updates.install(x.read, x.request.length, downgrade)
+    status = answer.pop("status", 202)
+    if status != 202:  # noqa: PLR2004 - Accepted
+        raise Problem(status, answer["code"], answer["detail"], extra={"reason": answer["reason"]})
+    return Response(202, json.dumps(answer), JSON)

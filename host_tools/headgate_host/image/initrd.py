@@ -1,0 +1,33 @@
+"""The initrd: busybox, the modules that reach the root file system, and a script (boards/common/initrd/init)."""
+
+import shutil
+from pathlib import Path
+
+from headgate_host.image import kernel, recipe
+from headgate_host.image.job import Job
+
+BUSYBOX = Path("usr/bin/busybox")  # of busybox-static
+FOLDERS = ("bin", "dev", "proc", "sys", "sysroot", "usr/lib/modules")
+
+
+def make(job: Job, modules: Path) -> Path:
+    """job.work/initrd, zstd of a cpio archive. `modules`: what kernel.index made."""
+    tree = job.work / "initrd.tree"
+    for folder in FOLDERS:
+        (tree / folder).mkdir(parents=True)
+    (tree / "lib").symlink_to("usr/lib")
+    shutil.copyfile(job.parts / BUSYBOX, tree / "bin/busybox")
+    shutil.copyfile(recipe.common_folder() / "initrd/init", tree / "init")
+    order = kernel.install(modules, job.recipe.modules(initrd=True), tree, job.tools)
+    (tree / "modules.txt").write_text("".join(f"{name}\n" for name in order))
+    for program in ("bin/busybox", "init"):
+        (tree / program).chmod(0o755)
+    # Names in order, times and inode numbers of no meaning: the same archive each time.
+    archive = (
+        "cd initrd.tree && find . -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} + && "
+        "find . -print0 | LC_ALL=C sort --zero-terminated | "
+        "cpio --null --create --format=newc --reproducible --owner=0:0 --quiet | zstd -q -19 --no-check -o ../initrd"
+    )
+    job.run("sh", "-c", archive)
+    shutil.rmtree(tree)
+    return job.work / "initrd"

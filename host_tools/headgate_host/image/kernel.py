@@ -1,0 +1,76 @@
+"""The kernel's files: image, device trees, and of the modules only those that are named, with what they depend on."""
+
+import lzma
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from headgate.errors import BUG, CommandError
+from headgate_host.image.tools import Tools
+
+MODULES = Path("usr/lib/modules")
+
+
+def version(parts: Path) -> str:
+    """Of the one kernel below `parts`."""
+    (folder,) = (parts / MODULES).iterdir()
+    return folder.name
+
+
+def index(parts: Path, folder: Path, tools: Tools) -> Path:
+    """All modules of the kernel below `parts` with depmod's files, in `folder`. -> the folder of this version"""
+    target = folder / MODULES / version(parts)
+    target.parent.mkdir(parents=True)
+    shutil.copytree(parts / MODULES / target.name, target, symlinks=True, copy_function=_link)
+    _depmod(folder, target.name, tools)
+    return target
+
+
+def install(everything: Path, names: Iterable[str], root: Path, tools: Tools) -> list[str]:
+    """The modules `names` of `everything` (what `index` made), unpacked, below `root`. -> their order of loading"""
+    target = root / MODULES / everything.name
+    chosen = closure(everything, names)
+    for relative in chosen:
+        module = target / relative.removesuffix(".xz")
+        module.parent.mkdir(parents=True, exist_ok=True)
+        data = (everything / relative).read_bytes()
+        # The file system is compressed as a whole, which is smaller, and the initrd's modprobe may know no xz.
+        module.write_bytes(lzma.decompress(data) if relative.endswith(".xz") else data)
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        shutil.copyfile(everything / name, target / name)
+    _depmod(root, everything.name, tools)
+    return [Path(relative).name.split(".ko")[0] for relative in chosen]
+
+
+def closure(everything: Path, names: Iterable[str]) -> list[str]:
+    """Paths of the modules `names` and of those they depend on, which come first. Built-in ones are left out.
+
+    Raises CommandError(BUG) for a name the kernel does not have: a list that names nothing would hide a mistake.
+    """
+    depends: dict[str, list[str]] = {}
+    for line in (everything / "modules.dep").read_text(encoding="ascii").splitlines():
+        path, _, needs = line.partition(":")
+        depends[path] = needs.split()
+    paths = {_name(path): path for path in depends}
+    built_in = {_name(path) for path in (everything / "modules.builtin").read_text(encoding="ascii").split()}
+    chosen: dict[str, None] = {}  # an ordered set
+    for name in map(_name, names):
+        if name in paths:
+            # depmod lists what is needed with the nearest first
+            chosen |= dict.fromkeys([*reversed(depends[paths[name]]), paths[name]])
+        elif name not in built_in:
+            raise CommandError(BUG, f"kernel {everything.name} has no module {name}", "Correct the list of modules")
+    return list(chosen)
+
+
+def _name(path: str) -> str:
+    """A module's name: its file's, where - and _ are the same."""
+    return Path(path).name.split(".ko")[0].replace("-", "_")
+
+
+def _depmod(folder: Path, release: str, tools: Tools) -> None:
+    tools.run(folder, "depmod", "--basedir", "/mnt", "--moduledir", "/usr/lib/modules", release)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)

@@ -1,0 +1,76 @@
+"""What an image is made of: data that fits together, and one line for each mistake on the command line."""
+
+import pytest
+
+from headgate.errors import USAGE, CommandError
+from headgate_host.flash import boards
+from headgate_host.image import disk, recipe, verb_build
+
+WITH_IMAGES = [board.name for board in boards.every() if "image" in board.facts]
+
+
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_every_recipe_is_whole(name: str) -> None:
+    plan = recipe.load(name)
+    assert set(plan.modules(initrd=True)) < set(plan.modules(initrd=False))
+    assert plan.own["kernel"] in plan.part_packages
+    assert "systemd" in plan.root_packages
+    assert "console=" in plan.cmdline
+    assert "root=" not in plan.cmdline  # the boot script adds it, with the slot
+    assert plan.architecture in ("arm64", "armhf")
+
+
+def test_the_partitions_are_those_that_others_count_on() -> None:
+    plan = recipe.load("qemu-virt-arm64")
+    places = disk.plan(plan.common["partition"], plan.settings["disk_mib"])
+    names = [place.name for place in places]
+    assert names == ["fw", "bootstate", "boot_a", "boot_b", "root_a", "root_b", "provision", "data"]
+    sizes = {place.name: place.size for place in places}
+    assert sizes["boot_a"] == sizes["boot_b"]
+    assert sizes["root_a"] == sizes["root_b"]
+    assert sum(sizes.values()) + 2 * disk.FIRST_MIB == plan.settings["disk_mib"]
+    # An empty slot and the holes of ext4 need not be written; a boot state or a record must not be somebody else's.
+    assert {place.name for place in places if place.sparse} == {"boot_b", "root_b", "data"}
+
+
+def test_settings_are_changed() -> None:
+    plan = recipe.load("rpi-4", ["disk_mib=512", "extra_packages=strace  tcpdump", "extra_cmdline=loglevel=7"])
+    assert plan.settings["disk_mib"] == 512
+    assert {"strace", "tcpdump"} <= set(plan.root_packages)
+    assert plan.cmdline.endswith(" loglevel=7")
+    assert recipe.load("rpi-4").settings["disk_mib"] == 256  # what is embedded stays as it is
+
+
+@pytest.mark.parametrize(
+    ("board", "change", "says"),
+    [
+        ("rpi-9", "disk_mib=512", "there is no board 'rpi-9'"),
+        ("rpi-pico-w", "disk_mib=512", "no images are made for rpi-pico-w"),
+        ("rpi-4", "colour=green", "no such key"),
+        ("rpi-4", "disk_mib", "no such key"),
+        ("rpi-4", "disk_mib=many", "not a number"),
+        ("rpi-4", "disk_mib=-1", "not a number"),
+    ],
+)
+def test_mistakes(board: str, change: str, says: str) -> None:
+    with pytest.raises(CommandError, match=says) as caught:
+        recipe.load(board, [change])
+    assert caught.value.code == USAGE
+    assert caught.value.next_step
+
+
+def test_a_disk_that_is_too_small_says_by_how_much() -> None:
+    rows = [{"name": "fw", "kind": "fat", "mib": 16}, {"name": "data", "kind": "ext4", "mib": 0}]
+    assert [place.size for place in disk.plan(rows, 20)] == [16, 2]
+    with pytest.raises(CommandError, match="too small by 3 MiB"):
+        disk.plan(rows, 16)
+
+
+def test_the_time_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764345600")
+    assert verb_build.source_date_epoch() == 1764345600
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(CommandError, match="SOURCE_DATE_EPOCH is 'yesterday'"):
+        verb_build.source_date_epoch()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert verb_build.source_date_epoch() > 1764000000

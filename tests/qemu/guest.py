@@ -1,0 +1,133 @@
+"""A board in the emulator: an image's disk in qemu-system, its port 8080 on a loopback port of this machine.
+
+    guest.py on|off FOLDER      switches it, as a plug would: `headgate load powercut --cut … --restore …`
+
+The folder says all about it (guest.json); its console goes to serial.log. Off is SIGKILL: what the guest had in memory
+is lost, what it had given to the disk is in this machine's page cache and stays. (A disk that loses what it promised
+is another matter: tests/unit/cpython/test_outbox_faults.py.)
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PORT = 8080  # of the appliance
+_POLL_S = 0.1
+
+
+class Guest:
+    """`folder` is the guest's own; disk.img and u-boot.bin are in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.serial = folder / "serial.log"
+        self._pid = folder / "guest.pid"
+
+    @classmethod
+    def make(cls, folder: Path, board: str) -> "Guest":
+        """A new one, from board.toml; does not start it."""
+        facts = tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
+        machine = facts["emulator"]
+        port = free_port()
+        command = [
+            *(machine["program"], "-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
+            *("-smp", str(facts["cores"]), "-nodefaults", "-display", "none", "-bios", "u-boot.bin"),
+            *("-drive", "file=disk.img,format=raw,if=none,id=disk", "-device", "virtio-blk-device,drive=disk"),
+            *(
+                "-netdev",
+                f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{PORT}",
+                "-device",
+                "virtio-net-device,netdev=net",
+            ),
+            *("-device", "i6300esb", "-device", "virtio-rng-pci"),
+            *("-chardev", "file,id=console,path=serial.log,append=on", "-serial", "chardev:console"),
+        ]
+        (folder / "guest.json").write_text(json.dumps({"port": port, "command": command}))
+        return cls(folder)
+
+    @property
+    def port(self) -> int:
+        return int(json.loads((self.folder / "guest.json").read_text())["port"])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def on(self) -> None:
+        """Returns as soon as it is switched on."""
+        command = json.loads((self.folder / "guest.json").read_text())["command"]
+        nice = shutil.which("nice")
+        words = [nice, "-n", "5", *command] if nice else command
+        with (self.folder / "qemu.log").open("ab") as log:
+            process = subprocess.Popen(
+                words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._pid.write_text(str(process.pid))
+
+    def off(self) -> None:
+        """Returns when it is gone."""
+        try:
+            pid = int(self._pid.read_text())
+        except (OSError, ValueError):
+            return
+        self._pid.unlink()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # another process of ours had switched it on
+            os.waitpid(pid, 0)
+        while _alive(pid):
+            time.sleep(_POLL_S)
+
+    def log(self, after: int = 0) -> str:
+        """What came over the serial port, from byte `after` on."""
+        try:
+            return self.serial.read_bytes()[after:].decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_for(self, pattern: str, seconds: float, after: int = 0) -> "re.Match[str]":
+        """Until the console has said `pattern`. Raises TimeoutError with what it said last."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = re.search(pattern, self.log(after))
+            if found is not None:
+                return found
+            time.sleep(_POLL_S)
+        raise TimeoutError(f"the guest has not said {pattern!r} in {seconds:g} s:\n{self.log(after)[-4000:]}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _alive(pid: int) -> bool:
+    """Neither gone nor a zombie that somebody else has to collect."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def main(words: list[str]) -> int:
+    if len(words) != 2 or words[0] not in ("on", "off"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    guest = Guest(Path(words[1]))
+    guest.on() if words[0] == "on" else guest.off()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
