@@ -63,6 +63,7 @@ static bool host_begin(struct hg_http2_stream *stream) {
     connection->tls = NULL;
     connection->stream = stream;
     connection->state = HG_IDLE;
+    hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.idle_ms); /* a translator may have nothing to say yet */
     stream->connection = hg_connection_id(connection, index);
     carrier->streams += 1;
     return true;
