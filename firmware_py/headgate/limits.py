@@ -28,6 +28,18 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# MQTT for devices (linux/mqtt_gateway.py). Each connection holds one packet at most, so memory for them is bounded by
+# connections x (MQTT_HEAD + the largest body_limit).
+MQTT_CONNECTIONS = 1024  # one more is told that the server is busy; many more are just closed
+MQTT_CONNECT = 16384  # bytes of a CONNECT with token and will; more: closed
+MQTT_HEAD = 8192  # bytes of a PUBLISH beside its payload: topic and properties; more: closed
+MQTT_CLIENT_ID = 256  # characters; longer: refused
+MQTT_BATCH = 64  # packets of one connection that are taken, and answered, at a time; the next ones wait unread
+MQTT_KEEP_ALIVE_MS = 1200000  # the longest; a client that wants none has this one
+MQTT_PATIENCE_S = 5  # a client of 3.1.1 over its rate is made to wait so long for each message; longer: closed
+MQTT_REASON = 256  # characters of a reason string
+MQTT_ANSWER = 16  # bytes of a PUBACK, CONNACK or DISCONNECT without its reason
+
 # TLS on the native server (native_ext/cpython/tls.c).
 TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
 TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink
