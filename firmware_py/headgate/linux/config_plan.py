@@ -133,6 +133,9 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
         problems.append((("cache", "snapshot"), "there is no disk on MicroPython; leave it out"))
     if config.listen.https:
         problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
+    for name in ("mqtt", "mqtts"):
+        if getattr(config.listen, name):
+            problems.append((("listen", name), "MQTT is not served on MicroPython; leave it out"))
     if config.uplink.url is not None:
         problems.append((("uplink", "url"), "there is no uplink on MicroPython; leave it out"))
     if config.uplink.mode == "sealed":
