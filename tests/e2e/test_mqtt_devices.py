@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -268,6 +273,94 @@ def test_many_devices_and_the_ledger(tmp_path: Path, version: str) -> None:
         assert made.stop() == 0
     assert made.ledger()["accepted"] == 2 * DEVICES
     assert "Traceback" not in made.log.read_text()
+
+
+SCENARIO = """
+name = "both ways in"
+seed = 5
+[devices]
+count = 100
+name = "abc-{{n:03}}"
+config = "headgate.toml"
+state = "state"
+[[phase]]
+kind = "hold"
+rate = 200
+for = "2 s"
+[data.weather]
+schema = "{schema}"
+fields = {{ "/station" = "{{device}}", "/ts" = {{ now = "rfc3339" }} }}
+[[operation]]
+do = "publish"
+stream = "strict"
+data = "weather"
+[[operation]]
+do = "mqtt"
+topic = "v1/streams/strict"
+data = "weather"
+"""
+
+
+def test_http_and_mqtt_in_one_scenario(tmp_path: Path) -> None:
+    schema = Path(__file__).resolve().parents[2] / "firmware_py/headgate/data/weather.schema.json"
+    file, out = tmp_path / "both.toml", tmp_path / "both.json"
+    file.write_text(SCENARIO.format(schema=schema))
+    made, port = appliance(tmp_path)
+    with running(made):
+        urls = ["--target", f"http://127.0.0.1:{made.port}", "--broker", f"mqtt://127.0.0.1:{port}"]
+        done = headgate("load", "run", str(file), *urls, "--out", str(out))
+        assert done.returncode in JUDGED, done.stdout + done.stderr
+        result = json.loads(out.read_bytes())
+        assert result["total"]["outcomes"] == {"ok": 400}
+        assert result["device"]["ledger"]["accepted"] == 400
+        assert 100 < metrics(made)['publishes_total{reason="0x00"}'] < 300
+        assert made.stop() == 0
+
+
+def test_a_reload_holds_for_open_connections(tmp_path: Path) -> None:
+    made, port = appliance(tmp_path)
+    with running(made):
+        device = Device(MQTTv5).connect(port, made.token("mill"))
+        first = device.publish(b"{}", topic="v1/streams/new")
+        device.until(lambda: first in device.answers)
+        with made.config.open("a") as file:
+            file.write("[streams.new]\n")
+        assert made.process is not None
+        made.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in made.log.read_text(), "it reloads")
+        second = device.publish(b"{}", topic="v1/streams/new")
+        device.until(lambda: second in device.answers)
+        assert (device.answers[first], device.answers[second]) == (0x90, 0)
+        device.close()
+
+
+def test_more_devices_than_files(tmp_path: Path) -> None:
+    """HTTP and MQTT have their shares; who is over them is closed, and the others are served."""
+    made, port = appliance(tmp_path)
+    command = [sys.executable, "-m", "headgate", "run", "--config", str(made.config), "--state", str(made.state)]
+    with made.log.open("ab") as log:
+        made.process = subprocess.Popen(
+            ["sh", "-c", f"ulimit -n 200; exec {' '.join(command)}"], stdout=log, stderr=log
+        )
+    with contextlib.ExitStack() as stack:
+        stack.callback(made.process.wait)
+        stack.callback(made.process.kill)
+        wait_for(made._answers, "it answers")
+        assert "only 160 connections at a time" in made.log.read_text()
+        token = made.token("mill")
+        devices = [Device(MQTTv5, "first").connect(port, token)]
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(150)]
+        wait_for(lambda: metrics(made)["refused"] > 150 - 80, "those over the share are refused")
+        devices[0].publish(b"1")
+        devices[0].until(lambda: devices[0].answers)
+        for client in idle:
+            client.close()
+        wait_for(lambda: metrics(made)["connections"] == 1, "they are gone")
+        devices.append(Device(MQTTv5, "second").connect(port, token))
+        assert not devices[1].connected.is_failure
+        for device in devices:
+            device.close()
+        assert "Traceback" not in made.log.read_text()
 
 
 @pytest.mark.skipif(not available(), reason="no mosquitto")

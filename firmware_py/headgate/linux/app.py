@@ -216,8 +216,8 @@ class App:
         maximum = max(allow_descriptors(wanted + RESERVE) - RESERVE, 2)
         if maximum < wanted:
             log.warning("only %d connections at a time: the system allows no more open files (ulimit -n)", maximum)
-        share = maximum * http // wanted
-        return share, maximum - share
+        share = max(maximum * http // wanted, 1)
+        return share, max(maximum - share, 1)
 
     def _start_uplink(self) -> None:
         self.uplink: Uplink | None = None

@@ -126,6 +126,10 @@ class Peer:
         return found[1][0]
 
     async def close(self) -> None:
+        """At once, if the other side does not take what was sent."""
+        transport = self.writer.transport
+        if transport.get_write_buffer_size():
+            transport.abort()
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import types
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mqtt_scene import NOW_S, TOPIC, V5, V311, Peer, Scene, document, play, token, until
 
 from headgate import limits
@@ -483,6 +486,60 @@ def test_messages_byte_by_byte() -> None:
             await asyncio.sleep(0)
         assert (await connack(peer))[0] == 0
         assert [await peer.puback(), await peer.puback()] == [(1, 0), (2, 0)]
+
+    play(story)
+
+
+NEARLY = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        (
+            wire.connect("dev", password=token()),
+            wire.publish(TOPIC, b"{}", 1),
+            wire.publish(TOPIC, b"{}", 0),
+            wire.publish(b"$SYS/+", b"", 9),
+            publish5(b"\xff", user(b"a", b"b")),
+            wire.PINGREQ_PACKET,
+            b"\x82\x08\x00\x05\x00\x00\x02a/\x01",
+            b"\x30\xff\xff\x7f",
+        )
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NEARLY, max_size=6), st.sampled_from(VERSIONS), st.booleans())
+def test_whatever_comes_others_are_served(data: list[bytes], version: int, let_in: bool) -> None:
+    """`Scene` asks that no exception was unforeseen, and that nothing is left."""
+
+    async def story(scene: Scene) -> None:
+        hostile = await (scene.connect(version, "hostile") if let_in else scene.dial(version))
+        for piece in data:
+            hostile.send(piece)
+            await asyncio.sleep(0)
+        await hostile.close()
+        peer = await scene.connect()
+        peer.publish(b'{"n":1}', 7)
+        assert await peer.puback() == (7, 0)
+
+    play(story)
+
+
+def test_who_does_not_read_is_not_read() -> None:
+    async def story(scene: Scene) -> None:
+        peer = await scene.connect()
+        connection = scene.mqtt._connections[0]
+        connection.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        peer.send(wire.PINGREQ_PACKET * 500_000)
+        waiting = connection.writer.transport.get_write_buffer_size
+        await until(lambda: waiting() > 65536 and connection.write_deadline)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert 65536 < waiting() < 65536 + 2 * limits.MQTT_BATCH + 1
+        await pass_time(scene, 30_001)
+        await until(lambda: not scene.mqtt.count())
 
     play(story)
 
