@@ -364,13 +364,14 @@ def test_more_devices_than_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not available(), reason="no mosquitto")
-def test_a_bridge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["mqttv311", "mqttv50"])
+def test_a_bridge(tmp_path: Path, version: str) -> None:
     """A mosquitto of the site's own that hands on what it gets: the other way in for devices."""
     made, port = appliance(tmp_path)
     with running(made):
         bridge = (
             f"connection up\naddress 127.0.0.1:{port}\nremote_username x\nremote_password {made.token('site')}\n"
-            f"topic {TOPIC} out 1\nbridge_protocol_version mqttv50\ntry_private false\nnotifications false\n"
+            f"topic {TOPIC} out 1\nbridge_protocol_version {version}\nnotifications false\nrestart_timeout 1\n"
         )
         with Mosquitto(tmp_path / "broker", bridge) as broker:
             device = Device(MQTTv5).connect(broker.port, None)
