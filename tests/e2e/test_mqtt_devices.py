@@ -371,7 +371,7 @@ def test_a_bridge(tmp_path: Path, version: str) -> None:
     with running(made):
         bridge = (
             f"connection up\naddress 127.0.0.1:{port}\nremote_username x\nremote_password {made.token('site')}\n"
-            f"topic {TOPIC} out 1\nbridge_protocol_version {version}\nnotifications false\nrestart_timeout 1\n"
+            f"topic {TOPIC} out 1\nbridge_protocol_version {version}\nnotifications false\ntry_private false\n"
         )
         with Mosquitto(tmp_path / "broker", bridge) as broker:
             device = Device(MQTTv5).connect(broker.port, None)
