@@ -49,6 +49,17 @@ GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its n
 GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
 GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
 GRPC_REFUSALS = 64  # refused messages that the summary of one PublishStream names
+# MQTT for devices (linux/mqtt_gateway.py). Each connection holds one packet at most, so memory for them is bounded by
+# connections x (MQTT_HEAD + the largest body_limit).
+MQTT_CONNECTIONS = 1024  # one more is told that the server is busy; many more are just closed
+MQTT_CONNECT = 16384  # bytes of a CONNECT with token and will; more: closed
+MQTT_HEAD = 8192  # bytes of a PUBLISH beside its payload: topic and properties; more: closed
+MQTT_CLIENT_ID = 256  # characters; longer: refused
+MQTT_BATCH = 64  # packets of one connection that are taken, and answered, at a time; the next ones wait unread
+MQTT_KEEP_ALIVE_MS = 1200000  # the longest; a client that wants none has this one
+MQTT_PATIENCE_S = 5  # a client of 3.1.1 over its rate is made to wait so long for each message; longer: closed
+MQTT_REASON = 256  # characters of a reason string
+MQTT_ANSWER = 16  # bytes of a PUBACK, CONNACK or DISCONNECT without its reason
 
 # TLS on the native server (native_ext/cpython/tls.c).
 TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory

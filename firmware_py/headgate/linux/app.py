@@ -6,6 +6,7 @@ last, for it may take as long as it likes. Order of stop: gateway (answer what w
 
 import asyncio
 import contextlib
+import copy
 import errno
 import json
 import logging
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headgate import __version__, _accel, errors, limits
 from headgate.linux import cache_snapshot, config_plan, lean, machine, ntp, tls
 from headgate.linux.config_rules import Config, Listen
+from headgate.linux.config_values import Address
 from headgate.linux.listener import RESERVE, Listener, allow_descriptors
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.selector import NativeSelector
@@ -30,6 +32,7 @@ from headgate.tasks import plan as plans
 from headgate.tasks.gateway import Gateway
 
 if TYPE_CHECKING:
+    from headgate.linux.mqtt_gateway import MqttGateway
     from headgate.linux.second_level import SecondLevel
     from headgate.linux.update_relay import Relay
     from headgate.linux.uplink import Uplink
@@ -81,6 +84,7 @@ class App:
         self.reloading = asyncio.Event()
         self.urls: list[str] = []
         self._tls: tls.ServerTls | None = None
+        self.mqtt: MqttGateway | None = None
 
     def obey_signals(self) -> None:
         """To be called before `start`: a signal that comes meanwhile is obeyed as soon as it is through."""
@@ -106,12 +110,12 @@ class App:
             undo.push_async_callback(self.outbox.close)
             # The outbox knows who we are when the configuration does not say.
             self.config = replace(self.config, appliance_id=self.outbox.appliance)
-            self._maximum = self._connections()
+            self._maximum, self._mqtt_maximum = self._connections()
             plan = self._plan(self.config)
             store = _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries)
             self.second = self._second_level(plan, store)
             self.gateway = self._open_gateway(plan, store)
-            undo.push_async_callback(self.gateway.drain, 0)
+            undo.push_async_callback(self._drain, 0)
             self.gateway.updates = update_relay()
             self.snapshot = self._restore_cache()
             self._listen()
@@ -167,31 +171,48 @@ class App:
 
     def _listen(self) -> None:
         listen = self.config.listen
-        if listen.https:
+        if listen.tls:
             self._tls = tls.ServerTls(listen)
-        make = self._listeners()
-        for scheme, address in [("http", a) for a in listen.http] + [("https", a) for a in listen.https]:
-            listener = make(self._tls if scheme == "https" else None)
-            try:
-                listener.open(address.host, address.port)
-            except OSError as error:
-                raise cannot_listen(str(address), error) from None
-            port = listener.sockets[0].getsockname()[1]
-            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
-            self.urls.append(f"{scheme}://{type(address)(host, port)}")
+        http = self._listeners()
+        mqtt = self._mqtt_listeners()
+        for scheme, make in (("http", http), ("https", http), ("mqtt", mqtt), ("mqtts", mqtt)):
+            for address in getattr(listen, scheme):
+                self._open(scheme, address, make(self._tls if scheme in ("https", "mqtts") else None))
+
+    def _open(self, scheme: str, address: Address, listener: Any) -> None:
+        """Raises CommandError."""
+        try:
+            listener.open(address.host, address.port)
+        except OSError as error:
+            raise cannot_listen(str(address), error) from None
+        port = listener.sockets[0].getsockname()[1]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
+        self.urls.append(f"{scheme}://{type(address)(host, port)}")
 
     def _listeners(self) -> Callable[[tls.ServerTls | None], Any]:
         """Makes what listens on one address, with TLS or without; the gateway closes it."""
         if self._selector is not None:
             return self.gateway.listener  # type: ignore[attr-defined, no-any-return]  # it is a NativeGateway
+        return self._asyncio_listeners(self.gateway, self._maximum)
+
+    def _mqtt_listeners(self) -> Callable[[tls.ServerTls | None], Any]:
+        """The same for MQTT, of which nothing is loaded unless it is wanted."""
+        if not (self.config.listen.mqtt or self.config.listen.mqtts):
+            return self._listeners()  # makes none
+        from headgate.linux.mqtt_gateway import MqttGateway
+
+        self.mqtt = MqttGateway(self.gateway, self._mqtt_plan(self.gateway.plan))
+        return self._asyncio_listeners(self.mqtt, self._mqtt_maximum)
+
+    def _asyncio_listeners(self, gateway: Gateway, maximum: int) -> Callable[[tls.ServerTls | None], Listener]:
         table: set[Any] = set()
         handshake_s = self.config.listen.head_ms / 1000
         if self._tls is not None:
             tls.bound_asyncio()
 
         def make(secure: tls.ServerTls | None) -> Listener:
-            listener = Listener(self.gateway, table, self._maximum, tls=secure, handshake_s=handshake_s)
-            self.gateway.add_server(listener)
+            listener = Listener(gateway, table, maximum, tls=secure, handshake_s=handshake_s)
+            gateway.add_server(listener)
             return listener
 
         return make
@@ -201,13 +222,26 @@ class App:
         plan.connections = min(plan.connections, max(self._maximum - limits.REFUSALS, 1))
         return plan
 
-    def _connections(self) -> int:
-        """How many may be open at a time, those that are told that there are too many included."""
-        wanted = self.config.listen.connections + limits.REFUSALS
-        maximum = max(allow_descriptors(wanted + RESERVE) - RESERVE, 1)
+    def _mqtt_plan(self, plan: plans.Plan) -> plans.Plan:
+        """The bounds of MQTT connections; everything else they take from `plan` itself."""
+        listen = self.config.listen
+        bounds = copy.copy(plan)
+        bounds.connections = min(listen.mqtt_connections, max(self._mqtt_maximum - limits.REFUSALS, 1))
+        bounds.idle_ms = listen.mqtt_keepalive_ms
+        return bounds
+
+    def _connections(self) -> tuple[int, int]:
+        """How many may be open at a time over HTTP and over MQTT, those that are told that there are too many included.
+        If there are not files enough for all, each has its share."""
+        listen = self.config.listen
+        http = listen.connections + limits.REFUSALS
+        mqtt = listen.mqtt_connections + limits.REFUSALS if listen.mqtt or listen.mqtts else 0
+        wanted = http + mqtt
+        maximum = max(allow_descriptors(wanted + RESERVE) - RESERVE, 2)
         if maximum < wanted:
             log.warning("only %d connections at a time: the system allows no more open files (ulimit -n)", maximum)
-        return maximum
+        share = max(maximum * http // wanted, 1)
+        return share, max(maximum - share, 1)
 
     def _start_uplink(self) -> None:
         self.uplink: Uplink | None = None
@@ -237,6 +271,7 @@ class App:
             "uplink": self.uplink.stats() if self.uplink is not None else None,
             "tls": self._tls.stats() if self._tls is not None else None,
             "second_level": self.second.stats() if self.second is not None else None,
+            "mqtt": self.mqtt.stats() if self.mqtt is not None else None,
             "snapshot": self.snapshot.stats() if self.snapshot is not None else None,
             "task_restarts": dict(self.supervisor.restarts),
             "process": machine.process(),
@@ -265,6 +300,8 @@ class App:
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
         self.config = config
         self.gateway.adopt(plan)
+        if self.mqtt is not None:
+            self.mqtt.adopt(self._mqtt_plan(plan))
         if self._tls is not None and made is not None:
             self._tls.adopt(made)
         if uplink_changed:
@@ -277,7 +314,7 @@ class App:
     def _with_tls_of(self, listen: Listen) -> Listen:
         """[listen] as it is in use, with the TLS keys of `listen`: they can change while there is TLS at all."""
         now = self.config.listen
-        if self._tls is None or not listen.https:
+        if self._tls is None or not listen.tls:
             return now
         names = [field.name for field in fields(Listen) if field.name.startswith("tls_")]
         return replace(now, **{name: getattr(listen, name) for name in names})
@@ -285,7 +322,7 @@ class App:
     async def stop(self) -> None:
         """Stop accepting, answer what was accepted, commit, disconnect."""
         self._notifier.stopping()
-        await self.gateway.drain(self.config.listen.drain_ms)
+        await self._drain(self.config.listen.drain_ms)
         if self.second is not None:
             await self.second.close()
         await self.supervisor.stop()
@@ -293,6 +330,10 @@ class App:
         if self.snapshot is not None:
             await self.snapshot.close()
         self._clock.save()
+
+    async def _drain(self, timeout_ms: int) -> None:
+        gateways = [self.gateway] if self.mqtt is None else [self.gateway, self.mqtt]
+        await asyncio.gather(*(gateway.drain(timeout_ms) for gateway in gateways))
 
     async def run(self) -> None:
         """Started already: serve until `stopping` is set or an essential task fails; then stop."""

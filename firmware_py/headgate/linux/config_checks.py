@@ -123,7 +123,8 @@ def _listeners(config: Config, report: Report) -> None:
     if not listen.http and not listen.https:
         report.error(("listen", "http"), "nothing to listen on: http and https are both empty")
     seen: dict[Address, str] = {}
-    for key, addresses in (("http", listen.http), ("https", listen.https)):
+    for key in ("http", "https", "mqtt", "mqtts"):
+        addresses: tuple[Address, ...] = getattr(listen, key)
         for number, address in enumerate(addresses):
             path: KeyPath = ("listen", key, number)
             if path not in report.lines:
@@ -134,12 +135,12 @@ def _listeners(config: Config, report: Report) -> None:
             seen[address] = key
     if listen.http2:
         _http2(report)
-    if listen.https:
+    if listen.tls:
         for key, file in (("tls_cert", listen.tls_cert), ("tls_key", listen.tls_key)):
             if file is None:
-                report.error(("listen", key), "is needed for https")
+                report.error(("listen", key), f"is needed for {'https' if listen.https else 'mqtts'}")
     elif listen.tls_cert or listen.tls_key:
-        report.warning(("listen", "tls_cert"), "is not used: listen.https is empty")
+        report.warning(("listen", "tls_cert"), "is not used: listen.https and listen.mqtts are empty")
     if listen.tls_cert is not None:
         _readable(("listen", "tls_cert"), listen.tls_cert, report)
     if listen.tls_key is not None:
@@ -165,8 +166,8 @@ def _client_certificates(listen: Listen, report: Report) -> None:
     if listen.tls_client_ca is not None:
         _readable(("listen", "tls_client_ca"), listen.tls_client_ca, report)
     asked = listen.client_auth != "none"
-    if asked and not listen.https:
-        report.error(("listen", "https"), "is needed for tls_client_ca and tls_client_auth")
+    if asked and not listen.tls:
+        report.error(("listen", "https"), "is needed for tls_client_ca and tls_client_auth (or mqtts)")
     elif asked and listen.tls_client_ca is None:
         report.error(("listen", "tls_client_ca"), f'is needed for tls_client_auth = "{listen.client_auth}"')
     elif asked and not listen.tls_client_scopes:

@@ -90,6 +90,15 @@ class Listen:
         "backend only, built with libnghttp2; each connection takes 30 KB more of memory while it speaks it.",
         "32 requests at a time on one connection; floods of frames end it.",
     )
+    mqtt: tuple[Address, ...] = key(
+        "mqtt", v.addresses(), [], "Addresses where devices may publish over MQTT 3.1.1 and 5 ([MQTT](#mqtt))."
+    )
+    mqtts: tuple[Address, ...] = key(
+        "mqtts",
+        v.addresses(),
+        [],
+        "The same over TLS; need `tls_cert` and `tls_key`, and know clients as `https` does.",
+    )
     tls_cert: Path | None = key("tls_cert", v.path(), None, "Certificate chain, PEM.")
     tls_key: Path | None = key("tls_key", v.path(), None, "Its private key, PEM, mode 0600.")
     tls_client_ca: Path | None = key(
@@ -160,6 +169,22 @@ class Listen:
         "After SIGTERM: how long requests under way may take to finish.",
         "Connections still open are cut; what was acknowledged is safe.",
     )
+    mqtt_connections: int = key(
+        "mqtt_connections",
+        v.integer(1, 65536),
+        limits.MQTT_CONNECTIONS,
+        "MQTT connections open at a time, over all addresses, beside `connections`; "
+        "fewer if the system allows fewer open files.",
+        "One more is told that the server is busy, many more are just closed.",
+    )
+    mqtt_keepalive_ms: int = key(
+        "mqtt_keepalive",
+        v.duration(SECOND, 18 * HOUR),
+        v.show_duration(limits.MQTT_KEEP_ALIVE_MS),
+        "The longest keep alive of an MQTT client; one that asks for more, or for none, has this one (and hears so in "
+        "MQTT 5).",
+        "A client that is silent for one and a half times its keep alive is disconnected.",
+    )
     metrics: str = key(
         "metrics",
         v.choice("open", "scope"),
@@ -167,6 +192,11 @@ class Listen:
         "Who may read `/metrics`: anybody, or tokens with the scope `metrics:read`.",
         "401 or 403 without such a token.",
     )
+
+    @property
+    def tls(self) -> bool:
+        """Is there a listener with TLS?"""
+        return bool(self.https or self.mqtts)
 
     @property
     def client_auth(self) -> str:

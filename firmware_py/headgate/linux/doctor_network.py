@@ -23,6 +23,10 @@ def network_checks(config: Config) -> Iterator[Check]:
         yield listening(address, tls=False)
     for address in config.listen.https:
         yield listening(address, tls=True)
+    for address in config.listen.mqtt:
+        yield listening(address, tls=False, mqtt=True)
+    for address in config.listen.mqtts:
+        yield listening(address, tls=True)
     uplink = config.uplink
     if uplink.url is None:
         yield Check("broker", WARN, "no uplink.url", "messages are kept until they expire and forwarded nowhere")
@@ -35,7 +39,7 @@ def network_checks(config: Config) -> Iterator[Check]:
         yield asyncio.run(shared_cache(config))
 
 
-def listening(address: Address, *, tls: bool) -> Check:
+def listening(address: Address, *, tls: bool, mqtt: bool = False) -> Check:
     """Free, or taken by an appliance of ours, or by somebody else."""
     name = f"port {address.port}"
     wrong = "'headgate run' will not start"
@@ -46,7 +50,7 @@ def listening(address: Address, *, tls: bool) -> Check:
         return Check(name, FAIL, f"{address} may not be used by this user", wrong, step)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _taken(name, address, tls)
+            return _taken(name, address, tls=tls, mqtt=mqtt)
         return Check(name, FAIL, f"{address}: {_reason(error)}", wrong, "Correct [listen]")
     return Check(name, OK, f"{address} is free")
 
@@ -64,26 +68,29 @@ def _try_to_listen(address: Address) -> None:
         probe.listen(1)
 
 
-def _taken(name: str, address: Address, tls: bool) -> Check:
+def _taken(name: str, address: Address, *, tls: bool, mqtt: bool) -> Check:
     if tls:
         return Check(name, WARN, f"{address} is in use", "by us, if an appliance runs here; TLS is not asked")
-    if _answers_as_headgate(address):
+    if _answers_as_headgate(address, mqtt=mqtt):
         return Check(name, OK, f"{address} is served by a running Headgate")
     step = f"Find it with: ss -ltnp 'sport = :{address.port}'; or choose another port"
     return Check(name, FAIL, f"{address} is in use by another program", "'headgate run' will not start", step)
 
 
-def _answers_as_headgate(address: Address) -> bool:
-    """Ask /v1/ for something that does not exist: only Headgate answers with its kind of problem (RFC 9457)."""
+def _answers_as_headgate(address: Address, *, mqtt: bool) -> bool:
+    """Ask /v1/ for something that does not exist, or to be let in without a token: only Headgate answers with its kind
+    of problem."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - compared, not bound
-    request = f"GET /v1/doctor HTTP/1.1\r\nHost: {Address(host, address.port)}\r\nConnection: close\r\n\r\n"
+    request = f"GET /v1/doctor HTTP/1.1\r\nHost: {Address(host, address.port)}\r\nConnection: close\r\n\r\n".encode()
+    if mqtt:
+        request = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x05\x00\x00\x06doctor"  # CONNECT of version 5, clean, no password
     answer = b""
     with suppress(OSError), socket.create_connection((host, address.port), TIMEOUT_S) as connection:
         connection.settimeout(TIMEOUT_S)
-        connection.sendall(request.encode())
+        connection.sendall(request)
         while len(answer) < ANSWER_MAX and (part := connection.recv(4096)):
             answer += part
-    return b"urn:headgate:problem:" in answer
+    return (b"missing_token" if mqtt else b"urn:headgate:problem:") in answer
 
 
 def reachable(url: BrokerURL) -> Check:

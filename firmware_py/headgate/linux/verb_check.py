@@ -100,7 +100,7 @@ def _summary(config: Config | None, findings: list[Finding], code: int) -> str:
     if code != OK or config is None:
         return f"refused: {counted}"
     streams = ", ".join(config.streams) or "none"
-    listen = [f"http {a}" for a in config.listen.http] + [f"https {a}" for a in config.listen.https]
+    listen = [f"{kind} {a}" for kind in ("http", "https", "mqtt", "mqtts") for a in getattr(config.listen, kind)]
     outbox = config.outbox
     uplink = f"{config.uplink.url} ({config.uplink.mode})" if config.uplink.url else "none"
     return "\n".join(

@@ -99,7 +99,8 @@ def main(args: argparse.Namespace) -> int:
         if not args.demo:
             for warning in config.warnings:
                 logging.getLogger("headgate.config").warning("%s", warning.text())
-        if _accel.BACKEND == "native" or not config.listen.https:  # else asyncio speaks TLS
+        listen = config.listen
+        if not listen.mqtts and (_accel.BACKEND == "native" or not listen.https):  # else asyncio speaks TLS
             lean.import_asyncio()
         from headgate.linux import app
 

@@ -75,8 +75,7 @@ def bare_type(x: "Exchange") -> bytes:
 
 
 def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
-    """`bare_type`, if it is one of `accepted` (empty: any). Raises Problem 415, for a content coding as well, or 411
-    when no body was announced at all."""
+    """`accepted_type`. Raises Problem 415, for a content coding as well, or 411 when no body was announced at all."""
     request = x.request
     if request.length == 0 and request.header(b"content-length") is None:
         raise Problem(411, "length_required", "send Content-Length, or Transfer-Encoding: chunked")
@@ -88,6 +87,11 @@ def media_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
             "content codings are not supported",
             headers=[(b"Accept-Encoding", b"identity")],  # RFC 9110 section 12.5.3
         )
+    return accepted_type(x, accepted)
+
+
+def accepted_type(x: "Exchange", accepted: "tuple[bytes, ...]") -> bytes:
+    """`bare_type`, if it is one of `accepted` (empty: any). Raises Problem 415."""
     kind = bare_type(x)
     if accepted and kind not in accepted:
         types = b", ".join(accepted)

@@ -24,7 +24,8 @@ READ, WRITE = 1, 2  # which deadline has passed
 
 
 class Connection:
-    """`reader`, `writer`: asyncio streams (one object on MicroPython)."""
+    """`reader`, `writer`: asyncio streams (one object on MicroPython). `parser`: of another protocol than HTTP, for who
+    serves that (linux/mqtt_gateway.py)."""
 
     __slots__ = (
         "_budget_ms",
@@ -41,11 +42,13 @@ class Connection:
         "writer",
     )
 
-    def __init__(self, gateway: "Gateway", reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
+    def __init__(
+        self, gateway: "Gateway", reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter", parser: "Any" = None
+    ) -> None:
         self.gateway = gateway
         self.reader = reader
         self.writer = writer
-        self.parser = RequestParser(limits.HTTP_HEAD, limits.HTTP_LINE, limits.HTTP_HEADERS)
+        self.parser: RequestParser = parser or RequestParser(limits.HTTP_HEAD, limits.HTTP_LINE, limits.HTTP_HEADERS)
         self.task: Any = asyncio.current_task()
         self.read_deadline = 0
         self.write_deadline = 0

@@ -48,6 +48,8 @@ class Gateway:
     `plan` may be replaced at any time; `counters` are for reading. `report(error)` is told of exceptions nobody foresaw
     (answered 500)."""
 
+    connection = Connection  # what serves a client
+
     def __init__(  # noqa: PLR0913 - the parts of an appliance
         self,
         plan: "Plan",
@@ -140,7 +142,7 @@ class Gateway:
     async def accept(self, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
         """Serve one connection, to its end. For whoever listens by other means than `start`."""
         counters = self.counters
-        connection = Connection(self, reader, writer)
+        connection = self.connection(self, reader, writer)
         full = self.count() >= self.plan.connections
         counters.opened += 1
         self._begin(connection)

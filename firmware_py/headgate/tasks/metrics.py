@@ -86,7 +86,8 @@ def _escape(value: str) -> str:
 
 
 def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
-    """A section of info(): integers become metrics, the ledger's among them counters; texts are left to /readyz."""
+    """A section of info(): integers become metrics, the ledger's among them counters; so do counts by reason (a dict);
+    texts are left to /readyz."""
     for key in values:
         value = values[key]
         if isinstance(value, (int, bool)):  # on MicroPython a bool is no int
@@ -94,6 +95,8 @@ def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
                 text.one(f"outbox_{key}_total", "counter", f"Messages {key} since the outbox exists.", int(value))
             else:
                 text.one(f"{name}_{key}", "gauge", f"{name}: {key}.", int(value))
+        elif isinstance(value, dict):
+            text.by(f"{name}_{key}_total", f"{name}: {key}, by reason.", "reason", value)
 
 
 def pieces(

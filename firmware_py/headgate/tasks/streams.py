@@ -36,12 +36,7 @@ async def validate(x: "Exchange", params: "dict[str, str]") -> "Response | None"
 
 async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
     try:
-        claims = authenticate(x)
-        require(claims, "publish", name)
-        stream = x.plan.streams.get(name)
-        if stream is None:
-            raise Problem(404, "unknown_stream")
-        intake = Intake(x, stream, claims, keep)
+        intake = begin(x, name, keep)
         if bare_type(x) not in (NDJSON, CBOR_SEQ):
             intake.take_rate()  # of a batch, each record counts
         kind = media_type(x, _TYPES)
@@ -50,7 +45,7 @@ async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
             from headgate.tasks.batches import Batch  # noqa: PLC0415 - a board pays for it only when one comes
 
             return await Batch(intake).run(x)
-        body = await x.read_all(stream.body_limit)
+        body = await x.read_all(intake.limit)
         ticket, key = intake.accept(body, intake.key)
         if ticket is None:
             return Response(200, b'{"valid":true}', JSON)
@@ -62,6 +57,16 @@ async def _ingest(x: "Exchange", name: str, keep: bool) -> "Response | None":
     text = f'{{"seq":"{receipt.seq}","durability":"{receipt.durability}"}}'
     headers = [(b"Idempotent-Replayed", b"true")] if receipt.replayed else None
     return Response(202, text.encode(), JSON, headers)
+
+
+def begin(x: "Exchange", name: str, keep: bool) -> "Intake":
+    """Token, scope, stream and key. Raises Problem."""
+    claims = authenticate(x)
+    require(claims, "publish", name)
+    stream = x.plan.streams.get(name)
+    if stream is None:
+        raise Problem(404, "unknown_stream")
+    return Intake(x, stream, claims, keep)
 
 
 class Intake:

@@ -226,6 +226,10 @@ def test_a_huge_file_is_refused(place: Place) -> None:
         ("[streams.'a/b']", 'streams."a/b"'),
         ("[listen]\nhttp = []", "listen.http"),
         ("[listen]\nhttp = '[::]:80'\nhttps = '[::1]:80'\ntls_cert='any.json'\ntls_key='any.json'", "listen.https"),
+        ("[listen]\nmqtt = '0.0.0.0:8080'", "listen.mqtt"),
+        ("[listen]\nmqtts = '0.0.0.0:8883'", "listen.tls_cert"),
+        ("[listen]\nmqtt_connections = 0", "listen.mqtt_connections"),
+        ("[listen]\nmqtt_keepalive = '0 s'", "listen.mqtt_keepalive"),
         ("[[issuer]]\nname='a'\npublic_keys='state'", "issuer[0].public_keys"),
         ("[[issuer]]\nname='a'\nsecret_file='k'\n[[issuer]]\nname='a'\nsecret_file='k'", "issuer[1].name"),
         ("[outbox]\nbytes='1 MiB'\nbatch_bytes='512 KiB'", "outbox.batch_bytes"),
@@ -337,6 +341,18 @@ def test_client_certificates(tls_place: Place, text: str, auth: str, scopes: lis
 )
 def test_client_certificates_refused(tls_place: Place, text: str, key: str) -> None:
     assert [finding.key for finding in tls_place.errors(text)] == [key]
+
+
+def test_mqtt(tls_place: Place) -> None:
+    config = tls_place.load(HTTPS.replace("https", "mqtts") + "mqtt=['127.0.0.1:1883', '[::1]:1883']\n" + CA + SCOPES)
+    listen = config.listen
+    assert (listen.tls, listen.client_auth, len(listen.mqtt)) == (True, "optional", 2)
+    assert (listen.mqtt_connections, listen.mqtt_keepalive_ms) == (1024, 1_200_000)
+    assert {".".join(map(str, path)) for path, _ in micro_problems(config, {})} == {
+        "appliance.id",
+        "listen.mqtt",
+        "listen.mqtts",
+    }
 
 
 def test_scopes_without_client_certificates_are_warned_of(tls_place: Place) -> None:

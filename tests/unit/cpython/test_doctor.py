@@ -313,6 +313,9 @@ def test_ports(server: Callable[[bytes], int]) -> None:
     ours = Address("127.0.0.1", server(b'HTTP/1.1 404 Not Found\r\n\r\n{"type":"urn:headgate:problem:not-found"}'))
     check = doctor_network.listening(ours, tls=False)
     assert (check.status, check.found) == (OK, f"{ours} is served by a running Headgate")
+    assert doctor_network.listening(ours, tls=False, mqtt=True).status == FAIL
+    ours = Address("127.0.0.1", server(b"\x20\x1b\x00\x86\x18\x26\x00\x07problem\x00\x0dmissing_token"))
+    assert doctor_network.listening(ours, tls=False, mqtt=True).status == OK
     assert doctor_network.listening(Address("203.0.113.1", 8080), tls=False).status == FAIL  # not an address of ours
     assert doctor_network.listening(Address("no-such-host.invalid", 8080), tls=False).status == FAIL
 
