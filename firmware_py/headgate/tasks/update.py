@@ -39,7 +39,9 @@ async def put(x: "Exchange") -> Response:
         raise Problem(411, "length_required", "an update has a Content-Length")
     downgrade = scope_allows(claims.scopes, "update", "downgrade")
     answer = await updates.install(x.read, x.request.length, downgrade)
-    status = answer.pop("status", 202)
-    if status != 202:  # noqa: PLR2004 - Accepted
-        raise Problem(status, answer["code"], answer["detail"], extra={"reason": answer["reason"]})
+    if "status" in answer:
+        reason = {"reason": answer["reason"]}
+        if answer["status"] == 422:  # noqa: PLR2004 - what was sent is at fault
+            raise Problem(422, "update_refused", answer["detail"], extra=reason)
+        raise Problem(500, "update_failed", answer["detail"], extra=reason)
     return Response(202, json.dumps(answer), JSON)
