@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
         progress.end()
     progress.say(f"written slot {written['slot']}; the board restarts into it")
     if args.no_wait:
-        progress.event("done", confirmed=None, **written)
+        progress.event("done", updated=None, **written)
         return OK
     return _report(_wait(board, written["slot"]), written, progress)
 
@@ -108,7 +108,7 @@ def _wait(board: Board, slot: str) -> dict[str, Any]:
 
 def _report(after: dict[str, Any], written: dict[str, Any], progress: Progress) -> int:
     works = after["slot"] == written["slot"]
-    progress.event("done", confirmed=works, **after)
+    progress.event("done", updated=works, **after)
     if works:
         progress.say(f"done    slot {after['slot']}, version {after['version']}, is confirmed")
         return OK
