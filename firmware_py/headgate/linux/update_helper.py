@@ -2,7 +2,8 @@
 
     -> {"length": bytes, "downgrade": bool} "\\n"   then so many bytes of a bundle
     <- {"slot": …, "version": …} "\\n"              the slot is written and starts next: the machine restarts
-    <- {"status": …, "code": …, "reason": …, "detail": …} "\\n"   refused, or failed; the slot that runs stays
+    <- {"refused": reason, "detail": …} "\\n"        the bundle is at fault; the slot that runs stays
+    <- {"failed": why} "\\n"                        this machine is
 
 The appliance, which faces the network, can do no more with it than hand over a bundle that somebody trusted has signed.
 One at a time; ends when nothing comes for a while.
@@ -61,11 +62,9 @@ def install(read: Read, machine: Machine, *, downgrade: bool) -> dict[str, Any]:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """What the appliance answers with: 422 the update is at fault, 500 this machine is."""
     if isinstance(error, BadImage):
-        return {"status": 422, "code": "update_refused", "reason": error.reason, "detail": error.line()}
-    detail = error.line() if isinstance(error, CommandError) else f"the update failed: {error}"
-    return {"status": 500, "code": "update_failed", "reason": "failed", "detail": detail}
+        return {"refused": error.reason, "detail": error.line()}
+    return {"failed": error.line() if isinstance(error, CommandError) else f"the update failed: {error}"}
 
 
 def serve(client: socket.socket, machine: Machine) -> bool:
@@ -93,7 +92,10 @@ def serve(client: socket.socket, machine: Machine) -> bool:
             client.shutdown(socket.SHUT_WR)
             while left > 0 and (data := stream.read(min(left, 65536))):  # or the answer would be lost with a reset
                 left -= len(data)
-        print(f"headgate: update: {answer.get('detail') or 'written, restarting'}", file=sys.stderr)
+        print(
+            f"headgate: update: {answer.get('detail') or answer.get('failed') or 'written, restarting'}",
+            file=sys.stderr,
+        )
         return done
 
 

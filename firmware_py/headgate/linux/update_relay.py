@@ -30,9 +30,9 @@ class Relay:
         return update_status.load(self._published)
 
     async def install(self, body: Body, length: int, downgrade: bool) -> dict[str, Any]:
-        """The helper's answer; with a `status` it is a refusal. Raises what `body` raises."""
+        """What the helper answers (update_helper.py). Raises what `body` raises."""
         if self._busy:
-            return _refusal(422, "update_refused", "busy", "another update is being written")
+            return {"refused": "busy", "detail": "another update is being written"}
         self._busy = True
         try:
             return await self._pass_on(body, json.dumps({"length": length, "downgrade": downgrade}) + b"\n")
@@ -64,9 +64,5 @@ class Relay:
         return found if isinstance(found, dict) else _failed("the update helper ended without an answer")
 
 
-def _refusal(status: int, code: str, reason: str, detail: str) -> dict[str, Any]:
-    return {"status": status, "code": code, "reason": reason, "detail": detail}
-
-
-def _failed(detail: str) -> dict[str, Any]:
-    return _refusal(500, "update_failed", "failed", detail)
+def _failed(why: str) -> dict[str, Any]:
+    return {"failed": why}

@@ -6,10 +6,12 @@ What ended in a rollback is kept on `data`, where both slots find it.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.linux import atomic_file
-from headgate.linux.update_install import Running
+
+if TYPE_CHECKING:
+    from headgate.linux.update_install import Running
 
 PUBLISHED = Path("/run/headgate-update/status.json")
 MEMORY = Path("/data/update/rollback.json")
@@ -17,7 +19,7 @@ _REASON_MAX = 300  # characters
 
 
 def publish(  # noqa: PLR0913 - the document's members
-    here: Running,
+    here: "Running",
     *,
     confirmed: bool,
     problem: str = "",

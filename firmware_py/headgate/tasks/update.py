@@ -39,7 +39,8 @@ async def put(x: "Exchange") -> Response:
         raise Problem(411, "length_required", "an update has a Content-Length")
     downgrade = scope_allows(claims.scopes, "update", "downgrade")
     answer = await updates.install(x.read, x.request.length, downgrade)
-    status = answer.pop("status", 202)
-    if status != 202:  # noqa: PLR2004 - Accepted
-        raise Problem(status, answer["code"], answer["detail"], extra={"reason": answer["reason"]})
+    if "refused" in answer:
+        raise Problem(422, "update_refused", answer["detail"], extra={"reason": answer["refused"]})
+    if "failed" in answer:
+        raise Problem(500, "update_failed", answer["failed"])
     return Response(202, json.dumps(answer), JSON)

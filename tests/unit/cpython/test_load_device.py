@@ -126,6 +126,12 @@ def test_the_appliance_on_itself(tmp_path: Path) -> None:
     assert machine.process(tmp_path).keys() == {"cpu_ms"}
     (tmp_path / "temp").write_text("48312\n")
     (tmp_path / "throttled").write_text("50005\n")
-    assert machine.board(tmp_path / "temp", tmp_path / "throttled") == {"temperature_mc": 48312, "throttled": 0x50005}
+    (tmp_path / "memory").write_text("MemTotal:  92804 kB\nMemFree:  9000 kB\nMemAvailable:  36072 kB\n")
+    assert machine.board(tmp_path / "temp", tmp_path / "throttled", tmp_path / "memory") == {
+        "temperature_mc": 48312,
+        "throttled": 0x50005,
+        "memory_bytes": 92804 * 1024,
+        "memory_available_bytes": 36072 * 1024,
+    }
     (tmp_path / "temp").write_text("hot")
-    assert machine.board(tmp_path / "temp", tmp_path / "none") == {}
+    assert machine.board(tmp_path / "temp", tmp_path / "none", tmp_path / "none") == {}
