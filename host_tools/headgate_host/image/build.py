@@ -86,7 +86,7 @@ def _job(recipe: Recipe, wish: Wish, cache: Path, work: Path) -> Job:
 def _contents(job: Job, wish: Wish, one: Path, progress: Progress) -> tuple[dict[str, Path], list[sbom.Component]]:
     """-> (partition -> what is in it, the components of it all)"""
     progress.phase("kernel")
-    modules = kernel.index(job.parts, job.work / "modules", job.tools)
+    modules = kernel.index(job.parts, job.cache, job.tools)
     boot, taken = boot_files.slot(job, initrd.make(job, modules))
     firmware, more = boot_files.firmware(job)
     progress.phase("root")
