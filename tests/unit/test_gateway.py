@@ -57,6 +57,26 @@ class HeldSink:
             await self.arrived.wait()
 
 
+class SecondLevel:
+    """Has `values` for who asks; keeps what it was asked for and told."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.values = {}
+        self.heard = []
+
+    async def fetch(self, keys):
+        for key in keys:
+            self.heard.append(b"? " + key)
+            value = self.values.pop(key, None)
+            if value is not None:
+                self.gateway.store.put(key, value, b"0 1000 text/plain", 0, 1000)
+        await asyncio.sleep(0)
+
+    def changed(self, key):
+        self.heard.append(b"! " + key)
+
+
 class Peer:
     """A client connection: lines of bytes out, parsed answers in."""
 
@@ -182,6 +202,40 @@ def play(story, **options):
 
 
 class GatewayTest(unittest.TestCase):
+    def test_a_cache_with_a_second_level(self):
+        put = b"Content-Length: 1\r\n"
+        found = []
+
+        async def story(scene):
+            scene.gateway.second = second = SecondLevel(scene.gateway)
+            second.values = {b"kv/a": b"A", b"kv/b": b"B", b"kv/c": b"C", b"kv/d": b"D"}
+            peer = await scene.connect()
+            for request in (
+                cache(b"GET", b"/a"),
+                cache(b"GET", b"/none"),
+                cache(b"GET", b"?key=b&key=none"),
+                cache(b"PUT", b"/c", put + b"If-None-Match: *\r\n") + b"x",
+                cache(b"PUT", b"/e", put) + b"x",
+                cache(b"DELETE", b"/d"),
+                cache(b"DELETE", b"/none"),
+                b"GET /v1/streams/s/last/x HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n" % bearer(),
+            ):
+                del second.heard[:]
+                await peer.send(request)
+                status, _, body = await peer.answer()
+                found.append((status, b" ".join(second.heard), body if status == 200 else b""))
+
+        play(story)
+        self.assertEqual(found[0], (200, b"? kv/a", b"A"))
+        self.assertEqual(found[1], (404, b"? kv/none", b""))
+        self.assertEqual(found[2][:2], (200, b"? kv/b ? kv/none"))
+        self.assertTrue(b'"text":"B"' in found[2][2] and b'"missing":["none"]' in found[2][2])
+        self.assertEqual(found[3], (412, b"? kv/c", b""))
+        self.assertEqual(found[4], (201, b"! kv/e", b""))
+        self.assertEqual(found[5], (204, b"? kv/d ! kv/d", b""))
+        self.assertEqual(found[6], (404, b"? kv/none", b""))
+        self.assertEqual(found[7], (404, b"", b""))
+
     def test_a_certificate_instead_of_a_token(self):
         last = b"GET /v1/streams/s/last/x HTTP/1.1\r\nHost: h\r\n%s\r\n"
 

@@ -36,6 +36,8 @@ def reason_of(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
+        if error.errno and text.startswith("Connect call failed"):  # asyncio's words, which leave out why
+            text = os.strerror(error.errno)
     return text or type(error).__name__
 
 

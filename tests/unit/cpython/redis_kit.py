@@ -101,14 +101,18 @@ def bulk(text: bytes) -> bytes:
 class Scene:
     """`ms`: the clock, for the test to move."""
 
-    def __init__(self, server: ScriptedServer, wait_ms: int) -> None:
+    def __init__(self, server: ScriptedServer) -> None:
         self.server = server
         self.ms = 1_000_000
         self.store: Any = Store(100_000)
         place = Place(host="127.0.0.1", port=server.port, prefix=PREFIX, username="u")
         self.level = SecondLevel(
-            place, self.store, value_max=1000, now_ms=lambda: self.ms, jitter=lambda: 0.0, wait_ms=wait_ms
+            place, self.store, value_max=1000, now_ms=lambda: self.ms, jitter=lambda: 0.0, wait_ms=FOREVER
         )
+
+    def hurry(self, wait_ms: int = FOREVER) -> None:
+        """Requests wait no longer from now on (a connection is only made when the server answers as fast)."""
+        self.level._wait_s = wait_ms / 1000
 
     def put(self, key: bytes, value: bytes, max_age: int = 0) -> None:
         """As a client's PUT."""
@@ -135,11 +139,11 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(wait_ms: int = FOREVER, *, connected: bool = True, **greetings: bytes) -> AsyncIterator[Scene]:
+async def scene(*, connected: bool = True, **greetings: bytes) -> AsyncIterator[Scene]:
     server = ScriptedServer()
     server.greetings.update({name.encode(): answer for name, answer in greetings.items()})
     await server.start()
-    made = Scene(server, wait_ms)
+    made = Scene(server)
     task = asyncio.create_task(made.level.run())
     try:
         async with asyncio.timeout(60):

@@ -60,13 +60,14 @@ def test_one_question_for_everybody() -> None:
 
 def test_a_late_answer_is_kept() -> None:
     async def story(s: Scene) -> None:
+        s.hurry(1)
         await s.fetch(b"k")
         assert (s.value(b"k"), s.level.stats()["timeouts"]) == (None, 1)
         await asked_for(s.server, b"k")
         s.server.say(b":-1\r\n" + bulk(ENTRY + b"late"))
         await s.has(b"k", b"late")
 
-    play(story, wait_ms=1)
+    play(story)
 
 
 def test_what_was_put_here_meanwhile_stays() -> None:
@@ -146,6 +147,7 @@ def test_answers_that_are_no_entry(answer: bytes, counted: str) -> None:
 def test_so_many_in_vain_and_nobody_asks_any_more(caplog: pytest.LogCaptureFixture) -> None:
     async def story(s: Scene) -> None:
         s.server.greetings[b"PING"] = b""  # the next connection is not better
+        s.hurry(10)
         for number in range(limits.SHARED_FAILURES):
             await s.fetch(b"%d" % number)
         await s.until(connected=0)
@@ -154,10 +156,11 @@ def test_so_many_in_vain_and_nobody_asks_any_more(caplog: pytest.LogCaptureFixtu
         await s.fetch(b"one more")
         assert s.level.stats()["skipped"] == 1
         s.server.greetings[b"PING"] = b"+PONG\r\n"
+        s.hurry()
         await s.until(connected=1)
 
     with caplog.at_level(logging.INFO, "headgate.cache"):
-        play(story, wait_ms=20)
+        play(story)
     assert "requests in a row waited in vain" in caplog.text
 
 
@@ -276,7 +279,7 @@ def test_a_server_that_takes_changes_and_does_not_answer(monkeypatch: pytest.Mon
     async def story(s: Scene) -> None:
         s.put(b"k", b"1")
         await told(s.server, b"k", b"1")
-        await s.until(connections=2, connected=1)
+        await until(lambda: s.level.stats()["connections"] >= 2)
         await told(s.server, b"k", b"1")
 
     play(story)
