@@ -16,7 +16,9 @@ ROOT = environment.ROOT
 PEERS = ROOT / "bench" / "peers"
 BUILD = environment.BUILD
 CARGO, GO, C = BUILD / "peers-cargo", BUILD / "peers-go", BUILD / "c"
-UVICORN = environment.CACHE / "bench-uvicorn"
+UVICORN, GRPCIO = environment.CACHE / "bench-uvicorn", environment.CACHE / "bench-grpc"
+PROTO = ROOT / "firmware_py" / "headgate" / "data" / "proto"  # ours, for peers that serve the same
+PROTO_FILES = tuple(f"headgate/v1/{name}.proto" for name in ("types", "validator", "ingest"))
 PACKAGES = {  # of Debian, for a program that is not there
     "gcc": "gcc",
     "h2load": "nghttp2-client",
@@ -93,7 +95,7 @@ def _go() -> None:
         say("building the Go peers (a minute or two, the first time) ...")
     shutil.rmtree(sources, ignore_errors=True)
     programs.mkdir(parents=True, exist_ok=True)
-    for part in ("go.mod", "go.sum", "checks-go", "gin", "article"):
+    for part in ("go.mod", "go.sum", "checks-go", "gin", "grpc-go", "article"):
         origin, copy = PEERS / part, sources / part
         if origin.is_dir():
             shutil.copytree(origin, copy)
@@ -104,6 +106,9 @@ def _go() -> None:
     plugins = [f"--plugin={programs / Path(generator).name}" for generator in CODE_GENERATORS]
     out = ["--go_out=.", "--go_opt=module=headgate-bench", "--go-grpc_out=.", "--go-grpc_opt=module=headgate-bench"]
     _run("the article's .proto", tool("protoc"), *plugins, *out, "article/proto/validator.proto", cwd=sources)
+    renamed = [f"--go{kind}_opt=M{file}=headgate-bench/headgatev1" for kind in ("", "-grpc") for file in PROTO_FILES]
+    _run("our .proto files", tool("protoc"), *plugins, *out, *renamed, f"-I{PROTO}", *PROTO_FILES, cwd=sources)
+    _run("grpc-go", "go", "build", "-o", programs / "peer-grpc-go", "./grpc-go", cwd=sources)
     _run("Gin alone", "go", "build", "-o", programs / "peer-gin", "./gin", cwd=sources)
     _run("the article's gateway", "go", "build", "-o", programs / "peer-article", "./article/gateway", cwd=sources)
 
@@ -149,6 +154,20 @@ def uvicorn() -> Path:
     except subprocess.CalledProcessError:
         raise Failed("FastAPI and uvicorn cannot be installed with pip") from None
     return UVICORN / "bin" / "uvicorn"
+
+
+@functools.cache
+def grpcio() -> "tuple[Path, Path]":
+    """-> the interpreter that has it, and where the code made of our .proto files is."""
+    python, stubs = GRPCIO / "bin" / "python", GRPCIO / "stubs"
+    try:
+        environment.make(GRPCIO, PEERS / "grpc-python" / "requirements.txt")
+    except subprocess.CalledProcessError:
+        raise Failed("grpcio cannot be installed with pip") from None
+    stubs.mkdir(exist_ok=True)
+    out = [f"--python_out={stubs}", f"--grpc_python_out={stubs}"]
+    _run("our .proto files", python, "-m", "grpc_tools.protoc", f"-I{PROTO}", *out, *PROTO_FILES)
+    return python, stubs
 
 
 def certificate(folder: Path) -> "tuple[Path, Path]":

@@ -73,6 +73,20 @@ def h2load(url: str, seconds: float, bearer: str, put: "Path | None" = None) -> 
     return Outcome(seconds, done, done - succeeded, errored)
 
 
+def h2load_grpc(url: str, seconds: float, bearer: str, file: Path, streams: int) -> Outcome:
+    """Unary calls, so many at a time on each of a few connections, as channels have them. h2load looks at the status of
+    HTTP, which is 200 whatever the trailers say: who is measured has proven before that it judges."""
+    argv = [build.tool("h2load"), "-t1", "-c4", f"-m{streams}", f"-D{max(1, round(seconds))}", "-d", file,
+            "-H", "content-type: application/grpc", "-H", "te: trailers",
+            "-H", f"authorization: Bearer {bearer}", url]  # fmt: skip
+    output = process.run(argv, seconds + GRACE_S)
+    counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", output)
+    if counts is None:
+        raise process.Failed("h2load: no counts in its report")
+    done, succeeded, _, errored = map(int, counts.groups())
+    return Outcome(seconds, done, done - succeeded, errored)
+
+
 def h2_put(url: str, file: Path, value: bytes) -> None:
     file.write_bytes(value)
     output = process.run([build.tool("h2load"), "-n1", "-c1", "-m1", "-d", file, "-H", ":method: PUT", url], GRACE_S)

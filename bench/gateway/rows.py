@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from . import load, messages, process, servers, verdicts
+from . import grpc_calls, load, messages, process, servers, verdicts
 from .build import say
 from .load import Outcome
 from .servers import Running
@@ -67,6 +67,13 @@ def _get(depth: int = 1) -> "Callable[[Running, float], Outcome]":
     return run
 
 
+def _grpc(path: str) -> "Callable[[Running, float], Outcome]":
+    def run(running: Running, seconds: float) -> Outcome:
+        return grpc_calls.run(running, path, seconds)
+
+    return run
+
+
 @dataclass(frozen=True)
 class Row:
     name: str
@@ -75,6 +82,7 @@ class Row:
     load: "Callable[[Running, float], Outcome]"
     seconds: float = 1.5
     rounds: int = 5
+    prove: "Callable[[Running], None] | None" = None  # beside what verdicts.prove asks
 
 
 _S = servers
@@ -103,6 +111,12 @@ ROWS = (
         seconds=4, rounds=3),
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
+    Row("grpc-validate", "gRPC, unary ValidateOne: token, rate, schema; 4 connections with 10 calls each (h2load)",
+        (_S.OURS, _S.TONIC, _S.GRPC_GO, _S.GRPCIO), _grpc(grpc_calls.VALIDATE), seconds=2, rounds=4,
+        prove=grpc_calls.prove),
+    Row("grpc-publish", "gRPC, unary Publish, memory durability; 4 connections with 10 calls each (h2load)",
+        (_S.OURS, _S.TONIC, _S.GRPC_GO, _S.GRPCIO), _grpc(grpc_calls.PUBLISH), seconds=2, rounds=4,
+        prove=grpc_calls.prove),
 )  # fmt: skip
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -178,6 +192,9 @@ def measure(
     samples: dict[str, list[Sample]] = {}
     with ExitStack() as stack:
         running = start(stack, names, material, skipped)
+        if row.prove is not None:
+            for one in running:
+                row.prove(one)
         say(f"{row.name}: {len(running)} servers")
         for turn in range(rounds + 1):  # the first one warms up
             for one in list(running):

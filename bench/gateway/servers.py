@@ -18,6 +18,7 @@ UVICORN, NGINX, REDIS, ARTICLE_CACHE = (
     "redis-server",
     "article's cache, HTTP/2",
 )
+TONIC, GRPC_GO, GRPCIO = "tonic", "grpc-go", "grpcio"
 # Suffix: every token is verified each time. Ours has a table of verified tokens, which is not switched off.
 NO_TOKEN_CACHE = ", no token cache"  # noqa: S105
 CONNECTIONS = 16384
@@ -53,6 +54,7 @@ class Server:
     judges: bool = True  # checks tokens, rates and messages: proves it before it is measured
     keeps: str = "http"  # how it is given a value to keep: "http", "http2", "redis"; "": it cannot
     durable: bool = False  # has the stream `durable`
+    grpc: bool = False  # speaks it
 
 
 CONFIGURATION = """
@@ -62,6 +64,7 @@ state_dir = "{folder}/state"
 
 [listen]
 http = "127.0.0.1:{port}"
+http2 = true
 https = "127.0.0.1:{tls_port}"
 tls_cert = "{certificate}"
 tls_key = "{key}"
@@ -153,6 +156,12 @@ def _uvicorn(site: Site) -> "list[Command]":
     return [Command(argv, site.port, site.settings())]
 
 
+def _grpcio(site: Site) -> "list[Command]":
+    python, stubs = build.grpcio()
+    settings = {**site.settings(), "PYTHONPATH": str(stubs)}
+    return [Command([python, build.PEERS / "grpc-python" / "peer.py"], site.port, settings)]
+
+
 def _nginx(site: Site) -> "list[Command]":
     certificate, key = build.certificate(site.material.folder)
     text = (build.PEERS / "nginx" / "nginx.conf").read_text(encoding="utf-8")
@@ -189,7 +198,7 @@ def _redis(site: Site) -> "list[Command]":
 
 
 SERVERS = (
-    Server(OURS, _ours, durable=True),
+    Server(OURS, _ours, durable=True, grpc=True),
     Server(FLOOR, _program(lambda: build.floor("fixed")), judges=False, keeps=""),
     Server(FLOOR_CORE, _program(lambda: build.floor("core"))),
     Server(HYPER, _program(lambda: build.rust("peer-hyper"))),
@@ -202,6 +211,9 @@ SERVERS = (
     Server(ARTICLE + NO_TOKEN_CACHE, _article(token_cache=False)),
     Server(ARTICLE_CACHE, _program(lambda: build.rust("article-cache")), judges=False, keeps="http2"),
     Server(UVICORN, _uvicorn),
+    Server(TONIC, _program(lambda: build.rust("peer-tonic")), judges=False, keeps="", grpc=True),
+    Server(GRPC_GO, _program(lambda: build.golang("peer-grpc-go")), judges=False, keeps="", grpc=True),
+    Server(GRPCIO, _grpcio, judges=False, keeps="", grpc=True),
     Server(NGINX, _nginx, judges=False, keeps=""),
     Server(REDIS, _redis, judges=False, keeps="redis"),
 )

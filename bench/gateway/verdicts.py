@@ -47,7 +47,7 @@ class _Asking:
         return content
 
 
-def _wrong_tokens() -> "dict[str, str | None]":
+def wrong_tokens() -> "dict[str, str | None]":
     good = messages.token("prover")
     head, claims, signature = good.split(".")
     other = "A" if signature[0] != "A" else "B"
@@ -92,7 +92,7 @@ def _judges(running: Running) -> str:
         receipt = json.loads(asking.expect("a durable one", (202,), "POST", "/v1/streams/durable", prover, body))
         if receipt["durability"] != "fsync":
             raise WrongVerdict(f"{running.server.name}: a receipt that promises too little")
-    for name, bearer in _wrong_tokens().items():
+    for name, bearer in wrong_tokens().items():
         asking.expect(f"token: {name}", (401,), "POST", PUBLISH, bearer, body)
     no_scope = messages.token("prover", scope="cache:read")
     asking.expect("no scope for it", (403,), "POST", PUBLISH, no_scope, body)

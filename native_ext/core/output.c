@@ -46,8 +46,8 @@ uint8_t *hg_output_room(struct hg_output *output, uint32_t size) {
 }
 
 void hg_output_add(struct hg_output *output, const void *data, uint32_t length) {
-    uint8_t *room = hg_output_room(output, length);
-    if (room != NULL && length != 0) {
+    uint8_t *room = length == 0 ? NULL : hg_output_room(output, length);
+    if (room != NULL) {
         memcpy(room, data, length);
         output->length += length;
     }

@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* One field by the writer, if it writes such: a number that is not 0, bytes that are not empty. */
 static void check_written(const struct hg_pb_field *field) {
-    static const struct hg_alloc alloc = {heap_alloc, heap_release, &(struct heap){0, -1}};
+    struct heap heap = {0, -1};
+    const struct hg_alloc alloc = heap_of(&heap);
     struct hg_pb_field again;
     struct hg_output out;
     uint32_t at = 0, mark;
@@ -18,7 +19,7 @@ static void check_written(const struct hg_pb_field *field) {
         hg_output_add(&out, field->bytes.at, field->bytes.length);
         hg_pb_close(&out, mark);
     } else {
-        return;
+        return; /* no such field is written */
     }
     CHECK(!out.failed);
     CHECK(hg_pb_next((struct hg_view){out.data, out.length}, &at, &again) == HG_PB_FIELD && at == out.length);

@@ -129,7 +129,7 @@ static uint32_t take_message(struct hg_grpc_call *call, const uint8_t *data, uin
 /* Goes on with what is here: the next message, or the end. -> bytes taken of data[0..length) */
 static uint32_t go_on(struct hg_grpc_call *call, const uint8_t *data, uint32_t length) {
     uint32_t used = 0;
-    if (call->data.length >= HG_GRPC_UNSENT) { /* the peer takes these first */
+    if (hg_grpc_left(&call->data).length >= HG_GRPC_UNSENT) { /* the peer takes these first */
         return 0;
     }
     if (!call->done && !call->asked) {
@@ -147,22 +147,32 @@ static uint32_t go_on(struct hg_grpc_call *call, const uint8_t *data, uint32_t l
     return used;
 }
 
+/* The first ones are done with. What is left moves when it is the smaller part, so that no byte moves often. */
+static void drop(struct hg_grpc_queue *queue, uint32_t length) {
+    struct hg_output *const bytes = &queue->bytes;
+    queue->at += length;
+    if (queue->at == bytes->length) {
+        hg_output_clear(bytes);
+        queue->at = 0;
+    } else if (queue->at > bytes->length / 2) {
+        memmove(bytes->data, bytes->data + queue->at, bytes->length - queue->at);
+        bytes->length -= queue->at;
+        queue->at = 0;
+    }
+}
+
 /* ... with what is held. */
 static void go_on_held(struct hg_grpc_call *call) {
-    struct hg_output *const held = &call->held;
-    const uint32_t used = go_on(call, held->data == NULL ? (const uint8_t *)"" : held->data, held->length);
+    const struct hg_view held = hg_grpc_left(&call->held);
+    const uint32_t used = go_on(call, held.at, held.length);
     if (used != 0) {
         call->credit += used > call->granted ? used - call->granted : 0;
         call->granted -= used > call->granted ? call->granted : used;
-        memmove(held->data, held->data + used, held->length - used);
-        held->length -= used;
+        drop(&call->held, used);
     }
-    if (!call->asked && call->data.length < HG_GRPC_UNSENT) { /* all that is held belongs to one message, of which more has to come */
-        call->credit += held->length - call->granted;
-        call->granted = held->length;
-    }
-    if (held->length == 0) {
-        hg_output_clear(held);
+    if (!call->asked && hg_grpc_left(&call->data).length < HG_GRPC_UNSENT) { /* what is held belongs to one message, of which more has to come */
+        call->credit += held.length - used - call->granted;
+        call->granted = held.length - used;
     }
 }
 
@@ -173,19 +183,19 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
         call->credit += length;
         return;
     }
-    if (call->held.length == 0) { /* as a rule a message comes in one piece */
+    if (hg_grpc_left(&call->held).length == 0) { /* as a rule a message comes in one piece */
         const uint32_t used = go_on(call, data, length);
         call->credit += used;
         data += used;
         length -= used;
     }
     if (length != 0 && !call->done) {
-        hg_output_add(&call->held, data, length);
-        if (call->held.failed) {
+        hg_output_add(&call->held.bytes, data, length);
+        if (call->held.bytes.failed) {
             no_memory(call);
         }
     }
-    if (call->held.length != 0) {
+    if (hg_grpc_left(&call->held).length != 0) {
         go_on_held(call);
     }
 }
@@ -196,17 +206,16 @@ void hg_grpc_reply(struct hg_grpc_call *call, const struct hg_output *message) {
     const uint32_t length = message->length;
     const uint8_t prefix[PREFIX] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length};
     if (!message->failed) {
-        hg_output_add(&call->data, prefix, PREFIX);
-        hg_output_add(&call->data, message->data, length);
+        hg_output_add(&call->data.bytes, prefix, PREFIX);
+        hg_output_add(&call->data.bytes, message->data, length);
     }
-    if (message->failed || call->data.failed) {
+    if (message->failed || call->data.bytes.failed) {
         no_memory(call);
     }
 }
 
 void hg_grpc_sent(struct hg_grpc_call *call, uint32_t length) {
-    memmove(call->data.data, call->data.data + length, call->data.length - length);
-    call->data.length -= length;
+    drop(&call->data, length);
     go_on_held(call);
 }
 
@@ -323,7 +332,7 @@ void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t len
 void hg_grpc_lost(struct hg_grpc_call *call) {
     call->closed = true;
     if (call->asked || !call->ended) {
-        hg_grpc_fail(call, HG_GRPC_UNAVAILABLE, call->asked ? "the connection ended before the answer" : "nothing came for too long");
+        hg_grpc_fail(call, HG_GRPC_UNAVAILABLE, call->asked ? "the connection ended before the answer" : "no message came for too long, or the appliance stops");
     }
 }
 
@@ -379,12 +388,12 @@ void hg_grpc_open(struct hg_grpc_call *call, const struct hg_alloc *alloc, enum 
     *call = (struct hg_grpc_call){.method = (uint8_t)method};
     hg_output_init(&call->fields, alloc, HG_HTTP_HEAD);
     hg_output_init(&call->key, alloc, HG_HTTP_LINE);
-    hg_output_init(&call->held, alloc, 2 * (HG_GRPC_MESSAGE + PREFIX));
+    hg_output_init(&call->held.bytes, alloc, 2 * (HG_GRPC_MESSAGE + PREFIX));
     hg_output_init(&call->message, alloc, HG_GRPC_MESSAGE);
     hg_output_init(&call->answer, alloc, HG_GRPC_ANSWER);
     hg_output_init(&call->reply, alloc, HG_GRPC_ANSWER);
     hg_output_init(&call->request, alloc, HG_GRPC_MESSAGE + 2 * HG_HTTP_HEAD);
-    hg_output_init(&call->data, alloc, 2 * HG_GRPC_ANSWER);
+    hg_output_init(&call->data.bytes, alloc, 2 * HG_GRPC_ANSWER);
     hg_output_init(&call->trailers, alloc, 4 * HG_GRPC_DETAILS);
     if (method == HG_GRPC_NONE) {
         hg_grpc_fail(call, HG_GRPC_UNIMPLEMENTED, "no such method; the services are in the server's reflection");
@@ -392,8 +401,8 @@ void hg_grpc_open(struct hg_grpc_call *call, const struct hg_alloc *alloc, enum 
 }
 
 void hg_grpc_close(struct hg_grpc_call *call) {
-    struct hg_output *const outputs[] = {&call->fields, &call->key,     &call->held, &call->message, &call->answer,
-                                         &call->reply,  &call->request, &call->data, &call->trailers};
+    struct hg_output *const outputs[] = {&call->fields, &call->key,     &call->held.bytes, &call->message, &call->answer,
+                                         &call->reply,  &call->request, &call->data.bytes, &call->trailers};
     for (uint32_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         hg_output_clear(outputs[i]);
     }

@@ -45,6 +45,17 @@ struct hg_grpc_reading {
     uint32_t etag_at, etag_length, type_at, type_length; /* in call->answer */
 };
 
+/* Bytes that go out in the order in which they came; [at, bytes.length) are there. */
+struct hg_grpc_queue {
+    struct hg_output bytes;
+    uint32_t at;
+};
+static inline struct hg_view hg_grpc_left(const struct hg_grpc_queue *queue) {
+    const struct hg_view none = {(const uint8_t *)"", 0};
+    return queue->bytes.length == queue->at ? none
+                                            : (struct hg_view){queue->bytes.data + queue->at, queue->bytes.length - queue->at};
+}
+
 struct hg_grpc_call {
     uint8_t method;     /* enum hg_grpc_method, below HG_GRPC_METHODS or HG_GRPC_NONE */
     bool gzip;          /* compressed messages are */
@@ -63,12 +74,12 @@ struct hg_grpc_call {
     struct hg_grpc_reading reading;
     struct hg_output fields;  /* lines of every request */
     struct hg_output key;     /* Idempotency-Key of the metadata */
-    struct hg_output held;    /* input not taken yet: frames */
+    struct hg_grpc_queue held; /* input not taken yet: frames */
     struct hg_output message; /* of a compressed one, what it was; of a BatchGet, itself */
     struct hg_output answer;  /* text from the connection */
     struct hg_output reply;   /* the message that answers a BatchGet */
     struct hg_output request; /* text for the connection, for the caller to take away */
-    struct hg_output data;    /* DATA for the peer, for the caller to take away: hg_grpc_sent */
+    struct hg_grpc_queue data; /* DATA for the peer, for the caller to take away: hg_grpc_left, hg_grpc_sent */
     struct hg_output trailers; /* lines of fields */
 };
 
@@ -79,7 +90,7 @@ void hg_grpc_close(struct hg_grpc_call *call);
 void hg_grpc_field(struct hg_grpc_call *call, struct hg_view name, struct hg_view value);
 /* Bytes from the peer; `end`: the last ones. */
 void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t length, bool end);
-/* So much of call->data, which is more than 0, was taken away. */
+/* So much of call->data was taken away. */
 void hg_grpc_sent(struct hg_grpc_call *call, uint32_t length);
 /* Bytes from the connection. */
 void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t length);

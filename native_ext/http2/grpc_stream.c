@@ -39,15 +39,16 @@ static void tell(struct hg_stream *stream) {
     nghttp2_nv fields[3 + TRAILERS] = {field(":status", "200"), field("content-type", "application/grpc"),
                                        field("grpc-accept-encoding", "identity,gzip")};
     size_t count = 3;
-    if (stream->finished || (!call->done && call->data.length == 0)) {
+    const bool empty = hg_grpc_left(&call->data).length == 0;
+    if (stream->finished || (!call->done && empty)) {
         return;
     }
-    if (call->mute && call->data.length == 0) { /* there is no memory to say more */
+    if (call->mute && empty) { /* there is no memory to say more */
         stream->finished = true;
         hg_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
     } else if (!stream->answered) {
         stream->answered = true;
-        stream->finished = call->data.length == 0; /* the protocol's "Trailers-Only" */
+        stream->finished = empty; /* the protocol's "Trailers-Only" */
         if (stream->finished) {
             count += trailers_of(call, fields + 3, TRAILERS);
         }
@@ -68,9 +69,6 @@ static void flush(struct hg_stream *stream) {
         const uint32_t length = call->request.length;
         call->request.length = 0;
         if (!call->done) {
-            if (!hg_stream_begin(stream)) {
-                return;
-            }
             hg_stream_say(stream, call->request.data, length);
             hg_text_flush(stream->session->library);
         }
@@ -106,6 +104,9 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
         }
         hg_grpc_field(call, (struct hg_view){at, (uint32_t)(colon - at)}, (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2});
         at = stop + 2;
+    }
+    if (!call->done && !hg_stream_begin(stream)) { /* now, for its deadlines: a message that does not come is not waited for for ever */
+        return false;
     }
     if (call->timeout_ms != 0) {
         hg_stream_due(stream, stream->session->host->now_ms(stream->session->owner) + call->timeout_ms);
@@ -160,16 +161,17 @@ static void resume(struct hg_stream *stream) {
 
 static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *over) {
     struct hg_grpc_call *call = stream->state;
-    const uint32_t length = call->data.length < room ? call->data.length : room;
+    const struct hg_view left = hg_grpc_left(&call->data);
+    const uint32_t length = left.length < room ? left.length : room;
     nghttp2_nv fields[TRAILERS];
     if (length != 0) {
-        memcpy(to, call->data.data, length);
+        memcpy(to, left.at, length);
         hg_grpc_sent(call, length);
         if (call->request.length != 0 || call->credit != 0) {
             hg_stream_again(stream);
         }
     }
-    if (call->done && call->data.length == 0) {
+    if (call->done && hg_grpc_left(&call->data).length == 0) {
         if (call->mute) {
             return -1;
         }

@@ -89,9 +89,10 @@ static inline void serve_call(struct hg_grpc_call *call, const char *const *answ
                 }
             }
         }
-        if (call->data.length != 0) {
-            const uint32_t length = call->data.length;
-            gather(&outcome->data, call->data.data, length);
+        if (hg_grpc_left(&call->data).length != 0) {
+            const struct hg_view left = hg_grpc_left(&call->data);
+            const uint32_t length = size == 0 || left.length < size ? left.length : size;
+            gather(&outcome->data, left.at, length);
             hg_grpc_sent(call, length);
             moved = true;
         }

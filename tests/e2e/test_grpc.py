@@ -19,7 +19,7 @@ if BACKEND != "native":
     pytest.skip("gRPC is the native backend's", allow_module_level=True)
 
 from grpc_kit import BAD, GOOD, WAIT_S, Served, details, grpc, started, stubs
-from harness import headgate
+from harness import free_port, headgate
 
 pytestmark = pytest.mark.not_emulated(reason="grpcio is not there")
 Code = grpc.StatusCode
@@ -287,6 +287,27 @@ def test_a_cancelled_call_is_over_and_others_go_on(served: Served, channel: Any,
         questions.put(None)
         ends(Code.CANCELLED, lambda answers=answers: next(answers))
     assert validator.ValidateOne(request, metadata=served.metadata, timeout=WAIT_S).valid
+
+
+def test_tls_and_a_client_known_by_its_certificate(tmp_path: Path, pb: SimpleNamespace) -> None:
+    """Without a token: its certificate says who it is."""
+    certificates = pytest.importorskip("certificates", reason="pip install cryptography")
+    certs, port = certificates.make(tmp_path / "certs"), free_port()
+    listen = f"""https = "127.0.0.1:{port}"
+tls_cert = "{certs}/server.pem"
+tls_key = "{certs}/server.key"
+tls_client_ca = "{certs}/ca.pem"
+tls_client_scopes = ["publish:weather"]
+"""
+    for served in started(tmp_path, listen):
+        ca, key, chain = ((certs / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem"))
+        request = pb.PublishRequest(stream="weather", body=GOOD)
+        with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(ca, key, chain)) as channel:
+            assert pb.IngestStub(channel).Publish(request, timeout=WAIT_S).seq
+            assert pb.IngestStub(channel).PublishStream(iter([request]), timeout=WAIT_S).accepted == 1
+        with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(ca)) as channel:
+            ends(Code.UNAUTHENTICATED, lambda channel=channel: pb.IngestStub(channel).Publish(request, timeout=WAIT_S))
+            assert pb.IngestStub(channel).Publish(request, metadata=served.metadata, timeout=WAIT_S).seq
 
 
 # -- health, reflection

@@ -118,8 +118,8 @@ func (gate *Gate) verify(authorization string) *Claims {
 	return claims
 }
 
-func (gate *Gate) judge(context *gin.Context, scope string, limiter *limiter) (client string, status int) {
-	claims := gate.verify(context.GetHeader("Authorization"))
+func (gate *Gate) judge(authorization, scope string, limiter *limiter) (client string, status int) {
+	claims := gate.verify(authorization)
 	switch {
 	case claims == nil:
 		return "", http.StatusUnauthorized
@@ -133,10 +133,15 @@ func (gate *Gate) judge(context *gin.Context, scope string, limiter *limiter) (c
 	return claims.Subject, 0
 }
 
+// MayPublish on the stream? status: HTTP's, 0 if so.
+func (gate *Gate) MayPublish(authorization, stream string) (client string, status int) {
+	return gate.judge(authorization, "publish:"+stream, gate.streams[stream])
+}
+
 // Publish is middleware: may this client publish on the stream?
 func (gate *Gate) Publish(context *gin.Context) {
 	stream := context.Param("stream")
-	client, status := gate.judge(context, "publish:"+stream, gate.streams[stream])
+	client, status := gate.MayPublish(context.GetHeader("Authorization"), stream)
 	if status != 0 {
 		Refuse(context, status, "")
 		return
@@ -146,7 +151,7 @@ func (gate *Gate) Publish(context *gin.Context) {
 
 // ReadCache is middleware: may this client use the cache?
 func (gate *Gate) ReadCache(context *gin.Context) {
-	if _, status := gate.judge(context, "cache:read", gate.cache); status != 0 {
+	if _, status := gate.judge(context.GetHeader("Authorization"), "cache:read", gate.cache); status != 0 {
 		Refuse(context, status, "")
 	}
 }

@@ -25,7 +25,7 @@ func main() {
 		body, err := io.ReadAll(http.MaxBytesReader(context.Writer, context.Request.Body, bodyLimit))
 		if err != nil {
 			checks.Refuse(context, http.StatusRequestEntityTooLarge, err.Error())
-		} else if err = check(body); err != nil {
+		} else if err = checks.CheckMessage(body); err != nil {
 			checks.Refuse(context, http.StatusUnprocessableEntity, err.Error())
 		} else {
 			context.Data(http.StatusAccepted, "application/json", gate.Receipt(gate.Next()))

@@ -1,63 +1,17 @@
 """FastAPI with pydantic and PyJWT: token, scope, rate, message; a cache of values. For `uvicorn peer:app`."""
 
 import itertools
-import os
-import time
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-SECRET = Path(os.environ["SECRET_FILE"]).read_bytes().strip()
-RATE, BURST = float(os.environ["RATE"]), float(os.environ["BURST"])
-Device = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9]{1,6}$")]
-Firmware = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=16)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "checks-python"))
+from checks import BURST, RATE, Limiter, Message, streams, verified
 
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Location(Strict):
-    lat: float = Field(ge=-90, le=90)
-    lon: float = Field(ge=-180, le=180)
-
-
-class Message(Strict):
-    device: Device
-    ts: int = Field(ge=0, le=4102444800)
-    seq: int = Field(ge=0, le=4294967295)
-    temperature_c: float = Field(ge=-60, le=85)
-    humidity_pct: float = Field(ge=0, le=100)
-    pressure_hpa: float = Field(ge=300, le=1100)
-    battery_mv: int = Field(ge=0, le=5000)
-    status: Literal["ok", "degraded", "failed"]
-    location: Location
-    firmware: Firmware
-    tags: list[Tag] = Field(default=[], max_length=8)
-
-
-class Limiter:
-    """A token bucket for each client."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self.rate, self.burst = rate, burst
-        self.buckets: dict[str, tuple[float, float]] = {}  # tokens, when
-
-    def take(self, client: str) -> bool:
-        now = time.monotonic()
-        tokens, then = self.buckets.get(client, (self.burst, now))
-        tokens = min(self.burst, tokens + (now - then) * self.rate)
-        allowed = tokens >= 1
-        self.buckets[client] = (tokens - allowed, now)
-        return allowed
-
-
-streams = {"telemetry": Limiter(RATE, BURST), "limited": Limiter(1, 5)}
 cache_rate = Limiter(RATE, BURST)
 values: dict[str, bytes] = {}
 numbers = itertools.count(1)
@@ -65,14 +19,8 @@ app = FastAPI()
 
 
 def claims(authorization: Annotated[str, Header()] = "") -> "dict[str, str]":
-    scheme, _, token = authorization.partition(" ")
     try:
-        if scheme != "Bearer":
-            raise jwt.InvalidTokenError
-        return jwt.decode(  # type: ignore[no-any-return]
-            token, SECRET, algorithms=["HS256"], audience="headgate", issuer="headgate", leeway=30,
-            options={"require": ["exp", "aud", "iss", "sub"]},
-        )  # fmt: skip
+        return verified(authorization)
     except jwt.InvalidTokenError as error:
         raise HTTPException(401, str(error)) from None
 

@@ -1,4 +1,4 @@
-package main
+package checks
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func between(value, least, most float64) bool {
 	return value >= least && value <= most
 }
 
-func check(body []byte) error {
+func CheckMessage(body []byte) error {
 	var m message
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
