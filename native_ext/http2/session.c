@@ -517,6 +517,8 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     return library;
 }
 
+const struct hg_http2 *hg_library_http2(const struct hg_library *library) { return &library->http2; }
+
 void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;
     nghttp2_session_callbacks_del(library->callbacks);

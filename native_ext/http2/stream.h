@@ -14,6 +14,7 @@
 #include "core/alloc.h"
 #include "core/http2.h"
 #include "core/ring.h"
+#include "library.h"
 
 struct hg_session;
 struct hg_stream;
@@ -96,10 +97,6 @@ struct hg_library {
     uint32_t text_from, text_length;
     uint8_t text[HG_TEXT + 1];
 };
-/* NULL: no memory. */
-struct hg_library *hg_library_new(const struct hg_alloc *alloc);
-void hg_library_free(struct hg_library *library); /* when no session is left */
-
 /* session.c: for translators. */
 /* Text for the virtual connection, which is made if there is none; false: there cannot be one. */
 bool hg_stream_begin(struct hg_stream *stream);
