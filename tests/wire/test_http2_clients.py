@@ -40,7 +40,18 @@ def test_curl(http2_server: Server) -> None:
     answer, _, status = run(*words, *fields, "-d", "[1]", url + POST).rpartition("\n")
     assert status == "2 202"
     assert json.loads(answer)["durability"] == "memory"
-    batch = run(*words, *fields[:2], "-H", f"Content-Type: {wire.NDJSON}", "-T", "-", "-X", "POST", url + POST, text=b"1\n2\n{\n")
+    batch = run(
+        *words,
+        *fields[:2],
+        "-H",
+        f"Content-Type: {wire.NDJSON}",
+        "-T",
+        "-",
+        "-X",
+        "POST",
+        url + POST,
+        text=b"1\n2\n{\n",
+    )
     assert [json.loads(line)["status"] for line in batch.splitlines()[:-2]] == [202, 202, 400]
     assert batch.splitlines()[-1] == "2 200"
 
@@ -91,10 +102,14 @@ async def many_posts(url: str, fields: dict[str, str]) -> None:
     async with httpx.AsyncClient(http1=False, http2=True, base_url=url) as client:
         answer = await client.get("/healthz")
         assert (answer.http_version, answer.json()) == ("HTTP/2", {"status": "ok"})
-        answers = await asyncio.gather(*(client.post(POST, content=b"%d" % number, headers=fields) for number in range(100)))
+        answers = await asyncio.gather(
+            *(client.post(POST, content=b"%d" % number, headers=fields) for number in range(100))
+        )
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["seq"] for answer in answers}) == 100
-        put = await client.put("/v1/cache/http2", content=b"v" * 4096, headers={"Authorization": fields["Authorization"]})
+        put = await client.put(
+            "/v1/cache/http2", content=b"v" * 4096, headers={"Authorization": fields["Authorization"]}
+        )
         assert put.status_code == 201
         assert (await client.get("/v1/cache/http2", headers=fields)).content == b"v" * 4096
 

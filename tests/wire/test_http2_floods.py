@@ -1,4 +1,4 @@
-"""Peers that want to cost more than they pay: each is told to be calm, or waits for itself, and others are served meanwhile."""
+"""Peers that want to cost more than they pay: each is told to be calm, or waits for itself; others are served."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_fields_that_are_too_long_for_a_head_are_431(http2_server: Server) -> No
 
 
 def test_a_window_of_zero(http2_server: Server) -> None:
-    """The answer waits for as long as a body may take (600 ms here), then its stream is reset; the connection goes on."""
+    """The answer waits for as long as a body may take (600 ms here), then its stream is reset; others go on."""
     with RawClient(http2_server.port, first=settings((0x4, 0))) as client:
         client.send(get())
         assert client.status() == "200"
@@ -207,7 +207,9 @@ def test_byte_by_byte(http2_server: Server) -> None:
     """However the input is cut, the answers are the same."""
     with RawClient(http2_server.port, greet=False) as client:
         table = hpack.Encoder()
-        for byte in PREFACE + settings() + headers(1, table.encode(request())) + post(3) + frame(DATA, END_STREAM, 3, b"[1]"):
+        for byte in (
+            PREFACE + settings() + headers(1, table.encode(request())) + post(3) + frame(DATA, END_STREAM, 3, b"[1]")
+        ):
             client.send(bytes([byte]))
         assert client.status(1) == "200"
         assert client.status(3) == "200"
