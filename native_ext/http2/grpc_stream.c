@@ -6,6 +6,15 @@
 
 enum { TRAILERS = 8 };
 
+/* stream->state. The server does not see `unread`: it would take what it has been told for all there was, and the peer would be let
+ * send more than is taken. */
+struct stream_call {
+    struct hg_grpc_call call;
+    uint32_t unread; /* bytes of DATA that the peer may not send again yet */
+};
+
+static struct hg_grpc_call *call_of(const struct hg_stream *stream) { return &((struct stream_call *)stream->state)->call; }
+
 static void *allocate(void *context, size_t size) {
     const nghttp2_mem memory = hg_memory_of(context);
     return memory.malloc(size, memory.mem_user_data);
@@ -35,7 +44,7 @@ static nghttp2_nv field(const char *name, const char *value) {
 
 /* The answer goes on, or ends: what there is of it goes to the peer. */
 static void tell(struct hg_stream *stream) {
-    struct hg_grpc_call *call = stream->state;
+    struct hg_grpc_call *call = call_of(stream);
     nghttp2_nv fields[3 + TRAILERS] = {field(":status", "200"), field("content-type", "application/grpc"),
                                        field("grpc-accept-encoding", "identity,gzip")};
     size_t count = 3;
@@ -60,8 +69,11 @@ static void tell(struct hg_stream *stream) {
 
 /* What the call has for the server, the peer and its window. Not while the server serves. */
 static void flush(struct hg_stream *stream) {
-    struct hg_grpc_call *call = stream->state;
+    struct stream_call *state = stream->state;
+    struct hg_grpc_call *call = &state->call;
     if (call->credit != 0) {
+        state->unread -= call->credit;
+        stream->base.unread += call->credit;
         hg_stream_consume(stream, call->credit);
         call->credit = 0;
     }
@@ -82,17 +94,20 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
     const enum hg_grpc_method method = posted ? hg_grpc_method_of(block->path) : HG_GRPC_NONE;
     const struct hg_alloc alloc = {allocate, release, stream->session};
     const uint8_t *at = block->lines.at, *const end = at + block->lines.length;
+    struct stream_call *state;
     struct hg_grpc_call *call;
     if (method == HG_GRPC_LENT) { /* Python speaks it, in the body of a request */
-        stream->translator = &hg_plain;
-        return hg_plain.head(stream, block);
+        stream->translator = &hg_plain_translator;
+        return hg_plain_translator.head(stream, block);
     }
-    call = allocate(stream->session, sizeof *call);
-    if (call == NULL) {
+    state = allocate(stream->session, sizeof *state);
+    if (state == NULL) {
         hg_stream_reset(stream, NGHTTP2_REFUSED_STREAM);
         return false;
     }
-    stream->state = call;
+    stream->state = state;
+    state->unread = 0;
+    call = &state->call;
     hg_grpc_open(call, &alloc, method);
     if (block->cut) {
         hg_grpc_fail(call, HG_GRPC_RESOURCE_EXHAUSTED, "the metadata are too large");
@@ -116,18 +131,21 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
 }
 
 static void data(struct hg_stream *stream, const uint8_t *bytes, uint32_t length) {
-    hg_grpc_input(stream->state, bytes, length, false);
+    struct stream_call *state = stream->state;
+    state->unread += length;
+    stream->base.unread -= length;
+    hg_grpc_input(&state->call, bytes, length, false);
     flush(stream);
 }
 
 static void end(struct hg_stream *stream) {
-    hg_grpc_input(stream->state, (const uint8_t *)"", 0, true);
+    hg_grpc_input(call_of(stream), (const uint8_t *)"", 0, true);
     flush(stream);
 }
 
 /* The server serves: what the call has to say next is said later. */
 static void hear(struct hg_stream *stream, const uint8_t *text, uint32_t length) {
-    struct hg_grpc_call *call = stream->state;
+    struct hg_grpc_call *call = call_of(stream);
     hg_grpc_answer(call, text, length);
     if (call->request.length != 0 || call->credit != 0) {
         hg_stream_again(stream);
@@ -143,7 +161,7 @@ static uint32_t write(struct hg_stream *stream, const uint8_t *text, uint32_t le
 }
 
 static void lost(struct hg_stream *stream) {
-    hg_grpc_lost(stream->state);
+    hg_grpc_lost(call_of(stream));
     tell(stream);
 }
 
@@ -160,7 +178,7 @@ static void resume(struct hg_stream *stream) {
 }
 
 static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *over) {
-    struct hg_grpc_call *call = stream->state;
+    struct hg_grpc_call *call = call_of(stream);
     const struct hg_view left = hg_grpc_left(&call->data);
     const uint32_t length = left.length < room ? left.length : room;
     nghttp2_nv fields[TRAILERS];
@@ -183,16 +201,19 @@ static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *
 }
 
 static void expire(struct hg_stream *stream) {
-    hg_grpc_fail(stream->state, HG_GRPC_DEADLINE_EXCEEDED, "the call's time is up");
+    hg_grpc_fail(call_of(stream), HG_GRPC_DEADLINE_EXCEEDED, "the call's time is up");
     tell(stream);
 }
 
 static void close_call(struct hg_stream *stream) {
-    struct hg_grpc_call *call = stream->state;
-    if (call != NULL) {
-        hg_grpc_close(call);
-        release(stream->session, call);
+    struct stream_call *state = stream->state;
+    if (state != NULL) {
+        if (state->unread != 0) { /* the window of the connection */
+            (void)nghttp2_session_consume_connection(stream->session->frames, state->unread);
+        }
+        hg_grpc_close(&state->call);
+        release(stream->session, state);
     }
 }
 
-const struct hg_translator hg_grpc = {head, data, end, write, resume, pull, lost, flush, expire, close_call};
+const struct hg_translator hg_grpc_translator = {head, data, end, write, resume, pull, lost, flush, expire, close_call};

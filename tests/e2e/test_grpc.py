@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,6 +122,17 @@ def test_many_messages_on_one_stream(served: Served, channel: Any, pb: SimpleNam
         for answer in pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)
     ]
     assert verdicts == [bool(n % 3) for n in range(3000)]
+
+
+def test_a_client_that_sends_faster_than_it_reads(served: Served, channel: Any, pb: SimpleNamespace) -> None:
+    """Its messages wait in its own window while its answers do; none is lost."""
+    requests = [pb.ValidateRequest(stream="weather", body=BAD)] * 10_000
+    answers = pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)
+    held = threading.Event()
+    answers.add_callback(held.set)
+    while served.counted("messages_rejected_total") < 1000:  # much is answered, and nothing read
+        assert not held.is_set()
+    assert sum(not answer.valid for answer in answers) == len(requests)
 
 
 def test_publish_stream(served: Served, channel: Any, pb: SimpleNamespace) -> None:
@@ -306,7 +318,7 @@ tls_client_scopes = ["publish:weather"]
             assert pb.IngestStub(channel).Publish(request, timeout=WAIT_S).seq
             assert pb.IngestStub(channel).PublishStream(iter([request]), timeout=WAIT_S).accepted == 1
         with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(ca)) as channel:
-            ends(Code.UNAUTHENTICATED, lambda channel=channel: pb.IngestStub(channel).Publish(request, timeout=WAIT_S))
+            ends(Code.UNAUTHENTICATED, lambda c=channel, r=request: pb.IngestStub(c).Publish(r, timeout=WAIT_S))
             assert pb.IngestStub(channel).Publish(request, metadata=served.metadata, timeout=WAIT_S).seq
 
 
@@ -440,6 +452,16 @@ def test_a_deadline_ends_a_call_that_waits_for_its_message(served: Served) -> No
     for path in (ONE, "/headgate.v1.Validator/Validate", "/grpc.health.v1.Health/Check"):
         with Raw(served) as raw:
             assert raw.call(path, b"\0\0", end=False, grpc_timeout="20m")["grpc-status"] == "4"
+
+
+def test_messages_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
+    """Streams that are opened and say nothing, or half of a message: they end by themselves, the connection goes on."""
+    for served in started(tmp_path, 'idle_timeout = "300 ms"\n'):
+        with Raw(served) as raw:
+            for data in ([], [b"\0\0"], [b"\0\0\4\0\0", *[bytes(15000)] * 4]):
+                for path in (ONE, "/headgate.v1.Validator/Validate"):
+                    assert raw.call(path, *data, end=False)["grpc-status"] == "14"
+            assert raw.call(ONE, b"\0\0\0\0\0")["grpc-status"] == "3"
 
 
 # -- other clients

@@ -392,6 +392,13 @@ class Writing(unittest.TestCase):
         parser = http1.RequestParser()
         self.assertEqual(events(parser, T + chunk(b"abc") + chunk(b"") + chunk(b"d") + LAST_CHUNK)[-1], b"abcd")
 
+    def test_trailers(self):
+        self.assertEqual(http1.last_chunk([]), LAST_CHUNK)
+        end = http1.last_chunk([(b"grpc-status", b"0"), (b"x", b"")])
+        self.assertEqual(end, b"0\r\ngrpc-status: 0\r\nx: \r\n\r\n")
+        parser = http1.RequestParser()
+        self.assertEqual(events(parser, T + chunk(b"abc") + end)[-1], b"abc")
+
     def test_date(self):
         self.assertEqual(http_date(0), b"Thu, 01 Jan 1970 00:00:00 GMT")
         self.assertEqual(http_date(784111777), b"Sun, 06 Nov 1994 08:49:37 GMT")  # RFC 9110 section 5.6.7
