@@ -1,11 +1,12 @@
-"""Builds the C core, HTTP/2 for it and the clients of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
+"""Builds the C core, HTTP/2 and gRPC for it and the clients of `headgate load` as abi3 extensions; the rest is in
+pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
 
-HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise what
-pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused. `headgate load --http2` needs
-OpenSSL beside it, which no wheel brings.
+HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise
+what pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused. `headgate load
+--http2` needs OpenSSL beside it, which no wheel brings.
 """
 
 import os

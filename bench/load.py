@@ -73,7 +73,10 @@ def in_turn(known: "Mapping[str, Take]", url: str, rounds: int) -> "dict[str, An
     for number in range(rounds):
         for name, so_far in taken.items():
             say(f"{number + 1}/{rounds}: {name}")
-            so_far.append(known[name](url))
+            try:
+                so_far.append(known[name](url))
+            except process.Failed as reason:
+                say(f"left out this time: {reason}")
     return {
         name: {
             "rate": statistics.median(one.rate for one in all_of_it),
@@ -81,6 +84,7 @@ def in_turn(known: "Mapping[str, Take]", url: str, rounds: int) -> "dict[str, An
             "own_cpu_us": statistics.median(one.own_cpu_us for one in all_of_it),
         }
         for name, all_of_it in taken.items()
+        if all_of_it
     }
 
 
@@ -192,6 +196,10 @@ def wrong(found: "dict[str, Any]") -> "Iterator[str]":
     for name, row in found.get("agreement", {}).items():
         if name.startswith("headgate") and abs(row["rate"] - MUCH) > NEAR * MUCH:
             yield f"{name} counts {row['rate']:,.0f}/s of a server that answers {MUCH:,}/s"
+    both = found.get("percentiles", {})
+    for name, known in both.get("server_ms", {}).items() if both.get("valid") else ():
+        if abs(both["load_ms"][name] - known) > NEAR * known:
+            yield f"{name} is {known:.2f} ms to the server, {both['load_ms'][name]:.2f} ms to the load"
     if "limit" in found and found["limit"]["exit_code"] == 0:
         capacity, limit_found = found["limit"]["capacity"], found["limit"]["found"]
         if abs(limit_found - capacity) > NEAR * capacity:

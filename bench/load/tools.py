@@ -1,5 +1,6 @@
 """Generators of load as child processes: what they counted, and the CPU time that they took for it."""
 
+import csv
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ from gateway import build, process
 
 CONNECTIONS = 64
 CONNECTIONS_2, STREAMS = 16, 10  # of HTTP/2
+LOCUST_S = 5
 LOCUSTFILE = """\
 from locust import FastHttpUser, task
 class Device(FastHttpUser):
@@ -78,6 +80,8 @@ def by_text(argv: "list[str]", requests: str, seconds: float) -> Taken:
 
 
 def locust(url: str, seconds: int) -> Taken:
+    """It needs a second or two of its time to begin, so the rate is its own."""
+    seconds = max(seconds, LOCUST_S)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "locustfile.py").write_text(LOCUSTFILE)
         prefix = f"{folder}/out"
@@ -85,8 +89,12 @@ def locust(url: str, seconds: int) -> Taken:
                 "-r", "1000", "-t", f"{seconds}s", "-H", url.removesuffix("/healthz"),
                 "--csv", prefix]  # fmt: skip
         _, cpu_s = run(argv)
-        row = Path(f"{prefix}_stats.csv").read_text().splitlines()[-1].split(",")
-        return Taken(float(row[2]), seconds, cpu_s)
+        with Path(f"{prefix}_stats.csv").open() as file:
+            row = list(csv.DictReader(file))[-1]  # all of them
+    requests, rate = float(row["Request Count"]), float(row["Requests/s"])
+    if not requests:
+        raise process.Failed("locust: it sent nothing")
+    return Taken(requests, requests / rate, cpu_s)
 
 
 def k6(url: str, seconds: int) -> Taken:

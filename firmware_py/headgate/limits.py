@@ -29,7 +29,7 @@ SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined request
 CHANGES_BYTES = 1048576  # of keys changed in one turn, told to the second level after it; over it: 503 out_of_memory
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
-# HTTP/2 on the native server (native_ext/core/http2.h). Each stream is a connection to all limits above but CONNECTIONS, and
+# HTTP/2 on the native server (native_ext/core/http2.h). To all limits above but CONNECTIONS each stream is a connection;
 # memory of the library of frames counts as SERVER_BYTES. Over the floods' limits: GOAWAY with ENHANCE_YOUR_CALM.
 HTTP2_STREAMS = 32  # open on one connection (SETTINGS_MAX_CONCURRENT_STREAMS); one more: REFUSED_STREAM
 HTTP2_STREAM_WINDOW = 65535  # bytes of DATA of one stream that were not read yet; then the peer has to wait

@@ -97,8 +97,8 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
     struct stream_call *state;
     struct hg_grpc_call *call;
     if (method == HG_GRPC_LENT) { /* Python speaks it, in the body of a request */
-        stream->translator = &hg_plain;
-        return hg_plain.head(stream, block);
+        stream->translator = &hg_plain_translator;
+        return hg_plain_translator.head(stream, block);
     }
     state = allocate(stream->session, sizeof *state);
     if (state == NULL) {
@@ -216,4 +216,4 @@ static void close_call(struct hg_stream *stream) {
     }
 }
 
-const struct hg_translator hg_grpc = {head, data, end, write, resume, pull, lost, flush, expire, close_call};
+const struct hg_translator hg_grpc_translator = {head, data, end, write, resume, pull, lost, flush, expire, close_call};

@@ -192,4 +192,4 @@ static void lost(struct hg_stream *stream) {
 
 static void nothing(struct hg_stream *stream) { (void)stream; }
 
-const struct hg_translator hg_plain = {head, data, end, write, resume, pull, lost, nothing, nothing, nothing};
+const struct hg_translator hg_plain_translator = {head, data, end, write, resume, pull, lost, nothing, nothing, nothing};

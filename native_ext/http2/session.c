@@ -16,7 +16,7 @@ static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
         memset(stream, 0, sizeof *stream);
         stream->base.owner = session->owner;
         stream->session = session;
-        stream->translator = &hg_plain;
+        stream->translator = &hg_plain_translator;
         stream->id = id;
         hg_ring_add(&session->streams, &stream->link);
     }
@@ -194,6 +194,9 @@ static int too_much(struct hg_session *session) {
 
 static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *context) {
     (void)frames;
+    if (((struct hg_session *)context)->starved) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0) { /* RFC 9113 section 6.3; without priorities it is not looked at */
         ((struct hg_session *)context)->code = NGHTTP2_PROTOCOL_ERROR;
         return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -254,7 +257,7 @@ static void request_head(struct hg_session *session, const nghttp2_frame *frame)
     hg_fields_block(session, &block);
     block.ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (hg_grpc_is(block.content_type)) {
-        stream->translator = &hg_grpc;
+        stream->translator = &hg_grpc_translator;
     }
     if (stream->translator->head(stream, &block) && block.ended) {
         end_of_input(stream);
@@ -359,7 +362,7 @@ static void *open_session(void *context, const struct hg_http2_host *host, void 
         host->release(owner, session, sizeof *session);
         return NULL;
     }
-    if (!greet(session)) {
+    if (!greet(session) || session->starved) {
         nghttp2_session_del(session->frames);
         host->release(owner, session, sizeof *session);
         return NULL;
@@ -412,7 +415,7 @@ static bool receive(void *memory, const uint8_t *data, uint32_t length) {
     hg_text_flush(session->library);
     if (used < 0) {
         give_up(session, (int)used);
-    } else if (!hg_fields_keep(session)) {
+    } else if (session->starved || !hg_fields_keep(session)) {
         give_up(session, NGHTTP2_ERR_NOMEM);
     } else {
         call_again(session);
@@ -426,9 +429,9 @@ static struct hg_view send(void *memory) {
     ssize_t length = 0;
     if (!session->broken) {
         call_again(session);
-        length = nghttp2_session_mem_send(session->frames, &data);
-        if (length < 0) {
-            give_up(session, (int)length);
+        length = session->starved ? NGHTTP2_ERR_NOMEM : nghttp2_session_mem_send(session->frames, &data);
+        if (length < 0 || session->starved) {
+            give_up(session, length < 0 ? (int)length : NGHTTP2_ERR_NOMEM);
         }
     }
     if (session->broken) {
@@ -501,7 +504,7 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     if (library == NULL) {
         return NULL;
     }
-    memset(library, 0, sizeof *library);
+    memset(library, 0, offsetof(struct hg_library, text)); /* the rest takes no memory until it is used */
     library->alloc = *alloc;
     library->http2 = (struct hg_http2){library, open_session, close_session, receive, send,   ended,   in_fields, go_away,
                                        due_ms,  expire,       write_text,    resume,  consume, drop};
@@ -520,6 +523,8 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     nghttp2_option_set_no_auto_window_update(library->option, 1); /* as it is consumed */
     return library;
 }
+
+const struct hg_http2 *hg_library_http2(const struct hg_library *library) { return &library->http2; }
 
 void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;

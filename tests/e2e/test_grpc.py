@@ -318,7 +318,7 @@ tls_client_scopes = ["publish:weather"]
             assert pb.IngestStub(channel).Publish(request, timeout=WAIT_S).seq
             assert pb.IngestStub(channel).PublishStream(iter([request]), timeout=WAIT_S).accepted == 1
         with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(ca)) as channel:
-            ends(Code.UNAUTHENTICATED, lambda channel=channel: pb.IngestStub(channel).Publish(request, timeout=WAIT_S))
+            ends(Code.UNAUTHENTICATED, lambda c=channel, r=request: pb.IngestStub(c).Publish(r, timeout=WAIT_S))
             assert pb.IngestStub(channel).Publish(request, metadata=served.metadata, timeout=WAIT_S).seq
 
 

@@ -85,7 +85,7 @@ def test_a_cluster_sends_the_scenario_and_judges_the_answers(appliance: Applianc
     assert all(failures == 0 for _, failures in table.values())
     in_flight = 10  # one for each user, when Locust ends them
     assert counts["publish"] <= appliance.ledger()["accepted"] <= counts["publish"] + in_flight
-    assert "operations of MQTT are left out" in log
+    assert "operations of MQTT, HTTP/2 and gRPC are left out" in log
     assert "budget kept: service.p50 < 9 s" in log
 
 

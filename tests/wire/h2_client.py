@@ -1,5 +1,5 @@
-"""A client of HTTP/2 (by python-h2, which nobody here wrote) that is spoken to in HTTP/1.1 text: so the tests of the wire
-interface are the same for both. Each request is a stream; the answers come in the order of the requests, whatever theirs was.
+"""A client of HTTP/2 (by python-h2, which nobody here wrote) that is spoken to in HTTP/1.1 text: so the tests of the
+wire interface are the same for both. Each request is a stream; the answers come in the order of the requests.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Http2Client(Client):
             exchange.ended = True
 
     def fill(self) -> bool:
-        """More text in the buffer. False: all requests are answered, which is when HTTP/1.1 would close after an error."""
+        """More text in the buffer. False: all is answered, which is when HTTP/1.1 would close after an error."""
         while True:
             while self.exchanges:
                 first = self.exchanges[0]

@@ -1,7 +1,7 @@
-"""The cases of h2spec (github.com/summerwind/h2spec), as a table on raw frames: its numbers, what is sent, what has to come.
+"""The cases of h2spec (github.com/summerwind/h2spec), as a table on raw frames: number, what is said, what must come.
 
-h2spec lets a server answer an error by closing alone, or by a wider error (a connection's for a stream's); here a connection error
-has to be a GOAWAY with the code. Where RFC 9113 has changed what RFC 7540 asked, the case says so.
+h2spec lets a server answer an error by closing alone, or by a wider error (a connection's for a stream's); here a
+connection error has to be a GOAWAY with the code. Where RFC 9113 has changed what RFC 7540 asked, the case says so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from raw_frames import (
     ACK,
-    CANCEL,
     COMPRESSION_ERROR,
     CONTINUATION,
     DATA,
@@ -92,8 +91,8 @@ def stream_error(*codes: int, stream: int = 1) -> Expect:
 
 
 def stream_is_closed(client: RawClient) -> None:
-    """RFC 7540 section 5.1 asked for STREAM_CLOSED, RFC 9113 allows it. libnghttp2 remembers no stream that is over, and ignores
-    what still comes: it may have been on its way."""
+    """RFC 7540 section 5.1 asked for STREAM_CLOSED, RFC 9113 allows it. libnghttp2 forgets streams that are over, and
+    ignores what still comes: it may have been on its way."""
     assert client.alive()
 
 
@@ -163,6 +162,24 @@ def window_then(grow: bytes) -> Expect:
     return check
 
 
+def http1_refusal(client: RawClient) -> None:
+    text = b""
+    while data := client.socket.recv(4096):
+        text += data
+    assert text.startswith(b"HTTP/1.1 400 ")
+
+
+def answered_or(client: RawClient, code: int) -> None:
+    """RFC 7540 made it an error, RFC 9113 does not."""
+    while (found := client.next()) is not None:
+        if found.type == HEADERS:
+            return
+        if found.type in (RST_STREAM, GOAWAY):
+            assert int.from_bytes(found.payload[-4:] if found.type == RST_STREAM else found.payload[4:8], "big") == code
+            return
+    raise AssertionError("closed, and nothing said")
+
+
 # --- what is sent -----------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +241,7 @@ def _varint(number: int) -> bytes:
 
 
 GENERIC = [
-    Case("generic/1/1", "sends a client connection preface", [], lambda client: acknowledged(SETTINGS)(client)),
+    Case("generic/1/1", "sends a client connection preface", [], acknowledged(SETTINGS)),
     Case("generic/2/1", "idle: PRIORITY", [frame(PRIORITY, 0, 1, priority(0)), get()], answered()),
     Case("generic/2/2", "half closed (remote): WINDOW_UPDATE", [get(), window_update(1, 100)], answered()),
     Case("generic/2/3", "half closed (remote): PRIORITY", [get(), frame(PRIORITY, 0, 1, priority(0))], answered()),
@@ -322,7 +339,7 @@ FRAMES = [
         "http2/3.5/2",
         "an invalid preface is answered as what it is, HTTP/1.1",
         [b"INVALID CONNECTION PREFACE\r\n\r\n"],
-        lambda client: _is_http1_refusal(client),
+        http1_refusal,
         greet=False,
     ),
     Case("http2/4.1/1", "a frame of unknown type", [UNKNOWN], ignored),
@@ -409,13 +426,13 @@ STATES = [
         "http2/5.3.1/1",
         "HEADERS that depends on itself (RFC 9113 section 5.3.2: priorities mean nothing)",
         [headers(1, priority(1) + block(request()), END_STREAM | END_HEADERS | WITH_PRIORITY)],
-        lambda client: _answered_or(client, PROTOCOL_ERROR),
+        lambda client: answered_or(client, PROTOCOL_ERROR),
     ),
     Case(
         "http2/5.3.1/2",
         "PRIORITY that depends on itself (as above)",
         [frame(PRIORITY, 0, 1, priority(1)), get()],
-        lambda client: _answered_or(client, PROTOCOL_ERROR),
+        lambda client: answered_or(client, PROTOCOL_ERROR),
     ),
     Case(
         "http2/5.4.1/1", "a connection error closes", [frame(PING, 0, 3, b"headgate")], connection_error(PROTOCOL_ERROR)
@@ -674,24 +691,6 @@ HPACK = [
         connection_error(COMPRESSION_ERROR),
     ),
 ]
-
-
-def _is_http1_refusal(client: RawClient) -> None:
-    text = b""
-    while data := client.socket.recv(4096):
-        text += data
-    assert text.startswith(b"HTTP/1.1 400 ")
-
-
-def _answered_or(client: RawClient, code: int) -> None:
-    """RFC 7540 made it an error, RFC 9113 does not."""
-    while (found := client.next()) is not None:
-        if found.type == HEADERS:
-            return
-        if found.type in (RST_STREAM, GOAWAY):
-            assert int.from_bytes(found.payload[-4:] if found.type == RST_STREAM else found.payload[4:8], "big") == code
-            return
-    raise AssertionError("closed, and nothing said")
 
 
 CASES = [*GENERIC, *FRAMES, *STATES, *DEFINITIONS, *SEMANTICS, *HPACK]

@@ -1,4 +1,4 @@
-"""Peers that want to cost more than they pay: each is told to be calm, or waits for itself, and others are served meanwhile."""
+"""Peers that want to cost more than they pay: each is told to be calm, or waits for itself; others are served."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_fields_that_are_too_long_for_a_head_are_431(http2_server: Server) -> No
 
 
 def test_a_window_of_zero(http2_server: Server) -> None:
-    """The answer waits for as long as a body may take (600 ms here), then its stream is reset; the connection goes on."""
+    """The answer waits for as long as a body may take (600 ms here), then its stream is reset; others go on."""
     with RawClient(http2_server.port, first=settings((0x4, 0))) as client:
         client.send(get())
         assert client.status() == "200"

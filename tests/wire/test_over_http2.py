@@ -1,4 +1,4 @@
-"""The tests of the wire interface once more, over HTTP/2: every route, batches streamed both ways on one stream, refusals."""
+"""The tests of the wire interface once more, over HTTP/2: every route, batches streamed both ways, refusals."""
 
 from __future__ import annotations
 

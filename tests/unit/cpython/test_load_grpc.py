@@ -1,5 +1,5 @@
-"""Operations of a scenario over HTTP/2 and gRPC: what is sent, by the .proto files that the appliance ships and protobuf's
-own library; and how the answers are judged."""
+"""Operations of a scenario over HTTP/2 and gRPC: what is sent, by the .proto files that the appliance ships and
+protobuf's own library; and how the answers are judged."""
 
 from __future__ import annotations
 
