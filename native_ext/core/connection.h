@@ -121,8 +121,8 @@ struct hg_server {
     struct hg_work fresh;         /* of a connection that is served without a wait */
     int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
     bool batch_told, files_told;
-    bool rows, no_files, empty, changes; /* to be told */
-    bool changes_told;        /* those that are there */
+    bool rows, no_files, empty; /* to be told */
+    bool changes_told;        /* Python knows that the gate has some */
     bool draining, clock_asked;
     uint32_t takes;           /* of the intake, at the last look */
     uint8_t group;            /* the number of the last commit that answered somebody, 1 to 255 over and over */

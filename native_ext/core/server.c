@@ -377,14 +377,12 @@ static void look_at_intake(struct hg_server *server) {
     }
 }
 
-static void look_at_changes(struct hg_server *server) {
-    if (server->gate->changes.length != 0 && !server->changes_told) {
-        server->changes = server->changes_told = true;
-    }
+static bool has_changes(const struct hg_server *server) {
+    return server->gate->changes.length != 0 && !server->changes_told;
 }
 
 static bool has_event(const struct hg_server *server) {
-    return server->rows || server->no_files || server->empty || server->changes || server->event_first != 0;
+    return server->rows || server->no_files || server->empty || has_changes(server) || server->event_first != 0;
 }
 
 static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
@@ -476,7 +474,6 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         hg_carriers_send(server);
         hg_server_leave(server);
         look_at_intake(server);
-        look_at_changes(server);
         hg_server_now(server);
         if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
@@ -524,7 +521,8 @@ bool hg_server_event(struct hg_server *server, struct hg_event *event) {
     *event = (struct hg_event){HG_EVENT_NONE, 0};
     if (told(&server->rows)) {
         event->kind = HG_EVENT_ROWS;
-    } else if (told(&server->changes)) {
+    } else if (has_changes(server)) {
+        server->changes_told = true;
         event->kind = HG_EVENT_CHANGES;
     } else if (told(&server->no_files)) {
         event->kind = HG_EVENT_NO_FILES;
