@@ -1,5 +1,6 @@
 """Wheels for other machines, made on this one alone: zig (PyPI: ziglang) compiles for all of them."""
 
+import hashlib
 import importlib.util
 import os
 import shlex
@@ -10,6 +11,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+import nghttp2
 from targets import Target
 
 from headgate import errors
@@ -37,6 +39,17 @@ def headers(folder: Path) -> Path:
     return folder
 
 
+def http2_library(target: Target, archive: Path, cache: Path) -> Path:
+    """The folder with libnghttp2 for `target`, below `cache`; compiled once."""
+    made_by = hashlib.sha256(Path(nghttp2.__file__).read_bytes()).hexdigest()[:12]
+    prefix = cache / f"nghttp2-{target.name}-{made_by}"
+    try:
+        nghttp2.build(archive, prefix, [str(zig()), "cc", *target.compiler, *FLAGS], [str(zig()), "ar"])
+    except nghttp2.Failed as error:
+        raise CommandError(errors.FINDING, str(error)) from None
+    return prefix
+
+
 def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
     """The wheel of the unpacked source distribution for `target`, in `folder`; raises CommandError."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{target.name}.") as name:
@@ -49,6 +62,7 @@ def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
             "CFLAGS": shlex.join([*FLAGS, f"-I{headers(work / 'include')}"]),
             "LDFLAGS": "-Wl,-s",
             "HEADGATE_WERROR": "1",
+            "HEADGATE_NGHTTP2": str(http2_library(target, source / ".cache" / nghttp2.ARCHIVE, cache)),
             "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
             "ZIG_GLOBAL_CACHE_DIR": str(cache),
             "ZIG_LOCAL_CACHE_DIR": str(cache),

@@ -1,0 +1,108 @@
+"""libnghttp2 for the wheels: its source at one version, compiled here to a static library by whatever compiles the wheel.
+
+    python native_ext/wheels/nghttp2.py PREFIX      by CC, CFLAGS and AR, as setup.py compiles; then HEADGATE_NGHTTP2=PREFIX
+
+The source is that in a source package on PyPI, so pip is all it takes; upstream's library files at that tag have the same
+bytes. Needs nothing of Headgate: cibuildwheel runs it in containers that have no more than a Python and a compiler.
+"""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+VERSION = "1.70.0"
+PACKAGE = "ngh2==0.3.0"
+ARCHIVE = "ngh2-0.3.0.tar.gz"
+SHA256 = "09b995aa65b8a397de652fd7a9b3877d6d1e24c10d2effc36204a3f37aa73440"
+INSIDE = "ngh2-0.3.0/vendor/nghttp2/"
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / ".cache"
+# What upstream's configure finds on every Linux. Hidden: nobody but the extension it is linked into calls it.
+FLAGS = shlex.split("-std=c11 -O2 -fPIC -fvisibility=hidden -fstack-protector-strong -fno-asynchronous-unwind-tables")
+DEFINES = """NGHTTP2_STATICLIB NDEBUG HAVE_ARPA_INET_H HAVE_NETINET_IN_H HAVE_TIME_H HAVE_CLOCK_GETTIME
+    HAVE_DECL_CLOCK_MONOTONIC=1 _GNU_SOURCE""".split()
+
+
+class Failed(Exception):
+    """Not to be had or not to be compiled; the message is one line."""
+
+
+def source(cache: Path) -> Path:
+    """The archive in `cache`, downloaded once."""
+    archive = cache / ARCHIVE
+    if not archive.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            # pip looks at the metadata of a source package, for which it brings the tools that the package asks for.
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=ngh2", "--dest", folder]
+            _run([*pip, PACKAGE], Path(folder), "download libnghttp2's source")
+            cache.mkdir(parents=True, exist_ok=True)
+            shutil.move(Path(folder) / ARCHIVE, archive)
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
+        raise Failed(f"{archive} is not the source of libnghttp2 {VERSION}: delete it, and try again")
+    return archive
+
+
+def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str]) -> None:
+    """prefix/lib/libnghttp2.a and prefix/include/nghttp2; at once when they are there."""
+    library = prefix / "lib/libnghttp2.a"
+    if library.exists():
+        return
+    with tempfile.TemporaryDirectory() as name, tarfile.open(archive) as packed:
+        work = Path(name)
+        wanted = [item for item in packed.getmembers() if item.name.startswith(f"{INSIDE}lib/")]
+        packed.extractall(work, members=wanted, filter="data")
+        code = work / INSIDE / "lib"
+        headers = code / "includes"
+        _write_version(headers / "nghttp2")
+        objects = work / "objects"
+        objects.mkdir()
+        options = [*FLAGS, *(f"-D{define}" for define in DEFINES), f"-I{headers}"]
+        _run([*compiler, *options, "-c", *map(str, sorted(code.glob("*.c")))], objects, "compile libnghttp2")
+        made = work / library.name
+        _run([*archiver, "rcs", str(made), *map(str, sorted(objects.glob("*.o")))], work, "archive libnghttp2")
+        shutil.copytree(headers, prefix / "include", dirs_exist_ok=True)
+        library.parent.mkdir(parents=True, exist_ok=True)
+        # Under another name until it is whole.
+        shutil.copy(made, library.with_suffix(".new")).rename(library)
+
+
+def _write_version(folder: Path) -> None:
+    major, minor, patch = map(int, VERSION.split("."))
+    text = (folder / "nghttp2ver.h.in").read_text(encoding="utf-8")
+    text = text.replace("@PACKAGE_VERSION@", VERSION)
+    text = text.replace("@PACKAGE_VERSION_NUM@", f"0x{major:02x}{minor:02x}{patch:02x}")
+    (folder / "nghttp2ver.h").write_text(text, encoding="utf-8")
+
+
+def _run(command: list[str], folder: Path, what: str) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise Failed(f"cannot {what}: {error}") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        causes = [line for line in lines if "error" in line.lower()] or lines
+        raise Failed(f"cannot {what}: {causes[0][:300]}")
+
+
+def main() -> int:
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and the prefix
+        print(__doc__, file=sys.stderr)
+        return 2
+    compiler = shlex.split(os.environ.get("CC", "cc")) + shlex.split(os.environ.get("CFLAGS", ""))
+    try:
+        build(source(CACHE), Path(sys.argv[1]), compiler, shlex.split(os.environ.get("AR", "ar")))
+    except Failed as error:
+        print(f"nghttp2: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
