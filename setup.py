@@ -1,10 +1,17 @@
-"""Builds the C core and the client of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
+"""Builds the C core, HTTP/2 for it and the client of `headgate load` as abi3 extensions; the rest is in pyproject.toml.
 
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
+
+HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise what
+pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused.
 """
 
 import os
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -52,21 +59,54 @@ class BuildExt(build_ext):
 native = Path("native_ext")
 
 
-def extension(name: str, *folders: str) -> Extension:
+def nghttp2() -> dict[str, list[str]] | None:
+    """How to compile and link with it; None: it is not there."""
+    prefix = os.environ.get("HEADGATE_NGHTTP2")
+    if prefix:
+        return {
+            "include_dirs": [f"{prefix}/include"],
+            "extra_objects": [f"{prefix}/lib/libnghttp2.a"],
+            "extra_compile_args": ["-DNGHTTP2_STATICLIB"],
+            "extra_link_args": [],
+        }
+    program = shutil.which(os.environ.get("PKG_CONFIG", "pkg-config"))
+    if program is None or subprocess.run([program, "--exists", "libnghttp2 >= 1.43"], check=False).returncode != 0:
+        print("setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)", file=sys.stderr)
+        return None
+    found = {
+        flag: shlex.split(subprocess.run([program, flag, "libnghttp2"], capture_output=True, text=True, check=True).stdout)
+        for flag in ("--cflags", "--libs")
+    }
+    return {
+        "include_dirs": [],
+        "extra_objects": [],
+        "extra_compile_args": found["--cflags"],
+        "extra_link_args": found["--libs"],
+    }
+
+
+def extension(name: str, *folders: str, library: dict[str, list[str]] | None = None) -> Extension:
+    more = library or {"include_dirs": [], "extra_objects": [], "extra_compile_args": [], "extra_link_args": []}
     return Extension(
         f"headgate_native.{name}",
         sources=sorted(str(file) for folder in folders for file in native.glob(f"{folder}/*.c")),
         depends=sorted(map(str, native.glob("*/*.h"))),
-        include_dirs=[str(native)],
+        include_dirs=[str(native), *more["include_dirs"]],
+        extra_objects=more["extra_objects"],
         define_macros=[("Py_LIMITED_API", ABI)],
-        extra_compile_args=compile_args,
-        extra_link_args=link_args,
+        extra_compile_args=compile_args + more["extra_compile_args"],
+        extra_link_args=link_args + more["extra_link_args"],
         py_limited_api=True,
     )
 
 
+extensions = [extension("_native", "core", "cpython"), extension("_load", "load")]  # _load: hosts only
+library = nghttp2()
+if library is not None:
+    extensions.append(extension("_http2", "http2", library=library))
+
 setup(
     cmdclass={"build_ext": BuildExt},
-    ext_modules=[extension("_native", "core", "cpython"), extension("_load", "load")],  # _load: hosts only
+    ext_modules=extensions,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -28,6 +28,19 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
+# HTTP/2 on the native server (native_ext/core/http2.h). Each stream is a connection to all limits above but CONNECTIONS, and
+# memory of the library of frames counts as SERVER_BYTES. Over the floods' limits: GOAWAY with ENHANCE_YOUR_CALM.
+HTTP2_STREAMS = 32  # open on one connection (SETTINGS_MAX_CONCURRENT_STREAMS); one more: REFUSED_STREAM
+HTTP2_STREAM_WINDOW = 65535  # bytes of DATA of one stream that were not read yet; then the peer has to wait
+HTTP2_WINDOW = 262144  # ... of all streams of one connection
+HTTP2_TABLE = 4096  # bytes of the HPACK table that the peer may fill (SETTINGS_HEADER_TABLE_SIZE)
+HTTP2_FIELDS = 65536  # bytes of one block of fields, decoded, 32 more for each: flood. Over HTTP_HEAD of them: 431
+HTTP2_CONTINUATIONS = 8  # CONTINUATION frames of one block: flood
+HTTP2_RESETS = 200  # streams reset, by the peer or for its errors, at once: flood
+HTTP2_RESET_RATE = 20  # ... and per second
+HTTP2_FRAMES = 1000  # frames that carry nothing (PING, SETTINGS, PRIORITY, ..., empty DATA) at once: flood
+HTTP2_FRAME_RATE = 100  # ... and per second, and four more for each frame of an answer
+
 # TLS on the native server (native_ext/cpython/tls.c).
 TLS_HELLO = 16384  # bytes of a ClientHello; announced longer: closed before OpenSSL takes the memory
 TLS_PIECE = 4096  # bytes given to OpenSSL at a time, in either direction: its buffers never shrink

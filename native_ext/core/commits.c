@@ -27,7 +27,8 @@ void hg_connection_commits(struct hg_server *server, uint32_t index) {
     struct hg_intake *intake = server->gate->intake;
     connection->state = HG_COMMIT;
     hg_connection_deadline(server, index, 0);
-    if (connection->group == server->group && intake->expected != 0) { /* 0: it is of a group of long ago */
+    const bool joins = connection->virtual ? hg_virtual_joins(connection, server->group) : connection->group == server->group;
+    if (joins && intake->expected != 0) { /* 0: it is of a group of long ago */
         intake->expected -= 1;
     }
     connection->group = 0;
@@ -40,7 +41,11 @@ static void begin_group(struct hg_server *server, const struct hg_batch *batch) 
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next) {
         struct hg_connection *connection = waiter_of(server, row, &index);
         if (connection != NULL) {
-            connection->group = group;
+            if (connection->virtual) {
+                hg_virtual_grouped(connection, group);
+            } else {
+                connection->group = group;
+            }
             members += 1;
         }
     }
@@ -79,6 +84,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
             settle_row(server, row, (struct hg_view){(const uint8_t *)text, text == NULL ? 0 : (uint32_t)strlen(text)});
         }
     }
+    hg_carriers_send(server);
     hg_server_leave(server);
     hg_batch_release(server->gate->intake, batch);
 }
@@ -99,6 +105,7 @@ void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const stru
             fail_row(server, row, problem, retry_s);
         }
     }
+    hg_carriers_send(server);
     hg_server_leave(server);
     hg_batch_release(intake, &waiting);
 }

@@ -7,7 +7,7 @@
 
 void hg_connection_watch(struct hg_server *server, uint32_t index, uint32_t events) {
     struct hg_connection *connection = hg_connection_at(server, index);
-    if ((connection->flags & WATCHED) != events) {
+    if ((connection->flags & WATCHED) != events && !connection->virtual) {
         (void)server->net.change(server->net.context, connection->fd, hg_connection_id(connection, index), events);
         connection->flags = (uint8_t)((connection->flags & ~WATCHED) | events);
     }
@@ -25,10 +25,15 @@ void hg_connection_deadline(struct hg_server *server, uint32_t index, int64_t at
 
 void hg_connection_close(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
+    if (connection->state == HG_CARRIER) {
+        hg_carrier_close(server, connection);
+    }
     hg_session_close(server, connection);
     hg_wheel_remove(&server->wheel, index);
     hg_work_free(server, connection);
-    if (connection->fd >= 0) {
+    if (connection->virtual) {
+        hg_virtual_close(server, connection);
+    } else if (connection->fd >= 0) {
         server->net.close(server->net.context, connection->fd);
     }
     hg_server_free_slot(server, index);
@@ -54,6 +59,9 @@ bool hg_connection_send(struct hg_server *server, uint32_t index, const uint8_t 
     struct hg_connection *connection = hg_connection_at(server, index);
     struct hg_view bytes = {data, length};
     int32_t count = 0;
+    if (connection->virtual) {
+        return hg_virtual_send(server, connection, data, length);
+    }
     if (connection->session != NULL) {
         bytes = hg_session_write(server, connection, data, length);
         if (bytes.at == NULL) {
@@ -74,7 +82,7 @@ bool hg_connection_send(struct hg_server *server, uint32_t index, const uint8_t 
 /* RFC 9112 section 9.6: closing while the client still sends could take the answer away before it is read. */
 static void linger(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
-    if ((connection->flags & HG_ENDED) != 0 || hg_work_of(server, connection) == NULL) {
+    if ((connection->flags & HG_ENDED) != 0 || connection->virtual || hg_work_of(server, connection) == NULL) {
         hg_connection_close(server, index);
         return;
     }
@@ -86,8 +94,7 @@ static void linger(struct hg_server *server, uint32_t index) {
     hg_connection_deadline(server, index, server->now_ms + HG_LINGER_MS);
 }
 
-/* Everything is sent, and there is nothing more to say. */
-static void end(struct hg_server *server, uint32_t index) {
+void hg_connection_finish(struct hg_server *server, uint32_t index) {
     hg_session_finish(server, index);
     if ((hg_connection_at(server, index)->flags & HG_LINGERS) != 0) {
         linger(server, index);
@@ -109,7 +116,7 @@ void hg_connection_resume(struct hg_server *server, uint32_t index) {
     }
     if (work == NULL || (work->phase == HG_PHASE_HEAD && !work->begun)) {
         if (server->draining) { /* the answer was written when nobody thought of that */
-            end(server, index);
+            hg_connection_finish(server, index);
             return;
         }
         hg_work_free(server, connection);
@@ -128,7 +135,8 @@ void hg_connection_resume(struct hg_server *server, uint32_t index) {
 /* Output that the client did not take at once is waited for, whatever comes next. */
 static bool waits_for_client(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
-    if (!hg_has_output(connection)) {
+    const bool ends = connection->virtual && (connection->flags & HG_ENDS) != 0; /* the library tells when it is over */
+    if (!hg_has_output(connection) && !ends) {
         return false;
     }
     if (connection->state == HG_LENT) {
@@ -141,6 +149,9 @@ static bool waits_for_client(struct hg_server *server, uint32_t index) {
     hg_connection_watch(server, index, connection->state == HG_GREETING ? HG_WATCH_IN | HG_WATCH_OUT : HG_WATCH_OUT);
     if (connection->state != HG_GREETING) {
         hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.body_ms);
+    }
+    if (ends) {
+        hg_virtual_ends(server, connection);
     }
     return true;
 }
@@ -167,7 +178,7 @@ void hg_connection_settle(struct hg_server *server, uint32_t index) {
         return;
     }
     if ((connection->flags & HG_ENDS) != 0) {
-        end(server, index);
+        hg_connection_finish(server, index);
     }
 }
 
@@ -182,7 +193,7 @@ void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_
     if (keep_alive) {
         hg_connection_resume(server, index);
     } else {
-        end(server, index);
+        hg_connection_finish(server, index);
     }
 }
 
@@ -208,13 +219,14 @@ static void flush_output(struct hg_server *server, uint32_t index) {
     case HG_GREETING:
     case HG_READING: hg_connection_watch(server, index, HG_WATCH_IN); break;
     case HG_IDLE: hg_connection_resume(server, index); break; /* the last of a handshake is out */
+    case HG_CARRIER: hg_carrier_flushed(server, index); break;
     case HG_COMMIT:
         hg_connection_watch(server, index, 0);
         hg_connection_deadline(server, index, 0);
         break;
     case HG_FLUSH:
         if ((connection->flags & HG_ENDS) != 0) {
-            end(server, index);
+            hg_connection_finish(server, index);
         } else {
             hg_connection_resume(server, index);
         }
@@ -237,6 +249,7 @@ void hg_connection_end(struct hg_server *server, uint32_t index) {
     case HG_FLUSH: break; /* later */
     case HG_GREETING:
     case HG_IDLE:
+    case HG_CARRIER:
     case HG_LINGER: hg_connection_close(server, index); break;
     case HG_FREE: break;
     }
@@ -310,6 +323,15 @@ void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t even
         return;
     }
     switch ((enum hg_state)connection->state) {
+    case HG_CARRIER:
+        if (hg_has_output(connection)) {
+            if ((events & HG_NET_GONE) != 0) {
+                hg_connection_close(server, index);
+            }
+            break;
+        }
+        receive(server, index);
+        break;
     case HG_IDLE:
     case HG_READING: receive(server, index); break;
     case HG_GREETING: /* after those who want less */
@@ -373,7 +395,8 @@ void hg_connection_open(struct hg_server *server, uint32_t index, bool refused) 
 void hg_connection_expired(struct hg_server *server, uint32_t index) {
     switch ((enum hg_state)hg_connection_at(server, index)->state) {
     case HG_READING: hg_request_expired(server, index); break;
-    case HG_IDLE: end(server, index); break; /* TLS says good-bye: RFC 8446 section 6.1 */
+    case HG_CARRIER: hg_carrier_expired(server, index); break;
+    case HG_IDLE: hg_connection_finish(server, index); break; /* TLS says good-bye: RFC 8446 section 6.1 */
     case HG_GREETING:
     case HG_READY:
     case HG_COMMIT:

@@ -2,6 +2,7 @@
 #ifndef HEADGATE_CONNECTION_H
 #define HEADGATE_CONNECTION_H
 
+#include "http2.h"
 #include "limits.h"
 #include "server.h"
 #include "wheel.h"
@@ -15,7 +16,8 @@ enum hg_state {
     HG_COMMIT,
     HG_FLUSH,
     HG_LENT,
-    HG_LINGER
+    HG_LINGER,
+    HG_CARRIER
 };
 
 /* Where a request is while it is read. */
@@ -56,10 +58,16 @@ enum {
 /* Events of a lent connection that Python was not told of; LISTED: it is in the list of those with some; FULL: its writer waits. */
 enum { HG_TELL_LENT = 1, HG_TELL_INPUT = 2, HG_TELL_DRAINED = 4, HG_TELL_GONE = 8, HG_TELL_LISTED = 16, HG_TELL_FULL = 32 };
 
+struct hg_carrier;
+
 struct hg_connection {
     struct hg_work *work;
     void *session; /* TLS; NULL: none */
     const struct hg_tls *tls;
+    union {
+        struct hg_carrier *carrier;     /* in HG_CARRIER */
+        struct hg_http2_stream *stream; /* of a virtual one; NULL: it is over */
+    };
     struct hg_wheel_link timer;
     uint32_t deadline; /* tick, of 32 bits; 0: none */
     uint32_t next;     /* in the free list, or a queue */
@@ -68,6 +76,8 @@ struct hg_connection {
     uint32_t generation;
     uint8_t state, flags, tell;
     uint8_t group; /* whom the commit of that number answered, and who has sent no message since; 0: none */
+    bool virtual;  /* one of a carrier's streams, http2.h: it has no socket */
+    bool fresh;    /* its first bytes may be HTTP/2's */
 };
 _Static_assert(sizeof(void *) > 8 || sizeof(struct hg_connection) <= 72, "an idle connection is small");
 
@@ -92,7 +102,9 @@ struct hg_server {
     struct hg_server_limits limits;
     struct hg_listener listeners[HG_LISTENERS];
     struct hg_connection *pages[HG_PAGES]; /* entry i is the page's i % HG_PAGE; entry 0 is nobody's */
-    uint32_t page_count, slots, free, count, refusing;
+    uint32_t page_count, slots, free, count, refusing; /* count: without the virtual ones */
+    const struct hg_http2 *http2; /* NULL: HTTP/1.1 only */
+    uint32_t carriers;            /* those with something to send: by hg_carrier.next */
     struct hg_queue turns;            /* whose turn comes */
     struct hg_queue greetings;        /* ... with a step of a handshake */
     uint32_t event_first, event_last; /* lent connections with something to tell */
@@ -104,6 +116,7 @@ struct hg_server {
     int64_t clock_ms, clock_wall_s;
     const struct hg_tls *entered; /* its enter was called */
     struct hg_output answers;     /* of the connection being served */
+    struct hg_output frames;      /* of the carrier being written to */
     struct hg_output cipher;
     struct hg_work fresh;         /* of a connection that is served without a wait */
     int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
@@ -132,6 +145,7 @@ static inline bool hg_has_output(const struct hg_connection *connection) {
 
 /* server.c */
 void hg_server_queue(struct hg_server *server, uint32_t index); /* its turn comes */
+uint32_t hg_server_new_slot(struct hg_server *server, bool virtual); /* 0: no memory */
 void hg_server_free_slot(struct hg_server *server, uint32_t index);
 void hg_server_leave(struct hg_server *server); /* TLS is done with for now */
 void hg_server_now(struct hg_server *server);   /* looks at the clocks */
@@ -157,6 +171,24 @@ void hg_connection_resume(struct hg_server *server, uint32_t index); /* after a 
 /* Its request was answered after a wait: what comes next. */
 void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive);
 void hg_connection_broken(struct hg_server *server, uint32_t index);
+void hg_connection_finish(struct hg_server *server, uint32_t index); /* everything is sent: good-bye, HG_LINGERS or closed */
+
+/* carrier.c: HTTP/2 */
+bool hg_carrier_open(struct hg_server *server, uint32_t index); /* the connection carries from now on; false: no memory */
+void hg_carrier_input(struct hg_server *server, uint32_t index, const uint8_t *data, uint32_t length);
+void hg_carrier_flushed(struct hg_server *server, uint32_t index); /* its output went out */
+void hg_carrier_expired(struct hg_server *server, uint32_t index);
+void hg_carrier_drain(struct hg_server *server, uint32_t index);
+void hg_carrier_close(struct hg_server *server, struct hg_connection *connection); /* and its virtual ones */
+void hg_carriers_send(struct hg_server *server); /* what was written to virtual connections, or asked for */
+/* Of a virtual connection, in place of its socket. */
+bool hg_virtual_send(struct hg_server *server, struct hg_connection *connection, const uint8_t *data, uint32_t length);
+void hg_virtual_ends(struct hg_server *server, const struct hg_connection *connection); /* nothing more will be written */
+void hg_virtual_read(struct hg_server *server, const struct hg_connection *connection); /* there is less in its input */
+void hg_virtual_close(struct hg_server *server, struct hg_connection *connection);
+struct hg_connection *hg_virtual_carrier(const struct hg_connection *connection); /* NULL: it is gone */
+void hg_virtual_grouped(struct hg_connection *connection, uint8_t group); /* hg_connection.group */
+bool hg_virtual_joins(struct hg_connection *connection, uint8_t group);
 
 /* commits.c */
 void hg_connection_commits(struct hg_server *server, uint32_t index); /* its message is in the intake: it waits */
@@ -174,6 +206,8 @@ static inline uint32_t hg_work_held(const struct hg_work *work) {
 }
 
 /* work.c: memory is counted, and bounded by limits.buffer_bytes */
+void *hg_work_take(struct hg_server *server, uint32_t size); /* NULL: there is none */
+void hg_work_give(struct hg_server *server, void *memory, uint32_t size);
 struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection); /* made if need be; NULL: no memory */
 bool hg_work_input(struct hg_server *server, struct hg_work *work, const uint8_t *data, uint32_t length);
 /* ... before what is there already. */

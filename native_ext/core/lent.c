@@ -31,8 +31,12 @@ void hg_lent_broken(struct hg_server *server, uint32_t index) {
         connection->flags |= HG_ABORTED;
         hg_session_close(server, connection);
         hg_work_free(server, connection);
-        server->net.close(server->net.context, connection->fd);
-        connection->fd = -1;
+        if (connection->virtual) {
+            hg_virtual_close(server, connection);
+        } else {
+            server->net.close(server->net.context, connection->fd);
+            connection->fd = -1;
+        }
         hg_tell(server, index, HG_TELL_GONE);
     }
 }
@@ -55,7 +59,9 @@ static void finish(struct hg_server *server, uint32_t index) {
     if (connection->work != NULL) {
         hg_work_drop_output(server, connection->work); /* a courtesy that found no room */
     }
-    server->net.finish(server->net.context, connection->fd);
+    if (!connection->virtual) { /* a stream ends with its answer */
+        server->net.finish(server->net.context, connection->fd);
+    }
 }
 
 void hg_lent_written(struct hg_server *server, uint32_t index) {
@@ -129,7 +135,11 @@ int32_t hg_server_lent_read(struct hg_server *server, uint64_t id, uint8_t *data
             hg_work_drop_input(server, work);
         }
     }
-    if ((connection->flags & HG_ENDED) == 0) {
+    if (connection->virtual) {
+        hg_virtual_read(server, connection);
+        hg_carriers_send(server);
+        hg_server_leave(server);
+    } else if ((connection->flags & HG_ENDED) == 0) {
         hg_connection_watch(server, index, HG_WATCH_IN | (connection->flags & HG_WATCH_OUT));
     }
     return (int32_t)length;
@@ -154,7 +164,9 @@ int hg_server_lent_write(struct hg_server *server, uint64_t id, const uint8_t *d
     if (!hg_connection_send(server, index, data, length)) {
         hg_lent_broken(server, index);
         error = -EPIPE;
-    } else if (hg_has_output(connection)) {
+    }
+    hg_carriers_send(server);
+    if (hg_has_output(connection)) { /* not when it is broken */
         hg_connection_watch(server, index, (connection->flags & HG_WATCH_IN) | HG_WATCH_OUT);
         if (connection->work->output_length - connection->work->output_at > HG_LENT_OUTPUT) {
             connection->tell |= HG_TELL_FULL;
@@ -176,12 +188,14 @@ int hg_server_lent_return(struct hg_server *server, uint64_t id, const uint8_t *
     work = hg_work_of(server, connection);
     if (work == NULL || !hg_work_before(server, work, rest, length)) {
         hg_connection_close(server, index);
+        hg_carriers_send(server);
         hg_server_leave(server);
         return -EPIPE;
     }
     hg_http1_init(&work->parser, &hg_usual_limits);
     connection->tell &= HG_TELL_LISTED;
     hg_connection_answered(server, index, true);
+    hg_carriers_send(server);
     hg_server_leave(server);
     return 0;
 }
@@ -200,6 +214,7 @@ int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort) {
         connection->flags |= HG_ENDS;
         hg_connection_settle(server, index);
     }
+    hg_carriers_send(server);
     hg_server_leave(server);
     return 0;
 }

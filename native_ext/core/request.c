@@ -21,6 +21,7 @@ enum step {
     GO_ON,
     NEED_MORE,
     HOLD, /* it is somebody else's turn; the state says whose */
+    CARRY, /* it is HTTP/2 */
     THE_END
 };
 
@@ -136,10 +137,26 @@ static enum step begin_request(struct serving *serving, uint32_t consumed) {
     return answered(serving, request->length == 0);
 }
 
+/* Of the first bytes of a connection. Behind others they would be a way to get past a proxy. */
+static enum step read_preface(struct serving *serving) {
+    const uint32_t whole = (uint32_t)strlen(HG_HTTP2_PREFACE), length = serving->length - serving->at;
+    if (memcmp(serving->data + serving->at, HG_HTTP2_PREFACE, length < whole ? length : whole) != 0) {
+        serving->connection->fresh = false;
+        return GO_ON;
+    }
+    return length < whole ? NEED_MORE : CARRY;
+}
+
 static enum step read_head(struct serving *serving) {
     struct hg_work *work = serving->work;
     struct hg_view part;
     uint32_t consumed;
+    if (serving->connection->fresh && serving->length != serving->at) {
+        const enum step step = read_preface(serving);
+        if (step != GO_ON) {
+            return step;
+        }
+    }
     switch (hg_http1_next(&work->parser, serving->data + serving->at, serving->length - serving->at, &consumed, &part)) {
     case HG_HTTP_REQUEST: return begin_request(serving, consumed);
     case HG_HTTP_MORE:
@@ -295,6 +312,16 @@ static enum step await_input(struct serving *serving) {
     return NEED_MORE;
 }
 
+/* All of the input is the library's from now on. */
+static void carry(struct serving *serving) {
+    struct hg_server *server = serving->server;
+    if (!hg_carrier_open(server, serving->index)) {
+        hg_connection_close(server, serving->index);
+        return;
+    }
+    hg_carrier_input(server, serving->index, serving->data + serving->at, serving->length - serving->at);
+}
+
 static void serve_input(struct serving *serving) {
     static enum step (*const steps[])(struct serving *) = {
         [HG_PHASE_HEAD] = read_head, [HG_PHASE_BODY] = read_body, [HG_PHASE_SKIP] = skip_body};
@@ -309,6 +336,10 @@ static void serve_input(struct serving *serving) {
             connection->state = HG_READY;
         }
     } while (step == GO_ON);
+    if (step == CARRY) {
+        carry(serving);
+        return;
+    }
     if (step == NEED_MORE) {
         step = await_input(serving);
     }
@@ -358,6 +389,10 @@ void hg_connection_input(struct hg_server *server, uint32_t index, uint8_t *data
                               .length = length};
     if (connection->state == HG_LENT) {
         hg_lent_input(server, index, data, length);
+        return;
+    }
+    if (connection->state == HG_CARRIER) {
+        hg_carrier_input(server, index, data, length);
         return;
     }
     if (work->phase != HG_PHASE_HEAD) {

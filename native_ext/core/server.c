@@ -34,6 +34,7 @@ struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_ne
         server->listeners[i].fd = -1;
     }
     hg_output_init(&server->answers, alloc, HG_SERVER_ANSWERS + HG_HTTP_BODY + 2 * HG_HTTP_HEAD);
+    hg_output_init(&server->frames, alloc, 2 * HG_SERVER_ANSWERS);
     hg_output_init(&server->cipher, alloc, 2 * (HG_SERVER_ANSWERS + HG_HTTP_BODY));
     hg_server_now(server);
     hg_wheel_init(&server->wheel, server->now_ms, link_of, server);
@@ -52,6 +53,7 @@ void hg_server_free(struct hg_server *server) {
         alloc.release(alloc.context, server->pages[page]);
     }
     hg_output_clear(&server->answers);
+    hg_output_clear(&server->frames);
     hg_output_clear(&server->cipher);
     alloc.release(alloc.context, server);
 }
@@ -91,8 +93,7 @@ struct hg_connection *hg_connection_of(const struct hg_server *server, uint64_t 
     return connection->state != HG_FREE && hg_connection_id(connection, *index) == id ? connection : NULL;
 }
 
-/* 0: no memory. */
-static uint32_t new_slot(struct hg_server *server) {
+uint32_t hg_server_new_slot(struct hg_server *server, bool virtual) {
     uint32_t index = server->free;
     struct hg_connection *connection;
     if (index == 0) {
@@ -121,7 +122,10 @@ static uint32_t new_slot(struct hg_server *server) {
     connection->group = 0;
     connection->work = NULL;
     connection->session = NULL;
-    server->count += 1;
+    connection->stream = NULL;
+    connection->virtual = virtual;
+    connection->fresh = false;
+    server->count += !virtual;
     server->gate->counters.connections = server->count;
     return index;
 }
@@ -134,7 +138,7 @@ static void link_free(struct hg_server *server, uint32_t index) {
 void hg_server_free_slot(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     server->refusing -= (connection->flags & HG_REFUSED) != 0;
-    server->count -= 1;
+    server->count -= !connection->virtual;
     server->gate->counters.connections = server->count;
     server->empty = server->empty || (server->draining && server->count == 0);
     connection->state = HG_FREE;
@@ -215,7 +219,7 @@ static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls)
     server->gate->counters.opened += 1;
     server->gate->counters.refused += refused;
     if (!refused || server->refusing < HG_REFUSALS) {
-        index = new_slot(server);
+        index = hg_server_new_slot(server, false);
     }
     if (index == 0) {
         server->net.close(server->net.context, fd);
@@ -224,6 +228,7 @@ static void accepted(struct hg_server *server, int fd, const struct hg_tls *tls)
     server->refusing += refused;
     hg_connection_at(server, index)->fd = fd;
     hg_connection_at(server, index)->tls = tls;
+    hg_connection_at(server, index)->fresh = server->http2 != NULL;
     hg_connection_open(server, index, refused);
 }
 
@@ -462,6 +467,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         take_turns(server, end_us);
         pairs = serve_found(server, found, count, end_us, ready);
         greet_one(server);
+        hg_carriers_send(server);
         hg_server_leave(server);
         look_at_intake(server);
         hg_server_now(server);
@@ -523,6 +529,8 @@ bool hg_server_event(struct hg_server *server, struct hg_event *event) {
 
 /* --- the rest -------------------------------------------------------------------------------------------------------- */
 
+void hg_server_http2(struct hg_server *server, const struct hg_http2 *http2) { server->http2 = http2; }
+
 void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->gate->plan = plan; }
 
 void hg_server_drain(struct hg_server *server) {
@@ -530,12 +538,16 @@ void hg_server_drain(struct hg_server *server) {
     server->resume_ms = 0; /* accepting does not go on */
     watch_listeners(server, 0);
     for (uint32_t index = 1; index < server->slots; index++) {
-        const uint8_t state = hg_connection_at(server, index)->state;
-        if (state == HG_IDLE || state == HG_GREETING) {
+        const struct hg_connection *connection = hg_connection_at(server, index);
+        const uint8_t state = connection->state;
+        if (state == HG_CARRIER) {
+            hg_carrier_drain(server, index);
+        } else if ((state == HG_IDLE && !connection->virtual) || state == HG_GREETING) {
             hg_session_finish(server, index);
             hg_connection_close(server, index);
         }
     }
+    hg_carriers_send(server);
     hg_server_leave(server);
     server->empty = server->count == 0;
 }

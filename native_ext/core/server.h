@@ -11,12 +11,13 @@
  *     FLUSH      the client to take an answer     body_ms
  *     LENT       Python, which serves this request (hg_server_lent_*)      Python's own
  *     LINGER     the end of what is still coming  HG_LINGER_MS, HG_LINGER_BYTES
+ *     CARRIER    its streams: carrier.c           see there
  *
  * In each look at who is ready, first comes who is queued (READY, or found before when the time was over), then who was found,
  * then one step of one handshake: those take up to milliseconds, and others' latency is bounded by one of them.
  *
  * connection.c: one connection's states and answers; request.c: the requests in its input; work.c: what it holds meanwhile; session.c: TLS around it; lent.c: what
- * Python asks for; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
+ * Python asks for; carrier.c: HTTP/2; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
  * struct hg_net, so that a test can script it. One thread calls. */
 #ifndef HEADGATE_SERVER_H
 #define HEADGATE_SERVER_H
@@ -24,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http2.h"
 #include "serve.h"
 #include "tls.h"
 
@@ -70,6 +72,9 @@ struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_ne
                                 const struct hg_server_limits *limits);
 /* Closes every connection. Plans still in use by requests are given back (users). */
 void hg_server_free(struct hg_server *server);
+
+/* Connections may turn out to speak HTTP/2 from now on; it must outlive the server. */
+void hg_server_http2(struct hg_server *server, const struct hg_http2 *http2);
 
 /* Accept from this listening socket, which stays the caller's. `tls`: its connections speak TLS; NULL: they do not. 0 or -errno. */
 int hg_server_listen(struct hg_server *server, int fd, const struct hg_tls *tls);

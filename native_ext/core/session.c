@@ -82,7 +82,7 @@ void hg_session_more(struct hg_server *server, uint32_t index) {
     const uint32_t generation = connection->generation;
     const struct hg_tls *tls = connection->tls;
     while (connection->generation == generation && (connection->state == HG_IDLE || connection->state == HG_READING ||
-                                                    connection->state == HG_LENT)) {
+                                                    connection->state == HG_LENT || connection->state == HG_CARRIER)) {
         enum hg_tls_state state = HG_TLS_OPEN;
         uint32_t count;
         enter(server, tls);
@@ -141,6 +141,10 @@ struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *
 }
 
 struct hg_view hg_session_identity(const struct hg_connection *connection) {
-    return connection->session == NULL ? (struct hg_view){(const uint8_t *)"", 0}
-                                       : connection->tls->identity(connection->tls->context, connection->session);
+    if (connection->virtual) {
+        connection = hg_virtual_carrier(connection);
+    }
+    return connection == NULL || connection->session == NULL
+               ? (struct hg_view){(const uint8_t *)"", 0}
+               : connection->tls->identity(connection->tls->context, connection->session);
 }

@@ -7,7 +7,7 @@
 const struct hg_http1_limits hg_usual_limits = {HG_HTTP_HEAD, HG_HTTP_LINE, HG_HTTP_HEADERS};
 
 /* Memory for connections' work, within the limit; NULL: there is none. */
-static void *take(struct hg_server *server, uint32_t size) {
+void *hg_work_take(struct hg_server *server, uint32_t size) {
     void *memory = NULL;
     if (server->buffers + size <= server->limits.buffer_bytes) {
         memory = server->alloc.alloc(server->alloc.context, size);
@@ -19,7 +19,7 @@ static void *take(struct hg_server *server, uint32_t size) {
     return memory;
 }
 
-static void give(struct hg_server *server, void *memory, uint32_t size) {
+void hg_work_give(struct hg_server *server, void *memory, uint32_t size) {
     if (memory != NULL) {
         server->alloc.release(server->alloc.context, memory);
         server->buffers -= size;
@@ -29,7 +29,7 @@ static void give(struct hg_server *server, void *memory, uint32_t size) {
 
 struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection) {
     if (connection->work == NULL) {
-        connection->work = take(server, sizeof *connection->work);
+        connection->work = hg_work_take(server, sizeof *connection->work);
         if (connection->work != NULL) {
             memset(connection->work, 0, sizeof *connection->work);
             hg_http1_init(&connection->work->parser, &hg_usual_limits);
@@ -53,14 +53,14 @@ static bool append(struct hg_server *server, uint8_t **buffer, uint32_t *used, u
         while (wanted < *used + length + 1) {
             wanted *= 2;
         }
-        larger = take(server, wanted);
+        larger = hg_work_take(server, wanted);
         if (larger == NULL) {
             return false;
         }
         if (*used != 0) {
             memcpy(larger, *buffer, *used);
         }
-        give(server, *buffer, *room);
+        hg_work_give(server, *buffer, *room);
         *buffer = larger;
         *room = wanted;
     }
@@ -83,13 +83,13 @@ bool hg_work_output(struct hg_server *server, struct hg_work *work, const uint8_
 }
 
 void hg_work_drop_input(struct hg_server *server, struct hg_work *work) {
-    give(server, work->input, work->input_room);
+    hg_work_give(server, work->input, work->input_room);
     work->input = NULL;
     work->input_length = work->input_room = 0;
 }
 
 void hg_work_drop_output(struct hg_server *server, struct hg_work *work) {
-    give(server, work->output, work->output_room);
+    hg_work_give(server, work->output, work->output_room);
     work->output = NULL;
     work->output_at = work->output_length = work->output_room = 0;
 }
@@ -110,7 +110,7 @@ void hg_work_free(struct hg_server *server, struct hg_connection *connection) {
         hg_work_done(work);
         hg_work_drop_input(server, work);
         hg_work_drop_output(server, work);
-        give(server, work, sizeof *work);
+        hg_work_give(server, work, sizeof *work);
         connection->work = NULL;
     }
 }

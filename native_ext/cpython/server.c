@@ -22,6 +22,7 @@ struct server_object {
     PyObject *plan, *store, *limiter, *intake;
     PyObject *retired; /* list: earlier plans that requests may still be on */
     PyObject *tls;     /* list: of the listeners */
+    PyObject *http2;   /* the capsule; NULL: none */
 };
 
 static struct hg_server *of(PyObject *object) { return ((struct server_object *)object)->server; }
@@ -129,6 +130,7 @@ static int server_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->intake);
     Py_VISIT(self->retired);
     Py_VISIT(self->tls);
+    Py_VISIT(self->http2);
     return 0;
 }
 
@@ -151,6 +153,7 @@ static void server_dealloc(PyObject *object) {
     Py_XDECREF(self->intake);
     Py_XDECREF(self->retired);
     Py_XDECREF(self->tls);
+    Py_XDECREF(self->http2);
     release(object);
     Py_DECREF((PyObject *)type);
 }
@@ -176,6 +179,21 @@ static PyObject *server_listen(PyObject *object, PyObject *const *args, Py_ssize
         }
     }
     return done(hg_server_listen(self->server, fd, tls));
+}
+
+static PyObject *server_http2(PyObject *object, PyObject *capsule) {
+    struct server_object *self = (struct server_object *)object;
+    const struct hg_http2 *http2 = PyCapsule_GetPointer(capsule, HG_HTTP2_CAPSULE);
+    if (http2 == NULL) {
+        return NULL;
+    }
+    if (self->http2 != NULL) {
+        PyErr_SetString(PyExc_ValueError, "this server has HTTP/2 already");
+        return NULL;
+    }
+    self->http2 = Py_NewRef(capsule);
+    hg_server_http2(self->server, http2);
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *server_unlisten(PyObject *object, PyObject *argument) {
@@ -516,6 +534,7 @@ static PyObject *get_memory(PyObject *object, void *closure) {
 static PyMethodDef methods[] = {
     {"fileno", server_fileno, METH_NOARGS, PyDoc_STR("The epoll set.")},
     {"listen", FAST(server_listen), PyDoc_STR("listen(fd, tls, /): accept connections; `tls`: a Tls or None.")},
+    {"http2", server_http2, METH_O, PyDoc_STR("http2(capsule, /): connections may speak it from now on; see _http2.")},
     {"unlisten", server_unlisten, METH_O, PyDoc_STR("unlisten(fd, /)")},
     {"register", FAST(server_register), PyDoc_STR("register(fd, mask, /): 1 readable, 2 writable.")},
     {"modify", FAST(server_modify), PyDoc_STR("modify(fd, mask, /)")},

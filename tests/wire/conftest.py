@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import wire
 
+from headgate import _accel
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
@@ -20,3 +22,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
     assert running.process.poll() is None, running.process.communicate()[0]
     said = running.stop()
     assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def http2_server(server: wire.Server) -> wire.Server:
+    """The same, if it speaks HTTP/2."""
+    if not wire.CPYTHON or _accel.BACKEND != "native":
+        pytest.skip("HTTP/2 is the native server's")
+    from headgate.linux.native_gateway import http2_missing
+
+    if http2_missing():
+        pytest.skip(f"built without HTTP/2: {http2_missing()} (Debian: apt-get install libnghttp2-dev)")
+    return server

@@ -11,7 +11,7 @@ from pathlib import Path
 from headgate import _accel
 from headgate.linux import boot
 from headgate.linux.app import monotonic_ms, run_in_loop
-from headgate.linux.native_gateway import open_gateway
+from headgate.linux.native_gateway import http2_missing, open_gateway
 from headgate.linux.outbox import Outbox
 from headgate.linux.selector import NativeSelector
 from headgate.tasks.plan import Plan, build
@@ -31,6 +31,7 @@ async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector) ->
         plan,
         outbox,
         reading=reading,
+        http2=not http2_missing(),  # HTTP/1.1 must be the same beside it
         store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
         limiter=_accel.Limiter(64),
         clock=lambda: reading()[:2],

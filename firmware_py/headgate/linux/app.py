@@ -128,7 +128,8 @@ class App:
             return Gateway(plan, sink=self.outbox, **parts)
         from headgate.linux.native_gateway import open_gateway
 
-        return open_gateway(self._selector, plan, self.outbox, reading=self._clock.reading, **parts)
+        http2 = self.config.listen.http2
+        return open_gateway(self._selector, plan, self.outbox, reading=self._clock.reading, http2=http2, **parts)
 
     def _restore_cache(self) -> cache_snapshot.Snapshot | None:
         directory, every_ms = self.config.state_dir, self.config.cache.snapshot_ms

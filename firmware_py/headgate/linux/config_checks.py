@@ -131,6 +131,8 @@ def _listeners(config: Config, report: Report) -> None:
             if other is not None:
                 report.error(path, f"{address} is taken by {other} of listen.{seen[other]} already")
             seen[address] = key
+    if listen.http2:
+        _http2(report)
     if listen.https:
         for key, file in (("tls_cert", listen.tls_cert), ("tls_key", listen.tls_key)):
             if file is None:
@@ -142,6 +144,20 @@ def _listeners(config: Config, report: Report) -> None:
     if listen.tls_key is not None:
         _secret(("listen", "tls_key"), listen.tls_key, report)
     _client_certificates(listen, report)
+
+
+def _http2(report: Report) -> None:
+    from headgate import _accel
+
+    path: KeyPath = ("listen", "http2")
+    if _accel.BACKEND != "native":
+        report.error(path, f"HTTP/2 needs the native backend, and this is {_accel.BACKEND}", "false")
+        return
+    from headgate.linux.native_gateway import http2_missing
+
+    reason = http2_missing()
+    if reason:
+        report.error(path, f"this installation was built without HTTP/2 ({reason}); install a wheel, or libnghttp2", "false")
 
 
 def _client_certificates(listen: Listen, report: Report) -> None:

@@ -133,6 +133,8 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
         problems.append((("cache", "snapshot"), "there is no disk on MicroPython; leave it out"))
     if config.listen.https:
         problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
+    if config.listen.http2:
+        problems.append((("listen", "http2"), "HTTP/2 is not served on MicroPython; leave it out"))
     if config.uplink.url is not None:
         problems.append((("uplink", "url"), "there is no uplink on MicroPython; leave it out"))
     if config.uplink.mode == "sealed":

@@ -82,6 +82,14 @@ class Listen:
     https: tuple[Address, ...] = key(
         "https", v.addresses(), [], "Addresses for HTTP/1.1 over TLS; need `tls_cert` and `tls_key`."
     )
+    http2: bool = key(
+        "http2",
+        v.switch(),
+        False,
+        "HTTP/2 beside HTTP/1.1 on all of these addresses: by prior knowledge (h2c) on `http`, by ALPN on `https`. Native "
+        "backend only, built with libnghttp2; each connection takes 30 KB more of memory while it speaks it.",
+        "32 requests at a time on one connection; floods of frames end it.",
+    )
     tls_cert: Path | None = key("tls_cert", v.path(), None, "Certificate chain, PEM.")
     tls_key: Path | None = key("tls_key", v.path(), None, "Its private key, PEM, mode 0600.")
     tls_client_ca: Path | None = key(

@@ -214,6 +214,17 @@ def integer(low: int, high: int) -> Kind:
     return Kind("integer", read, f"{low} … {high}")
 
 
+def _read_switch(value: object, _: Context) -> bool:
+    if not isinstance(value, bool):
+        raise ValueOf("must be true or false, without quotes")
+    return value
+
+
+def switch() -> Kind:
+    """true or false."""
+    return Kind("switch", _read_switch, "`true` · `false`")
+
+
 def choice(*options: str) -> Kind:
     """One of a few words."""
 

@@ -6,6 +6,7 @@ those of the asyncio driver.
 """
 
 import asyncio
+import importlib
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -177,11 +178,20 @@ class NativeGateway(Gateway):
             self._end(connection)
 
 
+def http2_missing() -> str:
+    """Why this installation cannot serve HTTP/2; "": it can."""
+    try:
+        importlib.import_module("headgate_native._http2")
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
 def open_gateway(
-    selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", **parts: Any
+    selector: "NativeSelector", plan: Any, outbox: "Outbox", *, reading: "Reading", http2: bool = False, **parts: Any
 ) -> Gateway:
     """A gateway whose native server puts what it accepts into the outbox's intake and answers when that is committed.
-    `parts`: those of Gateway but plan and sink."""
+    `http2`: connections may speak it. `parts`: those of Gateway but plan and sink."""
     from headgate_native import _native
 
     config = outbox.config
@@ -197,6 +207,10 @@ def open_gateway(
         linger_ms=config.linger_ms,
         memory_linger_ms=config.memory_linger_ms,
     )
+    if http2:
+        from headgate_native import _http2  # only here: whoever does not ask for it does not load libnghttp2
+
+        server.http2(_http2.library)
     gateway = NativeGateway(
         server,
         selector,

@@ -19,6 +19,9 @@ class Server(Protocol):
 
     def unlisten(self, fd: int) -> None: ...
 
+    def http2(self, library: Any, /) -> None:
+        """Connections whose first bytes say so speak HTTP/2 from now on. `library`: headgate_native._http2.library."""
+
     def register(self, fd: int, mask: int) -> None:
         """A descriptor of asyncio's. `mask`: 1 readable, 2 writable."""
 

@@ -172,7 +172,7 @@ def _make(listen: Listen) -> Made:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if listen.http2 else ["http/1.1"])  # RFC 9113 section 3.2
     try:
         context.load_cert_chain(str(listen.tls_cert), str(listen.tls_key), password=_no_password)
     except (OSError, ValueError) as error:

@@ -1,0 +1,2 @@
+library: object  # for _native.Server.http2
+version: str  # of libnghttp2

@@ -1,0 +1,136 @@
+/* A request's fields as they come out of HPACK. libnghttp2 has judged them by RFC 9113 section 8: order and number of pseudo fields, names,
+ * values, fields of the connection, te, content-length. What is left: Host beside :authority, and nothing that could end a line. */
+#include <string.h>
+
+#include "session.h"
+
+static struct hg_view view_of(nghttp2_rcbuf *buffer) {
+    nghttp2_vec bytes = {(uint8_t *)(uintptr_t) "", 0};
+    if (buffer != NULL) {
+        bytes = nghttp2_rcbuf_get_buf(buffer);
+    }
+    return (struct hg_view){bytes.base, (uint32_t)bytes.len};
+}
+
+static bool is(struct hg_view view, const char *text) {
+    return view.length == strlen(text) && memcmp(view.at, text, view.length) == 0;
+}
+
+static void set(nghttp2_rcbuf **place, nghttp2_rcbuf *value) {
+    if (*place != NULL) {
+        nghttp2_rcbuf_decref(*place);
+    }
+    if (value != NULL) {
+        nghttp2_rcbuf_incref(value);
+    }
+    *place = value;
+}
+
+void hg_fields_end(struct hg_session *session) {
+    set(&session->method, NULL);
+    set(&session->path, NULL);
+    set(&session->authority, NULL);
+    if (session->kept != NULL) {
+        session->host->release(session->owner, session->kept, session->kept_length);
+        session->kept = NULL;
+    }
+    session->reading = NULL;
+}
+
+void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
+    hg_fields_end(session);
+    session->reading = stream;
+    session->lines = session->type_at = session->type_length = 0;
+    session->cut = session->has_length = false;
+}
+
+/* RFC 9110 section 5.5, and no space in what becomes part of a request line. */
+static bool is_clean(struct hg_view value, uint8_t least) {
+    for (uint32_t i = 0; i < value.length; i++) {
+        if ((value.at[i] < least && value.at[i] != '\t') || value.at[i] == 0x7f || (least > ' ' && value.at[i] == '\t')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int refuse(const struct hg_session *session) {
+    (void)nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, session->reading->id, NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static void add_bytes(struct hg_session *session, struct hg_view bytes) {
+    const uint32_t room = HG_TEXT_LINES - session->lines;
+    const uint32_t length = bytes.length < room ? bytes.length : room;
+    session->cut = session->cut || length < bytes.length;
+    memcpy(session->library->text + HG_TEXT_START + session->lines, bytes.at, length);
+    session->lines += length;
+}
+
+static void add_line(struct hg_session *session, struct hg_view name, struct hg_view value) {
+    add_bytes(session, name);
+    add_bytes(session, (struct hg_view){(const uint8_t *)": ", 2});
+    if (is(name, "content-type") && session->type_length == 0 && value.length <= HG_TEXT_LINES - session->lines) {
+        session->type_at = session->lines;
+        session->type_length = value.length;
+    }
+    add_bytes(session, value);
+    add_bytes(session, (struct hg_view){(const uint8_t *)"\r\n", 2});
+}
+
+int hg_fields_add(struct hg_session *session, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value_buffer) {
+    const struct hg_view name = view_of(name_buffer), value = view_of(value_buffer);
+    if (!is_clean(value, name.length != 0 && name.at[0] == ':' ? '!' : ' ')) {
+        return refuse(session);
+    }
+    if (is(name, ":method")) {
+        set(&session->method, value_buffer);
+    } else if (is(name, ":path")) {
+        set(&session->path, value_buffer);
+    } else if (is(name, ":authority")) {
+        set(&session->authority, value_buffer);
+    } else if (is(name, "host")) { /* section 8.3.1: not another than :authority */
+        if (session->authority == NULL) {
+            set(&session->authority, value_buffer);
+            return is_clean(value, '!') ? 0 : refuse(session);
+        }
+        const struct hg_view authority = view_of(session->authority);
+        return authority.length == value.length && memcmp(authority.at, value.at, value.length) == 0 ? 0 : refuse(session);
+    } else if (name.at[0] != ':' && !is(name, "te")) {
+        session->has_length = session->has_length || is(name, "content-length");
+        add_line(session, name, value);
+    }
+    return 0;
+}
+
+void hg_fields_block(const struct hg_session *session, struct hg_block *block) {
+    const uint8_t *lines = session->library->text + HG_TEXT_START;
+    *block = (struct hg_block){.method = view_of(session->method),
+                               .path = view_of(session->path),
+                               .authority = view_of(session->authority),
+                               .content_type = {lines + session->type_at, session->type_length},
+                               .lines = {lines, session->lines},
+                               .cut = session->cut,
+                               .has_length = session->has_length};
+}
+
+bool hg_fields_keep(struct hg_session *session) {
+    if (session->reading == NULL || session->lines == 0) {
+        return true;
+    }
+    session->kept = session->host->allocate(session->owner, session->lines);
+    if (session->kept == NULL) {
+        return false;
+    }
+    session->kept_length = session->lines;
+    memcpy(session->kept, session->library->text + HG_TEXT_START, session->lines);
+    return true;
+}
+
+void hg_fields_restore(struct hg_session *session) {
+    if (session->kept != NULL) {
+        memcpy(session->library->text + HG_TEXT_START, session->kept, session->kept_length);
+        session->host->release(session->owner, session->kept, session->kept_length);
+        session->kept = NULL;
+    }
+}
