@@ -16,7 +16,7 @@ from headgate import errors
 from headgate.errors import CommandError
 
 MOST_BYTES = 1_500_000
-LIBRARIES = ["headgate_native/_load.abi3.so", "headgate_native/_native.abi3.so"]
+LIBRARIES = [f"headgate_native/{name}.abi3.so" for name in ("_http2", "_load", "_native")]
 Problem = Callable[[str], None]
 LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
 # ARM's build attributes: what linked code needs. An ARMv6 processor runs this, and no more.
