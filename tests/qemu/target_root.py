@@ -21,7 +21,7 @@ PACKAGES = """
 # The extra `dev` without what examines sources; types and formatting are the same on every machine.
 REQUIREMENTS = """
     aiomqtt>=2.5,<2.6 zstandard>=0.21 PyNaCl>=1.5 cbor2>=5.4 cffi pytest>=8 hypothesis>=6.100
-    jsonschema>=4.21 PyJWT>=2.8 cryptography"""
+    jsonschema>=4.21 PyJWT>=2.8 cryptography h2>=4.1"""
 RECORDS = "vega_datasets==0.9.0"  # without its dependencies: only its CSV files are read
 PYTHON = "3.11"  # bookworm's
 PACKAGES_DIR = f"usr/local/lib/python{PYTHON}/dist-packages"
