@@ -1,9 +1,9 @@
-"""libnghttp2 for the wheels: its source at one version, compiled here to a static library by whatever compiles the wheel.
+"""libnghttp2 for the wheels: its source at one version, made a static library by the compiler of the wheel.
 
-    python native_ext/wheels/nghttp2.py PREFIX      by CC, CFLAGS and AR, as setup.py compiles; then HEADGATE_NGHTTP2=PREFIX
+    python native_ext/wheels/nghttp2.py PREFIX      by CC, CFLAGS and AR; then for setup.py HEADGATE_NGHTTP2=PREFIX
 
-The source is that in a source package on PyPI, so pip is all it takes; upstream's library files at that tag have the same
-bytes. Needs nothing of Headgate: cibuildwheel runs it in containers that have no more than a Python and a compiler.
+The source is that in a source package on PyPI, so pip is all it takes; upstream's files at that tag have the same bytes.
+Needs nothing of Headgate: cibuildwheel runs it in containers that have no more than a Python and a compiler.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ CACHE = HERE.parents[1] / ".cache"
 # What upstream's configure finds on every Linux. Hidden: nobody but the extension it is linked into calls it.
 FLAGS = shlex.split("-std=c11 -O2 -fPIC -fvisibility=hidden -fstack-protector-strong -fno-asynchronous-unwind-tables")
 DEFINES = """NGHTTP2_STATICLIB NDEBUG HAVE_ARPA_INET_H HAVE_NETINET_IN_H HAVE_TIME_H HAVE_CLOCK_GETTIME
-    HAVE_DECL_CLOCK_MONOTONIC=1 _GNU_SOURCE""".split()
+    HAVE_DECL_CLOCK_MONOTONIC=1 _GNU_SOURCE"""
 
 
 class Failed(Exception):
@@ -39,7 +39,17 @@ def source(cache: Path) -> Path:
     if not archive.exists():
         with tempfile.TemporaryDirectory() as folder:
             # pip looks at the metadata of a source package, for which it brings the tools that the package asks for.
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=ngh2", "--dest", folder]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--no-binary=ngh2",
+                "--dest",
+                folder,
+            ]
             _run([*pip, PACKAGE], Path(folder), "download libnghttp2's source")
             cache.mkdir(parents=True, exist_ok=True)
             shutil.move(Path(folder) / ARCHIVE, archive)
@@ -62,7 +72,7 @@ def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str])
         _write_version(headers / "nghttp2")
         objects = work / "objects"
         objects.mkdir()
-        options = [*FLAGS, *(f"-D{define}" for define in DEFINES), f"-I{headers}"]
+        options = [*FLAGS, *(f"-D{define}" for define in DEFINES.split()), f"-I{headers}"]
         _run([*compiler, *options, "-c", *map(str, sorted(code.glob("*.c")))], objects, "compile libnghttp2")
         made = work / library.name
         _run([*archiver, "rcs", str(made), *map(str, sorted(objects.glob("*.o")))], work, "archive libnghttp2")

@@ -1,7 +1,7 @@
-"""A CPython for musl, cross-compiled here by zig from the source that Debian has: no package index and no Debian has one.
+"""A CPython for musl, cross-compiled by zig from the source that Debian has, for neither PyPI nor Debian has one.
 
-Enough of it for the tests of the core and no more: without OpenSSL, SQLite and libffi. It runs where musl's dynamic linker
-is, which Debian has as a package.
+Enough of it for the tests of the core and no more: without OpenSSL, SQLite and libffi. It runs where musl's dynamic
+linker is, which Debian has as a package.
 """
 
 import hashlib
@@ -29,15 +29,13 @@ ZLIB = (
 )
 APT_HELPER = Path("/usr/lib/apt/apt-helper")
 # Of Modules/Setup; all of them part of the interpreter.
-MODULES = set(
-    """_asyncio _bisect _blake2 _contextvars _csv _datetime _heapq _json _md5 _multiprocessing _opcode _pickle
+MODULES = """_asyncio _bisect _blake2 _contextvars _csv _datetime _heapq _json _md5 _multiprocessing _opcode _pickle
     _posixsubprocess _queue _random _sha1 _sha256 _sha3 _sha512 _socket _statistics _struct _typing _zoneinfo array
-    binascii cmath fcntl grp math mmap resource select termios unicodedata zlib""".split()
-)
+    binascii cmath fcntl grp math mmap resource select termios unicodedata zlib"""
 # What configure would find out by running a program, and the answers on Linux.
 CROSS = ["ac_cv_file__dev_ptmx=yes", "ac_cv_file__dev_ptc=no", "ac_cv_buggy_getaddrinfo=no"]
 OPTIONS = ["--without-ensurepip", "--disable-test-modules", "--without-doc-strings", "--disable-shared"]
-ZLIB_SOURCES = "adler32 compress crc32 deflate infback inffast inflate inftrees trees uncompr zutil".split()
+ZLIB_SOURCES = "adler32 compress crc32 deflate infback inffast inflate inftrees trees uncompr zutil"
 
 
 def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
@@ -54,12 +52,16 @@ def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
         for file, sha256 in (PYTHON, ZLIB):
             _unpack(_download(file, sha256, cache), work)
         source, zlib = work / f"Python-{VERSION}", work / "zlib-1.2.13.dfsg"
-        _run([*compiler, "-O2", "-c", *(f"{file}.c" for file in ZLIB_SOURCES)], zlib)
-        _run([*compiler[:1], "ar", "rcs", "libz.a", *(f"{file}.o" for file in ZLIB_SOURCES)], zlib)
+        _run([*compiler, "-O2", "-c", *(f"{file}.c" for file in ZLIB_SOURCES.split())], zlib)
+        _run([*compiler[:1], "ar", "rcs", "libz.a", *(f"{file}.o" for file in ZLIB_SOURCES.split())], zlib)
         _choose_modules(source / "Modules", zlib)
         environment = os.environ | {"CC": shlex.join(compiler), "AR": f"{compiler[0]} ar", "CFLAGS": "-O1 -g0"}
         environment |= {"LDFLAGS": "-dynamic", "READELF": "readelf", "PYTHONDONTWRITEBYTECODE": "1"}
-        host = [f"--host={triplet}", f"--build={os.uname().machine}-pc-linux-gnu", f"--with-build-python={sys.executable}"]
+        host = [
+            f"--host={triplet}",
+            "--build=x86_64-pc-linux-gnu",
+            f"--with-build-python={sys.executable}",
+        ]
         _run(["./configure", "-q", "--prefix=/opt/python", *host, *OPTIONS, *CROSS], source, environment)
         _run(["make", f"-j{jobs}", "python", "pybuilddir.txt"], source, environment)
         _collect(source, work / "made")
@@ -86,7 +88,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _choose_modules(folder: Path, zlib: Path) -> None:
     lines = [line[1:] for line in (folder / "Setup").read_text().splitlines() if line.startswith("#")]
-    chosen = [line for line in lines if line.split(" ")[0] in MODULES]
+    chosen = [line for line in lines if line.split(" ")[0] in MODULES.split()]
     text = "\n".join(["*static*", *chosen, ""]).replace("-lz", f"-I{zlib} -L{zlib} -lz")
     (folder / "Setup.local").write_text(text)
 

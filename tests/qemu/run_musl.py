@@ -1,7 +1,8 @@
 """The tests of a musllinux wheel in a Python of musl: ./dev test --target aarch64-musl|armv7l-musl|x86_64-musl
 
-What cibuildwheel would do in a musllinux image (test-requires, test-environment and test-command of pyproject.toml), in a
-root file system of Debian beside whose glibc there is musl (its package) and a Python for it (musl_python.py). Needs root.
+What cibuildwheel would do in a musllinux image (test-requires, test-environment and test-command of pyproject.toml), in
+a root file system of Debian beside whose glibc there is musl (its package) and a Python for it (musl_python.py). Needs
+root.
 """
 
 import argparse

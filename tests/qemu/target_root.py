@@ -67,9 +67,7 @@ def _install(name: str, machine: Machine, wheel: Path, root: Path) -> None:
     launcher = root / "usr/local/bin/headgate"
     launcher.write_text(LAUNCHER)
     launcher.chmod(0o755)
-    run(
-        sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"-s{root}", "-p/", str(target)
-    )
+    run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"-s{root}", "-p/", str(target))
 
 
 def copy_repository(target: Path) -> None:

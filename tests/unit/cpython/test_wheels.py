@@ -117,10 +117,14 @@ def test_libnghttp2_is_linked_in_and_hidden(tmp_path: Path) -> None:
     NGHTTP2.build(NGHTTP2.source(NGHTTP2.CACHE), prefix, ["gcc"], ["ar"])
     code.write_text(USES_NGHTTP2)
     archive = prefix / "lib/libnghttp2.a"
-    subprocess.run(["gcc", "-shared", "-fPIC", f"-I{prefix}/include", code, archive, "-o", library, *HARDENED], check=True)
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", f"-I{prefix}/include", code, archive, "-o", library, *HARDENED], check=True
+    )
     numbers = [int(part) for part in NGHTTP2.VERSION.split(".")]
     assert ctypes.CDLL(str(library)).http2_version() == (numbers[0] << 16) + (numbers[1] << 8) + numbers[2]
-    symbols = subprocess.run(["readelf", "-W", "--dyn-syms", library], capture_output=True, text=True, check=True).stdout
+    symbols = subprocess.run(
+        ["readelf", "-W", "--dyn-syms", library], capture_output=True, text=True, check=True
+    ).stdout
     assert "http2_version" in symbols
     assert "nghttp2" not in symbols
     found: list[str] = []
