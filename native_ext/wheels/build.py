@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,8 +52,7 @@ def source_distribution(folder: Path) -> Path:
     command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     cross.run(command, ROOT, dict(os.environ))
     (packed,) = folder.glob("*.tar.gz")
-    with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
+    nghttp2.unpack(packed, folder)
     return folder / packed.name.removesuffix(".tar.gz")
 
 

@@ -20,6 +20,7 @@ from headgate.errors import CommandError
 HERE = Path(__file__).resolve().parent
 # zig keeps frame pointers unless told. No debug information: it is not shipped, and holds this machine's paths.
 FLAGS = ["-g0", "-fomit-frame-pointer"]
+LINK = "-Wl,-s -Wl,--gc-sections"  # the latter: not all of zig's run-time for ARM, 200 KB in each library
 MUSL_NAMES = {"armv7l": "armv7"}  # Alpine's word, where it is not Python's
 
 
@@ -60,7 +61,7 @@ def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
             "CC": compiler,
             "LDSHARED": f"{compiler} -shared",
             "CFLAGS": shlex.join([*FLAGS, f"-I{headers(work / 'include')}"]),
-            "LDFLAGS": "-Wl,-s",
+            "LDFLAGS": LINK,
             "HEADGATE_WERROR": "1",
             "HEADGATE_NGHTTP2": str(http2_library(target, source / ".cache" / nghttp2.ARCHIVE, cache)),
             "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",

@@ -2,7 +2,7 @@
 
     python native_ext/wheels/nghttp2.py PREFIX      by CC, CFLAGS and AR; then for setup.py HEADGATE_NGHTTP2=PREFIX
 
-The source is that in a source package on PyPI, so pip is all it takes; upstream's files at that tag have the same bytes.
+The source is that in a source package on PyPI, so pip is all it takes; upstream's at that tag has the same bytes.
 Needs nothing of Headgate: cibuildwheel runs it in containers that have no more than a Python and a compiler.
 """
 
@@ -58,15 +58,21 @@ def source(cache: Path) -> Path:
     return archive
 
 
+def unpack(archive: Path, folder: Path) -> None:
+    """Debian 12's Python has no filters yet: those archives are ours, or known by their SHA-256."""
+    with tarfile.open(archive) as packed:
+        packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+        packed.extractall(folder)  # noqa: S202 - filtered where that can be had
+
+
 def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str]) -> None:
     """prefix/lib/libnghttp2.a and prefix/include/nghttp2; at once when they are there."""
     library = prefix / "lib/libnghttp2.a"
     if library.exists():
         return
-    with tempfile.TemporaryDirectory() as name, tarfile.open(archive) as packed:
+    with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        wanted = [item for item in packed.getmembers() if item.name.startswith(f"{INSIDE}lib/")]
-        packed.extractall(work, members=wanted, filter="data")
+        unpack(archive, work)
         code = work / INSIDE / "lib"
         headers = code / "includes"
         _write_version(headers / "nghttp2")
@@ -79,7 +85,9 @@ def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str])
         shutil.copytree(headers, prefix / "include", dirs_exist_ok=True)
         library.parent.mkdir(parents=True, exist_ok=True)
         # Under another name until it is whole.
-        shutil.copy(made, library.with_suffix(".new")).rename(library)
+        unfinished = library.with_suffix(".new")
+        shutil.copy(made, unfinished)
+        unfinished.rename(library)
 
 
 def _write_version(folder: Path) -> None:

@@ -10,13 +10,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
 from headgate import errors
 from headgate.errors import CommandError
 from headgate_host.debian_mirror import debian_mirrors
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "native_ext/wheels"))
+import nghttp2
 
 VERSION = "3.11.2"
 PYTHON = (
@@ -50,7 +52,7 @@ def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix=".python.") as name:
         work = Path(name)
         for file, sha256 in (PYTHON, ZLIB):
-            _unpack(_download(file, sha256, cache), work)
+            nghttp2.unpack(_download(file, sha256, cache), work)
         source, zlib = work / f"Python-{VERSION}", work / "zlib-1.2.13.dfsg"
         _run([*compiler, "-O2", "-c", *(f"{file}.c" for file in ZLIB_SOURCES.split())], zlib)
         _run([*compiler[:1], "ar", "rcs", "libz.a", *(f"{file}.o" for file in ZLIB_SOURCES.split())], zlib)
@@ -79,11 +81,6 @@ def _download(file: str, sha256: str, cache: Path) -> Path:
     if hashlib.sha256(target.read_bytes()).hexdigest() != sha256:
         raise CommandError(errors.NETWORK, f"{target} is not what it should be", "Delete it, and try again")
     return target
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
 
 
 def _choose_modules(folder: Path, zlib: Path) -> None:
