@@ -99,13 +99,17 @@ def _abi3audit(wheel: Path, problem: Problem) -> str:
 def _library(path: Path, armv6: bool, problem: Problem) -> None:
     def readelf(options: str) -> str:
         environment = os.environ | {"LC_ALL": "C"}
-        command = ["readelf", options, str(path)]
+        command = ["readelf", *options.split(), str(path)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
-    dynamic, segments, sections = readelf("-dW"), readelf("-lW"), readelf("-SW")
+    dynamic, segments, sections, symbols = readelf("-dW"), readelf("-lW"), readelf("-SW"), readelf("-W --dyn-syms")
     others = [name for name in re.findall(r"NEEDED.*\[(.*)\]", dynamic) if not LIBC.fullmatch(name)]
     if others:
         problem(f"needs {', '.join(others)}")
+    # glibc's have a version. On musl they have none; but what nobody defines there, nobody defines here.
+    undefined = re.findall(r"GLOBAL +DEFAULT +UND (?!_?Py)([^@\s]+)$", symbols, re.MULTILINE)
+    if undefined and "libc.so.6" in dynamic:
+        problem(f"nobody defines {', '.join(undefined[:5])}")
     if re.search(r"RPATH|RUNPATH", dynamic):
         problem("has a path to look for libraries")
     if re.search(r"\.symtab|\.debug_", sections):

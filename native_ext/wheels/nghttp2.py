@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 VERSION = "1.70.0"
@@ -79,7 +80,7 @@ def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str])
         objects = work / "objects"
         objects.mkdir()
         options = [*FLAGS, *(f"-D{define}" for define in DEFINES.split()), f"-I{headers}"]
-        _run([*compiler, *options, "-c", *map(str, sorted(code.glob("*.c")))], objects, "compile libnghttp2")
+        compile_all([*compiler, *options], sorted(code.glob("*.c")), objects)
         made = work / library.name
         _run([*archiver, "rcs", str(made), *map(str, sorted(objects.glob("*.o")))], work, "archive libnghttp2")
         shutil.copytree(headers, prefix / "include", dirs_exist_ok=True)
@@ -88,6 +89,13 @@ def build(archive: Path, prefix: Path, compiler: list[str], archiver: list[str])
         unfinished = library.with_suffix(".new")
         shutil.copy(made, unfinished)
         unfinished.rename(library)
+
+
+def compile_all(command: list[str], sources: list[Path], folder: Path) -> None:
+    """One by one: of several in one command zig makes a single object, of which a linker takes all or nothing."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        commands = [[*command, "-c", "-o", f"{source.stem}.o", str(source)] for source in sources]
+        list(pool.map(lambda one: _run(one, folder, f"compile {Path(one[-1]).name}"), commands))
 
 
 def _write_version(folder: Path) -> None:

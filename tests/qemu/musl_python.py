@@ -54,7 +54,7 @@ def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
         for file, sha256 in (PYTHON, ZLIB):
             nghttp2.unpack(_download(file, sha256, cache), work)
         source, zlib = work / f"Python-{VERSION}", work / "zlib-1.2.13.dfsg"
-        _run([*compiler, "-O2", "-c", *(f"{file}.c" for file in ZLIB_SOURCES.split())], zlib)
+        nghttp2.compile_all([*compiler, "-O2", "-w"], [zlib / f"{file}.c" for file in ZLIB_SOURCES.split()], zlib)
         _run([*compiler[:1], "ar", "rcs", "libz.a", *(f"{file}.o" for file in ZLIB_SOURCES.split())], zlib)
         _choose_modules(source / "Modules", zlib)
         environment = os.environ | {"CC": shlex.join(compiler), "AR": f"{compiler[0]} ar", "CFLAGS": "-O1 -g0"}

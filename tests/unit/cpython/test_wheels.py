@@ -68,6 +68,16 @@ def test_a_bad_library_is_found_out(tmp_path: Path, options: list[str], problem:
     assert problem in problems(tmp_path, *options)
 
 
+def test_a_function_that_nobody_defines_is_found_out(tmp_path: Path) -> None:
+    code = 'int PyThing(void), puts(const char *), far(void); int near(void) { return PyThing() + puts("") + far(); }'
+    (tmp_path / "lib.c").write_text(code)
+    library = tmp_path / "lib.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", *HARDENED, "-o", str(library), str(tmp_path / "lib.c")], check=True)
+    found: list[str] = []
+    CHECK._library(library, False, found.append)
+    assert found == ["nobody defines far"]
+
+
 def test_code_of_another_processor_is_not_for_armv6(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, *HARDENED, armv6=True)
     assert found.startswith("not code for ARMv6: ")
