@@ -21,6 +21,7 @@ TOOLS = [
     "env",
     "dirname",
     "mkdir",
+    "nproc",
     "cat",
     "find",
     "sha256sum",
@@ -322,7 +323,8 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
     (folder / ".venv/bin").mkdir(parents=True)
     calls = tmp_path / "calls"
-    for path in (folder / "dev", folder / ".venv/bin/coverage", folder / ".venv/bin/python", tmp_path / "make"):
+    programs = [folder / "dev", folder / ".venv/bin/coverage", folder / ".venv/bin/python"]
+    for path in (*programs, tmp_path / "make", tmp_path / "apt-get"):
         path.write_text(RECORDER + 'case "$*" in *"${FAILING:-none}"*) exit 3 ;; esac\n')
         path.chmod(0o755)
 
@@ -342,9 +344,16 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "CI: passed"
     words = [" ".join(line.split()[:2]) for line in calls.read_text().splitlines()]
-    assert words[:4] == ["dev setup", "python -m", "dev test", "coverage combine"]
-    assert "dev lint" in words
-    assert any("test-asan" in line for line in calls.read_text().splitlines())
+    assert words[:2] == ["dev setup", "dev setup"]
+    before, together, after = words.index("dev wheels"), words.index("dev test"), words.index("coverage combine")
+    assert before < together < after == len(words) - 2
+    side_by_side = calls.read_text().splitlines()[before + 1 : after]
+    assert {"dev test", "dev lint", "dev test --target aarch64", "dev test --target armv7l"} <= {
+        line.strip() for line in side_by_side
+    }
+    assert any("test-asan" in line for line in side_by_side)
+    for name in ("wheels", "tests on aarch64", "tests (./dev test)", "coverage"):
+        assert f"\n=== {name}\n" in done.stdout
     done = run(FAILING="test-asan")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "CI: FAILED (1 stages)"
