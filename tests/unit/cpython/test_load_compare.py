@@ -11,6 +11,8 @@ from headgate.errors import CommandError
 from headgate_host.load import compare
 from headgate_host.load.result import Result
 
+pytestmark = pytest.mark.slow_emulated  # statistics, the same on every machine
+
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +40,6 @@ def test_chance_is_not_called_a_difference() -> None:
         assert {one.verdict for one in found.values()} == {compare.SAME}, found
 
 
-@pytest.mark.slow_emulated
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """95 % of them; of 40, fewer than 33 would come by chance once in thousands of times."""
     held = 0
