@@ -58,7 +58,7 @@ def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
         _run([*compiler[:1], "ar", "rcs", "libz.a", *(f"{file}.o" for file in ZLIB_SOURCES.split())], zlib)
         _choose_modules(source / "Modules", zlib)
         environment = os.environ | {"CC": shlex.join(compiler), "AR": f"{compiler[0]} ar", "CFLAGS": "-O1 -g0"}
-        environment |= {"LDFLAGS": "-dynamic", "READELF": "readelf", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"LDFLAGS": "-dynamic", "READELF": "/usr/bin/readelf", "PYTHONDONTWRITEBYTECODE": "1"}
         host = [
             f"--host={triplet}",
             "--build=x86_64-pc-linux-gnu",
