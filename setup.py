@@ -3,8 +3,8 @@
 Knobs for developers, by environment: HEADGATE_WERROR=1 (warnings are errors), HEADGATE_SANITIZE=address,undefined,
 HEADGATE_COVERAGE=1 (gcov).
 
-HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise what
-pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused.
+HTTP/2 is on libnghttp2. HEADGATE_NGHTTP2=/prefix: the static library lib/libnghttp2.a and the headers there; otherwise
+what pkg-config finds. Without it the extension is left out, and `[listen] http2 = true` is refused.
 """
 
 import os
@@ -71,10 +71,15 @@ def nghttp2() -> dict[str, list[str]] | None:
         }
     program = shutil.which(os.environ.get("PKG_CONFIG", "pkg-config"))
     if program is None or subprocess.run([program, "--exists", "libnghttp2 >= 1.43"], check=False).returncode != 0:
-        print("setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)", file=sys.stderr)
+        print(
+            "setup.py: HTTP/2 is left out: no libnghttp2 (Debian: apt-get install libnghttp2-dev pkgconf)",
+            file=sys.stderr,
+        )
         return None
     found = {
-        flag: shlex.split(subprocess.run([program, flag, "libnghttp2"], capture_output=True, text=True, check=True).stdout)
+        flag: shlex.split(
+            subprocess.run([program, flag, "libnghttp2"], capture_output=True, text=True, check=True).stdout
+        )
         for flag in ("--cflags", "--libs")
     }
     return {

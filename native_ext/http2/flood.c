@@ -1,12 +1,12 @@
 /* Frames that cost us more than the peer. All of these end the connection with ENHANCE_YOUR_CALM.
  *
  *     streams reset, by the peer or for its errors (CVE-2023-44487, CVE-2025-8671)   HG_HTTP2_RESETS, HG_HTTP2_RESET_RATE
- *     PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown ones, DATA without any        HG_HTTP2_FRAMES, HG_HTTP2_FRAME_RATE; each
+ *     PING, SETTINGS, PRIORITY, WINDOW_UPDATE, DATA without any                      HG_HTTP2_FRAMES, HG_HTTP2_FRAME_RATE; each
  *                                                                                    frame of an answer allows some more
  *     CONTINUATION (CVE-2024-27316)                                                  HG_HTTP2_CONTINUATIONS of one block
  *     fields that HPACK unfolds from a few bytes                                     HG_HTTP2_FIELDS bytes of one block
  *
- * What waits to be written needs no bound of its own: while the socket does not take it, nothing is read (core/carrier.c). */
+ * Frames of unknown types are skipped by libnghttp2 at the price of reading them. What waits to be written needs no bound of its own: while the socket does not take it, nothing is read (core/carrier.c). */
 #include "core/limits.h"
 #include "session.h"
 

@@ -1,17 +1,46 @@
-/* libnghttp2's memory is the connection's: counted, and bounded, by the server. Before each piece stands its size. */
+/* libnghttp2's memory is the connection's: counted, and bounded, by the server. Before each piece stands its size.
+ *
+ * When there is none, not every function of libnghttp2 leaves its structures whole (1.52 frees an item of its queue twice). So what is
+ * being done is finished with the library's reserve, and then the connection ends: session.c looks at `starved`. */
 #include <string.h>
 
 #include "session.h"
 
 enum { BEFORE = 16 }; /* bytes, so that what follows stays aligned as malloc has it */
 
+static void *from_reserve(struct hg_library *library, uint32_t size) {
+    const uint32_t whole = (size + BEFORE - 1) / BEFORE * BEFORE;
+    if (whole > HG_RESERVE - library->reserve_used) {
+        return NULL;
+    }
+    library->reserve_used += whole;
+    library->reserve_pieces += 1;
+    return library->reserve + library->reserve_used - whole;
+}
+
+/* false: it is not from there. */
+static bool to_reserve(struct hg_library *library, const uint8_t *memory) {
+    if ((uintptr_t)memory < (uintptr_t)library->reserve || (uintptr_t)memory >= (uintptr_t)library->reserve + HG_RESERVE) {
+        return false;
+    }
+    library->reserve_pieces -= 1;
+    if (library->reserve_pieces == 0) {
+        library->reserve_used = 0;
+    }
+    return true;
+}
+
 static void *allocate(size_t size, void *context) {
-    const struct hg_session *session = context;
+    struct hg_session *session = context;
     uint8_t *memory;
     if (size > UINT32_MAX / 2) {
         return NULL;
     }
     memory = session->host->allocate(session->owner, size + BEFORE);
+    if (memory == NULL) {
+        session->starved = true;
+        memory = from_reserve(session->library, (uint32_t)size + BEFORE);
+    }
     if (memory == NULL) {
         return NULL;
     }
@@ -27,7 +56,7 @@ static size_t size_of(const void *memory) {
 
 static void release(void *memory, void *context) {
     const struct hg_session *session = context;
-    if (memory != NULL) {
+    if (memory != NULL && !to_reserve(session->library, (uint8_t *)memory - BEFORE)) {
         session->host->release(session->owner, (uint8_t *)memory - BEFORE, size_of(memory) + BEFORE);
     }
 }

@@ -4,7 +4,9 @@
 #include <Python.h>
 #include <stdlib.h>
 
-#include "http2/stream.h"
+#include <nghttp2/nghttp2.h>
+
+#include "http2/library.h"
 
 #if !defined(Py_LIMITED_API)
 #error "build with Py_LIMITED_API=0x030B0000, as setup.py does"
@@ -34,7 +36,7 @@ static int execute(PyObject *module) {
         PyErr_NoMemory();
         return -1;
     }
-    capsule = PyCapsule_New(&library->http2, HG_HTTP2_CAPSULE, free_library);
+    capsule = PyCapsule_New((void *)(uintptr_t)hg_library_http2(library), HG_HTTP2_CAPSULE, free_library);
     if (capsule == NULL) {
         hg_library_free(library);
         return -1;

@@ -185,9 +185,11 @@ static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *
 
 /* Its connection in the server has ended before the stream did. */
 static void lost(struct hg_stream *stream) {
-    hg_stream_reset(stream, stream->answered ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+    hg_stream_reset(stream, stream->sent       ? NGHTTP2_NO_ERROR
+                            : stream->answered ? NGHTTP2_CANCEL
+                                               : NGHTTP2_INTERNAL_ERROR);
 }
 
 static void nothing(struct hg_stream *stream) { (void)stream; }
 
-const struct hg_translator hg_plain = {head, data, end, write, resume, pull, lost, nothing, nothing, nothing};
+const struct hg_translator hg_plain_translator = {head, data, end, write, resume, pull, lost, nothing, nothing, nothing};

@@ -15,7 +15,7 @@ static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
         memset(stream, 0, sizeof *stream);
         stream->base.owner = session->owner;
         stream->session = session;
-        stream->translator = &hg_plain;
+        stream->translator = &hg_plain_translator;
         stream->id = id;
         hg_ring_add(&session->streams, &stream->link);
     }
@@ -193,6 +193,13 @@ static int too_much(struct hg_session *session) {
 
 static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *context) {
     (void)frames;
+    if (((struct hg_session *)context)->starved) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0) { /* RFC 9113 section 6.3; without priorities it is not looked at */
+        ((struct hg_session *)context)->code = NGHTTP2_PROTOCOL_ERROR;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     return hg_flood_frame(context, head) ? 0 : too_much(context);
 }
 
@@ -281,6 +288,9 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     (void)context;
     if (stream == NULL) {
         (void)nghttp2_session_consume_connection(frames, length);
+    } else if (stream->sent) { /* the rest of the request is of no interest: RFC 9113 section 8.1 */
+        (void)nghttp2_session_consume(frames, id, length);
+        hg_stream_reset(stream, NGHTTP2_NO_ERROR);
     } else {
         stream->base.unread += (uint32_t)length; /* within the window */
         stream->translator->data(stream, data, (uint32_t)length);
@@ -306,11 +316,10 @@ static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *co
             return too_much(session);
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-        const struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+        struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
         hg_flood_answered(session);
-        if (stream != NULL && !stream->received && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-            /* The rest of the request is of no interest: RFC 9113 section 8.1. */
-            (void)nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        if (stream != NULL) {
+            stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         }
     }
     return 0;
@@ -349,7 +358,7 @@ static void *open_session(void *context, const struct hg_http2_host *host, void 
         host->release(owner, session, sizeof *session);
         return NULL;
     }
-    if (!greet(session)) {
+    if (!greet(session) || session->starved) {
         nghttp2_session_del(session->frames);
         host->release(owner, session, sizeof *session);
         return NULL;
@@ -380,9 +389,10 @@ static void give_up(struct hg_session *session, int error) {
         return;
     }
     if (session->code == NGHTTP2_NO_ERROR) {
-        session->code = error == NGHTTP2_ERR_FLOODED            ? NGHTTP2_ENHANCE_YOUR_CALM
-                        : error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
-                                                                : NGHTTP2_INTERNAL_ERROR;
+        session->code = error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
+                        : error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_CALLBACK_FAILURE
+                            ? NGHTTP2_INTERNAL_ERROR
+                            : NGHTTP2_ENHANCE_YOUR_CALM; /* its own limits: ERR_FLOODED, in newer ones ERR_TOO_MANY_CONTINUATIONS */
     }
     session->broken = true;
     memcpy(session->goodbye, head, sizeof head);
@@ -401,7 +411,7 @@ static bool receive(void *memory, const uint8_t *data, uint32_t length) {
     hg_text_flush(session->library);
     if (used < 0) {
         give_up(session, (int)used);
-    } else if (!hg_fields_keep(session)) {
+    } else if (session->starved || !hg_fields_keep(session)) {
         give_up(session, NGHTTP2_ERR_NOMEM);
     } else {
         call_again(session);
@@ -415,9 +425,9 @@ static struct hg_view send(void *memory) {
     ssize_t length = 0;
     if (!session->broken) {
         call_again(session);
-        length = nghttp2_session_mem_send(session->frames, &data);
-        if (length < 0) {
-            give_up(session, (int)length);
+        length = session->starved ? NGHTTP2_ERR_NOMEM : nghttp2_session_mem_send(session->frames, &data);
+        if (length < 0 || session->starved) {
+            give_up(session, length < 0 ? (int)length : NGHTTP2_ERR_NOMEM);
         }
     }
     if (session->broken) {
@@ -490,7 +500,7 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     if (library == NULL) {
         return NULL;
     }
-    memset(library, 0, sizeof *library);
+    memset(library, 0, offsetof(struct hg_library, text)); /* the rest takes no memory until it is used */
     library->alloc = *alloc;
     library->http2 = (struct hg_http2){library, open_session, close_session, receive, send,   ended,   in_fields, go_away,
                                        due_ms,  expire,       write_text,    resume,  consume, drop};
@@ -509,6 +519,8 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     nghttp2_option_set_no_auto_window_update(library->option, 1); /* as it is consumed */
     return library;
 }
+
+const struct hg_http2 *hg_library_http2(const struct hg_library *library) { return &library->http2; }
 
 void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;

@@ -20,6 +20,7 @@ struct hg_session {
     int64_t due_ms; /* of the streams', the next; 0: none */
     bool broken;    /* nothing is received or sent any more but `goodbye` */
     bool said;
+    bool starved;   /* there was no memory: memory.c */
     uint32_t code; /* why */
     uint8_t goodbye[17];
     /* The block of fields being received. */

@@ -14,6 +14,7 @@
 #include "core/alloc.h"
 #include "core/http2.h"
 #include "core/ring.h"
+#include "library.h"
 
 struct hg_session;
 struct hg_stream;
@@ -51,7 +52,7 @@ struct hg_translator {
     void (*expire)(struct hg_stream *stream); /* stream->due_ms has come (and is 0) */
     void (*close)(struct hg_stream *stream);  /* frees `state` */
 };
-extern const struct hg_translator hg_plain;
+extern const struct hg_translator hg_plain_translator;
 
 enum hg_framing { HG_FRAMED_NONE, HG_FRAMED_LENGTH, HG_FRAMED_CHUNKED };
 
@@ -74,6 +75,7 @@ struct hg_stream {
     bool received;     /* the peer has sent its last frame of it */
     bool answered;     /* the answer's fields are submitted */
     bool finished;     /* ... and its end */
+    bool sent;         /* ... and that is sent: only the peer's end is missing */
     bool trailers;     /* ... which is in trailers */
     bool closed, again;
     /* of plain.c */
@@ -82,6 +84,8 @@ struct hg_stream {
     uint16_t body_at, body_length;
     uint8_t body[HG_INLINE_BODY];
 };
+
+#define HG_RESERVE 131072 /* bytes: more than one frame makes libnghttp2 ask for. memory.c */
 
 /* The library as one process uses it. */
 struct hg_library {
@@ -93,12 +97,10 @@ struct hg_library {
      * come: their lines, from HG_TEXT_START on. */
     struct hg_stream *speaker; /* whose text it is; NULL: nobody's */
     uint32_t text_from, text_length;
+    uint32_t reserve_used, reserve_pieces;
     uint8_t text[HG_TEXT + 1];
+    _Alignas(max_align_t) uint8_t reserve[HG_RESERVE];
 };
-/* NULL: no memory. */
-struct hg_library *hg_library_new(const struct hg_alloc *alloc);
-void hg_library_free(struct hg_library *library); /* when no session is left */
-
 /* session.c: for translators. */
 /* Text for the virtual connection, which is made if there is none; false: there cannot be one. */
 bool hg_stream_begin(struct hg_stream *stream);

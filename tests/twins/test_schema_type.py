@@ -498,5 +498,10 @@ def test_the_public_names() -> None:
 def test_the_stub_says_what_is_there(tmp_path: Path) -> None:
     """Every public name of the C modules, no more and no less; mypy's stubtest compares the signatures."""
     stubtest = pytest.importorskip("mypy.stubtest")
-    arguments = ["headgate_native._native", "headgate_native._load", "--ignore-disjoint-bases"]
+    arguments = [
+        "headgate_native._native",
+        "headgate_native._load",
+        "headgate_native._http2",
+        "--ignore-disjoint-bases",
+    ]
     assert stubtest.test_stubs(stubtest.parse_options(arguments)) == 0

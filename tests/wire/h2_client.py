@@ -1,5 +1,5 @@
-"""A client of HTTP/2 (by python-h2, which nobody here wrote) that is spoken to in HTTP/1.1 text: so the tests of the wire
-interface are the same for both. Each request is a stream; the answers come in the order of the requests, whatever theirs was.
+"""A client of HTTP/2 (by python-h2, which nobody here wrote) that is spoken to in HTTP/1.1 text: so the tests of the
+wire interface are the same for both. Each request is a stream; the answers come in the order of the requests.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class Http2Client(Client):
         exchange = by_stream.get(getattr(event, "stream_id", None) or 0)
         if exchange is None:
             return
-        if isinstance(event, h2.events.ResponseReceived):
+        if isinstance(event, h2.events.InformationalResponseReceived):
+            exchange.text += f"HTTP/1.1 {dict(event.headers)[':status']} \r\n\r\n".encode()
+        elif isinstance(event, h2.events.ResponseReceived):
             fields = dict(event.headers)
             exchange.chunked = "content-length" not in fields and exchange.method != "HEAD"
             exchange.chunked = exchange.chunked and fields[":status"] not in ("204", "304")
@@ -144,11 +146,12 @@ class Http2Client(Client):
             exchange.text += b"0\r\n\r\n" if exchange.chunked else b""
             exchange.ended = True
         elif isinstance(event, h2.events.StreamReset):
-            self.reset.append(int(event.error_code))
+            if event.error_code:  # else it is answered, and the rest of the request not wanted
+                self.reset.append(int(event.error_code))
             exchange.ended = True
 
     def fill(self) -> bool:
-        """More text in the buffer, or the end."""
+        """More text in the buffer. False: all is answered, which is when HTTP/1.1 would close after an error."""
         while True:
             while self.exchanges:
                 first = self.exchanges[0]
@@ -160,7 +163,7 @@ class Http2Client(Client):
                     return True
                 if not first.ended:
                     break
-            if not self._receive():
+            if not self.exchanges or not self._receive():
                 return False
 
     def answer(self, method: str = "GET") -> Answer | None:

@@ -1,7 +1,8 @@
-"""HTTP/2 frames, byte by byte (RFC 9113 section 4.1), and a client that sends and reads them. Only HPACK is somebody else's."""
+"""HTTP/2 frames, byte by byte (RFC 9113 section 4.1), and a client that says and reads them. HPACK is not ours."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import NamedTuple
@@ -121,10 +122,8 @@ class RawClient:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        try:
+        with contextlib.suppress(OSError):  # what the server has said before can still be read
             self.socket.sendall(data)
-        except OSError:
-            pass  # what it has said before can still be read
 
     def next(self) -> Frame | None:
         """The next frame; None: the connection is closed. SETTINGS are acknowledged."""
@@ -174,7 +173,7 @@ class RawClient:
                 return True
 
     def end(self) -> int | None:
-        """The code of the GOAWAY after which the connection is closed; None: it is closed without. Everything is read."""
+        """The code of the GOAWAY after which the connection is closed; None: it is closed without. All is read."""
         code = None
         while (found := self.next()) is not None:
             if found.type == GOAWAY:

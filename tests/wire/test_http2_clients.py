@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,18 @@ def test_curl(http2_server: Server) -> None:
     answer, _, status = run(*words, *fields, "-d", "[1]", url + POST).rpartition("\n")
     assert status == "2 202"
     assert json.loads(answer)["durability"] == "memory"
-    batch = run(*words, *fields[:2], "-H", f"Content-Type: {wire.NDJSON}", "-T", "-", "-X", "POST", url + POST, text=b"1\n2\n{\n")
+    batch = run(
+        *words,
+        *fields[:2],
+        "-H",
+        f"Content-Type: {wire.NDJSON}",
+        "-T",
+        "-",
+        "-X",
+        "POST",
+        url + POST,
+        text=b"1\n2\n{\n",
+    )
     assert [json.loads(line)["status"] for line in batch.splitlines()[:-2]] == [202, 202, 400]
     assert batch.splitlines()[-1] == "2 200"
 
@@ -86,16 +97,24 @@ def test_h2load(http2_server: Server, tmp_path: Path) -> None:
     assert "status codes: 1000 2xx" in said
 
 
-def test_httpx(http2_server: Server) -> None:
+async def many_posts(url: str, fields: dict[str, str]) -> None:
     httpx = pytest.importorskip("httpx", reason="needs the Python package httpx")
-    fields = {"Authorization": f"Bearer {wire.token()}", "Content-Type": wire.JSON_TYPE}
-    with httpx.Client(http1=False, http2=True, base_url=f"http://127.0.0.1:{http2_server.port}") as client:
-        answer = client.get("/healthz")
+    async with httpx.AsyncClient(http1=False, http2=True, base_url=url) as client:
+        answer = await client.get("/healthz")
         assert (answer.http_version, answer.json()) == ("HTTP/2", {"status": "ok"})
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda number: client.post(POST, content=b"%d" % number, headers=fields), range(100)))
+        answers = await asyncio.gather(
+            *(client.post(POST, content=b"%d" % number, headers=fields) for number in range(100))
+        )
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["seq"] for answer in answers}) == 100
-        big = client.put("/v1/cache/http2", content=b"v" * 4096, headers={"Authorization": fields["Authorization"]})
-        assert big.status_code == 201
-        assert client.get("/v1/cache/http2", headers=fields).content == b"v" * 4096
+        put = await client.put(
+            "/v1/cache/http2", content=b"v" * 4096, headers={"Authorization": fields["Authorization"]}
+        )
+        assert put.status_code == 201
+        assert (await client.get("/v1/cache/http2", headers=fields)).content == b"v" * 4096
+
+
+def test_httpx(http2_server: Server) -> None:
+    pytest.importorskip("h2", reason="needs the Python package h2")
+    fields = {"Authorization": f"Bearer {wire.token()}", "Content-Type": wire.JSON_TYPE}
+    asyncio.run(many_posts(f"http://127.0.0.1:{http2_server.port}", fields))

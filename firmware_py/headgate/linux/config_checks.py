@@ -157,7 +157,9 @@ def _http2(report: Report) -> None:
 
     reason = http2_missing()
     if reason:
-        report.error(path, f"this installation was built without HTTP/2 ({reason}); install a wheel, or libnghttp2", "false")
+        report.error(
+            path, f"this installation was built without HTTP/2 ({reason}); install a wheel, or libnghttp2", "false"
+        )
 
 
 def _client_certificates(listen: Listen, report: Report) -> None:

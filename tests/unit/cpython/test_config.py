@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from headgate import limits
+from headgate import _accel, limits
 from headgate.errors import CONFIG, MISSING, STATE, CommandError
 from headgate.linux import config as configuration
 from headgate.linux import config_values as v
-from headgate.linux import keys
+from headgate.linux import keys, native_gateway
 from headgate.linux.config import Config, ConfigErrors, Finding
 from headgate.linux.config_plan import micro_problems, plan_document, revoked_tokens
 from headgate.linux.config_rules import SECTIONS, burst_of
@@ -236,6 +236,29 @@ def test_a_huge_file_is_refused(place: Place) -> None:
 )
 def test_refused(place: Place, text: str, key: str) -> None:
     assert key in [f.key for f in place.errors(text)]
+
+
+@pytest.mark.parametrize("value", ["'true'", "1", "'on'"])
+def test_http2_is_a_switch(place: Place, value: str) -> None:
+    (finding,) = place.errors(f"[listen]\nhttp2 = {value}\n")
+    assert "must be true or false" in finding.message
+
+
+def test_http2_needs_the_native_backend(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_accel, "BACKEND", "pure")
+    (finding,) = place.errors("[listen]\nhttp2 = true\n")
+    assert (finding.key, finding.line) == ("listen.http2", 2)
+    assert "needs the native backend" in finding.message
+    assert place.load("[listen]\nhttp2 = false\n").listen.http2 is False
+
+
+def test_http2_needs_its_library(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_accel, "BACKEND", "native")
+    monkeypatch.setattr(native_gateway, "http2_missing", lambda: "No module named 'headgate_native._http2'")
+    (finding,) = place.errors("[listen]\nhttp2 = true\n")
+    assert "built without HTTP/2" in finding.message
+    monkeypatch.setattr(native_gateway, "http2_missing", lambda: "")
+    assert place.load("[listen]\nhttp2 = true\n").listen.http2 is True
 
 
 def test_different_addresses_on_one_port_are_fine(place: Place) -> None:
