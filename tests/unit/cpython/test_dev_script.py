@@ -248,11 +248,6 @@ def test_another_machine_needs_more_and_gets_the_options(machine: Machine) -> No
     assert last.endswith("/tests/qemu/run_target.py armv7l --full -k jwt"), last
 
 
-def test_musl_has_a_way_of_its_own(machine: Machine) -> None:
-    assert machine.run("test", "--target", "aarch64-musl").returncode == 0
-    assert machine.calls("python3")[-1].endswith("/tests/qemu/run_musl.py aarch64-musl")
-
-
 def test_set_up_for_other_machines_is_for_all_of_them(machine: Machine) -> None:
     assert machine.run("setup", "target").returncode == 0
     (install,) = machine.calls("apt-get -y")[-1:]
