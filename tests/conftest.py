@@ -1,21 +1,18 @@
 """What is different when tests run on an emulated machine (tests/qemu/run_target.py sets HEADGATE_EMULATED), or behind
 a shell that ignores Ctrl-C."""
 
-import os
 import signal
 
 import hypothesis
 import pytest
-
-EMULATED = os.environ.get("HEADGATE_EMULATED", "")  # "", "quick" or "full"
-QUICK_EXAMPLES = 20  # of a hypothesis test that does not say how many; the machine that builds has run more
+from examples import EMULATED, examples
 
 # A job in the background of a shell ignores SIGINT, and so would every program the tests start to interrupt it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if EMULATED:
-    examples = QUICK_EXAMPLES if EMULATED == "quick" else hypothesis.settings.default.max_examples
-    hypothesis.settings.register_profile("emulated", deadline=None, max_examples=examples)
+    many = examples(hypothesis.settings.default.max_examples)
+    hypothesis.settings.register_profile("emulated", deadline=None, max_examples=many)
     hypothesis.settings.load_profile("emulated")
 
 

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from pathlib import Path
 import check
 import containers
 import cross
+import nghttp2
 from targets import LIBCS, MACHINES, TARGETS, Target
 
 from headgate import errors
@@ -52,8 +52,7 @@ def source_distribution(folder: Path) -> Path:
     command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     cross.run(command, ROOT, dict(os.environ))
     (packed,) = folder.glob("*.tar.gz")
-    with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
+    nghttp2.unpack(packed, folder)
     return folder / packed.name.removesuffix(".tar.gz")
 
 
@@ -65,6 +64,7 @@ def build(targets: list[Target], by_zig: bool, output: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(dir=cache, prefix="wheels.") as name:
         work = Path(name)
         source = source_distribution(work)
+        _add_http2(source, cache)
         crossed = [target for target in targets if by_zig or not _in_container(target)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             wheels = list(pool.map(lambda target: cross.build(source, target, work, cache / "zig"), crossed))
@@ -73,6 +73,16 @@ def build(targets: list[Target], by_zig: bool, output: Path) -> list[Path]:
             wheels += containers.build(source, others, work, cache)
         shutil.copy(source.with_name(f"{source.name}.tar.gz"), output)
         return [Path(shutil.copy(wheel, output)) for wheel in wheels]
+
+
+def _add_http2(source: Path, cache: Path) -> None:
+    """libnghttp2's source where native_ext/wheels/nghttp2.py looks for it: containers may have no pip."""
+    try:
+        archive = nghttp2.source(cache)
+    except nghttp2.Failed as error:
+        raise CommandError(errors.NETWORK, str(error), "Is the index of Python packages reachable?") from None
+    (source / ".cache").mkdir()
+    shutil.copy(archive, source / ".cache")
 
 
 def _in_container(target: Target) -> bool:

@@ -16,7 +16,7 @@ from headgate import errors
 from headgate.errors import CommandError
 
 MOST_BYTES = 1_500_000
-LIBRARIES = ["headgate_native/_load.abi3.so", "headgate_native/_native.abi3.so"]
+LIBRARIES = [f"headgate_native/{name}.abi3.so" for name in ("_http2", "_load", "_native")]
 Problem = Callable[[str], None]
 LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
 # ARM's build attributes: what linked code needs. An ARMv6 processor runs this, and no more.
@@ -99,13 +99,17 @@ def _abi3audit(wheel: Path, problem: Problem) -> str:
 def _library(path: Path, armv6: bool, problem: Problem) -> None:
     def readelf(options: str) -> str:
         environment = os.environ | {"LC_ALL": "C"}
-        command = ["readelf", options, str(path)]
+        command = ["readelf", *options.split(), str(path)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
-    dynamic, segments, sections = readelf("-dW"), readelf("-lW"), readelf("-SW")
+    dynamic, segments, sections, symbols = readelf("-dW"), readelf("-lW"), readelf("-SW"), readelf("-W --dyn-syms")
     others = [name for name in re.findall(r"NEEDED.*\[(.*)\]", dynamic) if not LIBC.fullmatch(name)]
     if others:
         problem(f"needs {', '.join(others)}")
+    # glibc's have a version. On musl they have none; but what nobody defines there, nobody defines here.
+    undefined = re.findall(r"GLOBAL +DEFAULT +UND (?!_?Py)([^@\s]+)$", symbols, re.MULTILINE)
+    if undefined and "libc.so.6" in dynamic:
+        problem(f"nobody defines {', '.join(undefined[:5])}")
     if re.search(r"RPATH|RUNPATH", dynamic):
         problem("has a path to look for libraries")
     if re.search(r"\.symtab|\.debug_", sections):

@@ -36,9 +36,9 @@ def build(source: Path, targets: Sequence[Target], folder: Path, cache: Path) ->
     machines = ",".join(dict.fromkeys(target.machine for target in targets))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".cibuildwheel.") as output:
         command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux", "--archs", machines]
-        command += ["--output-dir", output, str(source)]
-        # What it says goes where messages go: --json has the output to itself.
-        if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode:
+        command += ["--output-dir", output, "."]
+        # It copies the folder it starts in. What it says goes where messages go: --json has the output to itself.
+        if subprocess.run(command, cwd=source, env=environment, stdout=sys.stderr, check=False).returncode:
             raise CommandError(errors.FINDING, f"cibuildwheel failed for {machines}", "Its output above says where")
         return [Path(shutil.move(wheel, folder / wheel.name)) for wheel in sorted(Path(output).glob("*.whl"))]
 

@@ -1,5 +1,6 @@
 """Wheels for other machines, made on this one alone: zig (PyPI: ziglang) compiles for all of them."""
 
+import hashlib
 import importlib.util
 import os
 import shlex
@@ -10,6 +11,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+import nghttp2
 from targets import Target
 
 from headgate import errors
@@ -18,6 +20,7 @@ from headgate.errors import CommandError
 HERE = Path(__file__).resolve().parent
 # zig keeps frame pointers unless told. No debug information: it is not shipped, and holds this machine's paths.
 FLAGS = ["-g0", "-fomit-frame-pointer"]
+LINK = "-O2 -Wl,-s"  # unless told, zig links its run-time as made for debugging: on ARM 180 KB in each library
 MUSL_NAMES = {"armv7l": "armv7"}  # Alpine's word, where it is not Python's
 
 
@@ -37,6 +40,17 @@ def headers(folder: Path) -> Path:
     return folder
 
 
+def http2_library(target: Target, archive: Path, cache: Path) -> Path:
+    """The folder with libnghttp2 for `target`, below `cache`; compiled once."""
+    made_by = hashlib.sha256(Path(nghttp2.__file__).read_bytes()).hexdigest()[:12]
+    prefix = cache / f"nghttp2-{target.name}-{made_by}"
+    try:
+        nghttp2.build(archive, prefix, [str(zig()), "cc", *target.compiler, *FLAGS], [str(zig()), "ar"])
+    except nghttp2.Failed as error:
+        raise CommandError(errors.FINDING, str(error)) from None
+    return prefix
+
+
 def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
     """The wheel of the unpacked source distribution for `target`, in `folder`; raises CommandError."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{target.name}.") as name:
@@ -47,8 +61,9 @@ def build(source: Path, target: Target, folder: Path, cache: Path) -> Path:
             "CC": compiler,
             "LDSHARED": f"{compiler} -shared",
             "CFLAGS": shlex.join([*FLAGS, f"-I{headers(work / 'include')}"]),
-            "LDFLAGS": "-Wl,-s",
+            "LDFLAGS": LINK,
             "HEADGATE_WERROR": "1",
+            "HEADGATE_NGHTTP2": str(http2_library(target, source / ".cache" / nghttp2.ARCHIVE, cache)),
             "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
             "ZIG_GLOBAL_CACHE_DIR": str(cache),
             "ZIG_LOCAL_CACHE_DIR": str(cache),

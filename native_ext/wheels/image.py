@@ -65,12 +65,12 @@ def make(target: Target, cache: Path, podman: list[str], environment: dict[str, 
 
 
 def _compiler(root: Path, target: Target, cache: Path) -> None:
-    """`cc`: zig, where cibuildwheel shows this machine's files. Of Debian's headers only pyconfig.h counts."""
-    options = [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]
+    """`cc` and `ar`: zig, where cibuildwheel shows this machine's files. Of Debian's headers only pyconfig.h counts."""
     variables = f"ZIG_GLOBAL_CACHE_DIR=/host{cache}/zig ZIG_LOCAL_CACHE_DIR=/host{cache}/zig"
-    program = root / "usr/local/bin/cc"
-    program.write_text(f'#!/bin/sh\n{variables} exec /host{cross.zig()} cc {shlex.join(options)} "$@"\n')
-    program.chmod(0o755)
+    for name, options in (("cc", [*target.compiler, *cross.FLAGS, "-idirafter", "/usr/include"]), ("ar", [])):
+        program = root / "usr/local/bin" / name
+        program.write_text(f'#!/bin/sh\n{variables} exec /host{cross.zig()} {shlex.join([name, *options])} "$@"\n')
+        program.chmod(0o755)
 
 
 def _certificates() -> dict[str, str]:

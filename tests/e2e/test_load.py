@@ -15,6 +15,7 @@ from harness import START_S, Appliance, headgate, running
 from https_kit import https
 from mosquitto import Mosquitto, available
 
+pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 BODY = '{"station":"{device}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":50}'
 STREAM = '[streams.weather]\nschema = "builtin:weather"\nrate = "1000/s"\nbody_limit = "64 KiB"\n'
 DEVICES = 3000

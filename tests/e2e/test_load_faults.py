@@ -12,6 +12,7 @@ from harness import Appliance, headgate, running
 from headgate_host.load import find_limit, powercut, toy_server
 from headgate_host.load.find_limit import Search
 
+pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 STREAM = '[streams.weather]\nschema = "builtin:weather"\n'
 
 

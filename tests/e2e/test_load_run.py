@@ -14,6 +14,7 @@ from mosquitto import Mosquitto, available
 from headgate_host.load import scenario
 from headgate_host.load.result import OK, Result
 
+pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 STREAM = '[streams.weather]\nschema = "builtin:weather"\nrate = "10000/s"\nburst = 100000\nbody_limit = "64 KiB"\n'
 CACHE = '[cache]\nrate = "10000/s"\nburst = 100000\n'
 BATCH = 20

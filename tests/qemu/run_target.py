@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import device_setup
@@ -39,9 +38,9 @@ PLACES = {
     "pure": ("tests/unit/test_*.py", "tests/wire/test_*.py"),
 }
 PLACES_FULL = {**PLACES, "pure": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py")}
-QUICK_EXAMPLES = "10"  # of each generated test in tests/twins; the machine that builds has run more
 NOTHING_SELECTED = 5  # pytest's exit code
-SHARE_S = 1200  # for what one core has to do: 7 minutes on a quiet machine
+JOBS = int(os.environ.get("HEADGATE_JOBS") or os.cpu_count() or 1)  # as many processors are used
+SHARE_S = 1500 * (os.cpu_count() or 1) // JOBS  # for what one process has to do: a third of it on a quiet machine
 
 
 class Stages:
@@ -75,7 +74,7 @@ def call(command: list[str], **variables: str) -> int:
 
 def c_tests(machine: Machine) -> int:
     zig = shutil.which("python-zig", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    make = ["make", "--no-print-directory", "-C", "native_ext", f"-j{os.cpu_count()}", machine.c_tests]
+    make = ["make", "--no-print-directory", "-C", "native_ext", f"-j{JOBS}", machine.c_tests]
     return call(make + [f"ZIG={zig}"] * bool(zig), **emulation.variables(machine.architecture))
 
 
@@ -98,44 +97,21 @@ def test_files(patterns: "Iterable[str]") -> "list[str]":
 
 
 def python_tests(machine: Machine, root: Path, backend: str, arguments: argparse.Namespace) -> int:
-    """One pytest for each core, each with its share of the files; pytest-xdist would import everything once more, and
-    wants the seeds of generated tests to be the same in all processes."""
     variables = {
         **emulation.variables(machine.architecture),
         "HEADGATE_EMULATED": "full" if arguments.full else "quick",
         "HEADGATE_BACKEND": backend,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **({} if arguments.full else {"HEADGATE_EXAMPLES": QUICK_EXAMPLES}),
+        "HEADGATE_JOBS": str(JOBS),
     }
     words = ["-q", "-p", "no:cacheprovider", "--durations=10", "--durations-min=20", *arguments.pytest]
     words += [] if arguments.full else ["-m", "not slow_emulated"]
-    inside = ["env", *(f"{key}={value}" for key, value in variables.items()), "python3", "-m", "pytest"]
-    command = [str(ENTER), str(root), f"/{target_root.INSIDE}", *inside, *words]
+    inside = ["env", *(f"{key}={value}" for key, value in variables.items()), "python3"]
+    command = [str(ENTER), str(root), f"/{target_root.INSIDE}", *inside]
     if any((ROOT / option.split("::")[0]).exists() for option in arguments.pytest):
-        return call(command)
+        return call([*command, "-m", "pytest", *words])
+    limit = [] if arguments.full else [f"--limit={SHARE_S}"]
     places = PLACES_FULL if arguments.full else PLACES
-    files, shares = test_files(places[backend]), os.cpu_count() or 1
-    with ThreadPoolExecutor(shares) as pool:
-        limit = None if arguments.full else SHARE_S
-        running = [pool.submit(_output, [*command, *files[share::shares]], limit) for share in range(shares)]
-        codes = []
-        for share in running:
-            code, output = share.result()
-            print(output, flush=True)
-            codes.append(code)
-    return next((code for code in codes if code not in {0, NOTHING_SELECTED}), min(codes))
-
-
-def _output(command: list[str], limit_s: "int | None") -> "tuple[int, str]":
-    """Its exit code and what it said. One that hangs is ended."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        output, _ = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        process.kill()  # and with it all that runs in the root (enter.sh)
-        output, _ = process.communicate()
-        return errors.BUG, f"{output}\ndev: ended, as it took more than {limit_s} s"
-    return process.returncode, output
+    return call([*command, "tests/shares.py", *limit, *words, *test_files(places[backend])])
 
 
 def run(stages: Stages, name: str, arguments: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ PACKAGES = """
 # The extra `dev` without what examines sources; types and formatting are the same on every machine.
 REQUIREMENTS = """
     aiomqtt>=2.5,<2.6 zstandard>=0.21 PyNaCl>=1.5 cbor2>=5.4 cffi pytest>=8 hypothesis>=6.100
-    jsonschema>=4.21 PyJWT>=2.8 cryptography"""
+    jsonschema>=4.21 PyJWT>=2.8 cryptography h2>=4.1"""
 RECORDS = "vega_datasets==0.9.0"  # without its dependencies: only its CSV files are read
 PYTHON = "3.11"  # bookworm's
 PACKAGES_DIR = f"usr/local/lib/python{PYTHON}/dist-packages"
@@ -44,10 +44,10 @@ def prepare(name: str, machine: Machine, start: Path, wheel: Path, folder: Path)
     """A fresh copy of `start` in `folder` with everything in it. `name`: as platform.machine() says there."""
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
-    _run("cp", "-a", "--reflink=auto", str(start), str(root))
+    run("cp", "-a", "--reflink=auto", str(start), str(root))
     rootfs.lend_network(root)
     _install(name, machine, wheel, root)
-    _copy_repository(root / INSIDE)
+    copy_repository(root / INSIDE)
     return root
 
 
@@ -62,17 +62,15 @@ def _install(name: str, machine: Machine, wheel: Path, root: Path) -> None:
     there = {debian.get(name, name) for name in machine.from_debian}
     wanted = [line for line in REQUIREMENTS.split() if line.split(">")[0] not in there]
     # Those that Debian has are unknown to pip, so what depends on them is asked for without its dependencies.
-    _run(*pip, *[line for line in wanted if line != "cryptography"])
-    _run(*pip, "--no-deps", "cryptography", RECORDS, str(wheel))
+    run(*pip, *[line for line in wanted if line != "cryptography"])
+    run(*pip, "--no-deps", "cryptography", RECORDS, str(wheel))
     launcher = root / "usr/local/bin/headgate"
     launcher.write_text(LAUNCHER)
     launcher.chmod(0o755)
-    _run(
-        sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"-s{root}", "-p/", str(target)
-    )
+    run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"-s{root}", "-p/", str(target))
 
 
-def _copy_repository(target: Path) -> None:
+def copy_repository(target: Path) -> None:
     """Files that git knows or would take, and the conformance suites that were downloaded."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
@@ -83,7 +81,7 @@ def _copy_repository(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]

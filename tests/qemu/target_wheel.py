@@ -10,7 +10,7 @@ from headgate.errors import CommandError
 ROOT = Path(__file__).resolve().parents[2]
 BUILDER = ROOT / "native_ext/wheels/build.py"
 SOURCES = ("setup.py", "pyproject.toml", "firmware_py", "host_tools", "boards", "native_ext/core", "native_ext/cpython",
-           "native_ext/headgate_native")  # fmt: skip
+           "native_ext/http2", "native_ext/load", "native_ext/headgate_native", "native_ext/wheels")  # fmt: skip
 MADE_HERE = (".so", ".pyc", ".o")
 
 

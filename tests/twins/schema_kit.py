@@ -8,13 +8,14 @@ import json
 import os
 from typing import Any
 
+from examples import examples
 from hypothesis import strategies as st
 
 from headgate.core.schema import Schema as PureSchema
 from headgate.core.schema import SchemaError as PureSchemaError
 from headgate_native import Schema, SchemaError
 
-EXAMPLES = int(os.environ.get("HEADGATE_EXAMPLES", "40"))  # of each hypothesis test; more where there is time
+EXAMPLES = examples(int(os.environ.get("HEADGATE_EXAMPLES", "40")))  # of each hypothesis test; more where there is time
 
 NAMES = ["a", "b", "ab", "abc", "é", "a/b", "~", "", "x-1", "\0", "\U0001f600", "foo_bar_baz_qux"]
 STRINGS = [

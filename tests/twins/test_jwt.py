@@ -1,6 +1,7 @@
 """The rules of tests/unit/test_jwt.py hold for both twins; they agree on any token; and what C can get wrong."""
 
 import gc
+import importlib.util
 import inspect
 import json
 import os
@@ -258,6 +259,10 @@ def eddsa_token(number: int, sign: Callable[[bytes], bytes]) -> bytes:
     return signed + b"." + base64url.encode(sign(signed))
 
 
+needs_nacl = pytest.mark.skipif(importlib.util.find_spec("nacl") is None, reason="needs PyNaCl")
+
+
+@needs_nacl
 def test_ed25519_accepts_what_is_signed() -> None:
     pair = both(ed25519.public_key(SEED))
     data = eddsa_token(0, lambda signed: ed25519.sign(SEED, signed))
@@ -265,6 +270,7 @@ def test_ed25519_accepts_what_is_signed() -> None:
     assert pair[1].stats()["hits"] == 1
 
 
+@needs_nacl
 @pytest.mark.parametrize("point", SMALL_ORDER + NOT_CANONICAL)
 def test_ed25519_bad_points(point: str) -> None:
     """With A of small order, R = the neutral element and S = 0 satisfy the equation for one message in a few."""
@@ -277,6 +283,7 @@ def test_ed25519_bad_points(point: str) -> None:
             assert agree(good_key, data)[0] == "signature_invalid"  # type: ignore[index]
 
 
+@needs_nacl
 def test_ed25519_s_is_reduced() -> None:
     pair = both(ed25519.public_key(SEED))
     for times in (1, 2, 3):

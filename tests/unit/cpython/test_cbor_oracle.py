@@ -6,6 +6,7 @@ from typing import Any
 
 import cbor2
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -119,7 +120,7 @@ def mutants(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.binary(max_size=24), mutants()))
 @example(b"\x5f\x41\x00\x42\x01\x02\xff")
 @example(b"\xbf\x61a\x01\xff")
@@ -140,7 +141,7 @@ def test_hostile_bytes(data: bytes) -> None:
     assert same(cbor2.loads(data), ours)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=24))
 def test_what_cbor2_accepts_and_we_refuse_is_refused_on_purpose(data: bytes) -> None:
     stream = io.BytesIO(data)

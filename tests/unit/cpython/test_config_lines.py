@@ -3,6 +3,7 @@
 import tomllib
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,7 +174,7 @@ def documents(draw: st.DrawFn) -> str:
     return "\n".join(out)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(documents())
 def test_random_documents(text: str) -> None:
     try:

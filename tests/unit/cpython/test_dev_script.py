@@ -5,6 +5,7 @@ lack or refuse (python3, apt-get, sudo, id). What they are asked is written down
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,7 @@ TOOLS = [
     "env",
     "dirname",
     "mkdir",
+    "nproc",
     "cat",
     "find",
     "sha256sum",
@@ -246,6 +248,13 @@ def test_another_machine_needs_more_and_gets_the_options(machine: Machine) -> No
     assert last.endswith("/tests/qemu/run_target.py armv7l --full -k jwt"), last
 
 
+def test_set_up_for_other_machines_is_for_all_of_them(machine: Machine) -> None:
+    assert machine.run("setup", "target").returncode == 0
+    (install,) = machine.calls("apt-get -y")[-1:]
+    assert "gcc-arm-linux-gnueabihf" in install
+    assert "gcc-aarch64-linux-gnu" in install
+
+
 def test_run_hands_its_options_to_the_demo(machine: Machine) -> None:
     done = machine.run("run", "--demo-seconds", "1")
     assert done.returncode == 0, done.stderr
@@ -255,7 +264,8 @@ def test_run_hands_its_options_to_the_demo(machine: Machine) -> None:
 def test_test_runs_every_stage_and_says_where_time_went(machine: Machine) -> None:
     done = machine.run("test")
     assert done.returncode == 0, done.stderr
-    assert machine.calls("make") == ["make --no-print-directory -C native_ext test"]
+    (made,) = machine.calls("make")
+    assert re.fullmatch(r"make --no-print-directory -C native_ext -j[1-9]\d* test", made)
     assert machine.calls("python3 -m pytest") == [
         f"python3 -m pytest {SLOW}",
         f"python3 -m pytest {SLOW} tests/unit tests/twins tests/wire",
@@ -310,7 +320,8 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
     (folder / ".venv/bin").mkdir(parents=True)
     calls = tmp_path / "calls"
-    for path in (folder / "dev", folder / ".venv/bin/coverage", folder / ".venv/bin/python", tmp_path / "make"):
+    programs = [folder / "dev", folder / ".venv/bin/coverage", folder / ".venv/bin/python"]
+    for path in (*programs, tmp_path / "make", tmp_path / "apt-get"):
         path.write_text(RECORDER + 'case "$*" in *"${FAILING:-none}"*) exit 3 ;; esac\n')
         path.chmod(0o755)
 
@@ -330,9 +341,16 @@ def test_ci_reads_no_input_and_ends_with_a_plain_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "CI: passed"
     words = [" ".join(line.split()[:2]) for line in calls.read_text().splitlines()]
-    assert words[:4] == ["dev setup", "python -m", "dev test", "coverage combine"]
-    assert "dev lint" in words
-    assert any("test-asan" in line for line in calls.read_text().splitlines())
+    assert words[:2] == ["dev setup", "dev setup"]
+    before, together, after = words.index("dev wheels"), words.index("dev test"), words.index("coverage combine")
+    assert before < together < after == len(words) - 2
+    side_by_side = calls.read_text().splitlines()[before + 1 : after]
+    assert {"dev test", "dev lint", "dev test --target aarch64", "dev test --target armv7l"} <= {
+        line.strip() for line in side_by_side
+    }
+    assert any("test-asan" in line for line in side_by_side)
+    for name in ("wheels", "tests on aarch64", "tests (./dev test)", "coverage"):
+        assert f"\n=== {name}\n" in done.stdout
     done = run(FAILING="test-asan")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "CI: FAILED (1 stages)"

@@ -13,6 +13,8 @@ from headgate.core import unicode, unicode_data
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "native_ext/tools"
 
+pytestmark = pytest.mark.slow_emulated  # about files, the same on every machine
+
 
 def check(script: str) -> None:
     done = subprocess.run([sys.executable, TOOLS / script, "--check"], capture_output=True, text=True, check=False)

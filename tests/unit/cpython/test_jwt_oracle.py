@@ -8,6 +8,7 @@ import jwt as pyjwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,14 +185,14 @@ def test_box_key_opens_a_sealed_box() -> None:
     assert SealedBox(PrivateKey(private)).decrypt(SealedBox(PublicKey(public)).encrypt(b"batch")) == b"batch"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_is_a_token_error(data: bytes) -> None:
     with pytest.raises(jwt.TokenError):
         verifier().verify(data, NOW, "trusted")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.recursive(
         st.one_of(

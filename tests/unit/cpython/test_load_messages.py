@@ -12,6 +12,7 @@ from typing import Any
 import cbor2
 import jsonschema
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,7 +126,7 @@ def a_schema(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
 
 
 @given(a_schema(), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_schema(schema: dict[str, Any], seed: int) -> None:
     sampler = Sampler(json.dumps(schema).encode(), "drawn", seed)
     document = sampler.document()

@@ -1,5 +1,6 @@
 """./dev wheels: which wheels are chosen, and that the check of a wheel finds what must not be in one."""
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -31,6 +32,11 @@ def load(name: str) -> ModuleType:
 
 CHECK = load("check")
 TARGETS = load("targets")
+NGHTTP2 = load("nghttp2")
+USES_NGHTTP2 = """
+#include <nghttp2/nghttp2.h>
+int http2_version(void) { return nghttp2_version(NGHTTP2_VERSION_NUM)->version_num; }
+"""
 HARDENED = ["-Wl,-z,relro,-z,now", "-Wl,-s", "-Wl,--disable-new-dtags"]
 
 
@@ -60,6 +66,16 @@ def test_a_good_library_has_no_problems(tmp_path: Path) -> None:
 )
 def test_a_bad_library_is_found_out(tmp_path: Path, options: list[str], problem: str) -> None:
     assert problem in problems(tmp_path, *options)
+
+
+def test_a_function_that_nobody_defines_is_found_out(tmp_path: Path) -> None:
+    code = 'int PyThing(void), puts(const char *), far(void); int near(void) { return PyThing() + puts("") + far(); }'
+    (tmp_path / "lib.c").write_text(code)
+    library = tmp_path / "lib.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", *HARDENED, "-o", str(library), str(tmp_path / "lib.c")], check=True)
+    found: list[str] = []
+    CHECK._library(library, False, found.append)
+    assert found == ["nobody defines far"]
 
 
 def test_code_of_another_processor_is_not_for_armv6(tmp_path: Path) -> None:
@@ -97,3 +113,30 @@ def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = wheels("--check", str(tmp_path / "absent.whl"))
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == f"dev: no wheel {tmp_path / 'absent.whl'}. ./dev wheels makes some, in dist/\n"
+
+
+def test_another_archive_is_not_taken_for_the_source_of_libnghttp2(tmp_path: Path) -> None:
+    (tmp_path / NGHTTP2.ARCHIVE).write_bytes(b"something else")
+    with pytest.raises(NGHTTP2.Failed, match="is not the source of libnghttp2"):
+        NGHTTP2.source(tmp_path)
+
+
+@pytest.mark.skipif(not (NGHTTP2.CACHE / NGHTTP2.ARCHIVE).exists(), reason="./dev wheels has not been run here")
+def test_libnghttp2_is_linked_in_and_hidden(tmp_path: Path) -> None:
+    prefix, code, library = tmp_path / "prefix", tmp_path / "code.c", tmp_path / "code.so"
+    NGHTTP2.build(NGHTTP2.source(NGHTTP2.CACHE), prefix, ["gcc"], ["ar"])
+    code.write_text(USES_NGHTTP2)
+    archive = prefix / "lib/libnghttp2.a"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", f"-I{prefix}/include", code, archive, "-o", library, *HARDENED], check=True
+    )
+    numbers = [int(part) for part in NGHTTP2.VERSION.split(".")]
+    assert ctypes.CDLL(str(library)).http2_version() == (numbers[0] << 16) + (numbers[1] << 8) + numbers[2]
+    symbols = subprocess.run(
+        ["readelf", "-W", "--dyn-syms", library], capture_output=True, text=True, check=True
+    ).stdout
+    assert "http2_version" in symbols
+    assert "nghttp2" not in symbols
+    found: list[str] = []
+    CHECK._library(library, False, found.append)
+    assert found == []
