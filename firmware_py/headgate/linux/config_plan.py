@@ -129,19 +129,18 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
         if stream.durability != "memory":
             reason = 'there is no outbox on MicroPython; set durability = "memory" (only the last value is kept)'
             problems.append((("streams", name, "durability"), reason))
-    if config.cache.snapshot_ms:
-        problems.append((("cache", "snapshot"), "there is no disk on MicroPython; leave it out"))
-    if config.redis.url is not None:
-        problems.append((("redis", "url"), "the cache has one level on MicroPython; leave it out"))
-    if config.listen.https:
-        problems.append((("listen", "https"), "TLS is not served on MicroPython; listen on http"))
-    if config.listen.http2:
-        problems.append((("listen", "http2"), "HTTP/2 is not served on MicroPython; leave it out"))
-    for name in ("mqtt", "mqtts"):
-        if getattr(config.listen, name):
-            problems.append((("listen", name), "MQTT is not served on MicroPython; leave it out"))
-    if config.uplink.url is not None:
-        problems.append((("uplink", "url"), "there is no uplink on MicroPython; leave it out"))
-    if config.uplink.mode == "sealed":
-        problems.append((("uplink", "mode"), "sealed batches are not available on MicroPython; leave it out"))
+    listen, uplink = config.listen, config.uplink
+    absent: tuple[tuple[bool, KeyPath, str], ...] = (
+        (bool(config.cache.snapshot_ms), ("cache", "snapshot"), "there is no disk on MicroPython"),
+        (config.redis.url is not None, ("redis", "url"), "the cache has one level on MicroPython"),
+        (bool(listen.https), ("listen", "https"), "TLS is not served on MicroPython; listen on http"),
+        (listen.http2, ("listen", "http2"), "HTTP/2 is not served on MicroPython"),
+        (bool(listen.mqtt), ("listen", "mqtt"), "MQTT is not served on MicroPython"),
+        (bool(listen.mqtts), ("listen", "mqtts"), "MQTT is not served on MicroPython"),
+        (uplink.url is not None, ("uplink", "url"), "there is no uplink on MicroPython"),
+        (uplink.mode == "sealed", ("uplink", "mode"), "sealed batches are not available on MicroPython"),
+    )
+    for given, path, reason in absent:
+        if given:
+            problems.append((path, reason if ";" in reason else f"{reason}; leave it out"))
     return problems
