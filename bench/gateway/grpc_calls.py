@@ -9,7 +9,6 @@ from .servers import Running
 from .verdicts import WrongVerdict, wrong_tokens
 
 VALIDATE, PUBLISH = "/headgate.v1.Validator/ValidateOne", "/headgate.v1.Ingest/Publish"
-STREAMS = 10  # calls at a time on one connection
 TIMEOUT_S = 10.0
 VALID = b"\x08\x01"  # ValidateResponse { valid: true }
 
@@ -30,7 +29,9 @@ def run(running: Running, path: str, seconds: float) -> Outcome:
     message = request(messages.encode(messages.message(0)))
     file: Path = material.file("grpc.message")
     file.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
-    return load.h2load_grpc(f"http://127.0.0.1:{running.port}{path}", seconds, material.tokens[0], file, STREAMS)
+    return load.h2_streams(
+        f"http://127.0.0.1:{running.port}{path}", seconds, material.tokens[0], file, "application/grpc"
+    )
 
 
 def prove(running: Running) -> None:

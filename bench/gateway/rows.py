@@ -67,6 +67,17 @@ def _get(depth: int = 1) -> "Callable[[Running, float], Outcome]":
     return run
 
 
+def _http2(path: str, body: str = "") -> "Callable[[Running, float], Outcome]":
+    """`body`: the file with what is posted."""
+
+    def run(running: Running, seconds: float) -> Outcome:
+        material = running.site.material
+        post = material.file(body) if body else None
+        return load.h2_streams(f"http://127.0.0.1:{running.port}{path}", seconds, material.tokens[0], post)
+
+    return run
+
+
 def _grpc(path: str) -> "Callable[[Running, float], Outcome]":
     def run(running: Running, seconds: float) -> Outcome:
         return grpc_calls.run(running, path, seconds)
@@ -109,12 +120,16 @@ ROWS = (
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
     Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,
         seconds=4, rounds=3),
+    Row("get-http2", "Cache GET, 106 bytes, HTTP/2: 8 connections, 10 streams on each (h2load)",
+        (_S.OURS, _S.HYPER_HTTP2, _S.GIN), _http2(f"/v1/cache/{messages.CACHE_KEY}"), seconds=2, rounds=4),
+    Row("ingest-http2", "Ingest, HTTP/2: 8 connections, 10 streams on each (h2load)",
+        (_S.OURS, _S.HYPER_HTTP2, _S.GIN), _http2("/v1/streams/telemetry", "message"), seconds=2, rounds=4),
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
-    Row("grpc-validate", "gRPC, unary ValidateOne: token, rate, schema; 4 connections with 10 calls each (h2load)",
+    Row("grpc-validate", "gRPC, unary ValidateOne: token, rate, schema; 8 connections, 10 calls on each (h2load)",
         (_S.OURS, _S.TONIC, _S.GRPC_GO, _S.GRPCIO), _grpc(grpc_calls.VALIDATE), seconds=2, rounds=4,
         prove=grpc_calls.prove),
-    Row("grpc-publish", "gRPC, unary Publish, memory durability; 4 connections with 10 calls each (h2load)",
+    Row("grpc-publish", "gRPC, unary Publish, memory durability; 8 connections, 10 calls on each (h2load)",
         (_S.OURS, _S.TONIC, _S.GRPC_GO, _S.GRPCIO), _grpc(grpc_calls.PUBLISH), seconds=2, rounds=4,
         prove=grpc_calls.prove),
 )  # fmt: skip

@@ -28,8 +28,8 @@ SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 ou
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 LENT_OUTPUT = 65536  # bytes Python may have written to one connection before it has to wait
 
-# HTTP/2 on the native server (native_ext/core/http2.h). To all limits above but CONNECTIONS each stream is a connection;
-# memory of the library of frames counts as SERVER_BYTES. Over the floods' limits: GOAWAY with ENHANCE_YOUR_CALM.
+# HTTP/2 on the native server (native_ext/core/http2.h). To the limits above, but CONNECTIONS, each stream is one;
+# the library's memory counts as SERVER_BYTES. Over the floods' limits: GOAWAY with ENHANCE_YOUR_CALM.
 HTTP2_STREAMS = 32  # open on one connection (SETTINGS_MAX_CONCURRENT_STREAMS); one more: REFUSED_STREAM
 HTTP2_STREAM_WINDOW = 65535  # bytes of DATA of one stream that were not read yet; then the peer has to wait
 HTTP2_WINDOW = 262144  # ... of all streams of one connection
@@ -47,6 +47,7 @@ GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over
 GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
 GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
 GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
+GRPC_WATCHES = 64  # calls that watch the health at a time; one more: RESOURCE_EXHAUSTED
 GRPC_REFUSALS = 64  # refused messages that the summary of one PublishStream names
 
 # TLS on the native server (native_ext/cpython/tls.c).

@@ -87,7 +87,8 @@ class Listen:
         v.switch(),
         False,
         "HTTP/2 beside HTTP/1.1 on all of these addresses: by prior knowledge (h2c) on `http`, by ALPN on `https`. "
-        "Native backend only, built with libnghttp2; each connection takes 26 KB more of memory while it speaks it.",
+        "gRPC comes with it. Native backend only, built with libnghttp2; each connection takes 26 KB more of memory "
+        "while it speaks it.",
         "32 requests at a time on one connection; floods of frames end it.",
     )
     tls_cert: Path | None = key("tls_cert", v.path(), None, "Certificate chain, PEM.")

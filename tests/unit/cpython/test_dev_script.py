@@ -32,6 +32,7 @@ TOOLS = [
     "rm",
     "ln",
 ]
+HTTP2 = ["pkg-config", "h2load"]
 SLOW = "--durations=10 --durations-min=1"
 
 # Answers the script's probes from variables; makes a virtual environment whose python is itself.
@@ -73,7 +74,7 @@ class Machine:
         self.bin = folder / "bin"
         self.calls_file = folder / "calls"
         self.bin.mkdir()
-        for name in ("native_ext/core", "native_ext/cpython"):
+        for name in ("native_ext/core", "native_ext/cpython", "native_ext/http2"):
             (self.folder / name).mkdir(parents=True)
             (self.folder / name / "x.c").write_text("int x;\n")
         for name in ("pyproject.toml", "setup.py"):
@@ -82,7 +83,7 @@ class Machine:
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} on this machine"))
         self.put("python3", PYTHON3)
-        for name in ("gcc", "make", "mosquitto", "curl", "gpgv", "mount", "mosquitto_pub", "qemu-arm-static"):
+        for name in ("gcc", "make", "mosquitto", "curl", "gpgv", "mount", "mosquitto_pub", "qemu-arm-static", *HTTP2):
             self.put(name, RECORDER)
         self.put("id", "#!/bin/sh\necho 0\n")
         self.put("apt-get", APT)
@@ -297,7 +298,8 @@ def test_clean_removes_what_was_made_and_nothing_else(machine: Machine) -> None:
         (machine.folder / name).mkdir()
     assert machine.run("clean").returncode == 0
     left = sorted(str(path.relative_to(machine.folder)) for path in machine.folder.rglob("*") if path.is_file())
-    assert left == ["dev", "native_ext/core/x.c", "native_ext/cpython/x.c", "pyproject.toml", "setup.py"]
+    sources = [f"native_ext/{folder}/x.c" for folder in ("core", "cpython", "http2")]
+    assert left == ["dev", *sources, "pyproject.toml", "setup.py"]
     assert (machine.folder / "mine").is_dir()
 
 

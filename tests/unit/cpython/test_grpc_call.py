@@ -135,8 +135,9 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0 if turns < 50 else 0.001)
 
 
-async def served(gateway: NativeGateway, lent: Lent) -> None:
-    await until(lambda: (lent.returned is not None or lent.closed) and not gateway._lent)
+async def served_by(gateway: NativeGateway, lent: Lent, left: int = 0) -> None:
+    """`left`: other calls that go on."""
+    await until(lambda: (lent.returned is not None or lent.closed) and len(gateway._lent) == left)
 
 
 def call(
@@ -150,7 +151,7 @@ def call(
         for part in parts:
             server.more(5, chunk(part))
         server.more(5, *([b"0\r\n\r\n"] if end else []), None)
-        await served(gateway, lent)
+        await served_by(gateway, lent)
         answers.append(Answer(lent.sent))
 
     play(story, info)
@@ -210,7 +211,7 @@ def test_keys_are_numbered_or_the_messages_own() -> None:
             lent = server.lend(identity, head(PUBLISH, {**AUTHORIZED, "idempotency-key": "K"}))
             body = frame(GOOD) + frame(publish(b'{"t":2}')) + frame(publish(b'{"t":3}', key="own"))
             server.more(identity, chunk(body), b"0\r\n\r\n")
-            await served(gateway, lent)
+            await served_by(gateway, lent)
             assert summary(Answer(lent.sent).messages[0])[0] == expected
         assert set(gateway.sink._keys) if hasattr(gateway.sink, "_keys") else True
 
@@ -268,7 +269,7 @@ def test_a_deadline() -> None:
         await until(lambda: b"grpc-status" in lent.sent)
         assert Answer(lent.sent).status == 4
         server.more(5, None)
-        await served(gateway, lent)
+        await served_by(gateway, lent)
         assert gateway.counters.accepted <= 1
 
     play(story)
@@ -306,7 +307,7 @@ def test_a_client_that_is_gone_leaves_nothing() -> None:
 def test_what_is_no_grpc() -> None:
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
         lent = server.lend(5, head(CHECK, {"content-type": "application/json"}), b"0\r\n\r\n")
-        await served(gateway, lent)
+        await served_by(gateway, lent)
         assert lent.sent.startswith(b"HTTP/1.1 415 ")
 
     play(story)
@@ -337,7 +338,7 @@ def test_one_message_is_wanted() -> None:
 
 
 def test_health_watch_tells_changes_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grpc_health, "_LOOK_S", 0)
+    monkeypatch.setattr(grpc_health, "_LOOK_MS", 0)
     info: dict[str, object] = {"unready": []}
 
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
@@ -352,12 +353,33 @@ def test_health_watch_tells_changes_until_the_end(monkeypatch: pytest.MonkeyPatc
         server.tell("gone", 6)
         await until(lambda: len(gateway._lent) == 1)
         gateway.draining = True
-        await served(gateway, lent)
+        await served_by(gateway, lent)
         answer = Answer(lent.sent)
         assert answer.messages == [put_number(1, serving) for serving in (1, 2, 1, 2)]
         assert answer.status == 14
 
     play(story, info)
+
+
+def test_only_so_many_may_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GRPC_WATCHES", 1)
+    monkeypatch.setattr(grpc_health, "_LOOK_MS", 0)
+
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        first = server.lend(5, head(WATCH, {}), chunk(frame(b"")), b"0\r\n\r\n")
+        await until(lambda: first.sent.count(frame(put_number(1, 1))))
+        second = server.lend(6, head(WATCH, {}), chunk(frame(b"")), b"0\r\n\r\n", None)
+        await served_by(gateway, second, left=1)
+        assert Answer(second.sent).status == 8
+        first.broken = True
+        server.tell("gone", 5)
+        await until(lambda: not gateway._lent)
+        third = server.lend(7, head(WATCH, {}), chunk(frame(b"")), b"0\r\n\r\n")  # there is room again
+        await until(lambda: third.sent.count(frame(put_number(1, 1))))
+        gateway.draining = True
+        await served_by(gateway, third)
+
+    play(story)
 
 
 def test_reflection_answers_each_question_as_it_comes() -> None:
@@ -367,7 +389,7 @@ def test_reflection_answers_each_question_as_it_comes() -> None:
             server.more(5, chunk(frame(put_message(7, b""))))
             await until(lambda count=count: lent.sent.count(b"grpc.health.v1.Health") == count)
         server.more(5, b"0\r\n\r\n")
-        await served(gateway, lent)
+        await served_by(gateway, lent)
         assert Answer(lent.sent).status == 0
         assert lent.returned == b""
 

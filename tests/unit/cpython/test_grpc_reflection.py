@@ -9,7 +9,7 @@ import pytest
 
 from headgate.linux import grpc_reflection
 from headgate.linux.grpc_health import SERVICES
-from headgate.linux.grpc_routes import LENT
+from headgate.linux.grpc_routes import lent
 
 descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
 reflection_pb2 = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2")
@@ -99,4 +99,4 @@ def test_every_method_is_served_by_somebody() -> None:
             path, method = line.strip(" {},").split(", ")
             table[path.strip('"')] = method
     assert set(table) == methods
-    assert {path for path, method in table.items() if method == "HG_GRPC_LENT"} == set(LENT)
+    assert {path for path, method in table.items() if method == "HG_GRPC_LENT"} == set(lent())
