@@ -219,6 +219,10 @@ def tables(found: "dict[str, Any]") -> "Iterator[str]":
             own = f"{row['own_cpu_us']:.1f}" if row["own_cpu_us"] else ""
             yield f"| {name} | {row['rate']:,.0f} | {row['cpu_us']:.1f} | {own} |"
         yield ""
+    for part, our, peer in (("throughput", "headgate load", "wrk"), ("http2", "headgate load --http2", "h2load")):
+        rows = found.get(part, {})
+        if our in rows and peer in rows:
+            yield f"- {our} / {peer}: {rows[our]['rate'] / rows[peer]['rate']:.3f} of the requests/s\n"
     if "percentiles" in found:
         both = found["percentiles"]
         yield "| service time, ms | p50 | p90 | p99 |\n|---|---|---|---|"

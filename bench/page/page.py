@@ -21,8 +21,8 @@ INTRODUCTION = """\
 Written by `./dev bench`. Servers take turns on one core, the load has another, everything on one machine's loopback:
 **quote ratios**. CPU time is that of the server's process tree by the scheduler's account; CPU seconds for a million
 messages (microseconds for one) are the proxy for energy as well. How each is measured, and who checks what:
-[docs/gateway-bench.md](../../docs/gateway-bench.md), [bench/README.md](../README.md). Headgate has no HTTP/2; the
-article's cache is the one that speaks it here."""
+[docs/gateway-bench.md](../../docs/gateway-bench.md), [bench/README.md](../README.md). The article's cache is asked over
+HTTP/2, the only thing it speaks."""
 Found = dict[str, Any]
 
 

@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FAILURES = (REFUSED, LOST, MALFORMED, TIMEOUT, UNSENT, RESET)  # as enum hg_failure
 TO_HEAD, OF_GRPC, JUDGED = 1, 2, 4  # as in native_ext/load/shot.h; a test compares them
+JUDGE_S = 0.02  # how often answers are read
 TOP_UP_S = 0.005  # closed loop: how often more requests are made ready
 READY_MIN = 1024  # closed loop: requests that are
 REMEMBERED = 16384  # requests whose bytes are kept, for plans that send the same ones again and again
@@ -59,6 +61,7 @@ class NativeRecorder(Recording):
         self._rows = rows
         self._tickets = itertools.count()
         self._owed: dict[int, Request] = {}  # by ticket: whose answers are read here
+        self._judged: dict[tuple[int, str], Counter[str]] = {}
 
     def begin(self, start_ns: int, warm_up_ns: int = 0, interval_ns: int = 1_000_000_000) -> None:
         self._client.begin(start_ns + warm_up_ns, interval_ns)
@@ -87,17 +90,22 @@ class NativeRecorder(Recording):
             one = Measured(due, sent, outcomes, Distribution(*latency), Distribution(*service))
             known = found.get((interval, name))
             found[interval, name] = one if known is None else combined([known, one])
-        self._judge(found)
+        self.judge()
+        judged, self._judged = self._judged, {}
+        for key, counts in judged.items():
+            outcomes = found.setdefault(key, Measured()).outcomes
+            for outcome, count in counts.items():
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
         return found
 
-    def _judge(self, found: Found) -> None:
+    def judge(self) -> None:
+        """What has been answered since the last time."""
         for ticket, interval, status, body in self._client.judged():
             request = self._owed.pop(ticket)
             if status < 0 or interval < 0:  # it failed, which the client has counted; or was due in the warm-up
                 continue
-            outcomes = found.setdefault((interval, request.operation.name), Measured()).outcomes
             outcome = request.expect.wrong(status, body) or OK
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            self._judged.setdefault((interval, request.operation.name), Counter())[outcome] += 1
 
 
 def reads_body(expect: Expect) -> bool:
@@ -114,7 +122,7 @@ class NativeTransport:
         self._made: dict[int, tuple[int, int, bytes, Request]] = {}  # by id of the request, which stays with it
         self._ready = max(READY_MIN, 2 * at_once)
         self._thread = threading.Thread(target=client.serve, name="load", daemon=True)
-        self._topping_up: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.recorder = NativeRecorder(client, self._rows)
 
     @property
@@ -135,6 +143,13 @@ class NativeTransport:
         except OSError as error:
             raise Unreachable(self._target.url, error.strerror or reason_of(error)) from None
         self._thread.start()
+        self._tasks.append(asyncio.create_task(self._judge_always()))
+
+    async def _judge_always(self) -> None:
+        """A little at a time: requests have to be made meanwhile."""
+        while True:
+            await asyncio.sleep(JUDGE_S)
+            self.recorder.judge()
 
     def push(self, due_ns: int, request: Request) -> None:
         made = self._made.get(id(request))
@@ -146,7 +161,7 @@ class NativeTransport:
         self._client.push(due_ns, number, flags, self.recorder.ticket(request) if flags & JUDGED else 0, data)
 
     def close_loop(self, more: Callable[[], Request | None]) -> None:
-        self._topping_up = asyncio.create_task(self._top_up(more))
+        self._tasks.append(asyncio.create_task(self._top_up(more)))
 
     async def _top_up(self, more: Callable[[], Request | None]) -> None:
         """Keeps so many ready that a connection that becomes free never waits for Python."""
@@ -160,8 +175,8 @@ class NativeTransport:
             await asyncio.sleep(TOP_UP_S)
 
     async def close(self) -> None:
-        if self._topping_up is not None:
-            self._topping_up.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._client.drop()
         if self._thread.is_alive():
             self._client.stop()

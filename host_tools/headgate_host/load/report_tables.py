@@ -7,9 +7,8 @@ from headgate_host.load.budgets import growth, known
 from headgate_host.load.chart import number
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.result import INVALID, OK, Measured, Result
-from headgate_host.load.terminal import figure, gap_sentence
+from headgate_host.load.terminal import SHARES, figure, gap_sentence
 
-SHARES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 OPERATIONS_MAX = 40  # rows of a table
 DEVICE_MAX = 12  # figures of a device that are shown
 _DRIFT_PARTS = 10  # the first and the last of so many parts of a run are compared
