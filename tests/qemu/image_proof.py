@@ -124,6 +124,7 @@ class Proof:
         self.headgate(
             *("image", "build", BOARD, "--sign", "keys/image.key", "--version", version, "--out", target.name),
             *("--set", f"extra_cmdline=headgate.trial={TRIAL_S}", "--cache", str(CACHE / "build"), "--level", "9"),
+            *(("--wheel", str(self.options.wheel.resolve())) if self.options.wheel else ()),
             SOURCE_DATE_EPOCH=str(epoch),
         )
         return target
@@ -428,6 +429,7 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--image", type=Path, metavar="FILE", help="this one instead of a new one; u-boot.bin beside it"
     )
+    parser.add_argument("--wheel", type=Path, metavar="FILE", help="of Headgate for the board, instead of a new one")
     parser.add_argument("--key", type=Path, metavar="FILE", help="what it was signed with")
     options = parser.parse_args(words)
     folder = CACHE / "proof"
