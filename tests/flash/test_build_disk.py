@@ -11,7 +11,8 @@ import pytest
 from headgate.errors import CommandError
 from headgate_host.flash import image_pack, partition_table
 from headgate_host.flash.image_open import Image, trusted_keys
-from headgate_host.image import disk, recipe
+from headgate_host.image import build, disk, recipe
+from headgate_host.update.bundle import Bundle
 
 from . import kit
 
@@ -111,6 +112,9 @@ def test_it_is_packed_and_the_empty_slot_is_not_written(made: tuple[Path, list[d
     kit.trust(tmp_path)
     with Image(tmp_path / "x.img.zst", trusted_keys([tmp_path])) as image:
         assert image.manifest == manifest
+    build._bundle(tmp_path / "x.img.zst", kit.SEED, tmp_path / "x.hgu")
+    with Bundle(tmp_path / "x.hgu", trusted_keys([tmp_path])) as bundle:
+        assert bundle.manifest == manifest
 
 
 def test_what_does_not_fit_is_said_before(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headgate.linux import ed25519
+from headgate.core.jwt import EDDSA
+from headgate.linux import ed25519, keys
 from headgate_host import rootfs
 from headgate_host.debian_mirror import debian_mirrors
 from headgate_host.flash import image_pack
@@ -17,6 +18,7 @@ from headgate_host.flash.progress import Progress
 from headgate_host.image import boot_files, disk, initrd, kernel, sbom, system, tools, wheel
 from headgate_host.image.job import Job
 from headgate_host.image.recipe import Recipe
+from headgate_host.update.bundle import Bundle
 
 NAME = "headgate"
 FORMAT = "1"  # part of all identifiers: change it and disks have other ones
@@ -57,7 +59,17 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
         made["sbom"] = _named(wish.target, ".spdx.json")
         text = sbom.document(wish.target.name, manifest.sha256, components, wish.epoch)
         made["sbom"].write_bytes(sbom.encode(text))
+    if wish.seed is not None:
+        made["update"] = _named(wish.target, ".hgu")
+        _bundle(wish.target, wish.seed, made["update"])
     return made
+
+
+def _bundle(image: Path, seed: bytes, target: Path) -> None:
+    """What of the image a running board is sent; nobody takes one that is not signed."""
+    public = ed25519.public_key(seed)
+    with Bundle(image, {keys.thumbprint(EDDSA, public): public}) as bundle:
+        bundle.save(target)
 
 
 def _job(recipe: Recipe, wish: Wish, cache: Path, work: Path) -> Job:
@@ -74,7 +86,7 @@ def _job(recipe: Recipe, wish: Wish, cache: Path, work: Path) -> Job:
 def _contents(job: Job, wish: Wish, one: Path, progress: Progress) -> tuple[dict[str, Path], list[sbom.Component]]:
     """-> (partition -> what is in it, the components of it all)"""
     progress.phase("kernel")
-    modules = kernel.index(job.parts, job.work / "modules", job.tools)
+    modules = kernel.index(job.parts, job.cache, job.tools)
     boot, taken = boot_files.slot(job, initrd.make(job, modules))
     firmware, more = boot_files.firmware(job)
     progress.phase("root")

@@ -2,6 +2,7 @@
 
 import lzma
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,13 +18,19 @@ def version(parts: Path) -> str:
     return folder.name
 
 
-def index(parts: Path, folder: Path, tools: Tools) -> Path:
-    """All modules of the kernel below `parts` with depmod's files, in `folder`. -> the folder of this version"""
-    target = folder / MODULES / version(parts)
-    target.parent.mkdir(parents=True)
-    shutil.copytree(parts / MODULES / target.name, target, symlinks=True, copy_function=_link)
-    _depmod(folder, target.name, tools)
-    return target
+def index(parts: Path, cache: Path, tools: Tools) -> Path:
+    """All modules of the kernel below `parts` with depmod's files, kept in `cache`. -> the folder of this version"""
+    release = version(parts)
+    folder = cache / f"modules-{parts.name}"
+    if not folder.is_dir():
+        # Under another name until it is whole.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=f".{folder.name}.") as name:
+            making = Path(name) / "root"
+            shutil.copytree(parts / MODULES, making / MODULES, symlinks=True, copy_function=_link)
+            _depmod(making, release, tools)
+            if not folder.exists():  # somebody else may have been quicker
+                making.rename(folder)
+    return folder / MODULES / release
 
 
 def install(everything: Path, names: Iterable[str], root: Path, tools: Tools) -> list[str]:

@@ -23,7 +23,7 @@ GLIBC = range(17, 42)  # manylinux_2_17 … 2_41, trixie's
 LAUNCHER = "#!/usr/bin/python3 -P\nimport sys\n\nfrom headgate.cli import main\n\nsys.exit(main())\n"
 # Places for what is mounted, and links to what the running system keeps in memory.
 FOLDERS = ("boot", "data", "dev", "mnt", "proc", "run", "sys", "tmp", "var", "root", "etc/headgate")
-LINKS = {"etc/mtab": "../proc/self/mounts", "etc/resolv.conf": "../run/resolv.conf"}
+LINKS = {"etc/mtab": "../proc/self/mounts", "etc/resolv.conf": "../run/resolv.conf", "var/run": "../run"}
 USER = "headgate:x:990:990:Headgate:/var/lib/headgate:/usr/sbin/nologin\n"
 GROUP = "headgate:x:990:\n"
 IDENTITY, TRUST = "usr/lib/headgate/image.json", "etc/headgate/trust"

@@ -16,7 +16,8 @@ from headgate_host.image import build, recipe
 HELP = "make the image of a board: Debian, kernel, boot files and Headgate, signed, with its bill of materials"
 
 EPILOG = """\
-Makes NAME.img.zst, which 'headgate flash' writes, and NAME.spdx.json, which says what is in it.
+Makes NAME.img.zst, which 'headgate flash' writes, NAME.hgu, which 'headgate update' sends to a board that runs,
+and NAME.spdx.json, which says what is in it.
 Packages come from this machine's mirror of Debian; none of their programs is run, and the tools are unpacked, too:
 only mmdebstrap must be installed. Needs root. What takes long is kept in --cache.
 
