@@ -1,4 +1,4 @@
-"""What `headgate update` makes of a board that restarts: answers of the old slot, none, then those of the new one."""
+"""What `headgate update` makes of a board that restarts: it hears the old slot, nobody, then the slot that runs."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _wait(board: Board, slot: str) -> dict[str, Any]:
                 raise
             restarted = True  # it is on its way, or does not know yet which slot it is
         else:
-            # Before the restart the old slot still answers, with what it knew.
+            # Before the restart the old slot still answers, with what it knew; after it, not before it knows all.
             if status["slot"] == slot and status["confirmed"]:
                 return status
             if restarted and status["slot"] != slot and status["confirmed"]:
