@@ -12,6 +12,7 @@ from pathlib import Path
 from . import build, process
 
 CONNECTIONS = 64
+H2_CONNECTIONS, H2_STREAMS = 8, 10
 SCRIPT = Path(__file__).resolve().parent / "requests.lua"
 GRACE_S = 20.0
 HELLOS = 100  # at once
@@ -65,12 +66,23 @@ def h2load(url: str, seconds: float, bearer: str, put: "Path | None" = None) -> 
     """HTTP/2 without TLS, a stream at a time on each connection. `put`: a file whose content is put."""
     argv = [build.tool("h2load"), "-t1", f"-c{CONNECTIONS}", "-m1", f"-D{max(1, round(seconds))}", "-H",
             f"authorization: Bearer {bearer}", *(["-d", put, "-H", ":method: PUT"] if put else []), url]  # fmt: skip
-    output = process.run(argv, seconds + GRACE_S)
+    return _h2_outcome(process.run(argv, seconds + GRACE_S), seconds)
+
+
+def _h2_outcome(output: str, seconds: float) -> Outcome:
     counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", output)
     if counts is None:
         raise process.Failed("h2load: no counts in its report")
     done, succeeded, _, errored = map(int, counts.groups())
     return Outcome(seconds, done, done - succeeded, errored)
+
+
+def h2_streams(url: str, seconds: float, bearer: str, post: "Path | None" = None) -> Outcome:
+    """HTTP/2 without TLS, H2_STREAMS streams at a time on each of H2_CONNECTIONS. `post`: a file with a message."""
+    options = ["-d", post, "-H", "content-type: application/json"] if post else []
+    argv = [build.tool("h2load"), "-t1", f"-c{H2_CONNECTIONS}", f"-m{H2_STREAMS}", f"-D{max(1, round(seconds))}", "-H",
+            f"authorization: Bearer {bearer}", *options, url]  # fmt: skip
+    return _h2_outcome(process.run(argv, seconds + GRACE_S), seconds)
 
 
 def h2_put(url: str, file: Path, value: bytes) -> None:

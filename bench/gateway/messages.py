@@ -126,6 +126,7 @@ def prepare(folder: Path) -> Material:
             path = f"/v1/streams/{stream}"
             rows = [request("POST", path, made.tokens[i], bodies[i], close=close) for i in range(CLIENTS)]
             _write_requests(made.stream_file(stream, close=close), rows)
+    made.file("message").write_bytes(bodies[0])
     key = CACHE_KEY
     _write_requests(made.file("get.requests"), [request("GET", f"/v1/cache/{key}", one) for one in made.tokens])
     value, route = VALUE.encode(), "/v1/validate/telemetry"

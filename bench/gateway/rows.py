@@ -67,6 +67,17 @@ def _get(depth: int = 1) -> "Callable[[Running, float], Outcome]":
     return run
 
 
+def _http2(path: str, body: str = "") -> "Callable[[Running, float], Outcome]":
+    """`body`: the file with what is posted."""
+
+    def run(running: Running, seconds: float) -> Outcome:
+        material = running.site.material
+        post = material.file(body) if body else None
+        return load.h2_streams(f"http://127.0.0.1:{running.port}{path}", seconds, material.tokens[0], post)
+
+    return run
+
+
 @dataclass(frozen=True)
 class Row:
     name: str
@@ -101,6 +112,10 @@ ROWS = (
         (_S.OURS, _S.FLOOR_CORE, _S.REDIS, _S.HYPER), _get(PIPELINED)),
     Row("tls", "Ingest over TLS, 64 connections, 64 handshakes included (wrk)", (_S.OURS, _S.NGINX), _ingest_tls,
         seconds=4, rounds=3),
+    Row("get-http2", "Cache GET, 106 bytes, HTTP/2: 8 connections, 10 streams on each (h2load)",
+        (_S.OURS, _S.HYPER_HTTP2, _S.GIN), _http2(f"/v1/cache/{messages.CACHE_KEY}"), seconds=2, rounds=4),
+    Row("ingest-http2", "Ingest, HTTP/2: 8 connections, 10 streams on each (h2load)",
+        (_S.OURS, _S.HYPER_HTTP2, _S.GIN), _http2("/v1/streams/telemetry", "message"), seconds=2, rounds=4),
     Row("close", "Ingest, a connection for each request", (_S.OURS, _S.FLOOR_CORE, _S.NGINX, _S.HYPER, _S.GIN),
         _stream(close=True), rounds=4),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Who is measured: ours, the floors, the peers. How each is started, and what it can be asked."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ UVICORN, NGINX, REDIS, ARTICLE_CACHE = (
     "redis-server",
     "article's cache, HTTP/2",
 )
+HYPER_HTTP2 = "hyper, with HTTP/2"
 # Suffix: every token is verified each time. Ours has a table of verified tokens, which is not switched off.
 NO_TOKEN_CACHE = ", no token cache"  # noqa: S105
 CONNECTIONS = 16384
@@ -63,6 +65,7 @@ state_dir = "{folder}/state"
 [listen]
 http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
+http2 = {http2}
 tls_cert = "{certificate}"
 tls_key = "{key}"
 connections = {connections}
@@ -101,12 +104,18 @@ bytes = "64 GiB"
 """
 
 
+def http2_is_there() -> bool:
+    """Ours was built with libnghttp2."""
+    return importlib.util.find_spec("headgate_native._http2") is not None
+
+
 def _ours(site: Site) -> "list[Command]":
     certificate, key = build.certificate(site.material.folder)
     text = CONFIGURATION.format(
         folder=site.folder,
         port=site.port,
         tls_port=site.tls_port,
+        http2="true" if http2_is_there() else "false",
         certificate=certificate,
         key=key,
         rate=messages.RATE,
@@ -123,9 +132,11 @@ def _ours(site: Site) -> "list[Command]":
     return [Command([*site.launcher, "run", "--config", configuration], site.port, {"PYTHONPATH": path})]
 
 
-def _program(find: "Callable[[], Path]", *, token_cache: bool = True) -> "Callable[[Site], list[Command]]":
+def _program(
+    find: "Callable[[], Path]", *, token_cache: bool = True, **settings: str
+) -> "Callable[[Site], list[Command]]":
     def commands(site: Site) -> "list[Command]":
-        return [Command([find()], site.port, site.settings(token_cache=token_cache))]
+        return [Command([find()], site.port, {**site.settings(token_cache=token_cache), **settings})]
 
     return commands
 
@@ -194,6 +205,7 @@ SERVERS = (
     Server(FLOOR_CORE, _program(lambda: build.floor("core"))),
     Server(HYPER, _program(lambda: build.rust("peer-hyper"))),
     Server(HYPER + NO_TOKEN_CACHE, _program(lambda: build.rust("peer-hyper"), token_cache=False)),
+    Server(HYPER_HTTP2, _program(lambda: build.rust("peer-hyper"), HTTP2="1")),
     Server(ACTIX, _program(lambda: build.rust("peer-actix"))),
     Server(ACTIX + NO_TOKEN_CACHE, _program(lambda: build.rust("peer-actix"), token_cache=False)),
     Server(GIN, _program(lambda: build.golang("peer-gin"))),

@@ -6,7 +6,7 @@ from typing import Any
 from validate.target import Row, at_least, at_most, get, ratio
 
 from . import servers
-from .servers import ACTIX, ARTICLE, FLOOR, FLOOR_CORE, GIN, HYPER, NGINX, OURS, REDIS
+from .servers import ACTIX, ARTICLE, FLOOR, FLOOR_CORE, GIN, HYPER, HYPER_HTTP2, NGINX, OURS, REDIS
 
 MIB = 1024 * 1024
 # (row, who, times our CPU time for one request)
@@ -19,6 +19,10 @@ DEARER = (
     ("get", REDIS, 1.15),
     ("get-x16", REDIS, 1.0),
     ("tls", NGINX, 1.0),
+    ("get-http2", HYPER_HTTP2, 1.0),
+    ("get-http2", GIN, 8.0),
+    ("ingest-http2", HYPER_HTTP2, 1.0),
+    ("ingest-http2", GIN, 8.0),
 )
 # (row, the floor, at most so many times its CPU time)
 NEAR = (("ingest", FLOOR_CORE, 1.10), ("ingest", FLOOR, 1.2), ("fsync", FLOOR_CORE, 1.6))

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use std::rc::Rc;
 
 struct Shared {
@@ -70,10 +71,21 @@ async fn serve(shared: Rc<Shared>, request: Request<Incoming>) -> Result<Answer,
     }
 }
 
+/// Streams of HTTP/2 are tasks of the one thread, as connections are.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: std::future::Future + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let shared = Rc::new(Shared { gate: Gate::from_environment(), values: DashMap::new() });
     let listener = tokio::net::TcpListener::bind(address()).await?;
+    let http2 = std::env::var("HTTP2").is_ok(); // beside HTTP/1.1, which it makes slower
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async move {
@@ -84,6 +96,10 @@ async fn main() -> std::io::Result<()> {
                 tokio::task::spawn_local(async move {
                     let service = service_fn(move |request| serve(shared.clone(), request));
                     // a client that goes away ends its connection, nothing else
+                    if http2 {
+                        let _ = auto::Builder::new(Local).serve_connection(TokioIo::new(stream), service).await;
+                        return;
+                    }
                     let _ = http1::Builder::new()
                         .timer(TokioTimer::new())
                         .pipeline_flush(true)
