@@ -12,9 +12,7 @@ static struct hg_view view_of(nghttp2_rcbuf *buffer) {
     return (struct hg_view){bytes.base, (uint32_t)bytes.len};
 }
 
-static bool is(struct hg_view view, const char *text) {
-    return view.length == strlen(text) && memcmp(view.at, text, view.length) == 0;
-}
+#define IS(view, text) ((view).length == sizeof(text) - 1 && memcmp((view).at, (text), sizeof(text) - 1) == 0)
 
 static void set(nghttp2_rcbuf **place, nghttp2_rcbuf *value) {
     if (*place != NULL) {
@@ -44,14 +42,20 @@ void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
     session->cut = session->has_length = false;
 }
 
-/* RFC 9110 section 5.5, and no space in what becomes part of a request line. */
-static bool is_clean(struct hg_view value, uint8_t least) {
+/* What becomes part of a request line or of Host: visible. */
+static bool is_visible(struct hg_view value) {
     for (uint32_t i = 0; i < value.length; i++) {
-        if ((value.at[i] < least && value.at[i] != '\t') || value.at[i] == 0x7f || (least > ' ' && value.at[i] == '\t')) {
+        if (value.at[i] <= ' ' || value.at[i] == 0x7f) {
             return false;
         }
     }
     return true;
+}
+
+/* What becomes a line: RFC 9110 section 5.5. Others that may not be in it http1.h refuses as HTTP/1.1's. */
+static bool is_one_line(struct hg_view value) {
+    return value.length == 0 || (memchr(value.at, '\n', value.length) == NULL && memchr(value.at, '\r', value.length) == NULL &&
+                                 memchr(value.at, '\0', value.length) == NULL);
 }
 
 static int refuse(const struct hg_session *session) {
@@ -70,7 +74,7 @@ static void add_bytes(struct hg_session *session, struct hg_view bytes) {
 static void add_line(struct hg_session *session, struct hg_view name, struct hg_view value) {
     add_bytes(session, name);
     add_bytes(session, (struct hg_view){(const uint8_t *)": ", 2});
-    if (is(name, "content-type") && session->type_length == 0 && value.length <= HG_TEXT_LINES - session->lines) {
+    if (IS(name, "content-type") && session->type_length == 0 && value.length <= HG_TEXT_LINES - session->lines) {
         session->type_at = session->lines;
         session->type_length = value.length;
     }
@@ -80,25 +84,29 @@ static void add_line(struct hg_session *session, struct hg_view name, struct hg_
 
 int hg_fields_add(struct hg_session *session, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value_buffer) {
     const struct hg_view name = view_of(name_buffer), value = view_of(value_buffer);
-    if (!is_clean(value, name.length != 0 && name.at[0] == ':' ? '!' : ' ')) {
-        return refuse(session);
-    }
-    if (is(name, ":method")) {
-        set(&session->method, value_buffer);
-    } else if (is(name, ":path")) {
-        set(&session->path, value_buffer);
-    } else if (is(name, ":authority")) {
-        set(&session->authority, value_buffer);
-    } else if (is(name, "host")) { /* section 8.3.1: not another than :authority */
-        if (session->authority == NULL) {
-            set(&session->authority, value_buffer);
-            return is_clean(value, '!') ? 0 : refuse(session);
-        }
+    nghttp2_rcbuf **place = NULL;
+    if (name.length != 0 && name.at[0] == ':') {
+        place = IS(name, ":method")      ? &session->method
+                : IS(name, ":path")      ? &session->path
+                : IS(name, ":authority") ? &session->authority
+                                         : NULL; /* :scheme means nothing here */
+    } else if (IS(name, "host") && session->authority != NULL) { /* section 8.3.1: not another than :authority */
         const struct hg_view authority = view_of(session->authority);
         return authority.length == value.length && memcmp(authority.at, value.at, value.length) == 0 ? 0 : refuse(session);
-    } else if (name.at[0] != ':' && !is(name, "te")) {
-        session->has_length = session->has_length || is(name, "content-length");
+    } else if (IS(name, "host")) {
+        place = &session->authority;
+    } else if (!IS(name, "te")) {
+        if (!is_one_line(value)) {
+            return refuse(session);
+        }
+        session->has_length = session->has_length || IS(name, "content-length");
         add_line(session, name, value);
+    }
+    if (place != NULL) {
+        if (!is_visible(value)) {
+            return refuse(session);
+        }
+        set(place, value_buffer);
     }
     return 0;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,8 @@ import wire
 from headgate import _accel
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
-    running = wire.Server(tmp_path_factory.mktemp("wire"), wire.plan())
+def living(folder: Path, document: dict[str, Any], *words: str) -> Iterator[wire.Server]:
+    running = wire.Server(folder, document, *words)
     yield running
     assert running.process.poll() is None, running.process.communicate()[0]
     said = running.stop()
@@ -25,12 +25,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
 
 
 @pytest.fixture(scope="module")
-def http2_server(server: wire.Server) -> wire.Server:
-    """The same, if it speaks HTTP/2."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
+    yield from living(tmp_path_factory.mktemp("wire"), wire.plan())
+
+
+@pytest.fixture(scope="module")
+def http2_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
+    """The same, with HTTP/2 beside HTTP/1.1. A module may have a PLAN of its own."""
     if not wire.CPYTHON or _accel.BACKEND != "native":
         pytest.skip("HTTP/2 is the native server's")
     from headgate.linux.native_gateway import http2_missing
 
     if http2_missing():
         pytest.skip(f"built without HTTP/2: {http2_missing()} (Debian: apt-get install libnghttp2-dev)")
-    return server
+    document = getattr(request.module, "PLAN", None) or wire.plan()
+    yield from living(tmp_path_factory.mktemp("wire"), document, "http2")

@@ -7,8 +7,10 @@ import socket
 import struct
 from typing import NamedTuple
 
-import hpack
+import pytest
 import wire
+
+hpack = pytest.importorskip("hpack", reason="needs the Python package hpack (it comes with h2)")
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)

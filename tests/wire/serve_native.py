@@ -11,7 +11,7 @@ from pathlib import Path
 from headgate import _accel
 from headgate.linux import boot
 from headgate.linux.app import monotonic_ms, run_in_loop
-from headgate.linux.native_gateway import http2_missing, open_gateway
+from headgate.linux.native_gateway import open_gateway
 from headgate.linux.outbox import Outbox
 from headgate.linux.selector import NativeSelector
 from headgate.tasks.plan import Plan, build
@@ -23,7 +23,7 @@ def reading() -> tuple[int, str, int]:
     return int(time.time()), "trusted", 0
 
 
-async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector) -> None:
+async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector, *, http2: bool) -> None:
     boot.write(state, plan.appliance, BOOT - 1)
     outbox = await Outbox.open(state, appliance=plan.appliance, clock=lambda: reading()[:2])
     gateway = open_gateway(
@@ -31,7 +31,7 @@ async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector) ->
         plan,
         outbox,
         reading=reading,
-        http2=not http2_missing(),  # HTTP/1.1 must be the same beside it
+        http2=http2,
         store=_accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries),
         limiter=_accel.Limiter(64),
         clock=lambda: reading()[:2],
@@ -48,11 +48,11 @@ async def serve(plan: Plan, port: int, state: Path, selector: NativeSelector) ->
     print("drained")
 
 
-def run(path: str, port: int, state: str) -> None:
+def run(path: str, port: int, state: str, http2: bool) -> None:
     plan = build(json.loads(Path(path).read_bytes()))
 
     async def main(selector: NativeSelector | None) -> None:
         assert selector is not None
-        await serve(plan, port, Path(state), selector)
+        await serve(plan, port, Path(state), selector, http2=http2)
 
     run_in_loop(main)

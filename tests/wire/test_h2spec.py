@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from h2spec_cases import CASES, Case, stream_is_closed
+from h2spec_cases import CASES
+from h2spec_steps import Case, stream_is_closed
 from raw_frames import RawClient
 from wire import Server
 

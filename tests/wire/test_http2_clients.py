@@ -14,6 +14,8 @@ import wire
 from wire import Server
 
 POST = "/v1/streams/any"
+# Clients of a busy machine take their time between a head and its body.
+PLAN = wire.plan() | {"limits": {"connections": 12, "idle_ms": 60000, "head_ms": 20000, "body_ms": 20000}}
 
 
 def program(name: str, package: str) -> str:

@@ -206,7 +206,8 @@ def chunked(*parts: bytes) -> bytes:
 class Server:
     """serve.py in a child process."""
 
-    def __init__(self, folder: Path, document: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, document: dict[str, Any], *words: str) -> None:
+        """`words`: "http2", for the native server."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -215,7 +216,7 @@ class Server:
         command = [sys.executable] if CPYTHON else shlex.split(INTERPRETER)
         environment = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": ""}
         self.process = subprocess.Popen(
-            [*command, str(HERE / "serve.py"), str(file), str(self.port), str(folder)],
+            [*command, str(HERE / "serve.py"), str(file), str(self.port), str(folder), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
