@@ -48,7 +48,7 @@ bool hg_grpc_is(struct hg_view type) {
     return at == type.length || type.at[at] == ';';
 }
 
-/* --- how it ends --------------------------------------------------------------------------------------------------------------- */
+/* --- how it ends --------------------------------------------------------------------------------------------------- */
 
 void hg_grpc_end(struct hg_grpc_call *call, const struct hg_grpc_failure *failure) {
     struct hg_output scratch;
@@ -70,7 +70,7 @@ void hg_grpc_fail(struct hg_grpc_call *call, enum hg_grpc_status status, const c
 
 static void no_memory(struct hg_grpc_call *call) { hg_grpc_fail(call, HG_GRPC_UNAVAILABLE, "out of memory, try again"); }
 
-/* --- messages of the peer ------------------------------------------------------------------------------------------------------- */
+/* --- messages of the peer ------------------------------------------------------------------------------------------ */
 
 static uint32_t big_endian(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -93,7 +93,8 @@ static void decompress(struct hg_grpc_call *call, struct hg_view frame) {
             hg_grpc_fail(call, HG_GRPC_INTERNAL, "the message is not well-formed gzip");
         }
     } else {
-        hg_grpc_ask(call, (struct hg_view){call->message.data == NULL ? (const uint8_t *)"" : call->message.data, call->message.length});
+        const struct hg_view nothing = NOTHING, message = {call->message.data, call->message.length};
+        hg_grpc_ask(call, message.length == 0 ? nothing : message);
     }
 }
 
@@ -170,7 +171,7 @@ static void go_on_held(struct hg_grpc_call *call) {
         call->granted -= used > call->granted ? call->granted : used;
         drop(&call->held, used);
     }
-    if (!call->asked && hg_grpc_left(&call->data).length < HG_GRPC_UNSENT) { /* what is held belongs to one message, of which more has to come */
+    if (!call->asked && hg_grpc_left(&call->data).length < HG_GRPC_UNSENT) { /* then it is one message, of which more has to come */
         call->credit += held.length - used - call->granted;
         call->granted = held.length - used;
     }
@@ -200,11 +201,12 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
     }
 }
 
-/* --- the connection's answers --------------------------------------------------------------------------------------------------- */
+/* --- the connection's answers -------------------------------------------------------------------------------------- */
 
 void hg_grpc_reply(struct hg_grpc_call *call, const struct hg_output *message) {
     const uint32_t length = message->length;
-    const uint8_t prefix[PREFIX] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length};
+    const uint8_t prefix[PREFIX] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
+                                    (uint8_t)length};
     if (!message->failed) {
         hg_output_add(&call->data.bytes, prefix, PREFIX);
         hg_output_add(&call->data.bytes, message->data, length);
@@ -219,7 +221,8 @@ void hg_grpc_sent(struct hg_grpc_call *call, uint32_t length) {
     go_on_held(call);
 }
 
-static bool is_field(struct hg_view line, const char *name, struct hg_view *value) { /* `name` in lower case, with its colon */
+/* `name` in lower case, with its colon. */
+static bool is_field(struct hg_view line, const char *name, struct hg_view *value) {
     const uint32_t length = (uint32_t)strlen(name);
     if (line.length < length) {
         return false;
@@ -264,9 +267,11 @@ static void read_line(struct hg_grpc_call *call, struct hg_view line) {
     } else if (is_field(line, "age:", &value)) {
         reading->age_s = number_in(value);
     } else if (is_field(line, "cache-control:", &value)) {
-        reading->max_age_s = value.length >= sizeof max_age - 1 && memcmp(value.at, max_age, sizeof max_age - 1) == 0
-                                 ? number_in((struct hg_view){value.at + sizeof max_age - 1, value.length - (uint32_t)sizeof max_age + 1})
-                                 : 0;
+        if (value.length >= sizeof max_age - 1 && memcmp(value.at, max_age, sizeof max_age - 1) == 0) {
+            value.at += sizeof max_age - 1;
+            value.length -= (uint32_t)sizeof max_age - 1;
+            reading->max_age_s = number_in(value);
+        }
     } else if (is_field(line, "idempotent-replayed:", &value)) {
         reading->replayed = true;
     } else if (is_field(line, "connection:", &value)) {
@@ -319,7 +324,7 @@ void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t len
             no_memory(call);
             return;
         }
-        answer->data[reading->head + reading->length] = 0; /* find.h wants one after a text; nothing else follows an answer */
+        answer->data[reading->head + reading->length] = 0; /* find.h wants it; nothing else follows an answer */
         call->asked = false;
         call->closed = call->closed || closes;
         hg_grpc_answered(call);
@@ -332,11 +337,13 @@ void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t len
 void hg_grpc_lost(struct hg_grpc_call *call) {
     call->closed = true;
     if (call->asked || !call->ended) {
-        hg_grpc_fail(call, HG_GRPC_UNAVAILABLE, call->asked ? "the connection ended before the answer" : "no message came for too long, or the appliance stops");
+        hg_grpc_fail(call, HG_GRPC_UNAVAILABLE,
+                     call->asked ? "the connection ended before the answer"
+                                 : "no message came for too long, or the appliance stops");
     }
 }
 
-/* --- metadata ------------------------------------------------------------------------------------------------------------------- */
+/* --- metadata ------------------------------------------------------------------------------------------------------ */
 
 /* The protocol, "Timeout": up to 8 digits and a unit -> ms, rounded up; 0: none, or not understood */
 static uint32_t timeout_of(struct hg_view text) {

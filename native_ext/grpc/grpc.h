@@ -6,7 +6,7 @@
  *     peer  <--DATA--  call->data      <- hg_grpc_answer <--text--    connection
  *           <--end---  call->done, call->trailers
  *
- * PublishStream, health and reflection are Python's (linux/grpc_*.py): their bytes pass through to it as the body of a lent request.
+ * PublishStream, health and reflection are Python's (linux/grpc_*.py): their bytes pass through to it as the body of a request.
  *
  * grpc.c: the call; grpc_request.c: messages into requests; grpc_answer.c: answers into messages; grpc_status.c: how it ends.
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md is what "the protocol" means in comments. */
@@ -52,8 +52,8 @@ struct hg_grpc_queue {
 };
 static inline struct hg_view hg_grpc_left(const struct hg_grpc_queue *queue) {
     const struct hg_view none = {(const uint8_t *)"", 0};
-    return queue->bytes.length == queue->at ? none
-                                            : (struct hg_view){queue->bytes.data + queue->at, queue->bytes.length - queue->at};
+    const uint32_t left = queue->bytes.length - queue->at;
+    return left == 0 ? none : (struct hg_view){queue->bytes.data + queue->at, left};
 }
 
 struct hg_grpc_call {

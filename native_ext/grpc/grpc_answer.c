@@ -2,7 +2,7 @@
 #include "core/find.h"
 #include "grpc/grpc_call.h"
 
-#define PROBLEM_PREFIX "urn:headgate:problem:"
+#define PREFIX_LENGTH ((uint32_t)sizeof "urn:headgate:problem:" - 1) /* of a problem's `type` */
 #define NOTHING {(const uint8_t *)"", 0}
 
 /* An RFC 9457 body. Views are into call->answer. */
@@ -21,16 +21,16 @@ static struct problem read_problem(struct hg_view body) {
     }
     hg_find_members(hg_find_root(body), names, values);
     type = hg_value_is_text(values[0]) ? hg_value_plain(values[0]) : problem.code;
-    if (type.at != NULL && type.length > sizeof PROBLEM_PREFIX - 1) {
-        problem.code = (struct hg_view){type.at + sizeof PROBLEM_PREFIX - 1, type.length - (uint32_t)sizeof PROBLEM_PREFIX + 1};
+    if (type.at != NULL && type.length > PREFIX_LENGTH) {
+        problem.code = (struct hg_view){type.at + PREFIX_LENGTH, type.length - PREFIX_LENGTH};
     }
     problem.detail = values[1];
     problem.errors = values[2];
     return problem;
 }
 
-/* The text of a JSON value, decoded at the end of `out`; a value that is not there is empty. Views into `out` hold until it grows, so
- * room for all is made beforehand. */
+/* The text of a JSON value, decoded at the end of `out`; a value that is not there is empty. Views into `out` hold until it
+ * grows, so room for all is made beforehand. */
 static struct hg_view text_of(struct hg_value value, struct hg_output *out) {
     struct hg_view text = NOTHING;
     uint8_t *room;
@@ -43,6 +43,8 @@ static struct hg_view text_of(struct hg_value value, struct hg_output *out) {
     }
     return text;
 }
+
+static struct hg_value first_of(struct hg_value errors) { return errors.start == NULL ? errors : hg_find_first(errors); }
 
 /* The members of one of `errors`. */
 static void violation_of(struct hg_value element, struct hg_output *texts, struct hg_view out[3]) {
@@ -66,13 +68,11 @@ static void fail(struct hg_grpc_call *call, const struct problem *problem, struc
     if (failure.message.length == 0) {
         failure.message = problem->code;
     }
-    if (problem->errors.start != NULL) {
-        for (struct hg_value one = hg_find_first(problem->errors); one.start != NULL && failure.violation_count < HG_SCHEMA_ERRORS;
-             one = hg_find_next(problem->errors, one)) {
-            struct hg_view members[3];
-            violation_of(one, &texts, members);
-            violations[failure.violation_count++] = (struct hg_grpc_violation){members[0], members[2]};
-        }
+    for (struct hg_value one = first_of(problem->errors); one.start != NULL && failure.violation_count < HG_SCHEMA_ERRORS;
+         one = hg_find_next(problem->errors, one)) {
+        struct hg_view members[3];
+        violation_of(one, &texts, members);
+        violations[failure.violation_count++] = (struct hg_grpc_violation){members[0], members[2]};
     }
     failure.violation_count = texts.failed ? 0 : failure.violation_count;
     hg_grpc_end(call, &failure);
@@ -86,8 +86,7 @@ static void write_verdict(struct hg_grpc_call *call, const struct problem *probl
     if (problem != NULL) {
         hg_pb_bytes(out, 2, problem->code);
         hg_pb_bytes(out, 3, text_of(problem->detail, &texts));
-        for (struct hg_value one = problem->errors.start == NULL ? problem->errors : hg_find_first(problem->errors); one.start != NULL;
-             one = hg_find_next(problem->errors, one)) {
+        for (struct hg_value one = first_of(problem->errors); one.start != NULL; one = hg_find_next(problem->errors, one)) {
             struct hg_view members[3];
             const uint32_t mark = hg_pb_open(out, 4);
             texts.length = 0;
@@ -156,7 +155,8 @@ static void collect(struct hg_grpc_call *call, struct hg_view body) {
 
 static bool is_verdict(const struct hg_grpc_call *call, struct hg_view code) {
     return (call->method == HG_GRPC_VALIDATE || call->method == HG_GRPC_VALIDATE_ONE) &&
-           (hg_grpc_equals(code, "schema_violation") || hg_grpc_equals(code, "malformed_json") || hg_grpc_equals(code, "malformed_cbor"));
+           (hg_grpc_equals(code, "schema_violation") || hg_grpc_equals(code, "malformed_json") ||
+            hg_grpc_equals(code, "malformed_cbor"));
 }
 
 void hg_grpc_answered(struct hg_grpc_call *call) {

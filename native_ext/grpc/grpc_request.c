@@ -72,14 +72,14 @@ static bool read_message(uint8_t method, struct hg_view bytes, struct message *m
 
 static void refuse_field(struct hg_grpc_call *call, const char *field, const char *description) {
     const struct hg_grpc_violation violation = {hg_grpc_text(field), hg_grpc_text(description)};
-    const struct hg_grpc_failure failure = {.status = HG_GRPC_INVALID_ARGUMENT, .message = violation.description, .code = NOTHING,
-                                            .violations = &violation, .violation_count = 1};
+    const struct hg_grpc_failure failure = {.status = HG_GRPC_INVALID_ARGUMENT, .message = violation.description,
+                                            .code = NOTHING, .violations = &violation, .violation_count = 1};
     hg_grpc_end(call, &failure);
 }
 
 static bool is_plain(uint8_t c, bool flat) { /* RFC 3986 section 2.3: stays as it is in a path */
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' ||
-           (c == '/' && !flat);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+           c == '~' || (c == '/' && !flat);
 }
 
 static void put_name(struct hg_output *out, struct hg_view name, bool flat) {
@@ -199,7 +199,7 @@ void hg_grpc_ask(struct hg_grpc_call *call, struct hg_view bytes) {
             (void)hg_grpc_ask_next(call);
         }
     } else if (!name_is_usable(message.text[SLOT_NAME], lines[call->method].flat)) {
-        refuse_field(call, lines[call->method].field, "no name: it is empty, too long, or has control characters or slashes");
+        refuse_field(call, lines[call->method].field, "no name: empty, too long, or with control characters or slashes");
     } else if (is_message(call->method) && message.number > 2) {
         refuse_field(call, "encoding", "ENCODING_JSON or ENCODING_CBOR");
     } else if (!value_is_usable(message.text[SLOT_TYPE]) || !value_is_usable(message.text[SLOT_KEY]) ||

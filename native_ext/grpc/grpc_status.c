@@ -81,7 +81,7 @@ static void put_reason(struct hg_output *out, struct hg_view code) {
     const uint32_t any = open_detail(out, TYPE_PREFIX "ErrorInfo"), info = hg_pb_open(out, 2);
     const uint32_t at = out->length;
     hg_pb_bytes(out, 1, code);
-    for (uint32_t i = at + 2; !out->failed && i < out->length; i++) { /* after the tag and the length, a byte each: codes are short */
+    for (uint32_t i = at + 2; !out->failed && i < out->length; i++) { /* after tag and length, a byte each: codes are short */
         const uint8_t c = out->data[i];
         out->data[i] = c >= 'a' && c <= 'z' ? (uint8_t)(c - 0x20) : c;
     }

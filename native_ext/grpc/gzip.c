@@ -61,7 +61,9 @@ static enum whole make_code(struct code *code, const uint8_t *lengths, uint32_t 
             code->symbol[next[lengths[i]]++] = (uint16_t)i;
         }
     }
-    return left == 0 ? COMPLETE : symbols - code->count[0] <= 1 && code->count[1] == symbols - code->count[0] ? SINGLE : INCOMPLETE;
+    return left == 0                                                                         ? COMPLETE
+           : symbols - code->count[0] <= 1 && code->count[1] == symbols - code->count[0] ? SINGLE
+                                                                                         : INCOMPLETE;
 }
 
 /* -> a symbol; of an incomplete code's hole: source->failed */
@@ -110,7 +112,8 @@ static const uint8_t length_bits[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2
 static const uint16_t distance_base[30] = {1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
                                            193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 
-static bool copy_match(struct source *source, const struct code *distances, uint32_t symbol, uint32_t from, struct hg_output *out) {
+static bool copy_match(struct source *source, const struct code *distances, uint32_t symbol, uint32_t from,
+                       struct hg_output *out) {
     uint32_t length, distance, which;
     uint8_t *to;
     if (symbol >= 29) {
@@ -225,7 +228,9 @@ static bool inflate(struct source *source, struct hg_output *out) {
             fixed_codes(&literals, &distances);
             done = copy_coded(source, &literals, &distances, from, out);
             break;
-        case 2: done = dynamic_codes(source, &literals, &distances) && copy_coded(source, &literals, &distances, from, out); break;
+        case 2:
+            done = dynamic_codes(source, &literals, &distances) && copy_coded(source, &literals, &distances, from, out);
+            break;
         default: done = false;
         }
     } while (done && !last);
@@ -234,8 +239,9 @@ static bool inflate(struct source *source, struct hg_output *out) {
 
 /* RFC 1952 section 8, four bits at a time. */
 static uint32_t crc32_of(const uint8_t *data, uint32_t length) {
-    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
-                                       0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
+    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
+                                       0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                       0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
     uint32_t crc = 0xFFFFFFFF;
     for (uint32_t i = 0; i < length; i++) {
         crc ^= data[i];
@@ -294,7 +300,7 @@ static bool member(struct source *source, struct hg_output *out) {
     trailer = source->data.at + source->at;
     source->at += 8;
     return little_endian(trailer + 4) == out->length - from &&
-           (out->length == from ? little_endian(trailer) == 0 : little_endian(trailer) == crc32_of(out->data + from, out->length - from));
+           little_endian(trailer) == (out->length == from ? 0 : crc32_of(out->data + from, out->length - from));
 }
 
 bool hg_gunzip(struct hg_view data, struct hg_output *out) {

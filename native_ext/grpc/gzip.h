@@ -5,8 +5,8 @@
 
 #include "core/output.h"
 
-/* One whole gzip file of one or more members (RFC 1952 section 2.2), appended to `out`. false: malformed, a checksum that does not fit,
- * or out->failed: more than out->most, or no memory. */
+/* One whole gzip file of one or more members (RFC 1952 section 2.2), appended to `out`. false: malformed, a checksum that does
+ * not fit, or out->failed: more than out->most, or no memory. */
 bool hg_gunzip(struct hg_view data, struct hg_output *out);
 
 #endif

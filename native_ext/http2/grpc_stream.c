@@ -6,8 +6,8 @@
 
 enum { TRAILERS = 8 };
 
-/* stream->state. The server does not see `unread`: it would take what it has been told for all there was, and the peer would be let
- * send more than is taken. */
+/* stream->state. The server does not see `unread`: it would take what it has been told for all there was, and the peer would
+ * be let send more than is taken. */
 struct stream_call {
     struct hg_grpc_call call;
     uint32_t unread; /* bytes of DATA that the peer may not send again yet */
@@ -25,14 +25,25 @@ static void release(void *context, void *bytes) {
     memory.free(bytes, memory.mem_user_data);
 }
 
-/* "name: value" CR LF, once and again */
+/* The next one of lines "name: value" CR LF; false: there is none, or only a part of one. */
+static bool next_line(struct hg_view *lines, struct hg_view *name, struct hg_view *value) {
+    const uint8_t *const colon = lines->length == 0 ? NULL : memchr(lines->at, ':', lines->length);
+    const uint8_t *const stop = colon == NULL ? NULL : memchr(lines->at, '\r', lines->length);
+    if (stop == NULL || stop < colon + 2 || lines->length < (uint32_t)(stop - lines->at) + 2) {
+        return false;
+    }
+    *name = (struct hg_view){lines->at, (uint32_t)(colon - lines->at)};
+    *value = (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2};
+    lines->length -= (uint32_t)(stop - lines->at) + 2;
+    lines->at = stop + 2;
+    return true;
+}
+
 static size_t trailers_of(const struct hg_grpc_call *call, nghttp2_nv *fields, size_t most) {
-    const uint8_t *at = call->trailers.data, *const end = at + call->trailers.length;
+    struct hg_view lines = {call->trailers.data, call->trailers.length}, name, value;
     size_t count = 0;
-    while (at < end && count < most) {
-        const uint8_t *const colon = memchr(at, ':', (size_t)(end - at)), *const stop = memchr(at, '\r', (size_t)(end - at));
-        fields[count++] = hg_nv((struct hg_view){at, (uint32_t)(colon - at)}, (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2});
-        at = stop + 2;
+    while (count < most && next_line(&lines, &name, &value)) {
+        fields[count++] = hg_nv(name, value);
     }
     return count;
 }
@@ -93,7 +104,7 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
     const bool posted = block->method.length == 4 && memcmp(block->method.at, post, 4) == 0;
     const enum hg_grpc_method method = posted ? hg_grpc_method_of(block->path) : HG_GRPC_NONE;
     const struct hg_alloc alloc = {allocate, release, stream->session};
-    const uint8_t *at = block->lines.at, *const end = at + block->lines.length;
+    struct hg_view lines = block->lines, name, value;
     struct stream_call *state;
     struct hg_grpc_call *call;
     if (method == HG_GRPC_LENT) { /* Python speaks it, in the body of a request */
@@ -112,15 +123,10 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
     if (block->cut) {
         hg_grpc_fail(call, HG_GRPC_RESOURCE_EXHAUSTED, "the metadata are too large");
     }
-    while (at < end) {
-        const uint8_t *const colon = memchr(at, ':', (size_t)(end - at)), *const stop = memchr(at, '\r', (size_t)(end - at));
-        if (colon == NULL || stop == NULL || colon > stop) { /* cut */
-            break;
-        }
-        hg_grpc_field(call, (struct hg_view){at, (uint32_t)(colon - at)}, (struct hg_view){colon + 2, (uint32_t)(stop - colon) - 2});
-        at = stop + 2;
+    while (next_line(&lines, &name, &value)) {
+        hg_grpc_field(call, name, value);
     }
-    if (!call->done && !hg_stream_begin(stream)) { /* now, for its deadlines: a message that does not come is not waited for for ever */
+    if (!call->done && !hg_stream_begin(stream)) { /* now, for its deadline: a message need not come */
         return false;
     }
     if (call->timeout_ms != 0) {
