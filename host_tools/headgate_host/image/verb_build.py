@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wheel", metavar="FILE", type=Path, help="of Headgate for the board; otherwise made from this checkout")
     add("--version", metavar="TEXT", default=__version__, help="of the image (default: %(default)s)")
     add("--cache", metavar="DIR", type=Path, help="default: ~/.cache/headgate")
-    add("--level", type=int, choices=range(1, 23), metavar="1-22", default=19, help="of zstd (default: %(default)s)")
+    add("--level", type=int, choices=range(1, 23), metavar="1-22", default=9, help="of zstd (default: %(default)s)")
     add("--json", action="store_true", help="events as JSON lines")
 
 

@@ -101,6 +101,7 @@ class PowerCut(Exception):
     pass
 
 
+@pytest.mark.slow_emulated
 def test_a_power_cut_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each write, and in the middle of each: the next boot ends with the same files and nothing else."""
     (tmp_path / "whole").mkdir()
