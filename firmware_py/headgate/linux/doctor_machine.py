@@ -168,7 +168,7 @@ def slot(status: dict[str, Any] | None) -> Iterator[Check]:
     if status["problem"]:
         yield Check("slot", WARN, found, status["problem"] + after, "See the lines above and journalctl -b")
     elif not status["confirmed"]:
-        yield Check("slot", WARN, found, f"on trial: not confirmed yet{after}", "Wait some minutes and look again")
+        yield Check("slot", WARN, found, f"this start is not confirmed yet{after}", "Wait some minutes and look again")
     elif rollback:
         yield Check("slot", WARN, found, f"the last update was rolled back{after}", "Correct it and update again")
     else:

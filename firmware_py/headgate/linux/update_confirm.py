@@ -92,7 +92,7 @@ def main() -> int:
     try:
         here = update_install.running()
         on_trial = boot_state.read(state).trial == here.slot
-        update_status.publish(here, confirmed=not on_trial)
+        update_status.publish(here, confirmed=False)  # this start is not: what went before is not told yet, either
         problem = _watch(on_trial)
         restart = decide(problem, here, state, update_status.MEMORY)
         update_status.publish(here, confirmed=not restart, problem=problem, ready_ms=ready_ms())

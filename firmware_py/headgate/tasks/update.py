@@ -23,9 +23,8 @@ def _updates(x: "Exchange") -> "Any":
 
 async def get(x: "Exchange") -> Response:
     require(authenticate(x), "update", "read")
-    status = _updates(x).status()
-    if status is None:
-        raise Problem(404, "not_found", "this system has no slots to update")
+    # Just after the start nobody has looked yet which slot it is.
+    status = _updates(x).status() or {"slot": "", "confirmed": False}
     return Response(200, json.dumps(status), JSON)
 
 

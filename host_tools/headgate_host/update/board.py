@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from headgate.errors import MISSING, NETWORK, REFUSED, STATE, USAGE, CommandErro
 
 RESOURCE = "/v1/update"
 ANSWER_S = 15.0
+POLL_S = 1.0
 INSTALL_S = 150.0  # a slow card may take a while to write what was sent last
 _ANSWER_MAX = 65536  # bytes
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 401, 403, 404, 422
@@ -35,10 +37,16 @@ class Board:
         self._context = ssl.create_default_context(cafile=ca) if url.scheme == "https" else None
         self._token = token
 
-    def status(self) -> dict[str, Any]:
-        """What runs. Raises CommandError."""
-        answer: dict[str, Any] = self._exchange("GET", {}, None)
-        return answer
+    def status(self, patience_s: float = 0) -> dict[str, Any]:
+        """What runs; a board that has just started may need `patience_s` to know. Raises CommandError."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            answer: dict[str, Any] = self._exchange("GET", {}, None)
+            if answer.get("slot"):
+                return answer
+            if time.monotonic() >= deadline:
+                raise CommandError(STATE, f"{self.name} does not know yet which slot it runs", "Try again in a minute")
+            time.sleep(POLL_S)
 
     def install(self, size: int, pieces: Iterator[bytes]) -> dict[str, Any]:
         """-> {"slot", "version"}. Raises CommandError; what runs goes on running then."""

@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def text(status: dict[str, Any]) -> str:
-    state = "confirmed" if status["confirmed"] else "on trial"
+    state = "confirmed" if status["confirmed"] else "not confirmed yet"
     lines = [f"slot      {status['slot']}, {state}", f"version   {status['version']} for {status['board']}"]
     if status["problem"]:
         lines.append(f"problem   {status['problem']}")

@@ -35,6 +35,7 @@ exit codes: 0 updated and confirmed · 2 wrong command line · 4 a file, key or 
 """
 
 POLL_S = 1.0
+KNOWN_S = 120.0  # after a board's start, until it knows what it runs
 BACK_S = 900.0  # three starts of five minutes
 
 
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     progress = Progress(as_json=args.json)
     board = options.board(args)
     with Bundle(args.file, trusted_keys(args.trust)) as bundle:
-        before = board.status()
+        before = board.status(patience_s=KNOWN_S)
         _check(bundle, before, downgrade=args.downgrade)
         progress.say(f"update  {describe(bundle.manifest, bundle.signer)}")
         progress.say(f"board   {board.name}, slot {before['slot']}, version {before['version']}")
@@ -97,7 +98,7 @@ def _wait(board: Board, slot: str) -> dict[str, Any]:
                 raise
             restarted = True  # it is on its way, or does not know yet which slot it is
         else:
-            # Before the restart the old slot still answers, with what it knew.
+            # Before the restart the old slot still answers, with what it knew; after it, not before it knows all.
             if status["slot"] == slot and status["confirmed"]:
                 return status
             if restarted and status["slot"] != slot and status["confirmed"]:
