@@ -15,6 +15,7 @@ import pytest
 
 from headgate import errors
 from headgate.errors import CommandError
+from headgate.linux import image_format
 from headgate_host.flash import boards, verb_flash
 from headgate_host.flash.disks import Disk
 
@@ -317,7 +318,8 @@ def test_the_right_answer_goes_on(tree: Tree, image: Path, monkeypatch: pytest.M
 
 def test_every_reason_is_documented() -> None:
     """docs/flash.md names each reason that the sources know, and no other."""
-    sources = [path.read_text() for path in (ROOT / "host_tools/headgate_host/flash").glob("*.py")]
+    files = [*(ROOT / "host_tools/headgate_host/flash").glob("*.py"), Path(image_format.__file__)]
+    sources = [path.read_text() for path in files]
     known = {name for text in sources for name in re.findall(r'(?:Refused|Rule|BadImage)\(\s*"([a-z-]+)"', text)}
     section = (ROOT / "docs/flash.md").read_text().split("## What is refused")[1].split("With `--json`")[0]
     table = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
