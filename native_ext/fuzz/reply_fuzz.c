@@ -1,5 +1,5 @@
 /* Invariant: an answer in pieces is read as the same answer at once. First byte: is it to a HEAD; second: size of pieces. */
-#include "load/reply.c"
+#include "load_http1/reply.c"
 
 #include <assert.h>
 
