@@ -2,10 +2,10 @@
 
 /* What follows a route's prefix. */
 enum shape {
-    NOTHING,     /* the path ends */
-    SEGMENT,     /* one segment, the first parameter */
+    NOTHING,      /* the path ends */
+    SEGMENT,      /* one segment, the first parameter */
     SEGMENT_LAST, /* one segment, "last", one segment */
-    REST         /* everything, slashes too; not empty */
+    REST          /* everything, slashes too; not empty */
 };
 
 #define TAKES(verb) (1u << (verb))

@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from local_server import free_port
 
 from headgate_host.stations import Message
 
@@ -32,12 +33,6 @@ secret_file = "{state}/keys/device.key"
 # Generous: the machine may be busy, or emulated. Every wait ends as soon as the thing is there.
 START_S = 120 if os.environ.get("HEADGATE_EMULATED") else 30
 RETRY_S = 0.05
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def headgate(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
