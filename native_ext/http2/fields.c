@@ -29,7 +29,7 @@ void hg_fields_end(struct hg_session *session) {
     set(&session->path, NULL);
     set(&session->authority, NULL);
     if (session->kept != NULL) {
-        session->host->release(session->owner, session->kept, session->kept_length);
+        hg_session_give(session, session->kept, session->kept_length);
         session->kept = NULL;
     }
     session->reading = NULL;
@@ -126,7 +126,7 @@ bool hg_fields_keep(struct hg_session *session) {
     if (session->reading == NULL || session->lines == 0) {
         return true;
     }
-    session->kept = session->host->allocate(session->owner, session->lines);
+    session->kept = hg_session_take(session, session->lines);
     if (session->kept == NULL) {
         return false;
     }
@@ -138,7 +138,7 @@ bool hg_fields_keep(struct hg_session *session) {
 void hg_fields_restore(struct hg_session *session) {
     if (session->kept != NULL) {
         memcpy(session->library->text + HG_TEXT_START, session->kept, session->kept_length);
-        session->host->release(session->owner, session->kept, session->kept_length);
+        hg_session_give(session, session->kept, session->kept_length);
         session->kept = NULL;
     }
 }
