@@ -99,7 +99,7 @@ static bool to_reserve(struct hg_library *library, const uint8_t *memory) {
     return true;
 }
 
-static void *allocate(size_t size, void *context) {
+void *hg_memory_allocate(size_t size, void *context) {
     struct hg_session *session = context;
     uint8_t *memory;
     if (size > UINT32_MAX / 2) {
@@ -123,7 +123,7 @@ static size_t size_of(const void *memory) {
     return size;
 }
 
-static void release(void *memory, void *context) {
+void hg_memory_release(void *memory, void *context) {
     const struct hg_session *session = context;
     if (memory != NULL && !to_reserve(session->library, (uint8_t *)memory - BEFORE)) {
         hg_memory_give(session->library, session->host, session->owner, (uint8_t *)memory - BEFORE,
@@ -132,7 +132,7 @@ static void release(void *memory, void *context) {
 }
 
 static void *allocate_zeroed(size_t count, size_t size, void *context) {
-    void *memory = size != 0 && count > UINT32_MAX / 2 / size ? NULL : allocate(count * size, context);
+    void *memory = size != 0 && count > UINT32_MAX / 2 / size ? NULL : hg_memory_allocate(count * size, context);
     if (memory != NULL) {
         memset(memory, 0, count * size);
     }
@@ -142,17 +142,17 @@ static void *allocate_zeroed(size_t count, size_t size, void *context) {
 static void *resize(void *memory, size_t size, void *context) {
     void *larger;
     if (memory == NULL) {
-        return allocate(size, context);
+        return hg_memory_allocate(size, context);
     }
-    larger = allocate(size, context);
+    larger = hg_memory_allocate(size, context);
     if (larger != NULL) {
         const size_t old = size_of(memory);
         memcpy(larger, memory, old < size ? old : size);
-        release(memory, context);
+        hg_memory_release(memory, context);
     }
     return larger;
 }
 
 nghttp2_mem hg_memory_of(struct hg_session *session) {
-    return (nghttp2_mem){session, allocate, release, allocate_zeroed, resize};
+    return (nghttp2_mem){session, hg_memory_allocate, hg_memory_release, allocate_zeroed, resize};
 }

@@ -75,6 +75,8 @@ void *hg_memory_take(struct hg_library *library, const struct hg_http2_host *hos
 void hg_memory_give(struct hg_library *library, const struct hg_http2_host *host, void *owner, void *memory, uint32_t size);
 void hg_memory_clear(struct hg_library *library); /* gives back what is kept */
 nghttp2_mem hg_memory_of(struct hg_session *session); /* libnghttp2's */
+void *hg_memory_allocate(size_t size, void *session); /* of that; for who does not say how much it gives back */
+void hg_memory_release(void *memory, void *session);
 static inline void *hg_session_take(struct hg_session *session, uint32_t size) {
     return hg_memory_take(session->library, session->host, session->owner, size);
 }
