@@ -79,18 +79,10 @@ def scenario(folder: Path, running: Running, rate: int, seconds: float) -> Path:
 
 def faults(found: "dict[str, Any]") -> "list[str]":
     """What does not hold."""
-    book, said = found["ledger"], []
+    said = []
     if found["load_exit_code"] not in (0, INVALID) or found["wrong"]:
         said.append(f"headgate load ended with {found['load_exit_code']}; wrong answers: {found['wrong']}")
-    if book["accepted"] != found["acknowledged"]:
-        said.append(f"{found['acknowledged']:,} messages were acknowledged, {book['accepted']:,} are in the ledger")
-    if book["accepted"] != sum(book[name] for name in ("delivered", "stored", "expired", "dropped")) or book["pending"]:
-        said.append(f"the ledger does not balance: {book}")
-    if found["growth"] > soak.GROWTH:
-        said.append(f"memory grew by {found['growth'] / 1024:,.0f} KiB after the first quarter")
-    if found["exit_code"]:
-        said.append(f"SIGTERM ended it with exit code {found['exit_code']}")
-    return said
+    return said + soak.faults_of_appliance(found, found["acknowledged"])
 
 
 def run(options: argparse.Namespace, folder: Path) -> "dict[str, Any]":
