@@ -1,4 +1,4 @@
-"""Flattened device trees (Devicetree Specification 0.4, chapter 5), as far as it takes to say what a board's storage needs."""
+"""Flattened device trees (Devicetree Specification 0.4, chapter 5): what a board's storage needs."""
 
 import struct
 from dataclasses import dataclass, field

@@ -14,8 +14,10 @@ PACKAGES = {"qemu-system-aarch64": "qemu-system-arm", "qemu-system-arm": "qemu-s
 
 
 def words(program: str, version: int, folder: Path, kept: Path) -> list[str]:
-    """What starts `program`, of this major `version` or a newer one, with `folder` as its working directory. Its process
-    becomes the emulator. `kept`: where one that must be unpacked is kept. Raises CommandError."""
+    """What starts `program`, of this major `version` or a newer one, in `folder`; the process becomes the emulator.
+
+    `kept`: where one that must be unpacked is kept. Raises CommandError.
+    """
     if version_of(program) >= max(version, 1):
         return [program]
     root = rootfs.make(rootfs.own_architecture(), [PACKAGES[program]], kept, DEBIAN, byte_code=False)

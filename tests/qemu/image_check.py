@@ -24,7 +24,8 @@ ROOT_MAX, IMAGE_MAX = 40_000_000, 96_000_000  # bytes: the goals of docs/image-b
 INITRD_MAX = 8 * MIB
 MBR_FAT, MBR_PROTECTIVE, MBR_ACTIVE = 0x0C, 0xEE, 0x80
 _MBR = struct.Struct("<B3sB3sII")
-_SCRIPT = struct.Struct(">IIIIIII4B32s")  # U-Boot's legacy image: magic, CRC, time, size, 2 addresses, CRC; system, CPU, kind
+# U-Boot's legacy image: magic, CRC, time, size, two addresses, CRC; system, CPU, kind, compression; name
+_SCRIPT = struct.Struct(">IIIIIII4B32s")
 _SCRIPT_MAGIC, _SCRIPT_KIND = 0x27051956, 6
 _ELF, _ELF_MACHINE = b"\x7fELF", 18
 # Debian's word -> (CPU of a U-Boot image, machine of an ELF file)
@@ -184,8 +185,8 @@ def _memory(script: str, u_boot: bytes, kernel: bytes, initrd: int, plan: Recipe
     place = re.search(rb"\0kernel_addr_r=(0x[0-9a-f]+)\0", u_boot)
     further = re.search(r"setexpr hg_initrd_at \$\{kernel_addr_r\} \+ ([0-9a-f]+)\n", script)
     before = re.search(r"setexpr hg_tree_at \$\{hg_initrd_at\} - ([0-9a-f]+)\n", script)
-    must(None not in (place, further, before), "the places for kernel and initrd are not to be found")
-    assert place is not None and further is not None and before is not None
+    if place is None or further is None or before is None:
+        raise Wrong("the places for kernel and initrd are not to be found")
     start = int(place[1], 16)
     initrd_at = start + int(further[1], 16)
     if plan.architecture == "arm64":  # Documentation/arch/arm64/booting.rst: the size with .bss; U-Boot aligns to 2 MiB

@@ -1,4 +1,4 @@
-"""From nothing to a board that survives: ./dev test --image [--board BOARD] [--quick] [--image FILE --key KEY] [--cuts N]
+"""From nothing to a board that survives: ./dev test --image [--board BOARD] [--quick] [--cuts N] …
 
 Builds an image, flashes it to a file with provisioning, starts it in qemu-system, posts real messages by a token whose
 issuer was provisioned, receives them from a broker on this machine, pulls the plug at random under load and looks for

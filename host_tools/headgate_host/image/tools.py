@@ -49,7 +49,12 @@ class Tools:
         }
         try:
             done = subprocess.run(  # noqa: S603 - our own words
-                [*inside(self.root, folder), *command], input=feed, capture_output=True, text=True, env=environment, check=False
+                [*inside(self.root, folder), *command],
+                input=feed,
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
             )
         except FileNotFoundError:
             raise CommandError(MISSING, "no unshare on this machine", "apt-get install util-linux") from None
@@ -64,7 +69,7 @@ class Tools:
 
 
 def inside(root: Path, folder: Path) -> list[str]:
-    """The words that start a command below `root`, in `folder`, as long as both exist. The process becomes the command."""
+    """The words that start a command below `root`, in `folder`. The process becomes the command."""
     return ["unshare", "--mount", "sh", "-c", _INSIDE, str(root), str(folder)]
 
 

@@ -39,7 +39,7 @@ OUT_OF_STEP = """#!/bin/sh
 echo call >>"$MMDEBSTRAP_CALLS"
 [ "$(wc -l <"$MMDEBSTRAP_CALLS")" -gt {times} ] && exec sh "$(dirname "$0")/unpack" "$@"
 mkdir -p "$9"
-echo 'E: Failed to fetch http://mirror.example/debian-security/dists/x/Packages.xz  File has unexpected size (2 != 3)' >&2
+echo 'E: Failed to fetch http://m/debian-security/dists/x/Packages.xz  File has unexpected size (2 != 3)' >&2
 exit 100
 """
 
