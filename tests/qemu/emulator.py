@@ -10,7 +10,7 @@ from headgate_host import rootfs
 from headgate_host.image import tools
 
 DEBIAN = rootfs.Archive("trixie")  # with QEMU 10
-PACKAGES = {"qemu-system-aarch64": "qemu-system-arm", "qemu-system-arm": "qemu-system-arm"}
+PACKAGES = ("coreutils", "qemu-system-arm")  # with the programs for both kinds of ARM
 
 
 def words(program: str, version: int, folder: Path, kept: Path) -> list[str]:
@@ -20,7 +20,7 @@ def words(program: str, version: int, folder: Path, kept: Path) -> list[str]:
     """
     if version_of(program) >= max(version, 1):
         return [program]
-    root = rootfs.make(rootfs.own_architecture(), [PACKAGES[program]], kept, DEBIAN, byte_code=False)
+    root = rootfs.make(rootfs.own_architecture(), PACKAGES, kept, DEBIAN, byte_code=False)
     (root / "mnt").mkdir(exist_ok=True)
     return [*tools.inside(root, folder), program]
 
