@@ -207,6 +207,8 @@ static inline uint32_t hg_work_held(const struct hg_work *work) {
 }
 
 /* work.c: memory is counted, and bounded by limits.buffer_bytes */
+bool hg_work_charge(struct hg_server *server, uint32_t size); /* false: there may not be so much */
+void hg_work_refund(struct hg_server *server, uint32_t size);
 void *hg_work_take(struct hg_server *server, uint32_t size); /* NULL: there is none */
 void hg_work_give(struct hg_server *server, void *memory, uint32_t size);
 struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection); /* made if need be; NULL: no memory */

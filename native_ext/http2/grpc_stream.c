@@ -15,14 +15,12 @@ struct stream_call {
 
 static struct hg_grpc_call *call_of(const struct hg_stream *stream) { return &((struct stream_call *)stream->state)->call; }
 
-static void *allocate(void *context, size_t size) {
-    const nghttp2_mem memory = hg_memory_of(context);
-    return memory.malloc(size, memory.mem_user_data);
+static void *allocate(void *context, size_t size) { /* as struct hg_alloc has it */
+    return hg_memory_allocate(size, context);
 }
 
 static void release(void *context, void *bytes) {
-    const nghttp2_mem memory = hg_memory_of(context);
-    memory.free(bytes, memory.mem_user_data);
+    hg_memory_release(bytes, context);
 }
 
 /* The next one of lines "name: value" CR LF; false: there is none, or only a part of one. */

@@ -11,7 +11,7 @@ static struct hg_stream *stream_of(struct hg_http2_stream *base) { return (struc
 /* --- streams --------------------------------------------------------------------------------------------------------- */
 
 static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
-    struct hg_stream *stream = session->host->allocate(session->owner, sizeof *stream);
+    struct hg_stream *stream = hg_session_take(session, sizeof *stream);
     if (stream != NULL) {
         memset(stream, 0, sizeof *stream);
         stream->base.owner = session->owner;
@@ -44,7 +44,7 @@ static void end_stream(struct hg_stream *stream) {
         hg_ring_remove(&stream->again_link);
     }
     hg_ring_remove(&stream->link);
-    session->host->release(session->owner, stream, sizeof *stream);
+    hg_session_give(session, stream, sizeof *stream);
 }
 
 bool hg_stream_begin(struct hg_stream *stream) {
@@ -345,7 +345,7 @@ static bool greet(const struct hg_session *session) {
 
 static void *open_session(void *context, const struct hg_http2_host *host, void *owner) {
     struct hg_library *library = context;
-    struct hg_session *session = host->allocate(owner, sizeof *session);
+    struct hg_session *session = hg_memory_take(library, host, owner, sizeof *session);
     nghttp2_mem memory;
     if (session == NULL) {
         return NULL;
@@ -357,14 +357,15 @@ static void *open_session(void *context, const struct hg_http2_host *host, void 
     hg_ring_init(&session->streams);
     hg_ring_init(&session->agains);
     hg_flood_begin(session);
+    hg_recall_begin(session);
     memory = hg_memory_of(session);
     if (nghttp2_session_server_new3(&session->frames, library->callbacks, session, library->option, &memory) != 0) {
-        host->release(owner, session, sizeof *session);
+        hg_memory_give(library, host, owner, session, sizeof *session);
         return NULL;
     }
     if (!greet(session) || session->starved) {
         nghttp2_session_del(session->frames);
-        host->release(owner, session, sizeof *session);
+        hg_memory_give(library, host, owner, session, sizeof *session);
         return NULL;
     }
     return session;
@@ -376,8 +377,9 @@ static void close_session(void *memory) {
         end_stream(HG_OF(session->streams.newer, struct hg_stream, link));
     }
     hg_fields_end(session);
+    hg_recall_end(session);
     nghttp2_session_del(session->frames);
-    session->host->release(session->owner, session, sizeof *session);
+    hg_session_give(session, session, sizeof *session);
 }
 
 static void write_32(uint8_t *to, uint32_t number) {
@@ -411,7 +413,7 @@ static bool receive(void *memory, const uint8_t *data, uint32_t length) {
         return false;
     }
     hg_fields_restore(session);
-    used = nghttp2_session_mem_recv(session->frames, data, length);
+    used = hg_recall_receive(session, data, length);
     hg_text_flush(session->library);
     if (used < 0) {
         give_up(session, (int)used);
@@ -530,5 +532,6 @@ void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;
     nghttp2_session_callbacks_del(library->callbacks);
     nghttp2_option_del(library->option);
+    hg_memory_clear(library);
     alloc.release(alloc.context, library);
 }
