@@ -55,12 +55,19 @@ static struct hg_bucket *add(struct hg_limiter *limiter, const uint8_t *key, uin
     return bucket;
 }
 
-/* What elapsed_ms > 0 adds, up to `full`; the product is only made when it is known to stay below. */
+#define FEW_MS INT64_C(0x7FFFFFFF)
+
+_Static_assert(HG_LIMITER_RATE <= INT64_MAX / FEW_MS, "what a few milliseconds bring fits");
+
+/* What elapsed_ms > 0 adds, up to `full`; the product is only made when it is known to fit. */
 static int64_t refill(int64_t level, int64_t full, int64_t rate_milli, int64_t elapsed_ms) {
-    if (level >= full || elapsed_ms >= (full - level + rate_milli - 1) / rate_milli) {
+    if (level >= full) {
         return full;
     }
-    return level + elapsed_ms * rate_milli;
+    if (elapsed_ms > FEW_MS) { /* a division costs more, a call on 32 bits */
+        return elapsed_ms >= (full - level + rate_milli - 1) / rate_milli ? full : level + elapsed_ms * rate_milli;
+    }
+    return elapsed_ms * rate_milli >= full - level ? full : level + elapsed_ms * rate_milli;
 }
 
 enum hg_status hg_limiter_take(struct hg_limiter *limiter, const uint8_t *key, size_t key_length, int64_t rate_milli,
@@ -108,6 +115,8 @@ enum hg_status hg_limiter_take(struct hg_limiter *limiter, const uint8_t *key, s
         *wait_ms = 0;
         bucket->level -= price;
     }
-    *left = bucket->level / MICRO;
+    if (left != NULL) {
+        *left = bucket->level / MICRO;
+    }
     return HG_OK;
 }

@@ -15,6 +15,7 @@ struct entry {
     struct hg_table_node node;
     struct hg_link link;
     uint32_t size;
+    struct hg_scope_place last;
     struct hg_claims claims;
     uint8_t token[];
 };
@@ -101,6 +102,8 @@ static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length
     entry->claims.sub = copied(&at, claims->sub);
     entry->claims.scopes = copied(&at, claims->scopes);
     entry->claims.raw = copied(&at, claims->raw);
+    entry->last = (struct hg_scope_place){0, 0};
+    entry->claims.last = &entry->last;
     hg_table_insert(&tokens->table, &entry->node);
     hg_ring_add(&tokens->root, &entry->link);
     tokens->stats.bytes += size;
