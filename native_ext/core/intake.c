@@ -114,14 +114,20 @@ static void look_again(struct hg_intake *intake) {
     }
 }
 
+static void count(struct hg_batch *batch, const struct hg_row *row) {
+    batch->rows += 1;
+    batch->waiting += (row->flags & HG_ROW_PROMISED) == 0;
+    batch->keyed += row->key.at != NULL;
+    batch->bytes += row->size;
+}
+
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch) {
     struct hg_row *last = NULL;
-    *batch = (struct hg_batch){intake->head, 0, 0};
+    *batch = (struct hg_batch){.head = intake->head};
     while (intake->head != NULL && batch->rows < max_rows &&
            (last == NULL || batch->bytes + intake->head->size <= max_bytes)) {
         last = intake->head;
-        batch->rows += 1;
-        batch->bytes += last->size;
+        count(batch, last);
         intake->head = last->next;
     }
     if (last != NULL) {
@@ -139,7 +145,7 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
 
 void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch) {
     free_rows(alloc, batch->head);
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
 }
 
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch) {
@@ -165,13 +171,13 @@ void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
     }
     *end = intake->head;
     intake->head = kept;
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
     look_again(intake);
 }
 
 void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
     struct hg_row **from = &intake->head, **to = &batch->head;
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
     intake->tail = NULL;
     while (*from != NULL) {
         struct hg_row *row = *from;
@@ -184,8 +190,7 @@ void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
         row->next = NULL;
         *to = row;
         to = &row->next;
-        batch->rows += 1;
-        batch->bytes += row->size;
+        count(batch, row);
     }
     intake->rows -= batch->rows;
     look_again(intake);

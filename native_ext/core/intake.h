@@ -68,7 +68,8 @@ static inline bool hg_intake_gathered(const struct hg_intake *intake) {
 struct hg_batch {
     struct hg_row *head;
     uint32_t rows;
-    uint64_t bytes; /* charged */
+    uint32_t waiting, keyed; /* of them: not promised, with a key. To look at all rows for that would take longer than to store some */
+    uint64_t bytes;          /* charged */
 };
 /* The oldest rows: at least one unless there is none or max_rows is 0, then as many as both limits allow. */
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch);

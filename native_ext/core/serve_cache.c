@@ -1,5 +1,6 @@
 /* The key-value cache and the last values: two prefixes of one store, one byte budget. The entries are those of the twin
  * (tasks/cache.py): meta is "<max-age seconds, 0 = none> <monotonic ms of the PUT> <media type>". */
+#include "scopes.h"
 #include "serve_call.h"
 #include "sha256.h"
 
@@ -80,8 +81,12 @@ enum precondition { GO_ON, NOT_MODIFIED, ANSWERED };
 static enum precondition preconditions(struct hg_call *call, struct hg_view etag) {
     const struct hg_view match = hg_field_of(call, HG_FIELD_IF_MATCH);
     const struct hg_view none_match = hg_field_of(call, HG_FIELD_IF_NONE_MATCH);
-    struct hg_answer answer = {412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
+    struct hg_answer answer;
     struct hg_line fields;
+    if (match.at == NULL && none_match.at == NULL) { /* as a rule */
+        return GO_ON;
+    }
+    answer = (struct hg_answer){412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
     if (match.at != NULL && !matches(match, etag, false)) {
         answer.detail = hg_text_view("If-Match");
     } else if (none_match.at != NULL && matches(none_match, etag, true)) {
@@ -161,27 +166,35 @@ static enum hg_served answer_value(struct hg_call *call, const uint8_t *key, uin
                           (struct hg_view){found.value, not_modified ? 0 : (uint32_t)found.value_length});
 }
 
+struct wanted {
+    const char *verb;
+    struct hg_view name;
+};
+
 /* Scopes cache:read, cache:write, cache:* for all keys; cache:read:<prefix>, cache:write:<prefix> for some. */
-static bool is_allowed(const struct hg_claims *claims, const char *verb, struct hg_view name) {
-    const struct hg_view scopes = claims->scopes;
+static bool allows(struct hg_view scope, const void *wanted) {
+    const struct hg_view name = ((const struct wanted *)wanted)->name;
+    const char *verb = ((const struct wanted *)wanted)->verb;
     const uint32_t verb_length = (uint32_t)strlen(verb);
-    for (uint32_t from = 0, to; from < scopes.length; from = to + 1) {
-        const uint8_t *scope = scopes.at + from;
-        for (to = from; to < scopes.length && scopes.at[to] != ' '; to++) {
-        }
-        if (hg_view_equals((struct hg_view){scope, to - from}, "cache:*")) {
-            return true;
-        }
-        if (to - from >= 6 + verb_length && memcmp(scope, "cache:", 6) == 0 &&
-            memcmp(scope + 6, verb, verb_length) == 0) {
-            const uint32_t rest = to - from - 6 - verb_length;
-            if (rest == 0 || (scope[6 + verb_length] == ':' && rest - 1 <= name.length &&
-                              memcmp(scope + 7 + verb_length, name.at, rest - 1) == 0)) {
-                return true;
-            }
-        }
+    struct hg_view rest;
+    if (scope.length < 7 || memcmp(scope.at, "cache:", 6) != 0) {
+        return false;
     }
-    return false;
+    rest = (struct hg_view){scope.at + 6, scope.length - 6};
+    if (rest.length == 1 && *rest.at == '*') {
+        return true;
+    }
+    if (rest.length < verb_length || memcmp(rest.at, verb, verb_length) != 0) {
+        return false;
+    }
+    rest = (struct hg_view){rest.at + verb_length, rest.length - verb_length};
+    return rest.length == 0 ||
+           (*rest.at == ':' && rest.length - 1 <= name.length && memcmp(rest.at + 1, name.at, rest.length - 1) == 0);
+}
+
+static bool is_allowed(const struct hg_claims *claims, const char *verb, struct hg_view name) {
+    const struct wanted wanted = {verb, name};
+    return hg_any_scope(claims, allows, &wanted);
 }
 
 static bool take_cache_rate(struct hg_call *call) {

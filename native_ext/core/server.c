@@ -385,7 +385,7 @@ static bool has_event(const struct hg_server *server) {
     return server->rows || server->no_files || server->empty || has_changes(server) || server->event_first != 0;
 }
 
-static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
+static int32_t sleep_ms(struct hg_server *server, int64_t until_us) {
     int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
     const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
     const int64_t due_ms = rows_due_ms(server);

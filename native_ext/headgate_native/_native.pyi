@@ -156,7 +156,10 @@ class Tls:
         open: Callable[[], tuple[MemoryBIO, MemoryBIO, SSLObject]],
         identify: Callable[[SSLObject], bytes | None],
         failed: Callable[[BaseException | None], object],
+        direct: bool = True,
     ) -> Tls: ...
+    @property
+    def direct(self) -> bool: ...
 
 @final
 class Store:
