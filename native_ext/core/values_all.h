@@ -63,17 +63,29 @@ static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
 
 #include "values_equal.h"
 
+/* The numbers ascend. */
+static bool is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number) {
+    const struct hg_constant *constants = hg_at(program, choice->numbers);
+    for (uint32_t low = 0, high = choice->number_count; low < high;) {
+        const uint32_t middle = low + (high - low) / 2;
+        const struct hg_number other = hg_constant_number(program, constants + middle);
+        const int order = hg_number_compare_fast(number, &other);
+        if (order == 0) {
+            return true;
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return false;
+}
+
 bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
                      const struct hg_number *number) {
     if (number != NULL) {
-        const struct hg_constant *constant = hg_at(run->program, choice->numbers);
-        for (uint32_t i = 0; i < choice->number_count; i++) {
-            const struct hg_number other = hg_constant_number(run->program, constant + i);
-            if (hg_number_compare(number, &other) == 0) {
-                return true;
-            }
-        }
-        return false;
+        return is_number_of(run->program, choice, number);
     }
     const struct hg_container *container = hg_at(run->program, choice->containers);
     for (uint32_t i = 0; i < choice->container_count; i++) {
@@ -193,6 +205,62 @@ HG_NOINLINE bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object,
         }
     }
     return true;
+}
+
+/* The value of the member: its text, or its number. */
+static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) {
+    look->there = true;
+    look->token = r_token(run, &p);
+    switch (look->token) {
+    case HG_T_STRING:
+        return v_string(run, p, &look->text) != NULL;
+    case HG_T_NUMBER: /* the digits of a long one may be where others will be read */
+        return v_number(run, p, &look->number, run->digits[0]) != NULL && look->number.digits == NULL;
+    default:
+        return look->token != HG_T_FAULT;
+    }
+}
+
+HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look) {
+    const uint32_t depth = run->depth, frames = run->frames;
+    const uint8_t *const start = p;
+    struct hg_iter iter;
+    look->there = false;
+    int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
+    while (more > 0) {
+        struct hg_text other;
+        const uint8_t *value_at = r_known(run, p, name);
+        if (value_at != NULL) {
+            more = look_at(run, value_at, look) ? 0 : -1;
+        } else if ((p = v_name(run, p, &other)) == NULL || other.escaped || (p = v_skip(run, p)) == NULL) {
+            more = -1; /* a fault is for those to find who read all of it */
+        } else {
+            more = v_next(run, &p, &iter, true);
+        }
+    }
+    run->depth = depth;
+    run->frames = frames;
+    look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+}
+
+bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look) {
+    switch (look->token) {
+    case HG_T_STRING:
+        return HG_R(text_find)(program, &choice->strings, &look->text, 0) != UINT32_MAX;
+    case HG_T_NUMBER:
+        return is_number_of(program, choice, &look->number);
+    case HG_T_NULL:
+        return (choice->literals & HG_NULL) != 0;
+    case HG_T_FALSE:
+        return (choice->literals & HG_FALSE_LITERAL) != 0;
+    case HG_T_TRUE:
+        return (choice->literals & HG_TRUE_LITERAL) != 0;
+    case HG_T_ARRAY:
+    case HG_T_OBJECT:
+        return false;
+    default:
+        return true; /* CBOR has more, and a byte string may stand for a text */
+    }
 }
 
 hg_ref HG_R(dynamic)(const struct hg_run *run, const struct hg_same *same) {
