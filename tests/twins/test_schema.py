@@ -175,6 +175,21 @@ def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | 
                 twin.to_json(item)
 
 
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "null"}, 'expected null, found "616263"'),
+        ({"anyOf": [{"type": "null"}, False]}, '"616263" matches none of the 2 alternatives'),
+        ({"oneOf": [True, {}]}, '"616263" matches 2 alternatives, there must be one'),
+        ({"not": {}}, '"616263" is what is excluded here'),
+        ({"allOf": [False]}, "nothing is allowed here, found a value that JSON does not have"),
+    ],
+)
+def test_a_violation_shows_the_text_of_a_byte_string_where_it_has_one(schema: Any, message: str) -> None:
+    for twin in _pair({**schema, **_B16}):
+        assert [error.message for error in twin.validate(b"\x43abc", "cbor").errors] == [message]
+
+
 HARD = [
     b"", b" ", b"\xef\xbb\xbf{}", b"1e400", b"-0", b"-", b"01", b"1.", b"1e", b'"\\u0000"',
     b'{"\\u0000": 1, "\\u0000": 2}', b'{"a": 1, "\\u0061": 2}', b'"\\ud800"', b'"\\udc00\\ud800"',
