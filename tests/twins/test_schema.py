@@ -172,20 +172,36 @@ _B16, _B64 = {"contentEncoding": "base16"}, {"contentEncoding": "base64"}
         ({"$dynamicRef": "#/$defs/a", "$defs": {"a": {"items": _B64}}}, b"\x81\x43abc", b'["YWJj"]'),
         (
             {
-                "$id": "x:list", "$dynamicAnchor": "item", "$ref": "x:base", **_B16, "$defs": {
-                    "base": {"$id": "x:base", "items": {"$dynamicRef": "#item"}, "$defs": {
-                        "any": {"$dynamicAnchor": "item"}}}},
+                "$id": "x:list",
+                "$dynamicAnchor": "item",
+                "$ref": "x:base",
+                **_B16,
+                "$defs": {
+                    "base": {
+                        "$id": "x:base",
+                        "items": {"$dynamicRef": "#item"},
+                        "$defs": {"any": {"$dynamicAnchor": "item"}},
+                    }
+                },
             },
-            b"\x81\x43abc", None,
+            b"\x81\x43abc",
+            None,
         ),
         (
             {
-                "$id": "x:list", "$ref": "x:base", "$defs": {
+                "$id": "x:list",
+                "$ref": "x:base",
+                "$defs": {
                     "text": {"$dynamicAnchor": "item", **_B64},
-                    "base": {"$id": "x:base", "items": {"$dynamicRef": "#item"}, "$defs": {
-                        "any": {"$dynamicAnchor": "item"}}}},
+                    "base": {
+                        "$id": "x:base",
+                        "items": {"$dynamicRef": "#item"},
+                        "$defs": {"any": {"$dynamicAnchor": "item"}},
+                    },
+                },
             },
-            b"\x81\x43abc", b'["YWJj"]',
+            b"\x81\x43abc",
+            b'["YWJj"]',
         ),
         # under `not` it is a condition, whatever stands beside it
         ({"not": {**_B64, "$ref": "#/$defs/no"}, "$defs": {"no": False}}, b"\x43abc", None),
@@ -212,7 +228,10 @@ def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | 
     ("schema", "text"),
     [
         ({"properties": {"unit": {"enum": ["C", "F"]}}}, b'{"unit":"C","t":1}'),
-        ({"properties": {"unit": {"const": 'a "long" one \\ of many bytes'}}}, b'{"unit":"a \\"long\\" one \\\\ of many bytes"}'),
+        (
+            {"properties": {"unit": {"const": 'a "long" one \\ of many bytes'}}},
+            b'{"unit":"a \\"long\\" one \\\\ of many bytes"}',
+        ),
         ({"items": {"enum": ["", "a", 1, None]}}, b'["","a",1,null,"a"]'),
         ({"enum": ["a"]}, b'"a"'),
         ({"additionalProperties": {"enum": ["a"]}}, b'{"x":"a","y":"a"}'),
@@ -265,6 +284,21 @@ def test_alternatives_that_a_member_tells_apart(keyword: str, document: bytes) -
         pair = _pair({**around, "$defs": named})
         kit.same(*pair, document)
         kit.same(*pair, item, "cbor")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "null"}, 'expected null, found "616263"'),
+        ({"anyOf": [{"type": "null"}, False]}, '"616263" matches none of the 2 alternatives'),
+        ({"oneOf": [True, {}]}, '"616263" matches 2 alternatives, there must be one'),
+        ({"not": {}}, '"616263" is what is excluded here'),
+        ({"allOf": [False]}, "nothing is allowed here, found a value that JSON does not have"),
+    ],
+)
+def test_a_violation_shows_the_text_of_a_byte_string_where_it_has_one(schema: Any, message: str) -> None:
+    for twin in _pair({**schema, **_B16}):
+        assert [error.message for error in twin.validate(b"\x43abc", "cbor").errors] == [message]
 
 
 HARD = [
