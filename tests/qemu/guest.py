@@ -45,6 +45,7 @@ class Guest:
         command = [
             *emulator.words(machine["program"], machine.get("version", 0), folder, kept),
             *("-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
+            *("-accel", machine.get("accel", "tcg")),
             *("-smp", str(facts["cores"]), "-nodefaults", "-display", "none", f"-{machine['u_boot']}", "u-boot.bin"),
             *(("-dtb", TREE) if (folder / TREE).exists() else ()),
             *("-drive", f"file=disk.img,format=raw,if={machine.get('disk', 'none')},id=disk"),

@@ -1,17 +1,15 @@
 """Looks into a disk that was flashed: is everything there that the board's firmware, U-Boot and kernel need to start?
 
-What an emulator cannot show of a Raspberry Pi (its firmware, its card's supplies) is checked as far as files can tell.
+What an emulator cannot show of a Raspberry Pi (its firmware, its memory) is checked as far as files can tell.
 """
 
 import re
 import struct
 import subprocess
 import zlib
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import device_tree
 import zstandard
 
 from headgate.linux.image_format import Partition
@@ -63,9 +61,8 @@ def check(path: Path, board: str, image: Path) -> dict[str, Any]:
     else:
         u_boot = image.with_name(image.name.replace(".img.zst", ".u-boot.bin")).read_bytes()
     kernel = (boot / "vmlinuz").read_bytes()
-    initrd = _initrd((boot / "initrd").read_bytes(), plan)
+    _initrd((boot / "initrd").read_bytes(), plan)
     _slot(boot, plan)
-    _drivers(boot, initrd)
     _memory(script, u_boot, kernel, (boot / "initrd").stat().st_size, plan)
     (root_size,) = struct.unpack_from("<Q", root, 40)
     sizes = {"image": image.stat().st_size, "root": root_size, "kernel": len(kernel)}
@@ -147,8 +144,7 @@ def _slot(boot: Path, plan: Recipe) -> None:
     must(variables.get("hg_fdt") == (trees[0] if len(trees) == 1 else None), f"boot.txt: {variables}")
 
 
-def _initrd(data: bytes, plan: Recipe) -> dict[str, bytes]:
-    """Its files."""
+def _initrd(data: bytes, plan: Recipe) -> None:
     files: dict[str, bytes] = {}
     archive = zstandard.ZstdDecompressor().decompressobj().decompress(data)
     position = 0
@@ -165,19 +161,6 @@ def _initrd(data: bytes, plan: Recipe) -> dict[str, bytes]:
     modules = {Path(name).name for name in files if name.endswith(".ko")}
     missing = {f"{name}.ko" for name in files["modules.txt"].decode().split()} - modules
     must(not missing, f"modules that the initrd is to load and has not: {missing}")
-    return files
-
-
-def _drivers(boot: Path, initrd: dict[str, bytes]) -> None:
-    """A driver for each controller of cards, and for what it waits for: built in, or in the initrd."""
-    (aliases,) = (data.decode() for name, data in initrd.items() if name.endswith("/modules.alias"))
-    (built_in,) = (data.decode() for name, data in initrd.items() if name.endswith("/modules.builtin.modinfo"))
-    patterns = [line.split()[1] for line in aliases.splitlines() if line.startswith("alias of:")]
-    patterns += re.findall(r"\.alias=(of:[^\0]+)", built_in)
-    for tree in sorted(boot.glob("*.dtb")):
-        for node, compatible in device_tree.storage(tree.read_bytes()).items():
-            drivers = [one for one in compatible if any(fnmatchcase(f"of:NnodeTtypeC{one}", p) for p in patterns)]
-            must(bool(drivers), f"{tree.name}: no driver for {node}, {compatible}, without the root file system")
 
 
 def _memory(script: str, u_boot: bytes, kernel: bytes, initrd: int, plan: Recipe) -> None:

@@ -3,7 +3,7 @@
 Builds an image, flashes it to a file with provisioning, starts it in qemu-system, posts real messages by a token whose
 issuer was provisioned, receives them from a broker on this machine, pulls the plug at random under load and looks for
 what was acknowledged, checks the file system, updates to slot b, and has a broken update roll itself back. Prints a
-transcript; sizes, seconds and memory go to .cache/image/figures.json.
+transcript; sizes, seconds and memory go to .cache/image/BOARD/figures.json.
 
 --quick: one power cut, no second build (the update is the same image again) and a broken update whose kernel is none,
 which is quicker than one that starts and does not work.
@@ -457,7 +457,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of headgate image build")
     parser.add_argument("--key", type=Path, metavar="FILE", help="what it was signed with")
     options = parser.parse_args(words)
-    folder = CACHE / "proof"
+    folder = CACHE / options.board
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     proof = Proof(folder, options)
@@ -471,7 +471,7 @@ def main(words: list[str]) -> int:
         return errors.BUG
     proof.figures["seconds"] = round(time.monotonic() - proof.began)
     text = json.dumps(proof.figures, indent=2)
-    (CACHE / "figures.json").write_text(text + "\n")
+    (folder / "figures.json").write_text(text + "\n")
     print(text)
     proof.say("all of it is so")
     return errors.OK

@@ -120,9 +120,9 @@ def _beside(job: Job, wish: Wish, boot: Path) -> dict[str, Path]:
     if firmware is not None:
         made["firmware"] = _named(wish.target, ".u-boot.bin")
         shutil.copyfile(job.parts / firmware, made["firmware"])
-        for tree in sorted(boot.glob("*.dtb")):
-            made[tree.name] = _named(wish.target, f".{tree.name}")
-            shutil.copyfile(tree, made[tree.name])
+        for tree in boot.glob("*.dtb"):  # one at most: there is one machine
+            made["tree"] = _named(wish.target, f".{tree.name}")
+            shutil.copyfile(tree, made["tree"])
     return made
 
 

@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass, field
 
 MAGIC = 0xD00DFEED
+_HEADER = 40  # bytes
 _BEGIN_NODE, _END_NODE, _PROPERTY, _END = 1, 2, 3, 9  # 4 is a filler
 _OKAY = (None, b"okay\0", b"ok\0")
 
@@ -24,7 +25,7 @@ class Node:
 
 def nodes(data: bytes) -> list[Node]:
     """All of them, the root first. Raises ValueError: not a device tree, or not all of it."""
-    if len(data) < 40 or struct.unpack_from(">II", data) != (MAGIC, len(data)):
+    if len(data) < _HEADER or struct.unpack_from(">II", data) != (MAGIC, len(data)):
         raise ValueError("not a whole device tree")
     position, strings = struct.unpack_from(">II", data, 8)
     found: list[Node] = []
