@@ -1,8 +1,8 @@
 """From nothing to a board that survives: ./dev test --image [--quick] [--image FILE --key KEY] [--cuts N]
 
 Builds an image, flashes it to a file with provisioning, starts it in qemu-system, posts real messages by a token whose
-issuer was provisioned, receives them from a broker on this machine, logs in by SSH, stops process 1 until the
-watchdog starts it all again, pulls the plug at random under load and looks for what was acknowledged, checks the file system,
+issuer was provisioned, receives them from a broker on this machine, logs in by SSH, stops process 1 until the watchdog
+starts it all again, pulls the plug at random under load and looks for what was acknowledged, checks the file system,
 updates to slot b, and has a broken update roll itself back. Prints a transcript; sizes, seconds and memory go to
 .cache/image/figures.json.
 
@@ -484,7 +484,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--wheel", type=Path, metavar="FILE", help="of Headgate for the board, instead of a new one")
     parser.add_argument("--key", type=Path, metavar="FILE", help="what it was signed with")
     options = parser.parse_args(words)
-    folder = CACHE / "proof"
+    folder = CACHE / ("twice" if options.twice else "proof")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     proof = Proof(folder, options)
