@@ -53,6 +53,8 @@ def rules_of(section: type[Any]) -> dict[str, tuple[str, Rule]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appliance:
+    """[appliance]"""
+
     id: str | None = key(
         "id",
         v.name(),
@@ -72,6 +74,8 @@ class Appliance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
+    """[listen]"""
+
     http: tuple[Address, ...] = key(
         "http",
         v.addresses(),
@@ -207,6 +211,8 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
+    """[[issuer]]"""
+
     name: str = key("name", v.text(), REQUIRED, "The tokens' `iss`, compared exactly.")
     audience: str = key(
         "audience", v.text(), "headgate", "Must be in the tokens' `aud`.", "401 for tokens made for somebody else."
@@ -268,6 +274,8 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
+    """[streams.NAME]"""
+
     name: str
     schema: Path | None = key(
         "schema",
@@ -326,6 +334,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
+    """[cache]"""
+
     bytes: int = key(
         "bytes",
         v.size(0, 1900 * MIB),
@@ -361,6 +371,8 @@ class Cache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redis:
+    """[redis]"""
+
     url: RedisURL | None = key(
         "url", v.redis(), None, "The server; `rediss` is TLS. Without it the cache is the appliance's own."
     )
@@ -396,6 +408,8 @@ class Redis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
+    """[outbox]"""
+
     bytes: int = key(
         "bytes",
         v.size(MIB, 1024 * GIB),
@@ -439,6 +453,8 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency:
+    """[idempotency]"""
+
     hours: int = key(
         "hours",
         v.integer(1, 8760),
@@ -453,6 +469,8 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uplink:
+    """[uplink]"""
+
     url: BrokerURL | None = key(
         "url", v.broker(), None, "The MQTT 5 broker; `mqtts` is TLS. Without it nothing is forwarded (with a warning)."
     )
@@ -532,6 +550,8 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watchdog:
+    """[watchdog]"""
+
     device: Path | None = key(
         "device",
         v.path(),

@@ -79,8 +79,8 @@ def main(args: argparse.Namespace) -> int:
     os.umask(0o077)  # what is written is for nobody else: keys, and messages
     if not args.demo:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
-    lean.share_heap()
     lean.without_openssl_hashes()
+    lean.share_heap()
     from headgate import _accel
     from headgate.linux import config as configuration
 
