@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +122,7 @@ def overridden(config: "Config", listen: str | None) -> "Config":
         raise errors.CommandError(
             errors.USAGE, "--listen needs an http listener in the configuration", "Add listen.http"
         )
-    return replace(config, listen=replace(config.listen, http=(address,)))
+    return config.replace(listen=config.listen.replace(http=(address,)))
 
 
 def ensure_keys(config: "Config") -> bool:
