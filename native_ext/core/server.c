@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #define GENERATIONS 0x3FFFFFFFu
 #define TAG_ASYNCIO (UINT64_C(1) << 63) /* of asyncio's descriptors; the rest of the tag is the descriptor */
@@ -22,7 +23,7 @@ struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_ne
     if (server == NULL) {
         return NULL;
     }
-    memset(server, 0, sizeof *server);
+    memset(server, 0, offsetof(struct hg_server, input)); /* the pages behind it are touched when they are used */
     server->alloc = *alloc;
     server->net = *net;
     server->gate = gate;
