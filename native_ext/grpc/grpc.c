@@ -203,16 +203,25 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
 
 /* --- the connection's answers -------------------------------------------------------------------------------------- */
 
-void hg_grpc_reply(struct hg_grpc_call *call, const struct hg_output *message) {
-    const uint32_t length = message->length;
-    const uint8_t prefix[PREFIX] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
-                                    (uint8_t)length};
-    if (!message->failed) {
-        hg_output_add(&call->data.bytes, prefix, PREFIX);
-        hg_output_add(&call->data.bytes, message->data, length);
-    }
-    if (message->failed || call->data.bytes.failed) {
+uint32_t hg_grpc_reply(struct hg_grpc_call *call) {
+    static const uint8_t prefix[PREFIX] = {0};
+    const uint32_t mark = call->data.bytes.length;
+    hg_output_add(&call->data.bytes, prefix, PREFIX);
+    return mark;
+}
+
+void hg_grpc_reply_end(struct hg_grpc_call *call, uint32_t mark) {
+    struct hg_output *const bytes = &call->data.bytes;
+    if (bytes->failed) {
+        bytes->length = mark;
         no_memory(call);
+    } else {
+        const uint32_t length = bytes->length - mark - PREFIX;
+        uint8_t *const at = bytes->data + mark + 1; /* not compressed */
+        at[0] = (uint8_t)(length >> 24);
+        at[1] = (uint8_t)(length >> 16);
+        at[2] = (uint8_t)(length >> 8);
+        at[3] = (uint8_t)length;
     }
 }
 

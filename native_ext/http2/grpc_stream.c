@@ -46,9 +46,10 @@ static size_t trailers_of(const struct hg_grpc_call *call, nghttp2_nv *fields, s
     return count;
 }
 
+/* Of literals, which need not be copied. */
 static nghttp2_nv field(const char *name, const char *value) {
-    return hg_nv((struct hg_view){(const uint8_t *)name, (uint32_t)strlen(name)},
-                 (struct hg_view){(const uint8_t *)value, (uint32_t)strlen(value)});
+    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value),
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
 /* The answer goes on, or ends: what there is of it goes to the peer. */

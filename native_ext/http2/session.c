@@ -23,10 +23,21 @@ static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
     return stream;
 }
 
+/* NULL: there is none of this id, or it is over. Frames of one stream often follow each other. */
+static struct hg_stream *stream_at(struct hg_session *session, int32_t id) {
+    if (session->last == NULL || session->last->id != id) {
+        session->last = nghttp2_session_get_stream_user_data(session->frames, id);
+    }
+    return session->last;
+}
+
 /* Its frames are over. */
 static void end_stream(struct hg_stream *stream) {
     struct hg_session *session = stream->session;
     stream->closed = true;
+    if (session->last == stream) {
+        session->last = NULL;
+    }
     if (session->library->speaker == stream) {
         session->library->speaker = NULL;
     }
@@ -268,6 +279,7 @@ static void request_head(struct hg_session *session, const nghttp2_frame *frame)
 static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *context) {
     struct hg_session *session = context;
     struct hg_stream *stream;
+    (void)frames;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -279,7 +291,7 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *c
     case NGHTTP2_RST_STREAM: return hg_flood_reset(session) ? 0 : too_much(session);
     default: return 0;
     }
-    stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+    stream = stream_at(session, frame->hd.stream_id);
     if (stream != NULL && !stream->received && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
         end_of_input(stream);
     }
@@ -287,9 +299,8 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *c
 }
 
 static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uint8_t *data, size_t length, void *context) {
-    struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, id);
+    struct hg_stream *stream = stream_at(context, id);
     (void)flags;
-    (void)context;
     if (stream == NULL) {
         (void)nghttp2_session_consume_connection(frames, length);
     } else if (stream->sent) { /* the rest of the request is of no interest: RFC 9113 section 8.1 */
@@ -303,9 +314,8 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 }
 
 static int on_close(nghttp2_session *frames, int32_t id, uint32_t code, void *context) {
-    struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, id);
+    struct hg_stream *stream = stream_at(context, id);
     (void)code;
-    (void)context;
     if (stream != NULL) {
         (void)nghttp2_session_set_stream_user_data(frames, id, NULL);
         end_stream(stream);
@@ -315,12 +325,13 @@ static int on_close(nghttp2_session *frames, int32_t id, uint32_t code, void *co
 
 static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *context) {
     struct hg_session *session = context;
+    (void)frames;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR && !hg_flood_reset(session)) {
             return too_much(session);
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-        struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+        struct hg_stream *stream = stream_at(session, frame->hd.stream_id);
         hg_flood_answered(session);
         if (stream != NULL) {
             stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;

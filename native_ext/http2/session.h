@@ -30,6 +30,7 @@ struct hg_session {
     void *owner;
     nghttp2_session *frames;
     struct hg_link streams, agains;
+    struct hg_stream *last; /* that was looked for; NULL: none, or it is over */
     struct hg_allowance resets, idle_frames;
     int64_t due_ms; /* of the streams', the next; 0: none */
     bool broken;    /* nothing is received or sent any more but `goodbye` */
