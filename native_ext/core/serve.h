@@ -27,6 +27,16 @@ struct hg_beginning {
     uint8_t text[HG_PHRASE + 56];
 };
 
+/* The fields that an answer with a value has, as they were made last: a value that many ask for is asked for again. */
+#define HG_FIELDS 480 /* bytes; more are cut */
+struct hg_value_fields {
+    uint64_t version;      /* of the store's entry; 0: none */
+    int64_t until_ms;      /* Age holds until then */
+    uint16_t length;
+    uint16_t type, etag;   /* bytes of the first line, Content-Type; of the ETag itself, in the second */
+    uint8_t text[HG_FIELDS];
+};
+
 /* What all requests share. One thread. */
 struct hg_gate {
     struct hg_plan *plan; /* of new requests */
@@ -40,6 +50,7 @@ struct hg_gate {
     struct hg_clock clock;
     int64_t dated_s;            /* of `beginnings`; HG_UNDATED: answers have no Date */
     struct hg_beginning beginnings[HG_BEGINNINGS];
+    struct hg_value_fields value_fields;
     struct hg_output scratch;   /* a body whose length has to be known first */
     bool shared;                /* the key-value cache has a second level, which the twin asks for what is not here */
     struct hg_output changes;   /* shared: keys put or deleted here: of each its length - 1 in one byte, then itself */

@@ -56,7 +56,7 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
  * is set at first: clearing all of it would cost more than the text does. */
 struct hg_line {
     uint32_t length;
-    uint8_t text[480];
+    uint8_t text[HG_FIELDS];
 };
 void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
 HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length) {

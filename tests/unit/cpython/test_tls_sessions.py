@@ -61,7 +61,7 @@ class Clock:
 
 @pytest.fixture(params=[True, False], ids=["openssl", "objects"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Callable[[ServerTls], Server]]:
-    """Connections, which are closed at the end. Their records go through OpenSSL itself, or through Python's objects."""
+    """Connections, closed at the end. Their records go through OpenSSL itself, or through Python's objects."""
     opened: list[Server] = []
 
     def begin(tls: ServerTls) -> Server:
