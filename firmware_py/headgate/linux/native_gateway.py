@@ -69,7 +69,8 @@ class NativeListener:
 class NativeGateway(Gateway):
     """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
     in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`:
-    called when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's."""
+    called when the intake has some; `committed()`: when a commit has ended that Python waits for; `parted()`: when the
+    server serves no more; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's."""
 
     def __init__(
         self,
@@ -78,6 +79,8 @@ class NativeGateway(Gateway):
         *,
         reading: "Reading",
         rows: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
+        parted: Callable[[], None] = lambda: None,
         compile_plan: Callable[[Any], Any],
         **parts: Any,
     ) -> None:
@@ -85,6 +88,8 @@ class NativeGateway(Gateway):
         self.server = server
         self._selector = selector
         self._rows = rows
+        self._committed = committed
+        self._parted = parted
         self._compile = compile_plan
         self._lent: dict[int, LentStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,6 +132,7 @@ class NativeGateway(Gateway):
                 self._joined = False
                 self._loop.remove_reader(self.server.fileno())
                 self._selector.leave()
+                self._parted()
 
     async def _until_left(self, timeout_ms: int) -> None:
         if self.server.connections:
@@ -160,6 +166,8 @@ class NativeGateway(Gateway):
                 self._serve(identity)
             elif kind == "rows":
                 self._rows()
+            elif kind == "committed":
+                self._committed()
             elif kind == "changes":
                 self.tell_changes()
             elif kind == "empty":
@@ -232,6 +240,8 @@ def open_gateway(
         selector,
         reading=reading,
         rows=outbox.note_rows,
+        committed=outbox.settle,
+        parted=outbox.part,
         compile_plan=_native.Plan,
         plan=plan,
         sink=outbox,
@@ -239,7 +249,7 @@ def open_gateway(
     )
     if http2:
         gateway.serve_grpc()
-    outbox.release, outbox.fail = server.release, server.fail
+    outbox.release, outbox.fail, outbox.post = server.release, server.fail, server.post
     if gateway.second is not None:
         parts["second"].gather = gateway.tell_changes
     return gateway
