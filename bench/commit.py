@@ -1,7 +1,7 @@
 """The group commit: CPU microseconds for one message, from the intake to the database and back, native and pure.
 
     python bench/commit.py [--rounds N] [--folder DIR]      writes bench/results/commit.json
-    python bench/commit.py --count [--folder DIR]           prints instructions for one commit; needs perf of Linux
+    python bench/commit.py --count [--folder DIR]           prints instructions for one commit; needs valgrind
 
 Messages are in the intake already, as the native server puts them there. Each commit is timed in both threads: the
 event loop's and the outbox's own, where it is also known what it is spent on. `--folder`: where the database is made;
@@ -38,7 +38,7 @@ CASES = {
     "2000 promised": (2000, intake.PROMISED),
 }
 ROWS = 60_000  # of each case, in all
-COUNTED = (200, 1000)  # commits of the two runs whose difference is taken
+COUNTED = (20, 120)  # commits of the two runs whose difference is taken
 WARM_UP = 5  # commits not counted
 BODY = b'{"station":"st-%d","temp_c":%d.5,"humidity":%d,"wind":{"speed":3.25,"dir":%d}}'
 
@@ -57,9 +57,7 @@ def timed(owner: Any, name: str, label: str, spent: dict[str, float]) -> None:
     setattr(owner, name, outer)
 
 
-async def measure(
-    folder: Path, size: int, flags: int, commits: int, spent: dict[str, float]
-) -> dict[str, float]:
+async def measure(folder: Path, size: int, flags: int, commits: int, spent: dict[str, float]) -> dict[str, float]:
     """-> microseconds for one message."""
     outbox = await Outbox.open(folder, OutboxConfig(batch_records=min(size, limits.BATCH_RECORDS)))
     released = asyncio.Event()
@@ -102,21 +100,18 @@ def child(folder: str | None, only: str, commits: int) -> None:
     print(json.dumps(figures))
 
 
-def instructions(command: list[str]) -> dict[str, float]:
-    """event -> how often it happened in the process."""
-    events = "instructions:u,instructions:k,context-switches"
-    with tempfile.NamedTemporaryFile("r") as report:
-        perf = ["perf", "stat", "-x", ",", "-e", events, "-o", report.name, *command]
-        subprocess.run(perf, stdout=subprocess.DEVNULL, check=True, env=os.environ | {"HEADGATE_BACKEND": "native"})  # noqa: S603
-        rows = [line.split(",") for line in report if "," in line]
-    return {row[2]: float(row[0]) for row in rows}
+def instructions(command: list[str]) -> int:
+    """Of the whole run, user mode."""
+    counted = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command]
+    environment = os.environ | {"HEADGATE_BACKEND": "native", "PYTHONHASHSEED": "0"}
+    done = subprocess.run(counted, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # this file
+    return int(done.stderr.rpartition("Collected :")[2].split()[0])
 
 
 def count(command: list[str]) -> None:
     for name in CASES:
         few, many = (instructions([*command, "--only", name, "--commits", str(n)]) for n in COUNTED)
-        each = {event: (many[event] - few[event]) / (COUNTED[1] - COUNTED[0]) for event in few}
-        print(f"{name:13} " + ", ".join(f"{event} {value:,.1f}" for event, value in each.items()))
+        print(f"{name:13} {(many - few) / (COUNTED[1] - COUNTED[0]):,.0f} instructions")
 
 
 def main() -> None:

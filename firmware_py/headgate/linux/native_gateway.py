@@ -41,6 +41,10 @@ def added(ours: Counters, others: Mapping[str, Any]) -> Counters:
     return total
 
 
+def _nothing() -> None:
+    """Nobody wants to hear of it."""
+
+
 class NativeListener:
     """The sockets of one address, on which the server accepts. Has what gateway.drain asks for."""
 
@@ -69,8 +73,10 @@ class NativeListener:
 class NativeGateway(Gateway):
     """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
     in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`:
-    called when the intake has some; `committed()`: when a commit has ended that Python waits for; `parted()`: when the
-    server serves no more; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's."""
+    called when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's.
+
+    `committed`, `parted`: for who posts commits to the server; called when one has ended that Python waits
+    for; when the server serves no more."""
 
     def __init__(
         self,
@@ -79,8 +85,6 @@ class NativeGateway(Gateway):
         *,
         reading: "Reading",
         rows: Callable[[], None],
-        committed: Callable[[], None] = lambda: None,
-        parted: Callable[[], None] = lambda: None,
         compile_plan: Callable[[Any], Any],
         **parts: Any,
     ) -> None:
@@ -88,8 +92,8 @@ class NativeGateway(Gateway):
         self.server = server
         self._selector = selector
         self._rows = rows
-        self._committed = committed
-        self._parted = parted
+        self.committed: Callable[[], None] = _nothing
+        self.parted: Callable[[], None] = _nothing
         self._compile = compile_plan
         self._lent: dict[int, LentStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +136,7 @@ class NativeGateway(Gateway):
                 self._joined = False
                 self._loop.remove_reader(self.server.fileno())
                 self._selector.leave()
-                self._parted()
+                self.parted()
 
     async def _until_left(self, timeout_ms: int) -> None:
         if self.server.connections:
@@ -167,7 +171,7 @@ class NativeGateway(Gateway):
             elif kind == "rows":
                 self._rows()
             elif kind == "committed":
-                self._committed()
+                self.committed()
             elif kind == "changes":
                 self.tell_changes()
             elif kind == "empty":
@@ -240,8 +244,6 @@ def open_gateway(
         selector,
         reading=reading,
         rows=outbox.note_rows,
-        committed=outbox.settle,
-        parted=outbox.part,
         compile_plan=_native.Plan,
         plan=plan,
         sink=outbox,
@@ -250,6 +252,7 @@ def open_gateway(
     if http2:
         gateway.serve_grpc()
     outbox.release, outbox.fail, outbox.post = server.release, server.fail, server.post
+    gateway.committed, gateway.parted = outbox.settle, outbox.part
     if gateway.second is not None:
         parts["second"].gather = gateway.tell_changes
     return gateway

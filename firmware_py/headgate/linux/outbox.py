@@ -64,8 +64,8 @@ class Outbox:
         # release(batch, outcomes of those that were not, or None); if not: fail(batch, code, detail, Retry-After in s).
         self.release: Callable[[intake.Batch, Mapping[int, Outcome] | None], None] = _release
         self.fail: Callable[[intake.Batch, str, str, int], None] = self._forget
-        # post(batch, tell) of a native server, any thread: a commit has ended; the server releases `batch`, unless it is
-        # None, before the event loop hears of it, which it does at once if `tell`. None: there is no such server.
+        # post(batch, tell) of a native server, for the worker's thread: a commit has ended. The server releases `batch`
+        # (None: nothing) before the event loop hears of it, which is at once if `tell`. None: there is no such server.
         self.post: Callable[[intake.Batch | None, bool], None] | None = None
         self._early: intake.Batch | None = None  # the batch to be posted; of the worker's thread
         self._awaited = False  # the event loop has something to do when the commit ends, not with the next one

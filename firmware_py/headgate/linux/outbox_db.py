@@ -422,9 +422,7 @@ class Database:
         payload, streams = taken.totals(outcomes)
         identity = self.identity
         codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
-        database.execute(
-            _BATCH_INSERT, (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob)
-        )
+        database.execute(_BATCH_INSERT, (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob))
         self._next_id += 1
         if ledger.stored == 0:
             self._first_known = False

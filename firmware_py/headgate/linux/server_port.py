@@ -61,8 +61,8 @@ class Server(Protocol):
         not stored, by their index: "boot.seq" of the first message under the key, False when that had another body."""
 
     def post(self, batch: Any, tell: bool, /) -> None:
-        """The one call for other threads: a commit has ended. `batch`: every row of it is stored and none is of interest
-        to Python: it is released as soon as the server looks, before Python does; None: there is no such batch. `tell`:
+        """The one call for other threads: a commit has ended. `batch`: every row is stored and none is of interest to
+        Python: it is released as soon as the server looks, before Python does; None: there is no such batch. `tell`:
         Python waits for that, event "committed"."""
 
     def fail(self, batch: Any, code: str, detail: str, retry_s: int, /) -> None:
