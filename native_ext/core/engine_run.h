@@ -29,6 +29,12 @@ struct hg_scope {
 
 struct hg_explain; /* explain.h */
 
+/* Where an array or object ends that was passed over: most are passed over several times. */
+struct hg_passed {
+    uint32_t start, end; /* offsets in the document; end 0: none */
+};
+#define HG_PASSED 32 /* a power of two */
+
 struct hg_run {
     const struct hg_program *program;
     const uint8_t *data, *end;
@@ -49,6 +55,8 @@ struct hg_run {
     uint64_t out_lost;
     const uint8_t *foreign;       /* CBOR -> JSON: the first value that JSON does not have */
     struct hg_explain *explain;             /* mode EXPLAIN */
+    bool passing;                           /* JSON: `passed` is in use */
+    struct hg_passed passed[HG_PASSED];     /* arrays and objects that were read again, by where they start */
     uint8_t digits[2][HG_NUMBER_TEXT];      /* room for CBOR numbers that are read as text, two at a time */
 };
 
@@ -104,6 +112,7 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->steps = length > (UINT32_MAX - program->max_steps) / 16 ? UINT32_MAX : program->max_steps + 16 * length;
     run->again = false;
     run->only = NULL;
+    run->passing = false;
     run->verdict = HG_VALID;
     run->reason = HG_NO_FAULT;
     run->at = data;
