@@ -121,7 +121,9 @@ struct hg_server {
     struct hg_work fresh;         /* of a connection that is served without a wait */
     int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
     bool batch_told, files_told;
-    bool rows, no_files, empty; /* to be told */
+    hg_rung rung;               /* hg_server_bell */
+    void *rung_context;
+    bool rows, no_files, empty, committed; /* to be told */
     bool changes_told;        /* Python knows that the gate has some */
     bool draining, clock_asked;
     uint32_t takes;           /* of the intake, at the last look */
