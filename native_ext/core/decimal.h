@@ -11,6 +11,13 @@
 
 extern const char HG_PAIRS[201]; /* "00" to "99" */
 
+/* The two digits of a number below 100, as they lie in memory. */
+HG_INLINE uint16_t hg_decimal_pair(uint32_t number) {
+    uint16_t pair;
+    memcpy(&pair, HG_PAIRS + 2 * number, sizeof pair);
+    return pair;
+}
+
 /* 1 to 20; 0 has one digit. */
 HG_INLINE uint32_t hg_decimal_digits(uint64_t number) {
     uint32_t digits = 1, rest;
