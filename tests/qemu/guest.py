@@ -1,4 +1,4 @@
-"""A board in the emulator: an image's disk in qemu-system, its port 8080 on a loopback port of this machine.
+"""A board in the emulator: an image's disk in qemu-system, its ports 8080 and 22 on loopback ports of this machine.
 
     guest.py on|off FOLDER      switches it, as a plug would: `headgate load powercut --cut … --restore …`
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import emulator
 
 ROOT = Path(__file__).resolve().parents[2]
-PORT = 8080  # of the appliance
+PORT, SSH_PORT = 8080, 22  # of the board
 TREE = "board.dtb"  # in the guest's folder: the device tree of a machine that does not make its own
 _POLL_S = 0.1
 
@@ -41,7 +41,8 @@ class Guest:
         """A new one, from board.toml; does not start it. `kept`: where emulators that are fetched are."""
         facts = tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
         machine = facts["emulator"]
-        port = free_port()
+        port, ssh_port = free_port(), free_port()
+        forwards = f"hostfwd=tcp:127.0.0.1:{port}-:{PORT},hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}"
         command = [
             *emulator.words(machine["program"], machine.get("version", 0), folder, kept),
             *("-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
@@ -49,17 +50,24 @@ class Guest:
             *("-smp", str(facts["cores"]), "-nodefaults", "-display", "none", f"-{machine['u_boot']}", "u-boot.bin"),
             *(("-dtb", TREE) if (folder / TREE).exists() else ()),
             *("-drive", f"file=disk.img,format=raw,if={machine.get('disk', 'none')},id=disk"),
-            *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{PORT}"),
+            *("-netdev", f"user,id=net,{forwards}"),
             *(word for device in machine["devices"] for word in ("-device", device)),
             *("-chardev", "file,id=console,path=serial.log,append=on"),
             *(*("-serial", "null") * machine.get("uart", 0), "-serial", "chardev:console"),
         ]
-        (folder / "guest.json").write_text(json.dumps({"port": port, "command": command}))
+        (folder / "guest.json").write_text(json.dumps({"port": port, "ssh_port": ssh_port, "command": command}))
         return cls(folder)
 
     @property
     def port(self) -> int:
-        return int(json.loads((self.folder / "guest.json").read_text())["port"])
+        return self._fact("port")
+
+    @property
+    def ssh_port(self) -> int:
+        return self._fact("ssh_port")
+
+    def _fact(self, name: str) -> int:
+        return int(json.loads((self.folder / "guest.json").read_text())[name])
 
     @property
     def url(self) -> str:
@@ -96,6 +104,10 @@ class Guest:
             return self.serial.read_bytes()[after:].decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
+
+    def said(self) -> int:
+        """How many bytes came over the serial port so far."""
+        return self.serial.stat().st_size if self.serial.exists() else 0
 
     def wait_for(self, pattern: str, seconds: float, after: int = 0) -> "re.Match[str]":
         """Until the console has said `pattern`. Raises TimeoutError with what it said last."""

@@ -1,12 +1,14 @@
 """From nothing to a board that survives: ./dev test --image [--board BOARD] [--quick] [--cuts N] …
 
 Builds an image, flashes it to a file with provisioning, starts it in qemu-system, posts real messages by a token whose
-issuer was provisioned, receives them from a broker on this machine, pulls the plug at random under load and looks for
-what was acknowledged, checks the file system, updates to slot b, and has a broken update roll itself back. Prints a
-transcript; sizes, seconds and memory go to .cache/image/BOARD/figures.json.
+issuer was provisioned, receives them from a broker on this machine, logs in by SSH, stops process 1 until the watchdog
+starts it all again, pulls the plug at random under load and looks for what was acknowledged, checks the file system,
+updates to slot b, and has a broken update roll itself back. Prints a transcript; sizes, seconds and memory go to
+.cache/image/BOARD/figures.json.
 
---quick: one power cut, no second build (the update is the same image again) and a broken update whose kernel is none,
-which is quicker than one that starts and does not work.
+--quick: one power cut, no stopped process 1, no second build (the update is the same image again) and a broken update
+whose kernel is none, which is quicker than one that starts and does not work.
+--twice: two builds from nothing, compared, and none of the above.
 
 A board that no emulator has (rpi-4): its image is built, flashed to a file, and looked at (image_check.py), no more.
 """
@@ -27,7 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import image_check
+import image_twice
 from guest import TREE, Guest
+from image_access import FEED_S, HANG, Access
+from time_server import TimeServer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -57,6 +62,8 @@ public_keys = ["keys/device-eddsa.pub"]
 """
 FLEET = """\
 config_file = "board.toml"
+ssh_keys = ["{ssh_key}"]
+ntp = ["{us}"]
 [issuer]
 name = "fleet"
 audience = "headgate"
@@ -77,6 +84,7 @@ class Proof:
         self.folder, self.options, self.board = folder, options, options.board
         self.figures: dict[str, Any] = {"board": options.board, "quick": options.quick}
         self.began = time.monotonic()
+        self.access = Access(folder)
 
     # --- words
 
@@ -189,7 +197,7 @@ class Proof:
 
     def flash(self, image: Path, broker: int) -> None:
         (self.folder / "board.toml").write_text(CONFIG)
-        (self.folder / "fleet.toml").write_text(FLEET.format(us=GUEST_SEES_US_AS, port=broker))
+        (self.folder / "fleet.toml").write_text(self.fleet(broker))
         self.headgate(
             *("flash", self.board, "--image", image.name, "--trust", "keys/image.pub", "--out", "disk.img"),
             *("--provision", "fleet.toml", "--hostname", "gate-1", "--birth", "birth"),
@@ -208,6 +216,9 @@ class Proof:
         for beside in self.beside(image):
             shutil.copyfile(beside, self.folder / ("u-boot.bin" if beside.suffix == ".bin" else TREE))
         return Guest.make(self.folder, self.board, CACHE / "build/rootfs")
+
+    def fleet(self, broker: int) -> str:
+        return FLEET.format(us=GUEST_SEES_US_AS, port=broker, ssh_key=self.access.public)
 
     def boot(self, guest: Guest, what: str) -> None:
         self.say(f"switched on: {what}")
@@ -267,6 +278,34 @@ class Proof:
         status, _ = self.ask(guest, "POST", "/v1/streams/events", b"{}")
         self.must(status == 401, f"without a token: {status}")
         self.say("a message without a token: 401")
+
+    def log_in(self, guest: Guest, times: TimeServer | None) -> None:
+        said = self.access.log_in(guest, "id -u; cat /data/config/hostname").split()
+        self.must(said == ["0", "gate-1"], f"root on gate-1, not {said}")
+        refused = self.access.strangers(guest)
+        self.must(all(refused.values()), f"who is refused by SSH: {refused}")
+        self.say(f"SSH with the provisioned key: {' on '.join(said)}; refused: {', '.join(refused)}")
+        if times is None:
+            self.say("port 123 of this machine is taken: no time server to ask")
+            return
+        self.access.log_in(guest, "until [ -e /run/systemd/timesync/synchronized ]; do sleep 0.2; done")
+        self.say(f"the clock is set by the provisioned time server, asked {times.asked} times")
+
+    def hang(self, guest: Guest) -> None:
+        """Process 1 stands still; nobody is there to press a button."""
+        dogs = self.access.log_in(guest, "cd /sys/class/watchdog; for dog in *; do cat $dog/identity $dog/state; done")
+        if not dogs:
+            self.say("this machine has no watchdog")
+            return
+        self.must(dogs.splitlines()[1] == "active", f"the watchdog is fed: {dogs}")
+        after, began = guest.said(), time.monotonic()
+        self.access.run(guest, HANG)
+        guest.wait_for("headgate: starting slot a", BOOT_S, after)
+        self.say(
+            f"{dogs.splitlines()[0]}, due after {FEED_S} s: process 1 was stopped, and U-Boot ran again after "
+            f"{time.monotonic() - began:.0f} s"
+        )
+        self.until_ready(guest)
 
     def memory(self, guest: Guest) -> None:
         text = self.ask(guest, "GET", "/metrics")[1].decode()
@@ -390,11 +429,14 @@ def switched_off(guest: Guest) -> Iterator[None]:
 
 
 def run(proof: Proof) -> None:
-    options = proof.options
     proof.make_keys()
     one = proof.build("one", "1.0.0", EPOCH)
     proof.measure(one)
-    with Mosquitto(proof.folder / "broker") as broker:
+    with Mosquitto(proof.folder / "broker") as broker, contextlib.ExitStack() as stack:
+        try:
+            times = stack.enter_context(TimeServer())
+        except OSError:
+            times = None
         proof.flash(one, broker.port)
         proof.look(one)
         if "emulator" not in boards.load(proof.board).facts:
@@ -404,12 +446,18 @@ def run(proof: Proof) -> None:
         receiver = Receiver(proof.folder, broker.port, "--seal-key", str(proof.folder / "keys/seal.key"))
         try:
             with switched_off(guest):
-                life(proof, guest, receiver, one, 1 if options.quick else options.cuts)
+                life(proof, guest, receiver, one, times)
         finally:
             receiver.stop()
 
 
-def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, cuts: int) -> None:
+def twice(proof: Proof) -> None:
+    proof.make_keys()
+    differences = image_twice.compare(proof.folder, proof.board, EPOCH, proof.headgate, proof.say)
+    proof.must(not differences, "; ".join(differences))
+
+
+def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, times: TimeServer | None) -> None:
     proof.boot(guest, "the first boot")
     proof.refuse_strangers(guest)
     proof.post(guest, receiver, 1)
@@ -417,7 +465,10 @@ def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, cuts: int) -
     proof.must(first["slot"] == "a", "slot a")
     proof.figures["first_boot_ready_s"] = first["ready_ms"] / 1000
     proof.memory(guest)
-    proof.cut(guest, receiver, cuts)
+    proof.log_in(guest, times)
+    if not proof.options.quick:
+        proof.hang(guest)
+    proof.cut(guest, receiver, 1 if proof.options.quick else proof.options.cuts)
     later = proof.status(guest)
     proof.figures["boot_ready_s"] = later["ready_ms"] / 1000
     proof.say(f"from the kernel's start to ready: {later['ready_ms'] / 1000:.1f} s of the guest's time")
@@ -449,6 +500,7 @@ def main(words: list[str]) -> int:
     having = [board.name for board in boards.every() if "image" in board.facts]
     parser.add_argument("--board", choices=having, default="qemu-virt-arm64", help="(default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="what fits into CI")
+    parser.add_argument("--twice", action="store_true", help="two builds from nothing: the same bytes?")
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
     parser.add_argument(
         "--image", type=Path, metavar="FILE", help="this one instead of a new one; u-boot.bin beside it"
@@ -457,22 +509,23 @@ def main(words: list[str]) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of headgate image build")
     parser.add_argument("--key", type=Path, metavar="FILE", help="what it was signed with")
     options = parser.parse_args(words)
-    folder = CACHE / options.board
+    folder = CACHE / ("twice" if options.twice else options.board)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     proof = Proof(folder, options)
     try:
-        run(proof)
+        twice(proof) if options.twice else run(proof)
     except CommandError as error:
         print(f"dev: {error.line()}", file=sys.stderr)
         return error.code
     except (Failed, image_check.Wrong, TimeoutError, AssertionError) as error:
         print(f"dev: the proof FAILED: {error}", file=sys.stderr)
         return errors.BUG
-    proof.figures["seconds"] = round(time.monotonic() - proof.began)
-    text = json.dumps(proof.figures, indent=2)
-    (folder / "figures.json").write_text(text + "\n")
-    print(text)
+    if not options.twice:
+        proof.figures["seconds"] = round(time.monotonic() - proof.began)
+        text = json.dumps(proof.figures, indent=2)
+        (folder / "figures.json").write_text(text + "\n")
+        print(text)
     proof.say("all of it is so")
     return errors.OK
 

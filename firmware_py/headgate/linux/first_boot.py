@@ -1,31 +1,33 @@
-"""The first boot of an image: the disk's last partition grows, and what the board was provisioned with is put in place.
+"""The first boot of an image: what the board was provisioned with is put in place, and the disk's last partition grows.
 
     /data/config/headgate.toml, schemas/   the configuration: root's, and kept by updates
-    /data/config/hostname, wpa_supplicant.conf, ssh/authorized_keys
+    /data/config/hostname, wpa_supplicant.conf, ssh/authorized_keys, timesyncd.conf
     /data/headgate                         the appliance's own: keys, outbox, the time it may believe
     /data/update                           what the updater remembers
 
 Order, so that a power cut at any moment ends well: everything is written (each file in one step), then APPLIED; then
-the record with its secrets is erased; then DONE, after which this never runs again. Begun anew before APPLIED it writes
-the same again; after it, there is nothing left to read, and it only finishes.
+the record with its secrets is erased; now the appliance may start, and meanwhile the partition grows; then DONE, after
+which this never runs again. Begun anew before APPLIED it writes the same again; after it, there is nothing left to
+read, and it only finishes.
 """
 
 import grp
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headgate.errors import DEVICE, OK, CommandError
-from headgate.linux import atomic_file, ntp, provisioning
+from headgate.linux import atomic_file, ntp, provisioning, systemd
 
 APPLIED, DONE = "config/applied", "config/provisioned"
 USER = "headgate"
 PARTITIONS = Path("/dev/disk/by-partlabel")
 _DEFAULT = Path(__file__).parents[1] / "data" / "default.toml"
+_NOT_PROVISIONED = "not provisioned: it starts with the defaults, and looks again at the next boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +89,35 @@ def apply(document: Mapping[str, Any] | None, place: Place) -> None:
     if document.get("ssh_keys"):
         place.folder("config/ssh", 0o700)
         place.write("config/ssh/authorized_keys", "".join(f"{key}\n" for key in document["ssh_keys"]).encode(), 0o600)
+    if "ntp" in document:
+        place.write("config/timesyncd.conf", timesyncd(document["ntp"]).encode())
     if ntp.load_floor(place.data / "headgate" / ntp.FILE) < document["time"]:
         place.write(f"headgate/{ntp.FILE}", b"%d\n" % document["time"], own=True)
 
 
-def run(place: Place, partition: Path) -> str:
-    """-> what was done, in words. Raises CommandError: what stands in `partition` is damaged; OSError."""
+def run(place: Place, partition: Path, *, then: Callable[[str], None] = lambda _: None) -> str:
+    """-> what was done, in words. `then` is told them as soon as the appliance may start, and ends before DONE.
+
+    Raises CommandError: what stands in `partition` is damaged; OSError.
+    """
+    said = _settle(place, partition)
+    then(said)
+    if said != _NOT_PROVISIONED:
+        place.write(DONE, b"")
+    return said
+
+
+def _settle(place: Place, partition: Path) -> str:
     if (place.data / APPLIED).exists():
         said = "finished what a power cut had interrupted"
     else:
         document = provisioning.read(partition)
         apply(document, place)
         if document is None:
-            return "not provisioned: it starts with the defaults, and looks again at the next boot"
+            return _NOT_PROVISIONED
         place.write(APPLIED, b"")
         said = f"provisioned as {document['hostname']}"
     provisioning.erase(partition)
-    place.write(DONE, b"")
     return said
 
 
@@ -162,14 +176,16 @@ def wpa_supplicant(wifi: Mapping[str, str]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def timesyncd(servers: Sequence[str]) -> str:
+    """timesyncd.conf(5): these and no others."""
+    return f"[Time]\nNTP={' '.join(servers)}\nFallbackNTP=\n"
+
+
 def main() -> int:
     try:
-        from headgate.linux import grow
-
-        grow.grow(PARTITIONS / "data")
         user = pwd.getpwnam(USER)
         place = Place(Path("/data"), (user.pw_uid, grp.getgrnam(USER).gr_gid))
-        print(f"headgate: {run(place, PARTITIONS / 'provision')}", file=sys.stderr)
+        run(place, PARTITIONS / "provision", then=_start_and_grow)
     except CommandError as error:
         print(f"headgate: {error.line()}", file=sys.stderr)
         return error.code
@@ -177,6 +193,14 @@ def main() -> int:
         print(f"headgate: the first boot failed: {error}. Flash the board again", file=sys.stderr)
         return DEVICE
     return OK
+
+
+def _start_and_grow(said: str) -> None:
+    print(f"headgate: {said}", file=sys.stderr)
+    systemd.Notifier().ready(said)
+    from headgate.linux import grow  # what it imports is not waited for either
+
+    grow.grow(PARTITIONS / "data")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     began = time.monotonic()
+    os.umask(0o022)  # modes get into the image: not those of whoever makes it
     target = args.out or Path(f"headgate-{args.board}.img.zst")
     if not target.name.endswith(".img.zst"):
         raise CommandError(USAGE, f"--out {target}: not the name of an image", "NAME.img.zst")

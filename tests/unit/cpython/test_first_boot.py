@@ -25,6 +25,7 @@ FULL: dict[str, Any] = {
     "issuer": {"name": 'fleet "x"', "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
     "wifi": {"ssid": "wörks", "password": "eight or more", "country": "CH"},
     "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me@here"],
+    "ntp": ["time.example", "10.0.2.2"],
     "uplink": {"url": "mqtts://broker:8883", "username": "u", "password": "SECRET", "mode": "sealed", "seal_to": KEY},
     "config": '[listen]\nhttp = "0.0.0.0:80"\n[uplink]\nurl = "mqtt://other"\n[streams.x]\nschema = "schemas/x.json"\n',
     "schemas": {"x": '{"type":"object"}'},
@@ -57,6 +58,7 @@ def test_everything_has_its_place(tmp_path: Path, place: Place) -> None:
     assert found["headgate/keys/uplink.password"] == (0o600, b"SECRET\n")
     assert found["config/ssh/authorized_keys"] == (0o600, FULL["ssh_keys"][0].encode() + b"\n")
     assert found["config/wpa_supplicant.conf"][0] == 0o600
+    assert found["config/timesyncd.conf"] == (0o644, b"[Time]\nNTP=time.example 10.0.2.2\nFallbackNTP=\n")
     assert ntp.load_floor(place.data / "headgate" / "clock") == DOCUMENT["time"]
     assert area.read_bytes() == bytes(1 << 20), "the private key is in one place only"
     assert stat.S_IMODE((place.data / "headgate").stat().st_mode) == 0o700
@@ -95,6 +97,23 @@ def test_a_damaged_record_is_not_passed_over(tmp_path: Path, place: Place) -> No
     with pytest.raises(CommandError, match="damaged"):
         first_boot.run(place, area)
     assert not (place.data / DONE).exists()
+
+
+def test_the_appliance_may_start_before_it_is_done(tmp_path: Path, place: Place) -> None:
+    """What runs meanwhile (the partition grows) and is cut off there happens again at the next boot."""
+    area = partition(tmp_path, FULL)
+
+    def cut(said: str) -> None:
+        assert said == "provisioned as gate-1"
+        assert area.read_bytes() == bytes(1 << 20)
+        raise PowerCut
+
+    with pytest.raises(PowerCut):
+        first_boot.run(place, area, then=cut)
+    assert not (place.data / DONE).exists()
+    grown: list[str] = []
+    assert first_boot.run(place, area, then=grown.append) == grown[0] == "finished what a power cut had interrupted"
+    assert (place.data / DONE).exists()
 
 
 class PowerCut(Exception):

@@ -96,6 +96,7 @@ FULL: dict[str, Any] = {
     "issuer": {"name": "fleet", "audience": "headgate", "public_key": KEY},
     "wifi": {"ssid": "works", "password": "eight or more", "country": "CH"},
     "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me@here"],
+    "ntp": ["time.example", "10.0.2.2", "2001:db8::7b", "::1"],
     "uplink": {"url": "mqtts://broker:8883", "username": "u", "password": "p", "mode": "sealed", "seal_to": KEY},
 }
 BAD: dict[str, dict[str, Any]] = {
@@ -118,6 +119,11 @@ BAD: dict[str, dict[str, Any]] = {
     "two lines of a key": {"ssh_keys": ["ssh-ed25519 AAAA me\nssh-ed25519 BBBB you"]},
     "options before a key": {"ssh_keys": ['command="x" ssh-ed25519 AAAA']},
     "an old kind of key": {"ssh_keys": ["ssh-dss AAAA"]},
+    "no time server": {"ntp": []},
+    "two time servers in one": {"ntp": ["time.example other.example"]},
+    "another line": {"ntp": ["time.example\nFallbackNTP=other.example"]},
+    "an option": {"ntp": ["-time"]},
+    "too many time servers": {"ntp": ["a", "b", "c", "d", "e"]},
 }
 
 
