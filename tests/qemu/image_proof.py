@@ -90,7 +90,8 @@ class Proof:
 
     def headgate(self, *words: str, expect: int = 0, show: bool = True, **variables: str) -> str:
         """One verb to its end, in the transcript; -> what it printed."""
-        self.say("$ headgate " + shlex.join(word.replace(f"{self.folder}/", "") for word in words))
+        shown = (word.replace(f"{self.folder}/", "").replace(f"{ROOT}/", "") for word in words)
+        self.say("$ headgate " + shlex.join(shown))
         done = subprocess.run(
             [sys.executable, "-m", "headgate", *words],
             cwd=self.folder,
