@@ -29,6 +29,7 @@ KINDS = {
     "post": "POST a message, answered from memory",
     "post-fsync": "POST a message, answered after its commit",
     "get": "GET 100 bytes from the cache",
+    "get-x16": "GET 100 bytes from the cache, 16 pipelined",
     "token": "verify a token from scratch (HS256, no SHA instructions)",
 }
 PROGRAMS = {native.OURS: "JSON -> verdict", native.OURS_TO_CBOR: "JSON -> CBOR", native.OURS_CBOR: "CBOR -> verdict"}

@@ -89,8 +89,8 @@ def in_turn(known: "Mapping[str, Take]", url: str, rounds: int) -> "dict[str, An
 
 
 def throughput(folder: Path, rounds: int, seconds: float) -> "dict[str, Any]":
-    with appliance(folder) as (url, _):
-        return in_turn(tools.over_http1(seconds), f"{url}/healthz", rounds)
+    with appliance(folder) as (urls, _):
+        return in_turn(tools.over_http1(seconds), f"{urls['http']}/healthz", rounds)
 
 
 def http2(folder: Path, rounds: int, seconds: float) -> "dict[str, Any]":

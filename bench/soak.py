@@ -115,15 +115,21 @@ def settled(running: Running) -> "dict[str, int]":
 
 def faults(found: "dict[str, Any]") -> "list[str]":
     """What does not hold."""
-    outcome, book, said = found["load"], found["ledger"], []
+    outcome, said = found["load"], []
     if outcome["refused"] or outcome["broken"]:
         said.append(f"not every request was answered 202: {outcome['statuses']}; {outcome['broken']} lost")
     if found["accepted"] != found["answered_202"]:
         said.append(
             f"the appliance accepted {found['accepted']:,} messages, the load counted {found['answered_202']:,}"
         )
-    if book["accepted"] != found["accepted_ever"]:
-        said.append(f"{found['accepted_ever']:,} messages were acknowledged, {book['accepted']:,} are in the ledger")
+    return said + faults_of_appliance(found, found["accepted_ever"])
+
+
+def faults_of_appliance(found: "dict[str, Any]", acknowledged: int) -> "list[str]":
+    """What does not hold of its ledger, its memory and its end."""
+    book, said = found["ledger"], []
+    if book["accepted"] != acknowledged:
+        said.append(f"{acknowledged:,} messages were acknowledged, {book['accepted']:,} are in the ledger")
     if book["accepted"] != sum(book[name] for name in ("delivered", "stored", "expired", "dropped")) or book["pending"]:
         said.append(f"the ledger does not balance: {book}")
     if found["growth"] > GROWTH:

@@ -4,7 +4,7 @@
 
 #include <sys/auxv.h>
 
-enum { TOGETHER = 16 }; /* messages stored by one commit */
+enum { TOGETHER = 16 }; /* messages stored by one commit, requests pipelined */
 
 /* Linked in place of getauxval (--wrap): emulated processors have SHA instructions, those of the boards up to the Raspberry
  * Pi 4 have none. */
@@ -83,9 +83,9 @@ static void durable_posts(struct world *world, long rounds) {
     }
 }
 
-/* A value of 100 bytes from the cache. */
-static void gets(struct world *world, long rounds) {
-    static char text[2048];
+/* A value of 100 bytes from the cache; so many requests at once. */
+static void get_many(struct world *world, long rounds, int together) {
+    static char text[1024 * TOGETHER];
     const int fd = connect_client(world);
     int length = snprintf(text, sizeof text, "PUT /v1/cache/k HTTP/1.1\r\nHost: h\r\n%sContent-Length: 100\r\n\r\n%0100d",
                           bearer, 7);
@@ -93,11 +93,19 @@ static void gets(struct world *world, long rounds) {
     answered(world, fd, "201");
     length = snprintf(text, sizeof text,
                       "GET /v1/cache/k HTTP/1.1\r\nHost: gate.local:8080\r\nUser-Agent: board/1.0\r\n%s\r\n", bearer);
-    for (long i = 0; i < rounds; i++) {
-        give(world, fd, text, (size_t)length);
+    CHECK((size_t)length * (size_t)together < sizeof text);
+    for (int i = 1; i < together; i++) {
+        memcpy(text + i * length, text, (size_t)length);
+    }
+    for (long i = 0; i < rounds; i += together) {
+        give(world, fd, text, (size_t)(length * together));
         answered(world, fd, "200");
     }
 }
+
+static void gets(struct world *world, long rounds) { get_many(world, rounds, 1); }
+
+static void pipelined_gets(struct world *world, long rounds) { get_many(world, rounds, TOGETHER); }
 
 /* HS256, from scratch: no table of verified tokens. */
 static void verify(struct world *world, long rounds) {
@@ -118,7 +126,7 @@ int main(int count, char **arguments) {
     static const struct {
         const char *name;
         void (*run)(struct world *, long);
-    } kinds[] = {{"post", posts}, {"post-fsync", durable_posts}, {"get", gets}, {"token", verify}};
+    } kinds[] = {{"post", posts}, {"post-fsync", durable_posts}, {"get", gets}, {"get-x16", pipelined_gets}, {"token", verify}};
     static struct world world;
     for (size_t i = 0; count == 3 && i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(arguments[1], kinds[i].name) == 0) {
@@ -128,6 +136,6 @@ int main(int count, char **arguments) {
             return 0;
         }
     }
-    fprintf(stderr, "usage: %s post|post-fsync|get|token ROUNDS\n", arguments[0]);
+    fprintf(stderr, "usage: %s post|post-fsync|get|get-x16|token ROUNDS\n", arguments[0]);
     return 2;
 }

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,8 +240,7 @@ class Running:
     ) -> None:
         self.server = server
         port, tls_port = free_port(), free_port()
-        folder = material.folder / f"{port}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=material.folder))  # a port may come twice
         self.site = Site(folder, material, port, tls_port, launcher or [sys.executable, "-m", "headgate"], storage)
         self.tree = Tree(server.name, server.commands(self.site), folder / "log")
         self.port, self.tls_port = port, tls_port

@@ -63,6 +63,8 @@ def run(argv: "list[str]", *, pure: bool = False) -> "tuple[str, float]":
 def headgate(*words: str, pure: bool = False) -> "tuple[dict[str, Any], float]":
     """-> the last event of a verb of `headgate load`."""
     output, cpu_s = run([sys.executable, "-m", "headgate", "load", *words, "--json"], pure=pure)
+    if not output:
+        raise process.Failed(f"headgate load {' '.join(words)}: said nothing")
     return json.loads(output.splitlines()[-1]), cpu_s
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headgate.core.schema import Schema, SchemaError
     from headgate.core.store import Store
     from headgate.linux.intake import Intake
+    from headgate.linux.libc import clock_synchronised, one_heap, trim_heap
 
     FEATURES: "tuple[str, ...]" = ()
 elif BACKEND == "pure":
@@ -43,11 +44,20 @@ elif BACKEND == "pure":
     if sys.implementation.name == "cpython":  # a board has a store of its own (micro/arena.py) and no disk
         from headgate.core.store import Store
         from headgate.linux.intake import Intake
+        from headgate.linux.libc import clock_synchronised, one_heap, trim_heap
     FEATURES = ()
 else:
     try:
         from headgate_native import Schema, SchemaError
-        from headgate_native._native import Intake, Limiter, Store, Verifier
+        from headgate_native._native import (
+            Intake,
+            Limiter,
+            Store,
+            Verifier,
+            clock_synchronised,
+            one_heap,
+            trim_heap,
+        )
         from headgate_native.http1 import Request, RequestParser
     except ImportError as error:
         raise ImportError(
@@ -67,4 +77,7 @@ __all__ = [
     "SchemaError",
     "Store",
     "Verifier",
+    "clock_synchronised",
+    "one_heap",
+    "trim_heap",
 ]

@@ -4,6 +4,10 @@ Verb modules have four names: HELP (one line), EPILOG (teaching text), add_argum
 Device verbs live in headgate.linux, host verbs in headgate_host; a device never imports a host tool.
 """
 
+from headgate.linux import later
+
+later.put_off()  # before whatever imports them
+
 import argparse
 import importlib
 import io

@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
@@ -306,7 +305,7 @@ def demo_config(config: "Config", broker_url: str | None) -> "Config":
         return config
     broker = urlsplit(broker_url)
     url = BrokerURL(broker.hostname or "", broker.port or 0, tls=False)
-    return replace(config, uplink=replace(config.uplink, url=url))
+    return config.replace(uplink=config.uplink.replace(url=url))
 
 
 def minter(config: "Config") -> Mint:

@@ -13,6 +13,7 @@ an overlay over it or copies it.
 import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -36,6 +37,9 @@ ALTERNATIVES = {"awk": ("gawk", "mawk"), "which": ("which.debianutils",), "cc": 
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh")
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 RECORD = Path(__file__).with_name("rootfs_record.sh")
+# What apt says of an index that is not the one its signed Release names: the mirror is out of step with itself.
+OUT_OF_STEP = re.compile(r"File has unexpected size|Hash Sum mismatch")
+ATTEMPTS = 2  # where it is: behind a mirror's name there may be several machines
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +155,29 @@ def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str]
         str(root),
         *lines,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
-    if done.returncode:
-        output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
+    for _ in range(ATTEMPTS):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        if done.returncode == 0:
+            return
+        shutil.rmtree(root, ignore_errors=True)
         # apt names the cause first; mmdebstrap's own lines say only that apt failed.
+        output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
         causes = [line for line in output if line.startswith("E:") and "apt-get" not in line] or output[-1:]
-        raise CommandError(
-            errors.NETWORK,
-            f"cannot make {suite} for {architecture}: {causes[0].removeprefix('E: ')}",
-            f"Is {lines[0].split()[1]} reachable, and has it these packages for {architecture}?",
-        )
+        cause = causes[0].removeprefix("E: ")
+        if not OUT_OF_STEP.search(cause):
+            break
+    raise CommandError(
+        errors.NETWORK, f"cannot make {suite} for {architecture}: {cause}", _next_step(cause, architecture, lines)
+    )
+
+
+def _next_step(cause: str, architecture: str, lines: list[str]) -> str:
+    mirror = lines[0].split()[1]
+    if not OUT_OF_STEP.search(cause):
+        return f"Is {mirror} reachable, and has it these packages for {architecture}?"
+    later = "The mirror is being updated, or broken: try again in an hour, or HEADGATE_DEBIAN_MIRROR=another one"
+    # Only images take them.
+    return later + ("; --set security=no leaves the security updates out" if "-security/" in cause else "")
 
 
 def finish(root: Path, byte_code: bool = True) -> None:

@@ -34,24 +34,35 @@ static uint8_t *put(uint8_t *to, const void *data, size_t length) {
 }
 #define PUT(to, text) put(to, text, sizeof(text) - 1)
 
-void hg_answer_begin(struct hg_gate *gate, uint16_t status, struct hg_output *output) {
+static void make_beginning(struct hg_beginning *beginning, uint16_t status, int64_t dated_s) {
     const char *const phrase = hg_status_phrase(status);
-    const uint32_t length = (uint32_t)strlen(phrase);
-    uint8_t *const room = hg_output_room(output, length + 64), *at = room; /* 64: all the rest */
-    if (room == NULL) {
-        return;
-    }
-    at = PUT(at, "HTTP/1.1 ");
+    const size_t length = strlen(phrase);
+    uint8_t *at = PUT(beginning->text, "HTTP/1.1 ");
     *at++ = (uint8_t)('0' + status / 100);
     two_digits(at, status % 100);
     at[2] = ' ';
-    at = put(at + 3, phrase, length);
-    if (gate->clock.state != HG_CLOCK_UNSET) {
+    at = put(at + 3, phrase, length < HG_PHRASE ? length : HG_PHRASE);
+    if (dated_s != HG_UNDATED) {
         at = PUT(at, "\r\nDate: ");
-        at = put(at, gate->date, sizeof gate->date);
+        hg_http_date(dated_s, at); /* RFC 9110 section 5.6.7 */
+        at += 29;
     }
     at = PUT(at, "\r\n");
-    hg_output_use(output, (uint32_t)(at - room));
+    beginning->status = status;
+    beginning->length = (uint16_t)(at - beginning->text);
+}
+
+void hg_answer_begin(struct hg_gate *gate, uint16_t status, struct hg_output *output) {
+    struct hg_beginning *beginning = &gate->beginnings[status % HG_BEGINNINGS];
+    uint8_t *const room = hg_output_room(output, sizeof beginning->text);
+    if (room == NULL) {
+        return;
+    }
+    if (HG_UNLIKELY(beginning->status != status)) {
+        make_beginning(beginning, status, gate->dated_s);
+    }
+    memcpy(room, beginning->text, sizeof beginning->text); /* of a constant size: its length is what counts */
+    hg_output_use(output, beginning->length);
 }
 
 void hg_answer_end(uint16_t status, struct hg_manner manner, struct hg_view body, struct hg_output *output) {

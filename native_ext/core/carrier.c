@@ -40,13 +40,9 @@ static void list(struct hg_carrier *carrier) {
 
 /* --- what the library asks ------------------------------------------------------------------------------------------- */
 
-static void *host_allocate(void *owner, size_t size) {
-    return size > UINT32_MAX ? NULL : hg_work_take(((struct hg_carrier *)owner)->server, (uint32_t)size);
-}
+static bool host_charge(void *owner, uint32_t size) { return hg_work_charge(((struct hg_carrier *)owner)->server, size); }
 
-static void host_release(void *owner, void *memory, size_t size) {
-    hg_work_give(((struct hg_carrier *)owner)->server, memory, (uint32_t)size);
-}
+static void host_refund(void *owner, uint32_t size) { hg_work_refund(((struct hg_carrier *)owner)->server, size); }
 
 static int64_t host_now_ms(void *owner) { return ((struct hg_carrier *)owner)->server->now_ms; }
 
@@ -149,8 +145,8 @@ static void host_closed(struct hg_http2_stream *stream) {
     }
 }
 
-static const struct hg_http2_host host = {host_allocate, host_release, host_now_ms, host_begin,
-                                          host_input,    host_output,  host_taken,  host_closed};
+static const struct hg_http2_host host = {host_charge, host_refund, host_now_ms, host_begin,
+                                          host_input,  host_output, host_taken,  host_closed};
 
 /* --- virtual connections --------------------------------------------------------------------------------------------- */
 

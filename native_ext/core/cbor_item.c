@@ -50,6 +50,7 @@ void hg_cbor_start(struct hg_run *run) {
         const bool text = head.major == HG_CBOR_BYTES || head.major == HG_CBOR_TEXT;
         if (*p != HG_CBOR_STOP && items++ == HG_CBOR_ITEMS) {
             run->stop = p;
+            run->wide = p < run->wide ? p : run->wide;
             return;
         }
         if (text && head.argument > (size_t)(run->end - head.after)) {

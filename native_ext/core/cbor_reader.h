@@ -36,29 +36,33 @@ HG_INLINE const uint8_t *r_literal(struct hg_run *run, const uint8_t *p, enum hg
     return p + 1;
 }
 
-/* `size` bytes at p are ASCII; `room` bytes are readable there. false: some are not, or it is not cheap to tell. */
+/* The `size` bytes at p, where `room` can be read, are ASCII. false: some are not, or it is not cheap to tell. */
 HG_INLINE bool r_ascii(const uint8_t *p, uint32_t size, size_t room) {
-    uint64_t bits = 0;
-    if (room < ((size + 7) & ~7u)) {
-        return false;
+    const uint32_t step = HG_SCAN_STEP;
+    if (size < step) {
+        return HG_LIKELY(room >= step) && hg_scan_before(hg_scan_high(p), size) == 0;
     }
-    for (; size > 8; size -= 8, p += 8) {
-        bits |= hg_load64(p);
+    hg_scan_hits hits = hg_scan_high(p + size - step); /* blocks, of which the last may overlap the one before */
+    for (; size > step; size -= step, p += step) {
+        hits |= hg_scan_high(p);
     }
-    if (size != 0) {
-        bits |= hg_load64(p) & hg_first_bytes(size);
-    }
-    return (bits & UINT64_C(0x8080808080808080)) == 0;
+    return hits == 0;
 }
 
 /* Texts in one run of bytes are plain; all other strings are `escaped`: start and size are those of the whole item.
  * `encoding` is that in which a byte string stands for a text. */
 HG_INLINE const uint8_t *r_string(struct hg_run *run, const uint8_t *p, struct hg_text *text, uint32_t encoding) {
-    const uint32_t size = *p - 0x60u;
-    const size_t room = (size_t)(run->end - p) - 1;
-    if (HG_LIKELY(size < 24 && size <= room && r_ascii(p + 1, size, room))) {
-        *text = (struct hg_text){.start = p + 1, .size = size, .characters = size};
-        return p + 1 + size;
+    const uint8_t *start = p + 1;
+    uint32_t size = *p - 0x60u;
+    if (size == 24 && run->end - start > 0) { /* up to 255 bytes */
+        size = *start++;
+    } else if (size >= 24) {
+        size = UINT32_MAX;
+    }
+    const size_t room = (size_t)(run->end - start);
+    if (HG_LIKELY(size <= UINT8_MAX && size <= room && r_ascii(start, size, room))) {
+        *text = (struct hg_text){.start = start, .size = size, .characters = size};
+        return start + size;
     }
     struct hg_text rare; /* not *text itself: its address would leave, and its fields could not live in registers */
     p = hg_cbor_string(run, p, &rare, encoding);
@@ -136,15 +140,30 @@ HG_INLINE int r_first(struct hg_run *run, const uint8_t **p, struct hg_iter *ite
     return r_next(run, p, iter, object);
 }
 
-/* The name at p is `name`: -> where its value starts. NULL: it is another one, or not easy to tell; nothing is
- * noted. */
-HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+/* r_known where it takes more than one look: long names, and close to the end of the document. */
+HG_INLINE const uint8_t *r_known_rare(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
     const uint32_t length = name->length;
-    if (HG_UNLIKELY(p >= run->stop) || *p != (0x60 | length) || length >= 24 ||
+    if (p >= run->stop || *p != (0x60 | length) || length >= 24 ||
         (length != 0 && !hg_same_bytes(p + 1, (size_t)(run->end - p) - 1, hg_at(run->program, name->text), length))) {
         return NULL;
     }
     return p + 1 + length;
+}
+
+/* The name at p is `name`: -> where its value starts. NULL: it is another one, or not easy to tell; nothing is
+ * noted. */
+HG_INLINE const uint8_t *r_known(const struct hg_run *run, const uint8_t *p, const struct hg_name *name) {
+#if defined(HG_SCAN_SSE2)
+    if (HG_LIKELY(p < run->wide && (name->head & HG_NAME_LONG) == 0)) {
+        const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
+        const uint32_t letters = name->head >> 2 & 0xFFFE; /* the quote is not there: in its place is the head, with the length */
+        if (HG_UNLIKELY(*p != (0x60 | name->length) || (hg_differ_sse2(p, quoted) & letters) != 0)) {
+            return NULL;
+        }
+        return p + 1 + name->length;
+    }
+#endif
+    return r_known_rare(run, p, name);
 }
 
 /* The same for a text that is a value. */

@@ -10,6 +10,9 @@ static struct hg_connection *waiter_of(const struct hg_server *server, const str
 /* Promised rows were answered and counted when they came; those without a waiter are answered elsewhere. */
 static bool is_ours(const struct hg_row *row) { return (row->flags & HG_ROW_PROMISED) == 0 && row->waiter != 0; }
 
+/* Where to begin to look for somebody who waits: the first row; NULL: nobody does. */
+static const struct hg_row *first_waiting(const struct hg_batch *batch) { return batch->waiting == 0 ? NULL : batch->head; }
+
 static void fail_row(struct hg_server *server, const struct hg_row *row, const struct hg_problem *problem,
                      uint32_t retry_s) {
     uint32_t index;
@@ -38,7 +41,7 @@ void hg_connection_commits(struct hg_server *server, uint32_t index) {
 static void begin_group(struct hg_server *server, const struct hg_batch *batch) {
     const uint8_t group = (uint8_t)(server->group % UINT8_MAX + 1);
     uint32_t index, members = 0;
-    for (const struct hg_row *row = batch->head; row != NULL; row = row->next) {
+    for (const struct hg_row *row = first_waiting(batch); row != NULL; row = row->next) {
         struct hg_connection *connection = waiter_of(server, row, &index);
         if (connection != NULL) {
             if (connection->virtual) {
@@ -73,7 +76,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
     uint32_t i = 0;
     hg_server_now(server);
     begin_group(server, batch);
-    for (const struct hg_row *row = batch->head; row != NULL; row = row->next, i++) {
+    for (const struct hg_row *row = first_waiting(batch); row != NULL; row = row->next, i++) {
         const char *text = row->key.at == NULL || outcome == NULL ? NULL : outcome(context, i);
         if (!is_ours(row)) {
             continue;

@@ -1,5 +1,6 @@
 #include "compile.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "compiler.h"
@@ -17,8 +18,7 @@ enum {
 
 /* The memory of the program */
 
-/* Room for `size` bytes, zeros. */
-static hg_ref reserve(struct hg_compiler *compiler, uint32_t size, uint32_t align) {
+hg_ref hg_reserve(struct hg_compiler *compiler, uint32_t size, uint32_t align) {
     struct hg_buffer *program = &compiler->program;
     const uint32_t padding = (align - program->size % align) % align;
     if (size > HG_SCHEMA_PROGRAM || program->size > HG_SCHEMA_PROGRAM - padding - size) {
@@ -45,7 +45,7 @@ hg_ref hg_put(struct hg_compiler *compiler, const void *bytes, uint32_t size, ui
             return piece->ref;
         }
     }
-    const struct hg_piece piece = {reserve(compiler, size, align), size};
+    const struct hg_piece piece = {hg_reserve(compiler, size, align), size};
     if (piece.ref == 0) {
         return 0;
     }
@@ -240,7 +240,7 @@ static bool number_schema(struct hg_compiler *compiler, uint32_t document, uint3
         struct hg_node node = {.types = 0};
         uint32_t resource;
         compiled.location = locate(compiler, document, item);
-        compiled.node = compiled.location == 0 ? 0 : reserve(compiler, sizeof node, ALIGN);
+        compiled.node = compiled.location == 0 ? 0 : hg_reserve(compiler, sizeof node, ALIGN);
         if (compiled.node == 0 || !number_resource(compiler, owner, &resource)) {
             return false;
         }
@@ -380,7 +380,7 @@ static bool put_resources(struct hg_compiler *compiler, struct hg_program *progr
     return program->resources != 0;
 }
 
-/* Nodes that are nothing but a reference, once it is known whether there is a dynamic scope. */
+/* What nodes are nothing but, once it is known whether there is a dynamic scope. */
 static void set_flags(struct hg_compiler *compiler, uint32_t count, bool dynamic) {
     for (uint32_t i = 0; i < count; i++) {
         struct hg_node node, target;
@@ -390,16 +390,23 @@ static void set_flags(struct hg_compiler *compiler, uint32_t count, bool dynamic
             continue;
         }
         memcpy(&node, compiler->program.data + ref, sizeof node);
-        if (node.flags & HG_NODE_BARE && node.same != 0) {
+        if (node.same == 0) {
+            continue;
+        }
+        if (node.flags & HG_NODE_BARE) {
             memcpy(&same[0], compiler->program.data + node.same, sizeof same[0]);
             memcpy(&same[1], compiler->program.data + node.same + sizeof same[0], sizeof same[0].op);
+            const bool one = same[1].op == HG_SAME_END;
             memcpy(&target, compiler->program.data + same[0].a, sizeof target);
-            if (same[0].op == HG_SAME_ALL && same[1].op == HG_SAME_END &&
-                (!dynamic || target.resource == node.resource)) {
+            if (one && same[0].op == HG_SAME_ALL && (!dynamic || target.resource == node.resource)) {
                 node.flags |= HG_NODE_REF;
-                memcpy(compiler->program.data + ref, &node, sizeof node);
             }
+            node.flags |= one && (same[0].op == HG_SAME_ALL || same[0].op == HG_SAME_DYNAMIC) ? HG_NODE_ONE : 0;
+        } else if ((node.number | node.string | node.array | node.object | node.choice) == 0) {
+            const unsigned numbers = node.types & (HG_INTEGER | HG_FRACTION);
+            node.flags |= numbers == 0 || numbers == (HG_INTEGER | HG_FRACTION) ? HG_NODE_TYPED : 0;
         }
+        memcpy(compiler->program.data + ref, &node, sizeof node);
     }
 }
 
@@ -442,6 +449,7 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
     }
     const bool dynamic = (program->flags & HG_PROGRAM_DYNAMIC) != 0;
     set_flags(compiler, count, dynamic);
+    hg_set_looks(compiler, count);
     program->road = hg_set_roads(compiler, program->root, count, dynamic);
     for (uint32_t i = 0; i < count; i++) {
         program->node_count += hg_compiled_at(compiler, i)->node != 0;
@@ -482,14 +490,15 @@ enum hg_status hg_compile(const struct hg_alloc *memory, const uint8_t *schema, 
     if (compiler == NULL) {
         return HG_NO_MEMORY;
     }
-    memset(compiler, 0, sizeof *compiler);
+    /* What follows is written before it is read: few schemas come to touch all of its pages. */
+    memset(compiler, 0, offsetof(struct hg_compiler, properties));
     memset(&header, 0, sizeof header);
     compiler->memory = memory;
     compiler->options = options;
     compiler->dialect.draft = options->draft == HG_DRAFT_7 ? HG_IN_7 : HG_IN_2020;
     compiler->dialect.vocabularies = HG_VOCABULARY_ALL;
     /* The header stands at 0, so that no ref is. */
-    if ((reserve(compiler, sizeof header, ALIGN) == 0 && compiler->status == HG_OK) &&
+    if ((hg_reserve(compiler, sizeof header, ALIGN) == 0 && compiler->status == HG_OK) &&
         compile(compiler, schema, length, &header) && hg_tell_lints(compiler)) {
         struct hg_program *block = memory->alloc(memory->context, header.size);
         if (block == NULL) {

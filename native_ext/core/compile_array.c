@@ -72,6 +72,10 @@ bool hg_compile_array(struct hg_compiler *compiler, struct hg_subschema *sub) {
         (unevaluated != 0 && !hg_schema(compiler, sub->document, unevaluated, &rules.unevaluated))) {
         return false;
     }
+    if ((rules.prefix_count | rules.has_rest | rules.has_contains | rules.unique | rules.min | rules.has_unevaluated) == 0 &&
+        rules.max == UINT32_MAX) {
+        return true; /* as of `uniqueItems` false */
+    }
     sub->node.flags |= rules.has_unevaluated ? HG_NODE_LIST : 0;
     sub->node.array = hg_put(compiler, &rules, sizeof rules, 8);
     return sub->node.array != 0;

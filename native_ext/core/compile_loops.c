@@ -32,6 +32,39 @@ static bool refuse_loop(struct hg_compiler *compiler, const struct hg_compiled *
                     size == 0 ? "the top" : shown);
 }
 
+static bool demands_nothing(const struct hg_compiler *compiler, const struct hg_compiled *here, hg_ref ref) {
+    for (uint32_t i = 0; i < here->edge_count && ref != 0; i++) {
+        const struct hg_compiled *there = hg_compiled_at(compiler, edge(compiler, here, i));
+        if (there->node == ref) {
+            return there->nothing;
+        }
+    }
+    return true;
+}
+
+/* Drops what applies to the same value, but neither asserts nor evaluates anything. A $dynamicRef may lead to something else. */
+static void drop_nothing(struct hg_compiler *compiler, struct hg_compiled *here, struct hg_node *node) {
+    hg_ref from = node->same, to = node->same;
+    struct hg_same rule = {.op = HG_SAME_END};
+    for (; from != 0; from += (hg_ref)sizeof rule) {
+        memcpy(&rule, compiler->program.data + from, sizeof rule);
+        if ((rule.op == HG_SAME_ALL && rule.keyword != HG_K_DYNAMIC_REF && demands_nothing(compiler, here, rule.a)) ||
+            (rule.op == HG_SAME_IF && demands_nothing(compiler, here, rule.a) &&
+             demands_nothing(compiler, here, rule.b) && demands_nothing(compiler, here, rule.c))) {
+            continue;
+        }
+        memcpy(compiler->program.data + to, &rule, sizeof rule);
+        to += (hg_ref)sizeof rule;
+        if (rule.op == HG_SAME_END) {
+            break;
+        }
+    }
+    if (to == node->same + sizeof rule) { /* the end alone */
+        node->same = 0;
+    }
+    here->nothing = (node->flags & HG_NODE_BARE) != 0 && node->same == 0;
+}
+
 /* All that can be reached from `start`; `path` and `next` (the edge to take) have room for one more than
  * HG_SCHEMA_CHAIN. */
 static bool walk(struct hg_compiler *compiler, uint32_t start) {
@@ -77,9 +110,11 @@ static bool walk(struct hg_compiler *compiler, uint32_t start) {
                             HG_SCHEMA_CHAIN);
         }
         if (here->node != 0) {
+            drop_nothing(compiler, here, &node);
             memcpy(compiler->program.data + here->node, &node, sizeof node);
         }
         here->chain = longest + 1;
+        here->takes = hg_takes(compiler, here);
         depth--;
     }
     return true;

@@ -164,7 +164,7 @@ static bool collect_patterns(struct hg_compiler *compiler, const struct hg_subsc
     const uint32_t keyword = sub->at[HG_K_PATTERN_PROPERTIES];
     compiler->work.size = 0;
     for (uint32_t i = keyword == 0 ? 0 : tree->items[keyword].start; i != 0; i = tree->items[i].next) {
-        struct hg_pattern_rule rule = {0, 0, 0, tree->items[i].name_size};
+        struct hg_pattern_rule rule = {.source_length = tree->items[i].name_size};
         if (rules->pattern_count == HG_SCHEMA_NAMES) {
             return hg_error(compiler, sub->document, keyword, "more than %d patterns", HG_SCHEMA_NAMES);
         }
@@ -357,6 +357,10 @@ bool hg_compile_object(struct hg_compiler *compiler, struct hg_subschema *sub) {
     if (!put_dependents(compiler, &table, &rules) || !lint_required(compiler, &table) ||
         !hg_put_names(compiler, &rules.names, (const uint8_t *)compiler->properties)) {
         return false;
+    }
+    if ((rules.names.count | rules.pattern_count | rules.has_rest | has_names | rules.min | rules.has_unevaluated) == 0 &&
+        rules.max == UINT32_MAX) {
+        return true; /* as of `properties` without any */
     }
     sub->node.flags |= rules.has_unevaluated ? HG_NODE_LIST : 0;
     sub->node.object = hg_put(compiler, &rules, sizeof rules, 8);

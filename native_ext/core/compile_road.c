@@ -101,6 +101,14 @@ struct hg_road hg_set_roads(struct hg_compiler *compiler, hg_ref root, uint32_t 
         if (node.object != 0) {
             memcpy(&members, program + node.object, sizeof members);
             members.in_order = 0;
+            members.road = road_to(compiler, members.rest, dynamic);
+            for (uint32_t k = 0; k < members.pattern_count; k++) {
+                struct hg_pattern_rule rule;
+                uint8_t *at = program + members.patterns + k * sizeof rule;
+                memcpy(&rule, at, sizeof rule);
+                rule.road = road_to(compiler, rule.node, dynamic);
+                memcpy(at, &rule, sizeof rule);
+            }
             for (uint32_t k = 0; k < members.names.count; k++) {
                 struct hg_property property;
                 uint8_t *at = program + members.names.entries + k * sizeof property;

@@ -8,6 +8,11 @@ static bool add_same(struct hg_compiler *compiler, struct hg_same same) {
     return hg_buffer_append(&compiler->more, compiler->memory, &same, sizeof same) || hg_no_memory(compiler);
 }
 
+/* The number of the subschema that was added as the last one for the same value. */
+static uint32_t last_number(const struct hg_compiler *compiler) {
+    return ((const uint32_t *)(const void *)compiler->edges.data)[compiler->edges.size / sizeof(uint32_t) - 1];
+}
+
 static bool add_reference(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword) {
     struct hg_target target;
     struct hg_same same = {.op = HG_SAME_ALL, .keyword = (uint16_t)keyword};
@@ -19,26 +24,32 @@ static bool add_reference(struct hg_compiler *compiler, struct hg_subschema *sub
         same.op = HG_SAME_DYNAMIC;
         same.b = target.dynamic - 1;
         ((struct hg_dynamic_name *)(void *)compiler->dynamic_names.data)[same.b].used = true;
+    } else if (same.a != 0) {
+        same.b = last_number(compiler);
     }
-    return same.a == 0 && same.op == HG_SAME_ALL ? true : add_same(compiler, same);
+    return same.a == 0 && keyword == HG_K_REF ? true : add_same(compiler, same);
 }
 
-/* compiler->work: hg_ref[]. */
+/* compiler->work: hg_alternative[]. */
 static bool add_list(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword, enum hg_same_op op) {
     const uint32_t item = sub->at[keyword];
     struct hg_same same = {.op = (uint16_t)op, .keyword = (uint16_t)keyword};
-    hg_ref node;
     compiler->work.size = 0;
     for (uint32_t i = sub->tree->items[item].start; i != 0; i = sub->tree->items[i].next, same.index++) {
-        if (!hg_in_place(compiler, sub, sub->document, i, &node)) {
+        struct hg_alternative alternative = {0};
+        if (!hg_in_place(compiler, sub, sub->document, i, &alternative.node)) {
             return false;
         }
+        if (alternative.node != 0) {
+            alternative.takes = last_number(compiler); /* compile_look.c makes of it what it takes */
+        }
         if (op == HG_SAME_ALL) {
-            same.a = node;
-            if (node != 0 && !add_same(compiler, same)) {
+            same.a = alternative.node;
+            same.b = alternative.takes;
+            if (alternative.node != 0 && !add_same(compiler, same)) {
                 return false;
             }
-        } else if (!hg_buffer_append(&compiler->work, compiler->memory, &node, sizeof node)) {
+        } else if (!hg_buffer_append(&compiler->work, compiler->memory, &alternative, sizeof alternative)) {
             return hg_no_memory(compiler);
         }
     }
@@ -47,8 +58,12 @@ static bool add_list(struct hg_compiler *compiler, struct hg_subschema *sub, uin
     }
     same.b = same.index;
     same.index = 0;
-    same.a = hg_put(compiler, compiler->work.data, compiler->work.size, 8);
-    return same.a != 0 && add_same(compiler, same);
+    same.a = hg_reserve(compiler, compiler->work.size, 8); /* not shared with equal bytes: they will be written to */
+    if (same.a == 0) {
+        return false;
+    }
+    memcpy(compiler->program.data + same.a, compiler->work.data, compiler->work.size);
+    return add_same(compiler, same);
 }
 
 static bool add_if(struct hg_compiler *compiler, struct hg_subschema *sub) {

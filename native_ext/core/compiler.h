@@ -7,7 +7,7 @@
  *   compile_road.c the short ways to values of one kind
  *   compile_node.c, compile_object.c, compile_array.c, compile_number.c, compile_choice.c, compile_same.c: keywords ->
  * records constants.c the values of const and enum as JSON and CBOR compile_loops.c  what applies to the same value
- * without end;  lint.c  what is allowed but hardly meant
+ * without end;  compile_look.c  which alternatives a first look at a value leaves;  lint.c  what is allowed but hardly meant
  *
  * Functions return false when the compilation has failed (compiler->status says how). Subschemas wait in a queue, so
  * neither their nesting nor their references need the stack; what recurses goes down the tree (HG_DOCUMENT_DEPTH). */
@@ -66,6 +66,8 @@ struct hg_compiled {
     hg_ref location;
     uint32_t edges, edge_count; /* numbers of the subschemas for the same value */
     uint32_t chain;             /* compile_loops.c */
+    uint8_t takes;              /* bits: types of values that it may accept; known with `chain`, as is */
+    bool nothing;               /* it asserts nothing, nor does it evaluate anything for unevaluated... */
 };
 
 struct hg_piece {
@@ -132,6 +134,8 @@ const char *hg_plain(const uint8_t *text, uint32_t length, char out[HG_SHORT]);
 bool hg_tell_lints(struct hg_compiler *compiler);
 
 /* compile.c */
+/* Room in the program, zeros. 0: failed. */
+hg_ref hg_reserve(struct hg_compiler *compiler, uint32_t size, uint32_t align);
 /* Puts bytes into the program; the same bytes are put there once. 0: failed. */
 hg_ref hg_put(struct hg_compiler *compiler, const void *bytes, uint32_t size, uint32_t align);
 /* The node of a subschema, compiled later; 0: accepts everything. */
@@ -191,8 +195,13 @@ bool hg_put_constant(struct hg_compiler *compiler, const struct hg_number *numbe
 /* A list of names, each once; `what` goes wrong as the twin says it. */
 bool hg_check_names(struct hg_compiler *compiler, const struct hg_subschema *sub, uint32_t item);
 
-/* compile_loops.c: refuses endless and too long chains; sets HG_NODE_LIST. */
+/* compile_loops.c: refuses endless and too long chains; sets HG_NODE_LIST; drops from `same` what is without effect. */
 bool hg_check_loops(struct hg_compiler *compiler);
+
+/* compile_look.c: hg_compiled.takes, when that of all for the same value is known... */
+uint8_t hg_takes(const struct hg_compiler *compiler, const struct hg_compiled *compiled);
+/* ... and what is said of the alternatives in the first `count` subschemas. */
+void hg_set_looks(struct hg_compiler *compiler, uint32_t count);
 
 /* compile_road.c: the rules of numbers and strings that have none, while something can be put into the program... */
 bool hg_put_plain_rules(struct hg_compiler *compiler, hg_ref root);

@@ -121,7 +121,9 @@ struct hg_server {
     struct hg_work fresh;         /* of a connection that is served without a wait */
     int64_t rows_told_ms;       /* Python knows of the rows that were due then; -1: of none */
     bool batch_told, files_told;
-    bool rows, no_files, empty; /* to be told */
+    hg_rung rung;               /* hg_server_bell */
+    void *rung_context;
+    bool rows, no_files, empty, committed; /* to be told */
     bool changes_told;        /* Python knows that the gate has some */
     bool draining, clock_asked;
     uint32_t takes;           /* of the intake, at the last look */
@@ -207,6 +209,8 @@ static inline uint32_t hg_work_held(const struct hg_work *work) {
 }
 
 /* work.c: memory is counted, and bounded by limits.buffer_bytes */
+bool hg_work_charge(struct hg_server *server, uint32_t size); /* false: there may not be so much */
+void hg_work_refund(struct hg_server *server, uint32_t size);
 void *hg_work_take(struct hg_server *server, uint32_t size); /* NULL: there is none */
 void hg_work_give(struct hg_server *server, void *memory, uint32_t size);
 struct hg_work *hg_work_of(struct hg_server *server, struct hg_connection *connection); /* made if need be; NULL: no memory */

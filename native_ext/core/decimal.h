@@ -1,4 +1,4 @@
-/* Decimal digits of integers, two at a time. */
+/* Decimal digits of integers, up to four at a time. */
 #ifndef HEADGATE_DECIMAL_H
 #define HEADGATE_DECIMAL_H
 
@@ -11,13 +11,23 @@
 
 extern const char HG_PAIRS[201]; /* "00" to "99" */
 
+/* The two digits of a number below 100, as they lie in memory. */
+HG_INLINE uint16_t hg_decimal_pair(uint32_t number) {
+    uint16_t pair;
+    memcpy(&pair, HG_PAIRS + 2 * number, sizeof pair);
+    return pair;
+}
+
 /* 1 to 20; 0 has one digit. */
 HG_INLINE uint32_t hg_decimal_digits(uint64_t number) {
-    uint32_t digits = 1;
-    for (; number >= 10000; number /= 10000) {
+    uint32_t digits = 1, rest;
+    for (; number > UINT32_MAX; number /= 10000) {
         digits += 4;
     }
-    return digits + (number >= 10) + (number >= 100) + (number >= 1000);
+    for (rest = (uint32_t)number; rest >= 10000; rest /= 10000) {
+        digits += 4;
+    }
+    return digits + (rest >= 10) + (rest >= 100) + (rest >= 1000);
 }
 
 /* The digits, of which the last one goes before `end`; -> the first one. */
@@ -27,9 +37,16 @@ HG_INLINE uint8_t *hg_decimal_before(uint8_t *end, uint64_t number) {
         memcpy(end, HG_PAIRS + 2 * (number % 100), 2);
     }
     uint32_t rest = (uint32_t)number;
-    for (; rest >= 100; rest /= 100) {
+    for (; rest >= 10000; rest /= 10000) {
+        const uint32_t four = rest % 10000;
+        end -= 4;
+        memcpy(end, HG_PAIRS + 2 * (four / 100), 2);
+        memcpy(end + 2, HG_PAIRS + 2 * (four % 100), 2);
+    }
+    if (rest >= 100) {
         end -= 2;
         memcpy(end, HG_PAIRS + 2 * (rest % 100), 2);
+        rest /= 100;
     }
     if (rest >= 10) {
         end -= 2;

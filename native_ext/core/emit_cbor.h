@@ -282,9 +282,14 @@ HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t e
     run->out = w_bytes(run, w_head(run->out, 3, text->size), text->start, text->size);
 }
 
-HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) { e_text(run, text, 0); }
+/* The name of a member with so many before it. */
+HG_INLINE void e_name(struct hg_run *run, uint32_t index, const struct hg_text *name) {
+    (void)index;
+    e_text(run, name, 0);
+}
 
-HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
+/* A string of the schema as a value. */
+HG_INLINE void e_known_text(struct hg_run *run, const struct hg_name *name) {
     uint8_t *const out = run->out;
     const uint8_t *text = hg_at(run->program, name->text);
     const uint32_t length = name->length; /* read once: the compiler cannot know that `out` is not in the program */
@@ -299,13 +304,18 @@ HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
     }
 }
 
+HG_INLINE void e_known_name(struct hg_run *run, uint32_t index, const struct hg_name *name) {
+    (void)index;
+    e_known_text(run, name);
+}
+
 /* -> mark for e_close: one byte is reserved for the head. */
 HG_INLINE uint8_t *e_open(struct hg_run *run, bool object) {
     (void)object;
     return run->out++;
 }
 
-/* Before each item or name. */
+/* Before each item. */
 HG_INLINE void e_item(struct hg_run *run, uint32_t index) { (void)run, (void)index; }
 
 static HG_NOINLINE void w_long_head(struct hg_run *run, uint8_t *mark, bool object, uint32_t count) {

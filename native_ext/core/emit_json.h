@@ -66,16 +66,26 @@ HG_INLINE void e_number(struct hg_run *run, const struct hg_number *number) {
     w_number(run, &copy);
 }
 
-#define PLAIN 32 /* more bytes than the numbers below have */
+#define PLAIN 32 /* more bytes than the numbers below have, and what is written behind them */
 
 static HG_NOINLINE void w_integer(struct hg_run *run, int64_t value) {
     w_number(run, &(struct hg_number){.mantissa = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, .negative = value < 0});
 }
 
-/* Where there is room for any number. */
+/* Where there is room for any number. Fewer than five digits are put together in a word, without a branch: of these there are many. */
 HG_INLINE uint8_t *w_digits(uint8_t *out, bool negative, uint64_t magnitude) {
     *out = '-';
-    out += negative + hg_decimal_digits(magnitude);
+    out += negative;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (HG_LIKELY(magnitude < 10000)) {
+        const uint32_t number = (uint32_t)magnitude, high = number / 100;
+        const uint32_t missing = (uint32_t)(number < 1000) + (uint32_t)(number < 100) + (uint32_t)(number < 10);
+        const uint32_t digits = (hg_decimal_pair(high) | (uint32_t)hg_decimal_pair(number - high * 100) << 16) >> 8 * missing;
+        memcpy(out, &digits, sizeof digits);
+        return out + 4 - missing;
+    }
+#endif
+    out += hg_decimal_digits(magnitude);
     (void)hg_decimal_before(out, magnitude);
     return out;
 }
@@ -88,6 +98,25 @@ HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
     }
 }
 
+/* A point and so many of six digits that the last one is not 0; there is one that is not. */
+HG_INLINE uint8_t *w_millionths(uint8_t *out, uint32_t millionths) {
+    const uint32_t first = millionths / 10000, four = millionths - first * 10000, middle = four / 100;
+    const uint16_t pairs[3] = {hg_decimal_pair(first), hg_decimal_pair(middle), hg_decimal_pair(four - middle * 100)};
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t digits = pairs[0] | (uint64_t)pairs[1] << 16 | (uint64_t)pairs[2] << 32, word = digits << 8 | '.';
+    const uint64_t used = digits ^ UINT64_C(0x303030303030); /* a byte that is not 0 for each digit that is not */
+    memcpy(out, &word, sizeof word);
+    return out + 9 - (unsigned)__builtin_clzll(used) / 8;
+#else
+    uint8_t *end = out + 7;
+    *out = '.';
+    memcpy(out + 1, pairs, 6);
+    for (; end[-1] == '0'; end--) {
+    }
+    return end;
+#endif
+}
+
 /* Of millionths, as the reader finds them, the last ones are mostly zeros. No fraction of them is written with an exponent. */
 HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
     const uint64_t whole = number->mantissa / 1000000;
@@ -96,71 +125,43 @@ HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
         e_number(run, number);
         return;
     }
-    const char *const first = HG_PAIRS + 2 * (millionths / 10000), *const middle = HG_PAIRS + 2 * (millionths / 100 % 100),
-                     *const last = HG_PAIRS + 2 * (millionths % 100);
-    uint8_t *out = w_digits(run->out, number->negative, whole);
-    *out = '.';
-    memcpy(out + 1, first, 2);
-    memcpy(out + 3, middle, 2);
-    memcpy(out + 5, last, 2);
-    if (last != HG_PAIRS) {
-        out += 5 + (last[1] != '0');
-    } else if (middle != HG_PAIRS) {
-        out += 3 + (middle[1] != '0');
-    } else {
-        out += 1 + (first[1] != '0');
-    }
-    run->out = out + 1;
-}
-
-HG_INLINE bool w_is_special(uint8_t byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
-
-/* Whether there is one among 8 bytes: subtracting sets the highest bit of a byte below what is subtracted. */
-HG_INLINE bool w_has_special(const uint8_t *p) {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t word = hg_load64(p), quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-    const uint64_t control = (word - ones * 0x20) & ~word;
-    return ((control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & ones * 0x80) != 0;
+    run->out = w_millionths(w_digits(run->out, number->negative, whole), millionths);
 }
 
 /* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */
-HG_INLINE const uint8_t *w_find_special(const uint8_t *p, const uint8_t *end) {
-    if (end - p >= 8) {
-        while (end - p > 8 && !w_has_special(p)) {
-            p += 8;
-        }
-        if (end - p <= 8 && !w_has_special(end - 8)) {
-            return end;
+HG_INLINE const uint8_t *w_find_escape(const uint8_t *p, const uint8_t *end) {
+    for (; end - p >= HG_SCAN_STEP; p += HG_SCAN_STEP) {
+        const hg_scan_hits hits = hg_scan_escape(p);
+        if (hits != 0) {
+            return p + hg_scan_first(hits);
         }
     }
-    while (p < end && !w_is_special(*p)) {
+    while (p < end && *p >= 0x20 && *p != '"' && *p != '\\') {
         p++;
     }
     return p;
 }
 
 static void w_escaped(struct hg_run *run, const uint8_t *p, uint32_t size) {
-    static const char HEX[] = "0123456789abcdef", ESCAPES[] = "\"\\\b\f\n\r\t", ESCAPED[] = "\"\\bfnrt";
+    static const char HEX[] = "0123456789abcdef", CONTROLS[] = "uuuuuuuubtnufruuuuuuuuuuuuuuuuuu";
     const uint8_t *const end = p + size;
     for (;;) {
-        const uint8_t *special = w_find_special(p, end);
+        const uint8_t *special = w_find_escape(p, end);
         w_bytes(run, p, (size_t)(special - p));
         if (special == end) {
             return;
         }
-        const char *known = *special == 0 ? NULL : strchr(ESCAPES, *special);
-        char escape[6] = {'\\', 'u', '0', '0', HEX[*special >> 4], HEX[*special & 15]};
-        if (known != NULL) {
-            escape[1] = ESCAPED[known - ESCAPES];
-        }
-        w_bytes(run, escape, known != NULL ? 2 : 6);
+        const char second = *special < 0x20 ? CONTROLS[*special] : (char)*special;
+        const char escape[6] = {'\\', second, '0', '0', HEX[*special >> 4], HEX[*special & 15]};
+        w_bytes(run, escape, second == 'u' ? 6 : 2);
         p = special + 1;
     }
 }
 
-static void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
+/* Any text. */
+static HG_NOINLINE void w_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
     w_byte(run, '"');
-    if (HG_LIKELY(!text->escaped)) {
+    if (!text->escaped) {
         w_escaped(run, text->start, text->size);
     } else {
         struct hg_pieces pieces;
@@ -174,33 +175,109 @@ static void e_text(struct hg_run *run, const struct hg_text *text, uint32_t enco
     w_byte(run, '"');
 }
 
-HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) {
+/* A text of which nothing need be escaped is copied in the turn that finds it out, by blocks, of which the last one overlaps the one
+ * before or goes on behind the end of the text. false: there is something, or it stands too close to the end of the document. */
+HG_INLINE bool w_plain(const struct hg_run *run, uint8_t *out, const uint8_t *p, uint32_t size) {
+    const uint32_t step = HG_SCAN_STEP;
+    if (size < step) {
+        if (HG_UNLIKELY((size_t)(run->end - p) < step)) {
+            return false;
+        }
+        memcpy(out, p, step);
+        return HG_LIKELY(hg_scan_before(hg_scan_escape(p), size) == 0);
+    }
+    const uint8_t *const last = p + size - step;
+    uint8_t *const out_last = out + size - step;
+    for (; p < last; p += step, out += step) {
+        memcpy(out, p, step);
+        if (HG_UNLIKELY(hg_scan_escape(p) != 0)) {
+            return false;
+        }
+    }
+    memcpy(out_last, last, step);
+    return HG_LIKELY(hg_scan_escape(last) == 0);
+}
+
+HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
+    uint8_t *const out = run->out;
+    const uint32_t size = text->size;
+    if (HG_LIKELY(!text->escaped && (size_t)(run->out_end - out) >= (size_t)size + HG_SCAN_STEP + 2 &&
+                  w_plain(run, out + 1, text->start, size))) {
+        out[0] = out[size + 1] = '"';
+        run->out = out + size + 2;
+        return;
+    }
     const struct hg_text copy = *text;
-    e_text(run, &copy, 0);
+    w_text(run, &copy, encoding);
+}
+
+/* Before each item. */
+HG_INLINE void e_item(struct hg_run *run, uint32_t index) {
+    if (index != 0) {
+        w_byte(run, ',');
+    }
+}
+
+/* The name of a member with so many before it. */
+HG_INLINE void e_name(struct hg_run *run, uint32_t index, const struct hg_text *name) {
+    e_item(run, index);
+    e_text(run, name, 0);
     w_byte(run, ':');
 }
 
-HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) {
+/* `cut` 0: `"name":`; 1: without the colon. */
+static HG_NOINLINE void w_known(struct hg_run *run, const struct hg_name *name, uint32_t cut) {
     const uint8_t *text = hg_at(run->program, name->text);
-    if (HG_LIKELY((name->head & HG_NAME_ESCAPED) == 0)) {
-        w_bytes(run, text - 1, name->length + (size_t)3); /* a quote stands before it, another one and a colon behind it */
+    if ((name->head & HG_NAME_ESCAPED) == 0) {
+        w_bytes(run, text - 1, name->length + (size_t)3 - cut);
         return;
     }
     w_byte(run, '"');
     w_escaped(run, text, name->length);
-    w_bytes(run, "\":", 2);
+    w_bytes(run, "\":", 2 - cut);
+}
+
+/* Blocks from the program, which has 16 bytes behind the last name -> false: there is no room for them, or the name must be escaped. */
+HG_INLINE bool w_known_plain(const struct hg_run *run, uint8_t *out, const struct hg_name *name, uint32_t size) {
+    const uint8_t *const from = (const uint8_t *)hg_at(run->program, name->text) - 1;
+    if (HG_UNLIKELY((size_t)(run->out_end - out) < (size_t)size + 16 || (name->head & HG_NAME_ESCAPED) != 0)) {
+        return false;
+    }
+    memcpy(out, from, 16);
+    for (uint32_t i = 16; HG_UNLIKELY(i < size); i += 16) {
+        memcpy(out + i, from + i, 16);
+    }
+    return true;
+}
+
+HG_INLINE void e_known_name(struct hg_run *run, uint32_t index, const struct hg_name *name) {
+    uint8_t *out = run->out;
+    const uint32_t size = name->length + 3;
+    if (HG_LIKELY(out < run->out_end)) {
+        *out = ',';
+        out += index != 0;
+        if (HG_LIKELY(w_known_plain(run, out, name, size))) {
+            run->out = out + size;
+            return;
+        }
+    }
+    e_item(run, index);
+    w_known(run, name, 0);
+}
+
+/* A string of the schema as a value. */
+HG_INLINE void e_known_text(struct hg_run *run, const struct hg_name *name) {
+    const uint32_t size = name->length + 2;
+    if (HG_LIKELY(w_known_plain(run, run->out, name, size))) {
+        run->out += size;
+    } else {
+        w_known(run, name, 1);
+    }
 }
 
 HG_INLINE uint8_t *e_open(struct hg_run *run, bool object) {
     w_byte(run, object ? '{' : '[');
     return NULL;
-}
-
-/* Before each item or name. */
-HG_INLINE void e_item(struct hg_run *run, uint32_t index) {
-    if (index != 0) {
-        w_byte(run, ',');
-    }
 }
 
 HG_INLINE void e_close(struct hg_run *run, uint8_t *mark, bool object, uint32_t count) {

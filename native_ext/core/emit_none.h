@@ -13,8 +13,13 @@ HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) { 
 HG_INLINE void e_text(struct hg_run *run, const struct hg_text *text, uint32_t encoding) {
     (void)run, (void)text, (void)encoding;
 }
-HG_INLINE void e_name(struct hg_run *run, const struct hg_text *text) { (void)run, (void)text; }
-HG_INLINE void e_known_name(struct hg_run *run, const struct hg_name *name) { (void)run, (void)name; }
+HG_INLINE void e_name(struct hg_run *run, uint32_t index, const struct hg_text *name) {
+    (void)run, (void)index, (void)name;
+}
+HG_INLINE void e_known_name(struct hg_run *run, uint32_t index, const struct hg_name *name) {
+    (void)run, (void)index, (void)name;
+}
+HG_INLINE void e_known_text(struct hg_run *run, const struct hg_name *name) { (void)run, (void)name; }
 HG_INLINE uint8_t *e_open(struct hg_run *run, bool object) {
     (void)run, (void)object;
     return NULL;

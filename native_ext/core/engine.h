@@ -24,11 +24,22 @@
 
 static const struct hg_node ANYTHING = {.types = HG_ANY};
 
+/* Bits: the types that a value may have. */
+static const uint8_t TYPES[] = {
+    [HG_T_FAULT] = HG_ANY,    [HG_T_NULL] = HG_NULL,      [HG_T_FALSE] = HG_BOOLEAN,
+    [HG_T_TRUE] = HG_BOOLEAN, [HG_T_STRING] = HG_STRING,  [HG_T_NUMBER] = HG_INTEGER | HG_FRACTION,
+    [HG_T_BYTES] = HG_STRING, [HG_T_ARRAY] = HG_ARRAY,    [HG_T_OBJECT] = HG_OBJECT,
+    [HG_T_FOREIGN] = HG_FOREIGN,
+};
+
 static const uint8_t *object(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 static const uint8_t *array(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 static const uint8_t *same(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after);
 #if !HG_EMITS && !HG_EXPLAINS
 static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#endif
+#if HG_EMITS
+static const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #endif
 static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #if HG_EXPLAINS
@@ -275,21 +286,25 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
         return bare(run, node, p);
     }
 #endif
+#if HG_EMITS
+    if (HG_UNLIKELY((node->flags & HG_NODE_ONE) != 0)) { /* it says how a byte string is written as well */
+        return one(run, node, p);
+    }
+#endif
     enum hg_token token = r_token(run, &p);
     const uint8_t *after = NULL;
-    static const uint8_t TYPE[] = {
-        [HG_T_FAULT] = HG_ANY,    [HG_T_NULL] = HG_NULL,      [HG_T_FALSE] = HG_BOOLEAN,
-        [HG_T_TRUE] = HG_BOOLEAN, [HG_T_STRING] = HG_STRING,  [HG_T_NUMBER] = HG_INTEGER | HG_FRACTION,
-        [HG_T_BYTES] = HG_STRING, [HG_T_ARRAY] = HG_ARRAY,    [HG_T_OBJECT] = HG_OBJECT,
-        [HG_T_FOREIGN] = HG_FOREIGN,
-    };
     if (token == HG_T_BYTES && (node->flags & HG_NODE_BYTES) == 0) {
         token = HG_T_FOREIGN;
     }
-    if (HG_UNLIKELY((node->types & TYPE[token]) == 0)) {
+    if (HG_UNLIKELY((node->types & TYPES[token]) == 0)) {
         VIOLATED(node->types == 0 ? HG_K_NONE : HG_K_TYPE, p, 0, NULL);
         return HG_R(skip)(run, p); /* the other keywords would only say it again */
     }
+#if !HG_EMITS && !HG_EXPLAINS
+    if (HG_UNLIKELY((node->flags & HG_NODE_TYPED) != 0)) {
+        return bare(run, node, p);
+    }
+#endif
     switch (token) {
     case HG_T_STRING:
         after = string(run, node, p, false);

@@ -86,7 +86,11 @@ static const uint8_t *other_member(struct hg_run *run, const struct hg_node *nod
             continue;
         }
         if (after == NULL) {
+#if HG_EXPLAINS
             after = child(run, node, HG_K_PATTERN_PROPERTIES, pattern->node, p);
+#else
+            after = by_road(run, &pattern->road, &pattern->node, p);
+#endif
             if (after == NULL) {
                 return NULL;
             }
@@ -102,7 +106,11 @@ static const uint8_t *other_member(struct hg_run *run, const struct hg_node *nod
         VIOLATED(HG_K_ADDITIONAL_PROPERTIES, p, 0, name);
         return HG_R(skip)(run, p);
     }
+#if HG_EXPLAINS
     return child(run, node, HG_K_ADDITIONAL_PROPERTIES, rules->rest, p);
+#else
+    return by_road(run, &rules->road, &rules->rest, p);
+#endif
 }
 
 /* The value of a member whose name the schema mentions. */
@@ -115,7 +123,11 @@ HG_INLINE const uint8_t *known_member(struct hg_run *run, const struct hg_node *
         x_violation(run, node, HG_K_ADDITIONAL_PROPERTIES, p, 0, &name);
         after = HG_R(skip)(run, p);
     } else {
+#if HG_EXPLAINS
         after = child(run, node, (enum hg_keyword)property->keyword, property->node, p);
+#else
+        after = by_road(run, &property->road, &property->node, p);
+#endif
     }
     if (HG_UNLIKELY(property->more != 0) && after != NULL && !more_schemas(run, node, property->more, p)) {
         return NULL;
@@ -136,7 +148,7 @@ HG_INLINE bool among(const struct hg_text *others, uint32_t count, uint64_t *kin
     }
     for (uint32_t i = 0; i < count; i++) {
         if (HG_LIKELY(!(others[i].escaped | name->escaped))) {
-            if (others[i].size == name->size && memcmp(others[i].start, name->start, name->size) == 0) {
+            if (others[i].size == name->size && hg_equal_bytes(others[i].start, name->start, name->size)) {
                 return true;
             }
         } else if (HG_R(text_equal)(&others[i], name, 0)) {
@@ -169,16 +181,15 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
     if (index < rules->names.count) {
         after = r_known(run, p, &property->name);
     }
-    e_item(run, count);
     if (after != NULL) {
-        e_known_name(run, &property->name);
+        e_known_name(run, count, &property->name);
         name = name_text(run->program, &property->name);
     } else {
         after = r_name(run, p, &name);
         if (HG_UNLIKELY(after == NULL)) {
             return NULL;
         }
-        e_name(run, &name);
+        e_name(run, count, &name);
         index = rules->names.count == 0 ? UINT32_MAX : HG_R(text_find)(run->program, &rules->names, &name, 0);
         property = (const struct hg_property *)hg_at(run->program, rules->names.entries) + index;
     }
@@ -287,8 +298,7 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
                 if (HG_UNLIKELY(at == NULL || (seen & bit) != 0)) {
                     break;
                 }
-                e_item(run, count + (uint32_t)(property - from));
-                e_known_name(run, &property->name);
+                e_known_name(run, count + (uint32_t)(property - from), &property->name);
                 seen |= bit;
                 p = take_road(run, &property->road, &property->node, at);
                 if (HG_UNLIKELY(p == NULL)) {

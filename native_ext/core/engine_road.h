@@ -46,7 +46,7 @@ HG_INLINE const uint8_t *plain_choice(struct hg_run *run, const struct hg_choice
     for (const struct hg_name *end = name + choice->strings.count; name < end; name++) {
         const uint8_t *after = r_known_text(run, p, name);
         if (after != NULL) {
-            e_known_name(run, name);
+            e_known_text(run, name);
             return after;
         }
     }

@@ -29,11 +29,17 @@ struct hg_scope {
 
 struct hg_explain; /* explain.h */
 
+/* Where an array or object ends that was passed over: most are passed over several times. */
+struct hg_passed {
+    uint32_t start, end; /* offsets in the document; end 0: none */
+};
+#define HG_PASSED 32 /* a power of two */
+
 struct hg_run {
     const struct hg_program *program;
     const uint8_t *data, *end;
     const uint8_t *stop;          /* CBOR: the end, or the head of the first item over HG_CBOR_ITEMS: nothing may start there */
-    const uint8_t *wide;          /* JSON: up to here 16 bytes can be read at once; NULL: nowhere */
+    const uint8_t *wide;          /* before it 16 bytes can be read at once, in JSON at it as well; not behind `stop`; NULL: nowhere */
     const uint8_t *judged;        /* CBOR: foreign maps before it are known to have no name twice (cbor_item.c) */
     const struct hg_scope *scope; /* NULL: the program has no $dynamicRef */
     uint32_t depth;               /* containers that may still be opened */
@@ -49,6 +55,8 @@ struct hg_run {
     uint64_t out_lost;
     const uint8_t *foreign;       /* CBOR -> JSON: the first value that JSON does not have */
     struct hg_explain *explain;             /* mode EXPLAIN */
+    bool passing;                           /* JSON: `passed` is in use */
+    struct hg_passed passed[HG_PASSED];     /* arrays and objects that were read again, by where they start */
     uint8_t digits[2][HG_NUMBER_TEXT];      /* room for CBOR numbers that are read as text, two at a time */
 };
 
@@ -91,7 +99,7 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->program = program;
     run->data = data;
     run->end = run->stop = data + length;
-    run->wide = length >= 15 ? run->end - 15 : NULL; /* the NUL can be read, too */
+    run->wide = length >= 15 ? run->end - 15 : NULL; /* in JSON the NUL can be read, too */
     run->judged = data;
     run->scope = NULL;
     if (HG_UNLIKELY((program->flags & HG_PROGRAM_DYNAMIC) != 0)) {
@@ -104,6 +112,7 @@ HG_INLINE const uint8_t *hg_run_start(struct hg_run *run, struct hg_scope *scope
     run->steps = length > (UINT32_MAX - program->max_steps) / 16 ? UINT32_MAX : program->max_steps + 16 * length;
     run->again = false;
     run->only = NULL;
+    run->passing = false;
     run->verdict = HG_VALID;
     run->reason = HG_NO_FAULT;
     run->at = data;
@@ -154,6 +163,28 @@ HG_INLINE bool hg_same_bytes(const uint8_t *p, size_t room, const uint8_t *text,
     return hg_load64(p + n - 8) == hg_load64(text + n - 8);
 }
 
+/* The n bytes at p and q are the same, of short names mostly: a call would cost more than the comparison. */
+HG_INLINE bool hg_equal_bytes(const uint8_t *p, const uint8_t *q, uint32_t n) {
+    if (n >= 8) {
+        uint32_t i = 0;
+        for (; i < n - 8; i += 8) {
+            if (hg_load64(p + i) != hg_load64(q + i)) {
+                return false;
+            }
+        }
+        return hg_load64(p + n - 8) == hg_load64(q + n - 8);
+    }
+    if (n >= 4) {
+        uint32_t words[4];
+        memcpy(&words[0], p, 4);
+        memcpy(&words[1], q, 4);
+        memcpy(&words[2], p + n - 4, 4);
+        memcpy(&words[3], q + n - 4, 4);
+        return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
+    }
+    return n == 0 || (p[0] == q[0] && p[n / 2] == q[n / 2] && p[n - 1] == q[n - 1]);
+}
+
 /* The entry of `names` that is the `length` bytes at `name`, or UINT32_MAX. */
 HG_INLINE uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
                                 uint32_t length) {
@@ -161,22 +192,21 @@ HG_INLINE uint32_t hg_find_name(const struct hg_program *program, const struct h
     if (length > names->longest || names->count == 0) {
         return UINT32_MAX;
     }
-    const uint32_t hash = hg_name_hash(name, length);
     if (names->table == 0) {
         for (uint32_t i = 0; i < names->count; i++) {
             const struct hg_name *entry = (const void *)(entries + (size_t)i * names->stride);
-            if (entry->hash == hash && entry->length == length &&
-                memcmp(hg_at(program, entry->text), name, length) == 0) {
+            if (entry->length == length && hg_equal_bytes(hg_at(program, entry->text), name, length)) {
                 return i;
             }
         }
         return UINT32_MAX;
     }
+    const uint32_t hash = hg_name_hash(name, length);
     const uint16_t *table = hg_at(program, names->table);
     for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
         const struct hg_name *entry = (const void *)(entries + (size_t)table[slot] * names->stride);
         if (entry->hash == hash && entry->length == length &&
-            memcmp(hg_at(program, entry->text), name, length) == 0) {
+            hg_equal_bytes(hg_at(program, entry->text), name, length)) {
             return table[slot];
         }
     }

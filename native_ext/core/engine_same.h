@@ -6,11 +6,38 @@ HG_INLINE unsigned alternative_types(const struct hg_program *program, hg_ref re
     return ref == 0 ? HG_ANY : ((const struct hg_node *)hg_at(program, ref))->types;
 }
 
+/* What can be told of the value at p before the alternatives of the rule are tried. */
+HG_INLINE void first_look(struct hg_run *run, const struct hg_same *rule, const uint8_t *p, struct hg_look *look) {
+    const uint32_t depth = run->depth; /* CBOR: a tag may take some of it */
+    const enum hg_token token = r_token(run, &p);
+    look->types = TYPES[token] | (token == HG_T_BYTES ? HG_FOREIGN : 0u);
+    look->known = false;
+    if (token == HG_T_OBJECT && rule->c != 0) {
+        HG_R(look)(run, hg_at(run->program, rule->c), p, look);
+    }
+    run->depth = depth;
+}
+
+HG_INLINE bool may_hold(struct hg_run *run, const struct hg_alternative *alternative, const struct hg_look *look) {
+    if ((alternative->takes & look->types) == 0) {
+        return false;
+    }
+    if (!look->known) {
+        return true;
+    }
+    return look->there ? alternative->choice == 0 || HG_R(may_be)(run->program, hg_at(run->program, alternative->choice), look)
+                       : alternative->needs == 0;
+}
+
 /* How many of the `count` alternatives hold; stops at `enough`. UINT32_MAX: the run has failed. */
-static uint32_t alternatives(struct hg_run *run, const hg_ref *refs, uint32_t count, uint32_t enough, const uint8_t *p) {
+static uint32_t alternatives(struct hg_run *run, const struct hg_alternative *list, uint32_t count,
+                             const struct hg_look *look, uint32_t enough, const uint8_t *p) {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count && found < enough; i++) {
-        if (HG_R(holds)(run, refs[i], p)) {
+        if (!may_hold(run, &list[i], look)) {
+            continue;
+        }
+        if (HG_R(holds)(run, list[i].node, p)) {
             found++;
         } else if (run->verdict == HG_MALFORMED) {
             return UINT32_MAX;
@@ -45,17 +72,18 @@ static unsigned type_of(struct hg_run *run, const uint8_t *p) {
 
 /* None of them holds: where the type leaves one alternative, that one tells more than "none of them". */
 static const uint8_t *explain_none(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword,
-                                   const hg_ref *refs, uint32_t count, const uint8_t *p, const uint8_t *after) {
+                                   const struct hg_alternative *list, uint32_t count, const uint8_t *p,
+                                   const uint8_t *after) {
     const unsigned type = type_of(run, p) & ~(unsigned)HG_FOREIGN; /* that one says nothing of likelihood */
     uint32_t likely = UINT32_MAX, fitting = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if ((alternative_types(run->program, refs[i]) & type) != 0) {
+        if ((alternative_types(run->program, list[i].node) & type) != 0) {
             likely = i;
             fitting++;
         }
     }
     if (fitting == 1) {
-        return child_again(run, node, keyword, refs[likely], p);
+        return child_again(run, node, keyword, list[likely].node, p);
     }
     x_violation(run, node, keyword, p, keyword == HG_K_ONE_OF ? count << 16 : count, NULL);
     return after;
@@ -72,15 +100,18 @@ static const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, 
         return after;
     case HG_SAME_ANY:
     case HG_SAME_ONE: {
-        const hg_ref *refs = hg_at(run->program, ref);
+        const struct hg_alternative *list = hg_at(run->program, ref);
         const bool one = rule->op == HG_SAME_ONE;
-        const uint32_t found = alternatives(run, refs, rule->b, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
+        struct hg_look look;
+        first_look(run, rule, p, &look);
+        const uint32_t found =
+            alternatives(run, list, rule->b, &look, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
         if (found == UINT32_MAX) {
             return NULL;
         }
 #if HG_EXPLAINS
         if (found == 0) {
-            return explain_none(run, node, keyword, refs, rule->b, p, after);
+            return explain_none(run, node, keyword, list, rule->b, p, after);
         }
 #endif
         if (found == 0 || (one && found > 1)) {
@@ -132,6 +163,19 @@ static HG_NOINLINE const uint8_t *same(struct hg_run *run, const struct hg_node 
     return after;
 }
 
+#if HG_EMITS
+/* A node that is nothing but a reference stands for what it refers to. */
+static HG_NOINLINE const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+    const struct hg_same *rule = hg_at(run->program, node->same);
+    if (!deeper(run, p)) {
+        return NULL;
+    }
+    p = value(run, rule->op == HG_SAME_ALL ? rule->a : HG_R(dynamic)(run, rule), p);
+    run->frames++;
+    return p;
+}
+#endif
+
 #if !HG_EMITS && !HG_EXPLAINS
 /* Try `ref`: as `value`, but if it fails everything in `run` is as before. Counts the work: this is what can be done again and again. */
 static const uint8_t *attempt(struct hg_run *run, hg_ref ref, const uint8_t *p) {
@@ -161,10 +205,15 @@ static HG_NOINLINE const uint8_t *bare(struct hg_run *run, const struct hg_node 
     if (rule->op == HG_SAME_ALL || rule->op == HG_SAME_DYNAMIC) {
         after = value(run, rule->op == HG_SAME_ALL ? rule->a : HG_R(dynamic)(run, rule), p);
     } else if (rule->op == HG_SAME_ANY || rule->op == HG_SAME_ONE) {
-        const hg_ref *refs = hg_at(run->program, rule->a);
+        const struct hg_alternative *list = hg_at(run->program, rule->a);
+        struct hg_look look;
         uint32_t i = 0;
+        first_look(run, rule, p, &look);
         for (; i < rule->b && after == NULL; i++) {
-            after = attempt(run, refs[i], p);
+            if (!may_hold(run, &list[i], &look)) {
+                continue;
+            }
+            after = attempt(run, list[i].node, p);
             if (after == NULL && run->verdict == HG_MALFORMED) {
                 return NULL;
             }
@@ -173,7 +222,7 @@ static HG_NOINLINE const uint8_t *bare(struct hg_run *run, const struct hg_node 
             return hg_invalid(run, p);
         }
         if (rule->op == HG_SAME_ONE) {
-            const uint32_t found = alternatives(run, refs + i, rule->b - i, 1, p);
+            const uint32_t found = alternatives(run, list + i, rule->b - i, &look, 1, p);
             if (found != 0) {
                 return found == UINT32_MAX ? NULL : hg_invalid(run, p);
             }

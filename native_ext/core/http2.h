@@ -34,8 +34,8 @@ struct hg_http2_stream {
 
 /* The server, as the library sees it. */
 struct hg_http2_host {
-    void *(*allocate)(void *owner, size_t size); /* counted as the connection's; NULL: none */
-    void (*release)(void *owner, void *memory, size_t size);
+    bool (*charge)(void *owner, uint32_t size); /* bytes are held for the connection; false: there may not be so many */
+    void (*refund)(void *owner, uint32_t size); /* ... not any more */
     int64_t (*now_ms)(void *owner); /* monotonic */
     /* A request begins: sets stream->connection. false: nobody can serve it. */
     bool (*begin)(struct hg_http2_stream *stream);

@@ -59,6 +59,27 @@ static void append(struct hg_intake *intake, struct hg_row *row) {
     }
 }
 
+/* The bytes of an argument in its shortest form, RFC 8949 section 3; 0: it is in the first byte. */
+static uint32_t width_of(uint64_t argument) {
+    return argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
+}
+
+static uint64_t text_length(struct hg_view text) {
+    return text.at == NULL ? 1 : (uint64_t)1 + width_of(text.length) + text.length;
+}
+
+static struct hg_view type_of(const struct hg_row *row) {
+    const char *type = (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json";
+    return (struct hg_view){(const uint8_t *)type, 16};
+}
+
+/* Always fits 32 bits, as the row itself does. */
+static uint64_t cbor_length(const struct hg_row *row) {
+    return 1 + 1 + width_of(row->seq) + text_length(row->stream) + text_length(row->client) + 1 +
+           (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) + text_length(type_of(row)) + text_length(row->body) +
+           text_length(row->trace);
+}
+
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s) {
     const uint64_t size = (uint64_t)row->body.length + row->stream.length + row->client.length + HG_ROW_OVERHEAD;
@@ -94,6 +115,7 @@ enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, u
     copy->last = copied(&at, row->last);
     copy->size = (uint32_t)size;
     copy->seq = *seq = ++intake->seq;
+    copy->cbor = (uint32_t)cbor_length(copy);
     intake->bytes += size;
     append(intake, copy);
     return HG_P_NONE;
@@ -114,14 +136,21 @@ static void look_again(struct hg_intake *intake) {
     }
 }
 
+static void count(struct hg_batch *batch, const struct hg_row *row) {
+    batch->rows += 1;
+    batch->waiting += (row->flags & HG_ROW_PROMISED) == 0;
+    batch->keyed += row->key.at != NULL;
+    batch->bytes += row->size;
+    batch->cbor += row->cbor;
+}
+
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch) {
     struct hg_row *last = NULL;
-    *batch = (struct hg_batch){intake->head, 0, 0};
+    *batch = (struct hg_batch){.head = intake->head};
     while (intake->head != NULL && batch->rows < max_rows &&
            (last == NULL || batch->bytes + intake->head->size <= max_bytes)) {
         last = intake->head;
-        batch->rows += 1;
-        batch->bytes += last->size;
+        count(batch, last);
         intake->head = last->next;
     }
     if (last != NULL) {
@@ -139,7 +168,7 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
 
 void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch) {
     free_rows(alloc, batch->head);
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
 }
 
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch) {
@@ -165,13 +194,13 @@ void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
     }
     *end = intake->head;
     intake->head = kept;
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
     look_again(intake);
 }
 
 void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
     struct hg_row **from = &intake->head, **to = &batch->head;
-    *batch = (struct hg_batch){NULL, 0, 0};
+    *batch = (struct hg_batch){.head = NULL};
     intake->tail = NULL;
     while (*from != NULL) {
         struct hg_row *row = *from;
@@ -184,20 +213,10 @@ void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
         row->next = NULL;
         *to = row;
         to = &row->next;
-        batch->rows += 1;
-        batch->bytes += row->size;
+        count(batch, row);
     }
     intake->rows -= batch->rows;
     look_again(intake);
-}
-
-/* The bytes of an argument in its shortest form, RFC 8949 section 3; 0: it is in the first byte. */
-static uint32_t width_of(uint64_t argument) {
-    return argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
-}
-
-static uint64_t text_length(struct hg_view text) {
-    return text.at == NULL ? 1 : (uint64_t)1 + width_of(text.length) + text.length;
 }
 
 static uint8_t *put_head(uint8_t *at, uint8_t major, uint64_t argument) {
@@ -224,18 +243,6 @@ static uint8_t *put_text(uint8_t *at, uint8_t major, struct hg_view text) {
     return at + text.length;
 }
 
-static struct hg_view type_of(const struct hg_row *row) {
-    const char *type = (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json";
-    return (struct hg_view){(const uint8_t *)type, 16};
-}
-
-/* Always fits 32 bits, as the row itself does. */
-static uint64_t row_length(const struct hg_row *row) {
-    return 1 + 1 + width_of(row->seq) + text_length(row->stream) + text_length(row->client) + 1 +
-           (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) + text_length(type_of(row)) + text_length(row->body) +
-           text_length(row->trace);
-}
-
 /* Seven fields: linux/batch.py, Row. */
 static void put_row(uint8_t *at, const struct hg_row *row) {
     at = put_head(at, 4, 7);
@@ -249,10 +256,10 @@ static void put_row(uint8_t *at, const struct hg_row *row) {
 }
 
 uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip) {
-    uint64_t length = 0;
+    uint64_t length = batch->cbor;
     uint32_t index = 0;
-    for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
-        length += hg_skipped(skip, index) ? 0 : row_length(row);
+    for (const struct hg_row *row = skip == NULL ? NULL : batch->head; row != NULL; row = row->next, index++) {
+        length -= hg_skipped(skip, index) ? row->cbor : 0;
     }
     return length;
 }
@@ -261,13 +268,12 @@ bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_
     uint32_t index = 0;
     for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
         if (!hg_skipped(skip, index)) {
-            const uint32_t length = (uint32_t)row_length(row);
-            uint8_t *room = hg_output_room(output, length);
+            uint8_t *room = hg_output_room(output, row->cbor);
             if (room == NULL) {
                 return false;
             }
             put_row(room, row);
-            hg_output_use(output, length);
+            hg_output_use(output, row->cbor);
         }
     }
     return true;

@@ -27,6 +27,7 @@ struct hg_row {
     uint64_t waiter; /* who waits for the commit: the server's id of a connection; 0: nobody there */
     uint32_t flags;
     uint32_t size; /* bytes charged: body, stream, client and HG_ROW_OVERHEAD */
+    uint32_t cbor; /* bytes of it in a batch's CBOR */
     struct hg_view stream, client, body;
     struct hg_view key;   /* Idempotency-Key; at == NULL: none */
     struct hg_view trace; /* traceparent; at == NULL: none */
@@ -53,7 +54,7 @@ void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint
                     uint64_t max_bytes);
 void hg_intake_clear(struct hg_intake *intake);
 
-/* Queues a copy of *row (whose next, seq and size are not read) under the next number. -> HG_P_NONE, and *seq; or why not:
+/* Queues a copy of *row (whose next, seq, size and cbor are not read) under the next number. -> HG_P_NONE, and *seq; or why not:
  * HG_P_DRAINING, HG_P_STORAGE_FAILED, HG_P_OUTBOX_FULL, HG_P_OUT_OF_MEMORY with the detail and *retry_s, and nothing has changed. */
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s);
@@ -68,7 +69,8 @@ static inline bool hg_intake_gathered(const struct hg_intake *intake) {
 struct hg_batch {
     struct hg_row *head;
     uint32_t rows;
-    uint64_t bytes; /* charged */
+    uint32_t waiting, keyed; /* of them: not promised, with a key. To look at all rows for that would take longer than to store some */
+    uint64_t bytes, cbor;    /* charged; of its rows' CBOR */
 };
 /* The oldest rows: at least one unless there is none or max_rows is 0, then as many as both limits allow. */
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch);

@@ -231,31 +231,34 @@ HG_INLINE bool r_last_counts(const struct hg_run *run) {
 
 /* p: after the opening quote of a string that was read before -> after the closing one. */
 HG_INLINE const uint8_t *r_pass_string(struct hg_run *run, const uint8_t *p) {
-    const uint8_t *start = p, *quote;
-    while ((quote = memchr(p, '"', (size_t)(run->end - p))) != NULL) {
-        const uint8_t *back = quote;
-        while (back > start && back[-1] == '\\') {
-            back--;
+    while (p < run->end) {
+        if (HG_LIKELY(run->end - p >= HG_SCAN_STEP - 1)) { /* the NUL at the end can be read, too */
+            const hg_scan_hits hits = hg_scan_escape(p);
+            if (hits == 0) {
+                p += HG_SCAN_STEP;
+                continue;
+            }
+            p += hg_scan_first(hits);
         }
-        p = quote + 1;
-        if ((quote - back) % 2 == 0) {
-            return p;
+        if (*p == '"') {
+            return p + 1;
         }
+        p += *p == '\\' ? 2 : 1;
     }
     return r_fault(run, HG_UNEXPECTED_END, run->end);
 }
 
-/* Over a value that was read before: only quotes and brackets need a look. */
-static HG_UNUSED const uint8_t *r_pass(struct hg_run *run, const uint8_t *p) {
+/* Over an array or object that was read before: only quotes and brackets need a look. */
+static HG_NOINLINE HG_UNUSED const uint8_t *r_pass_container(struct hg_run *run, const uint8_t *p) {
+    const uint32_t start = (uint32_t)(p - run->data);
+    struct hg_passed *const passed = &run->passed[(start ^ start >> 5) % HG_PASSED];
     uint32_t depth = 0;
-    if (*p == '"') {
-        return r_pass_string(run, p + 1);
+    if (!run->passing) {
+        memset(run->passed, 0, sizeof run->passed);
+        run->passing = true;
     }
-    if ((*p | 0x20) != '{') { /* a number or a word: up to the comma, bracket or white space behind it */
-        while (*p > ' ' && *p != ',' && (*p | 0x20) != '}') {
-            p++;
-        }
-        return p;
+    if (passed->end != 0 && passed->start == start) {
+        return run->data + passed->end;
     }
     while (p < run->end) {
         const unsigned c = *p++;
@@ -266,10 +269,25 @@ static HG_UNUSED const uint8_t *r_pass(struct hg_run *run, const uint8_t *p) {
         } else if ((c | 0x20) == '{') { /* [ and { differ in that bit only, and so do ] and } */
             depth++;
         } else if ((c | 0x20) == '}' && --depth == 0) {
+            *passed = (struct hg_passed){start, (uint32_t)(p - run->data)};
             return p;
         }
     }
     return r_fault(run, HG_UNEXPECTED_END, run->end);
+}
+
+/* Over a value that was read before. */
+HG_INLINE const uint8_t *r_pass(struct hg_run *run, const uint8_t *p) {
+    if (*p == '"') {
+        return r_pass_string(run, p + 1);
+    }
+    if ((*p | 0x20) == '{') {
+        return r_pass_container(run, p);
+    }
+    while (*p > ' ' && *p != ',' && (*p | 0x20) != '}') { /* a number or a word: up to the comma, bracket or white space behind it */
+        p++;
+    }
+    return p;
 }
 
 /* Before the first value: where it starts. */

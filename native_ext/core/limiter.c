@@ -33,6 +33,10 @@ void hg_limiter_clear(struct hg_limiter *limiter) {
     hg_table_clear(&limiter->table);
 }
 
+static bool is_of(const struct hg_bucket *bucket, const uint8_t *key, uint32_t length) {
+    return bucket->node.key_length == length && memcmp(bucket->key, key, length) == 0;
+}
+
 /* A full bucket for a client that has none; NULL: no memory, nothing has changed. */
 static struct hg_bucket *add(struct hg_limiter *limiter, const uint8_t *key, uint32_t length, uint32_t hash) {
     struct hg_table *table = &limiter->table;
@@ -55,12 +59,44 @@ static struct hg_bucket *add(struct hg_limiter *limiter, const uint8_t *key, uin
     return bucket;
 }
 
-/* What elapsed_ms > 0 adds, up to `full`; the product is only made when it is known to stay below. */
+/* The key's bucket, now the one used last; NULL: no memory. */
+static struct hg_bucket *bucket_of(struct hg_limiter *limiter, const uint8_t *key, uint32_t length, int64_t full,
+                                   int64_t now_ms) {
+    struct hg_link *const last = limiter->root.older;
+    struct hg_bucket *bucket = HG_OF(last, struct hg_bucket, link);
+    uint32_t hash;
+    if (last != &limiter->root && is_of(bucket, key, length)) { /* as with several requests on a connection */
+        return bucket;
+    }
+    hash = hg_table_hash(&limiter->table, key, length);
+    bucket = (struct hg_bucket *)(void *)hg_table_find(&limiter->table, key, length, hash);
+    if (bucket != NULL) {
+        hg_ring_remove(&bucket->link);
+    } else {
+        bucket = add(limiter, key, length, hash);
+        if (bucket == NULL) {
+            return NULL;
+        }
+        bucket->level = full;
+        bucket->stamp_ms = now_ms;
+    }
+    hg_ring_add(&limiter->root, &bucket->link);
+    return bucket;
+}
+
+#define FEW_MS INT64_C(0x7FFFFFFF)
+
+_Static_assert(HG_LIMITER_RATE <= INT64_MAX / FEW_MS, "what a few milliseconds bring fits");
+
+/* What elapsed_ms > 0 adds, up to `full`; the product is only made when it is known to fit. */
 static int64_t refill(int64_t level, int64_t full, int64_t rate_milli, int64_t elapsed_ms) {
-    if (level >= full || elapsed_ms >= (full - level + rate_milli - 1) / rate_milli) {
+    if (level >= full) {
         return full;
     }
-    return level + elapsed_ms * rate_milli;
+    if (elapsed_ms > FEW_MS) { /* rare: a division is a call on 32 bits */
+        return elapsed_ms >= (full - level + rate_milli - 1) / rate_milli ? full : level + elapsed_ms * rate_milli;
+    }
+    return elapsed_ms * rate_milli >= full - level ? full : level + elapsed_ms * rate_milli;
 }
 
 enum hg_status hg_limiter_take(struct hg_limiter *limiter, const uint8_t *key, size_t key_length, int64_t rate_milli,
@@ -80,34 +116,25 @@ enum hg_status hg_limiter_take(struct hg_limiter *limiter, const uint8_t *key, s
     if (cost < 0 || cost > burst) {
         return HG_BAD_COST;
     }
-    const uint32_t length = (uint32_t)key_length;
-    const uint32_t hash = hg_table_hash(&limiter->table, key, length);
     const int64_t full = burst * MICRO, price = cost * MICRO;
-    struct hg_bucket *bucket = (struct hg_bucket *)(void *)hg_table_find(&limiter->table, key, length, hash);
+    struct hg_bucket *bucket = bucket_of(limiter, key, (uint32_t)key_length, full, now_ms);
     if (bucket == NULL) {
-        bucket = add(limiter, key, length, hash);
-        if (bucket == NULL) {
-            return HG_NO_MEMORY;
-        }
-        bucket->level = full;
-        bucket->stamp_ms = now_ms;
-    } else {
-        if (now_ms > bucket->stamp_ms) {
-            bucket->level = refill(bucket->level, full, rate_milli, now_ms - bucket->stamp_ms);
-            bucket->stamp_ms = now_ms;
-        } else if (bucket->level > full) {
-            bucket->level = full;
-        }
-        hg_ring_remove(&bucket->link);
+        return HG_NO_MEMORY;
     }
-    hg_ring_add(&limiter->root, &bucket->link);
-
+    if (now_ms > bucket->stamp_ms) {
+        bucket->level = refill(bucket->level, full, rate_milli, now_ms - bucket->stamp_ms);
+        bucket->stamp_ms = now_ms;
+    } else if (bucket->level > full) {
+        bucket->level = full;
+    }
     if (price > bucket->level) {
         *wait_ms = (price - bucket->level + rate_milli - 1) / rate_milli;
     } else {
         *wait_ms = 0;
         bucket->level -= price;
     }
-    *left = bucket->level / MICRO;
+    if (left != NULL) {
+        *left = bucket->level / MICRO;
+    }
     return HG_OK;
 }

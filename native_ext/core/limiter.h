@@ -30,7 +30,7 @@ enum hg_status hg_limiter_init(struct hg_limiter *limiter, const struct hg_alloc
 void hg_limiter_clear(struct hg_limiter *limiter);
 
 /* Any values are safe: what is out of its range is refused. On HG_OK *wait_ms is 0 (taken) or the time after which the
- * same call would succeed, and *left is the number of whole tokens left. On anything else nothing has changed. */
+ * same call would succeed, and *left (NULL: nobody asks) is the number of whole tokens left. On anything else nothing has changed. */
 enum hg_status hg_limiter_take(struct hg_limiter *limiter, const uint8_t *key, size_t key_length, int64_t rate_milli,
                                int64_t burst, int64_t now_ms, int64_t cost, int64_t *wait_ms, int64_t *left);
 

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,14 +22,16 @@ static int net_accept(void *context, int listener) {
     return fd;
 }
 
+/* recv and send without the C library's, which are cancellation points: in a process with threads they are asked for with each
+ * call, and nobody is ever cancelled here. */
 static int32_t net_read(void *context, int fd, uint8_t *data, uint32_t room) {
-    const ssize_t count = recv(fd, data, room, 0);
+    const long count = syscall(SYS_recvfrom, fd, data, (size_t)room, 0, NULL, NULL);
     (void)context;
     return count < 0 ? -errno : (int32_t)count;
 }
 
 static int32_t net_write(void *context, int fd, const uint8_t *data, uint32_t length) {
-    const ssize_t count = send(fd, data, length, MSG_NOSIGNAL);
+    const long count = syscall(SYS_sendto, fd, data, (size_t)length, MSG_NOSIGNAL, NULL, (size_t)0);
     (void)context;
     return count < 0 ? -errno : (int32_t)count;
 }
@@ -83,7 +86,7 @@ static int64_t net_monotonic_us(void *context) {
 static int64_t net_wall_s(void *context) {
     struct timespec now;
     (void)context;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now); /* late by milliseconds, and a third of the price */
     return (int64_t)now.tv_sec;
 }
 

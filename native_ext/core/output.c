@@ -17,7 +17,7 @@ void hg_output_clear(struct hg_output *output) {
     output->failed = false;
 }
 
-uint8_t *hg_output_room(struct hg_output *output, uint32_t size) {
+uint8_t *hg_output_grow(struct hg_output *output, uint32_t size) {
     if (output->failed || size > output->most - output->length) {
         output->failed = true;
         return NULL;

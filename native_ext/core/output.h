@@ -24,8 +24,12 @@ struct hg_output {
 void hg_output_init(struct hg_output *output, const struct hg_alloc *alloc, uint32_t most);
 /* Frees the bytes; usable afterwards. */
 void hg_output_clear(struct hg_output *output);
+uint8_t *hg_output_grow(struct hg_output *output, uint32_t size); /* hg_output_room when there is none yet */
 /* -> room for `size` bytes at the end, which count only after hg_output_use; NULL: failed. */
-uint8_t *hg_output_room(struct hg_output *output, uint32_t size);
+static inline uint8_t *hg_output_room(struct hg_output *output, uint32_t size) {
+    return !output->failed && size <= output->capacity - output->length ? output->data + output->length
+                                                                        : hg_output_grow(output, size);
+}
 static inline void hg_output_use(struct hg_output *output, uint32_t size) { output->length += size; }
 void hg_output_add(struct hg_output *output, const void *data, uint32_t length);
 void hg_output_text(struct hg_output *output, const char *text); /* NUL-terminated */

@@ -105,7 +105,9 @@ enum {
     HG_NODE_BARE = 1, /* has nothing but `same`: types == HG_ANY and no rules */
     HG_NODE_REF = 2,  /* bare, and `same` is one HG_SAME_ALL, in the same resource or without dynamic scope: jump */
     HG_NODE_LIST = 4, /* unevaluatedProperties or -Items in this node or reached in place by it */
-    HG_NODE_BYTES = 8 /* contentEncoding: a CBOR byte string is a string here */
+    HG_NODE_BYTES = 8, /* contentEncoding: a CBOR byte string is a string here */
+    HG_NODE_ONE = 16,  /* bare, and `same` is one HG_SAME_ALL or HG_SAME_DYNAMIC */
+    HG_NODE_TYPED = 32 /* has nothing but types, which have both kinds of numbers or none, and `same` */
 };
 
 /* Where a node is in its document: the location of the parent, then `text`, the rest of a JSON pointer as it stands
@@ -205,6 +207,7 @@ struct hg_pattern_rule {
     hg_ref node;
     hg_ref source; /* text */
     uint32_t source_length;
+    struct hg_road road; /* to `node` */
 };
 
 struct hg_dependent {
@@ -230,6 +233,7 @@ struct hg_object_rules {
     uint32_t has_unevaluated;
     uint32_t in_order; /* so many names from the first one on have nothing in `more` and their bit in the first word; 0 with propertyNames */
     struct hg_names names; /* of hg_property */
+    struct hg_road road;   /* to `rest` */
 };
 
 struct hg_array_rules {
@@ -275,9 +279,9 @@ struct hg_container {
 
 enum hg_same_op {
     HG_SAME_END = 0,
-    HG_SAME_ALL,    /* a: the node (a member of allOf, or the target of $ref) */
-    HG_SAME_ANY,    /* a: hg_ref[b] */
-    HG_SAME_ONE,    /* a: hg_ref[b] */
+    HG_SAME_ALL,    /* a: the node (a member of allOf, or the target of $ref); b: its number in the compiler */
+    HG_SAME_ANY,    /* a: hg_alternative[b]; c: the hg_name of the member that tells them apart, or 0 */
+    HG_SAME_ONE,    /* the same */
     HG_SAME_NOT,    /* a: the node */
     HG_SAME_IF,     /* a: condition, b: then, c: else; flags: 1 there is a then, 2 there is an else */
     HG_SAME_DYNAMIC /* a: where it leads if no dynamic scope says otherwise, b: the number of the anchor's name */
@@ -289,6 +293,14 @@ struct hg_same {
     uint32_t flags;
     hg_ref a;
     uint32_t b, c;
+};
+
+/* One of anyOf or oneOf, and what a first look at a value can tell of it. */
+struct hg_alternative {
+    hg_ref node;
+    uint32_t takes; /* bits: types of values that it may accept; of any other type it accepts none */
+    hg_ref choice;  /* hg_choice: what it accepts for the member that tells the alternatives apart; 0: anything */
+    uint32_t needs; /* 1: that member must be there */
 };
 
 static inline const void *hg_at(const struct hg_program *program, hg_ref ref) {

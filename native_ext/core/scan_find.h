@@ -1,9 +1,12 @@
 /* The inner loops of the scanner, once for each kind of processor: the first byte of [p, end] that is
  *   special    a quote, a backslash, below 0x20 or above 0x7f
+ *   escape     a quote, a backslash or below 0x20: what JSON cannot say without a backslash
  *   high       above 0x7f
  *   not white  anything but space, tab, line feed, carriage return
  * `special` and `not white` need no bound: they stop at the NUL at *end. All read up to *end itself and never
  * beyond.
+ *
+ * Of `escape` (and of `high`) there are single steps, for bytes that are copied or counted in the same turn.
  *
  * hg_find_<what>_<variant> exist side by side, so that one test compares all that this processor has; hg_find_<what>
  * is the one that is used: -DHG_SCAN_SWAR, _SSE2 or _NEON says which, or else the compiler's target does. */
@@ -75,6 +78,8 @@ static inline hg_lanes hg_lanes_special(hg_lanes lanes) {
     return (lanes | ~fine) & HG_LANES(0x80);
 }
 
+static inline hg_lanes hg_lanes_escape(hg_lanes lanes) { return hg_lanes_special(lanes) & ~lanes; }
+
 static inline hg_lanes hg_lanes_not_white(hg_lanes lanes) {
     const hg_lanes low = lanes & HG_LANES(0x7f);
     return (lanes | (hg_lanes_used(low ^ HG_LANES(' ')) & hg_lanes_used(low ^ HG_LANES('\n')) &
@@ -131,6 +136,14 @@ static inline unsigned hg_special_sse2(const uint8_t *p) {
     const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
     const __m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), outside));
+}
+
+static inline unsigned hg_escape_sse2(const uint8_t *p) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    const __m128i below = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), below));
 }
 
 static inline unsigned hg_high_sse2(const uint8_t *p) {
@@ -199,6 +212,13 @@ static inline uint64_t hg_special_neon(const uint8_t *p) {
     return hg_nibbles_neon(vorrq_u8(vorrq_u8(quote, backslash), outside));
 }
 
+static inline uint64_t hg_escape_neon(const uint8_t *p) {
+    const uint8x16_t bytes = vld1q_u8(p);
+    const uint8x16_t quote = vceqq_u8(bytes, vdupq_n_u8('"'));
+    const uint8x16_t backslash = vceqq_u8(bytes, vdupq_n_u8('\\'));
+    return hg_nibbles_neon(vorrq_u8(vorrq_u8(quote, backslash), vcltq_u8(bytes, vdupq_n_u8(0x20))));
+}
+
 static inline uint64_t hg_high_neon(const uint8_t *p) {
     return hg_nibbles_neon(vcltq_s8(vreinterpretq_s8_u8(vld1q_u8(p)), vdupq_n_s8(0)));
 }
@@ -253,6 +273,10 @@ typedef unsigned hg_scan_hits;
 static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin_ctz(hits); }
 /* The hits from the n-th byte on, which is the first then. */
 static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) { return hits >> n; }
+/* The hits before the n-th byte; n < HG_SCAN_STEP. */
+static inline hg_scan_hits hg_scan_before(hg_scan_hits hits, size_t n) { return hits & ((1u << n) - 1); }
+#define hg_scan_escape hg_escape_sse2
+#define hg_scan_high hg_high_sse2
 #elif defined(HG_SCAN_NEON)
 #define hg_find_special hg_find_special_neon
 #define hg_find_high hg_find_high_neon
@@ -262,6 +286,9 @@ typedef uint64_t hg_scan_hits;
 #define hg_scan_special hg_special_neon
 static inline size_t hg_scan_first(hg_scan_hits hits) { return (size_t)__builtin_ctzll(hits) / 4; }
 static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) { return hits >> 4 * n; }
+static inline hg_scan_hits hg_scan_before(hg_scan_hits hits, size_t n) { return hits & (((uint64_t)1 << 4 * n) - 1); }
+#define hg_scan_escape hg_escape_neon
+#define hg_scan_high hg_high_neon
 #else
 #define hg_find_special hg_find_special_swar
 #define hg_find_high hg_find_high_swar
@@ -269,12 +296,21 @@ static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) { return hi
 #define HG_SCAN_STEP ((ptrdiff_t)sizeof(hg_lanes))
 typedef hg_lanes hg_scan_hits;
 static inline hg_scan_hits hg_scan_special(const uint8_t *p) { return hg_lanes_special(hg_lanes_load(p)); }
+static inline hg_scan_hits hg_scan_escape(const uint8_t *p) { return hg_lanes_escape(hg_lanes_load(p)); }
+static inline hg_scan_hits hg_scan_high(const uint8_t *p) { return hg_lanes_load(p) & HG_LANES(0x80); }
 #define hg_scan_first hg_lanes_first
 static inline hg_scan_hits hg_scan_from(hg_scan_hits hits, size_t n) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     return hits << 8 * n;
 #else
     return hits >> 8 * n;
+#endif
+}
+static inline hg_scan_hits hg_scan_before(hg_scan_hits hits, size_t n) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return hits & ~((hg_scan_hits)~(hg_scan_hits)0 >> 8 * n);
+#else
+    return hits & (((hg_scan_hits)1 << 8 * n) - 1);
 #endif
 }
 #endif

@@ -6,7 +6,7 @@
 #define NO_MEMBERS {(const uint8_t *)"", 0}
 
 void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc) {
-    *gate = (struct hg_gate){.dated_s = -1};
+    *gate = (struct hg_gate){.dated_s = HG_UNDATED};
     hg_output_init(&gate->scratch, alloc, HG_SERVER_ANSWERS);
     hg_output_init(&gate->changes, alloc, HG_CHANGES_BYTES);
 }
@@ -17,17 +17,31 @@ void hg_gate_clear(struct hg_gate *gate) {
 }
 
 void hg_gate_time(struct hg_gate *gate, int64_t now_ms, const struct hg_clock *clock) {
+    const int64_t dated_s = clock->state == HG_CLOCK_UNSET ? HG_UNDATED : clock->now_s;
     gate->now_ms = now_ms;
     gate->clock = *clock;
-    if (clock->state != HG_CLOCK_UNSET && clock->now_s != gate->dated_s) {
-        gate->dated_s = clock->now_s;
-        hg_http_date(clock->now_s, gate->date);
+    if (dated_s != gate->dated_s) {
+        gate->dated_s = dated_s;
+        for (int i = 0; i < HG_BEGINNINGS; i++) {
+            gate->beginnings[i].status = 0;
+        }
     }
+}
+
+void hg_line_cut(struct hg_line *line, const void *data) {
+    memcpy(line->text + line->length, data, sizeof line->text - line->length);
+    line->length = sizeof line->text;
 }
 
 void hg_line_number(struct hg_line *line, int64_t number) {
     uint8_t digits[HG_DECIMAL];
-    const uint32_t at = hg_decimal(number, digits);
+    uint32_t at;
+    if (number >= 0 && sizeof line->text - line->length >= HG_DECIMAL) { /* as a rule */
+        line->length += hg_decimal_digits((uint64_t)number);
+        (void)hg_decimal_before(line->text + line->length, (uint64_t)number);
+        return;
+    }
+    at = hg_decimal(number, digits);
     hg_line_add(line, digits + at, HG_DECIMAL - at);
 }
 
@@ -148,7 +162,7 @@ static const struct hg_claims *claims_by_certificate(struct hg_call *call) {
     if (call->identity.length == 0 || call->identity.length > HG_TOKEN_SUBJECT || scopes.length == 0) {
         return NULL;
     }
-    call->granted = (struct hg_claims){call->identity, scopes, NO_MEMBERS, 0, -1, -1, -1};
+    call->granted = (struct hg_claims){call->identity, scopes, NO_MEMBERS, 0, -1, -1, -1, NULL};
     set_client(call->visit, call->identity);
     return &call->granted;
 }
@@ -162,7 +176,7 @@ const struct hg_claims *hg_authenticate(struct hg_call *call) {
         return claims;
     }
     if (value.at == NULL || value.length < 7 ||
-        !hg_view_equals_any_case((struct hg_view){value.at, 7}, "bearer ")) {
+        (memcmp(value.at, "Bearer ", 7) != 0 && !hg_view_equals_any_case((struct hg_view){value.at, 7}, "bearer "))) {
         const struct hg_answer answer = {401,
                                          HG_P_MISSING_TOKEN,
                                          hg_text_view(value.at == NULL ? "" : "the scheme is Bearer"),
@@ -234,8 +248,7 @@ bool hg_check_body(struct hg_call *call) {
 }
 
 /* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
-static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms,
-                        int64_t left) {
+static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms) {
     struct hg_line fields = {0, {0}}, detail = {0, {0}};
     struct hg_answer answer = {429, HG_P_RATE_LIMITED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     const int64_t retry_s = (wait_ms + 999) / 1000;
@@ -249,9 +262,7 @@ static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rat
     hg_line_number(&fields, (burst * 1000 + rate_milli - 1) / rate_milli);
     hg_line_text(&fields, "\r\nRateLimit: \"");
     hg_line_view(&fields, bucket);
-    hg_line_text(&fields, "\";r=");
-    hg_line_number(&fields, left);
-    hg_line_text(&fields, ";t=");
+    hg_line_text(&fields, "\";r=0;t="); /* one was wanted */
     hg_line_number(&fields, retry_s);
     hg_line_text(&fields, "\r\n");
     hg_line_text(&detail, "wait ");
@@ -264,18 +275,18 @@ static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rat
 
 bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst) {
     struct hg_line key;
-    int64_t wait_ms = 0, left = 0;
+    int64_t wait_ms = 0;
     key.length = 0;
     hg_line_view(&key, bucket);
     hg_line_add(&key, "", 1);
     hg_line_view(&key, client);
     if (hg_limiter_take(call->gate->limiter, key.text, key.length, rate_milli, burst, call->gate->now_ms, 1, &wait_ms,
-                        &left) != HG_OK) {
+                        NULL) != HG_OK) {
         (void)hg_deny_memory(call);
         return false;
     }
     if (wait_ms != 0) {
-        refuse_rate(call, bucket, rate_milli, burst, wait_ms, left);
+        refuse_rate(call, bucket, rate_milli, burst, wait_ms);
         return false;
     }
     return true;

@@ -18,6 +18,25 @@
 #include "store.h"
 #include "token.h"
 
+/* How the answers of a status begin, for as long as the second lasts: its line, and Date. */
+#define HG_BEGINNINGS 4 /* that are kept, by the last bits of the status */
+#define HG_PHRASE 40    /* bytes of a status's phrase at most */
+struct hg_beginning {
+    uint16_t status; /* 0: none */
+    uint16_t length;
+    uint8_t text[HG_PHRASE + 56];
+};
+
+/* The fields that an answer with a value has, as they were made last: a value that many ask for is asked for again. */
+#define HG_FIELDS 480 /* bytes; more are cut */
+struct hg_value_fields {
+    uint64_t version;      /* of the store's entry; 0: none */
+    int64_t until_ms;      /* Age holds until then */
+    uint16_t length;
+    uint16_t type, etag;   /* bytes of the first line, Content-Type; of the ETag itself, in the second */
+    uint8_t text[HG_FIELDS];
+};
+
 /* What all requests share. One thread. */
 struct hg_gate {
     struct hg_plan *plan; /* of new requests */
@@ -28,13 +47,15 @@ struct hg_gate {
     uint64_t boot;              /* part of every ETag */
     bool draining;              /* answers say Connection: close */
     int64_t now_ms;             /* monotonic */
-    struct hg_clock clock;      /* state HG_CLOCK_UNSET: answers have no Date */
-    int64_t dated_s;            /* of `date` */
-    uint8_t date[29];           /* IMF-fixdate, RFC 9110 section 5.6.7 */
+    struct hg_clock clock;
+    int64_t dated_s;            /* of `beginnings`; HG_UNDATED: answers have no Date */
+    struct hg_beginning beginnings[HG_BEGINNINGS];
+    struct hg_value_fields value_fields;
     struct hg_output scratch;   /* a body whose length has to be known first */
     bool shared;                /* the key-value cache has a second level, which the twin asks for what is not here */
     struct hg_output changes;   /* shared: keys put or deleted here: of each its length - 1 in one byte, then itself */
 };
+#define HG_UNDATED INT64_MIN
 /* `plan`, `store`, `limiter`, `intake`, `boot` and `shared` are for the caller to set. */
 void hg_gate_init(struct hg_gate *gate, const struct hg_alloc *alloc);
 void hg_gate_clear(struct hg_gate *gate);

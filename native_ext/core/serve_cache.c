@@ -1,5 +1,6 @@
 /* The key-value cache and the last values: two prefixes of one store, one byte budget. The entries are those of the twin
  * (tasks/cache.py): meta is "<max-age seconds, 0 = none> <monotonic ms of the PUT> <media type>". */
+#include "scopes.h"
 #include "serve_call.h"
 #include "sha256.h"
 
@@ -80,8 +81,12 @@ enum precondition { GO_ON, NOT_MODIFIED, ANSWERED };
 static enum precondition preconditions(struct hg_call *call, struct hg_view etag) {
     const struct hg_view match = hg_field_of(call, HG_FIELD_IF_MATCH);
     const struct hg_view none_match = hg_field_of(call, HG_FIELD_IF_NONE_MATCH);
-    struct hg_answer answer = {412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
+    struct hg_answer answer;
     struct hg_line fields;
+    if (match.at == NULL && none_match.at == NULL) { /* as a rule */
+        return GO_ON;
+    }
+    answer = (struct hg_answer){412, HG_P_PRECONDITION_FAILED, NOTHING, call->path, NOTHING, NOTHING};
     if (match.at != NULL && !matches(match, etag, false)) {
         answer.detail = hg_text_view("If-Match");
     } else if (none_match.at != NULL && matches(none_match, etag, true)) {
@@ -119,69 +124,94 @@ static void split_meta(struct hg_view meta, struct hg_view *max_age, int64_t *st
     *type = (struct hg_view){meta.at + at, meta.length - at};
 }
 
+#define TAG "ETag: "
+
+static void make_fields(const struct hg_gate *gate, const struct hg_found *found, struct hg_value_fields *fields) {
+    struct hg_view max_age, type;
+    struct hg_line line;
+    int64_t stored_ms, age_s;
+    line.length = 0;
+    split_meta((struct hg_view){found->meta, (uint32_t)found->meta_length}, &max_age, &stored_ms, &type);
+    age_s = (gate->now_ms - stored_ms) / 1000;
+    type.length = type.length < TYPE_MAX ? type.length : TYPE_MAX; /* as put_head lets in: so the ETag always fits */
+    hg_line_text(&line, "Content-Type: ");
+    hg_line_view(&line, type);
+    hg_line_text(&line, "\r\n");
+    fields->type = (uint16_t)line.length;
+    hg_line_text(&line, TAG);
+    put_etag(&line, gate, found->version);
+    fields->etag = (uint16_t)(line.length - fields->type - (sizeof TAG - 1));
+    hg_line_text(&line, "\r\nAge: ");
+    hg_line_number(&line, age_s);
+    hg_line_text(&line, "\r\nCache-Control: ");
+    if (hg_view_equals(max_age, "0")) {
+        hg_line_text(&line, "no-cache");
+    } else {
+        hg_line_text(&line, "max-age=");
+        hg_line_view(&line, max_age);
+    }
+    /* The media type is what a client said, and a browser may look. */
+    hg_line_text(&line, "\r\nX-Content-Type-Options: nosniff\r\n");
+    fields->version = found->version;
+    fields->until_ms = stored_ms + (age_s + 1) * 1000;
+    fields->length = (uint16_t)line.length;
+    memcpy(fields->text, line.text, line.length);
+}
+
 static enum hg_served answer_value(struct hg_call *call, const uint8_t *key, uint32_t length, enum hg_code missing) {
     struct hg_gate *gate = call->gate;
-    struct hg_line etag, fields;
-    struct hg_view max_age, type;
+    struct hg_value_fields *fields = &gate->value_fields;
+    struct hg_view shown;
     struct hg_found found;
-    int64_t stored_ms;
-    bool hit = false, not_modified;
-    etag.length = fields.length = 0;
+    bool hit = false;
     if (hg_store_get(gate->store, key, length, gate->now_ms, &hit, &found) != HG_OK || !hit) {
         return preconditions(call, (struct hg_view){(const uint8_t *)"", 0}) == ANSWERED ? HG_SERVED_ANSWER
                                                                                           : hg_deny(call, 404, missing, "");
     }
-    split_meta((struct hg_view){found.meta, (uint32_t)found.meta_length}, &max_age, &stored_ms, &type);
-    put_etag(&etag, gate, found.version);
-    switch (preconditions(call, hg_line_of(&etag))) {
+    if (fields->version != found.version || gate->now_ms >= fields->until_ms) {
+        make_fields(gate, &found, fields);
+    }
+    switch (preconditions(call, (struct hg_view){fields->text + fields->type + sizeof TAG - 1, fields->etag})) {
     case ANSWERED: return HG_SERVED_ANSWER;
-    case NOT_MODIFIED: not_modified = true; break;
+    case NOT_MODIFIED:
+        shown = (struct hg_view){fields->text + fields->type, (uint32_t)(fields->length - fields->type)};
+        return hg_answer_with(call, 304, shown, (struct hg_view)NOTHING);
     case GO_ON:
-    default: not_modified = false;
+    default: break;
     }
-    if (!not_modified) {
-        hg_line_text(&fields, "Content-Type: ");
-        hg_line_view(&fields, type);
-        hg_line_text(&fields, "\r\n");
-    }
-    hg_line_text(&fields, "ETag: ");
-    hg_line_view(&fields, hg_line_of(&etag));
-    hg_line_text(&fields, "\r\nAge: ");
-    hg_line_number(&fields, (gate->now_ms - stored_ms) / 1000);
-    hg_line_text(&fields, "\r\nCache-Control: ");
-    if (hg_view_equals(max_age, "0")) {
-        hg_line_text(&fields, "no-cache");
-    } else {
-        hg_line_text(&fields, "max-age=");
-        hg_line_view(&fields, max_age);
-    }
-    /* The media type is what a client said, and a browser may look. */
-    hg_line_text(&fields, "\r\nX-Content-Type-Options: nosniff\r\n");
-    return hg_answer_with(call, not_modified ? 304 : 200, hg_line_of(&fields),
-                          (struct hg_view){found.value, not_modified ? 0 : (uint32_t)found.value_length});
+    shown = (struct hg_view){fields->text, fields->length};
+    return hg_answer_with(call, 200, shown, (struct hg_view){found.value, (uint32_t)found.value_length});
 }
 
+struct wanted {
+    const char *verb;
+    struct hg_view name;
+};
+
 /* Scopes cache:read, cache:write, cache:* for all keys; cache:read:<prefix>, cache:write:<prefix> for some. */
-static bool is_allowed(const struct hg_claims *claims, const char *verb, struct hg_view name) {
-    const struct hg_view scopes = claims->scopes;
+static bool allows(struct hg_view scope, const void *wanted) {
+    const struct hg_view name = ((const struct wanted *)wanted)->name;
+    const char *verb = ((const struct wanted *)wanted)->verb;
     const uint32_t verb_length = (uint32_t)strlen(verb);
-    for (uint32_t from = 0, to; from < scopes.length; from = to + 1) {
-        const uint8_t *scope = scopes.at + from;
-        for (to = from; to < scopes.length && scopes.at[to] != ' '; to++) {
-        }
-        if (hg_view_equals((struct hg_view){scope, to - from}, "cache:*")) {
-            return true;
-        }
-        if (to - from >= 6 + verb_length && memcmp(scope, "cache:", 6) == 0 &&
-            memcmp(scope + 6, verb, verb_length) == 0) {
-            const uint32_t rest = to - from - 6 - verb_length;
-            if (rest == 0 || (scope[6 + verb_length] == ':' && rest - 1 <= name.length &&
-                              memcmp(scope + 7 + verb_length, name.at, rest - 1) == 0)) {
-                return true;
-            }
-        }
+    struct hg_view rest;
+    if (scope.length < 7 || memcmp(scope.at, "cache:", 6) != 0) {
+        return false;
     }
-    return false;
+    rest = (struct hg_view){scope.at + 6, scope.length - 6};
+    if (rest.length == 1 && *rest.at == '*') {
+        return true;
+    }
+    if (rest.length < verb_length || memcmp(rest.at, verb, verb_length) != 0) {
+        return false;
+    }
+    rest = (struct hg_view){rest.at + verb_length, rest.length - verb_length};
+    return rest.length == 0 ||
+           (*rest.at == ':' && rest.length - 1 <= name.length && memcmp(rest.at + 1, name.at, rest.length - 1) == 0);
+}
+
+static bool is_allowed(const struct hg_claims *claims, const char *verb, struct hg_view name) {
+    const struct wanted wanted = {verb, name};
+    return hg_any_scope(claims, allows, &wanted);
 }
 
 static bool take_cache_rate(struct hg_call *call) {

@@ -3,6 +3,7 @@
 #define HEADGATE_SERVE_CALL_H
 
 #include "answer.h"
+#include "inline.h"
 #include "limits.h"
 #include "router.h"
 
@@ -55,17 +56,19 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
  * is set at first: clearing all of it would cost more than the text does. */
 struct hg_line {
     uint32_t length;
-    uint8_t text[480];
+    uint8_t text[HG_FIELDS];
 };
-static inline void hg_line_add(struct hg_line *line, const void *data, size_t length) {
-    const size_t room = sizeof line->text - line->length, taken = length < room ? length : room;
-    if (taken != 0) {
-        memcpy(line->text + line->length, data, taken);
-        line->length += (uint32_t)taken;
+void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
+HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length) {
+    if (HG_UNLIKELY(length > sizeof line->text - line->length)) {
+        hg_line_cut(line, data);
+    } else {
+        memcpy(line->text + line->length, data, length); /* of a constant size as a rule, which is no call */
+        line->length += (uint32_t)length;
     }
 }
-static inline void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
-static inline void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
+HG_INLINE void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
+HG_INLINE void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
 void hg_line_number(struct hg_line *line, int64_t number);
 static inline struct hg_view hg_line_of(const struct hg_line *line) { return (struct hg_view){line->text, line->length}; }
 

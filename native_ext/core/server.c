@@ -2,10 +2,12 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #define GENERATIONS 0x3FFFFFFFu
 #define TAG_ASYNCIO (UINT64_C(1) << 63) /* of asyncio's descriptors; the rest of the tag is the descriptor */
 #define TAG_LISTENER (UINT64_C(1) << 62)
+#define TAG_BELL (UINT64_C(1) << 61)
 #define ACCEPTS 16     /* connections accepted in a row */
 #define ACCEPTS_LATE 4 /* ... when there is no time left */
 #define LOOK_EVERY 8   /* connections served between two looks at the clock */
@@ -22,7 +24,7 @@ struct hg_server *hg_server_new(const struct hg_alloc *alloc, const struct hg_ne
     if (server == NULL) {
         return NULL;
     }
-    memset(server, 0, sizeof *server);
+    memset(server, 0, offsetof(struct hg_server, input)); /* the pages behind it are touched when they are used */
     server->alloc = *alloc;
     server->net = *net;
     server->gate = gate;
@@ -296,6 +298,12 @@ int hg_server_modify(struct hg_server *server, int fd, uint32_t events) {
 
 int hg_server_unregister(struct hg_server *server, int fd) { return server->net.forget(server->net.context, fd); }
 
+int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context) {
+    server->rung = rung;
+    server->rung_context = context;
+    return server->net.watch(server->net.context, fd, TAG_BELL, HG_NET_IN);
+}
+
 /* --- serving --------------------------------------------------------------------------------------------------------- */
 
 void hg_server_leave(struct hg_server *server) {
@@ -382,10 +390,10 @@ static bool has_changes(const struct hg_server *server) {
 }
 
 static bool has_event(const struct hg_server *server) {
-    return server->rows || server->no_files || server->empty || has_changes(server) || server->event_first != 0;
+    return server->rows || server->committed || server->no_files || server->empty || has_changes(server) || server->event_first != 0;
 }
 
-static int32_t sleep_ms(const struct hg_server *server, int64_t until_us) {
+static int32_t sleep_ms(struct hg_server *server, int64_t until_us) {
     int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
     const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
     const int64_t due_ms = rows_due_ms(server);
@@ -421,6 +429,10 @@ static uint32_t serve_found(struct hg_server *server, const struct hg_net_ready 
         }
         if ((tag & TAG_LISTENER) != 0) {
             accept_some(server, &server->listeners[tag & ~TAG_LISTENER], end_us);
+            continue;
+        }
+        if ((tag & TAG_BELL) != 0) {
+            server->committed = server->rung(server->rung_context) || server->committed;
             continue;
         }
         connection = hg_connection_of(server, tag, &index);
@@ -519,7 +531,9 @@ static bool lent_event(struct hg_server *server, struct hg_event *event) {
 
 bool hg_server_event(struct hg_server *server, struct hg_event *event) {
     *event = (struct hg_event){HG_EVENT_NONE, 0};
-    if (told(&server->rows)) {
+    if (told(&server->committed)) { /* first: rows are taken when no commit is under way */
+        event->kind = HG_EVENT_COMMITTED;
+    } else if (told(&server->rows)) {
         event->kind = HG_EVENT_ROWS;
     } else if (has_changes(server)) {
         server->changes_told = true;

@@ -85,6 +85,11 @@ int hg_server_register(struct hg_server *server, int fd, uint32_t events);
 int hg_server_modify(struct hg_server *server, int fd, uint32_t events);
 int hg_server_unregister(struct hg_server *server, int fd);
 
+/* Whoever commits batches in another thread: `rung(context)` is called in hg_server_wait when `fd` is readable, makes it unreadable
+ * again and may release a batch. true: Python is to be told (HG_EVENT_COMMITTED). One of them, as long as the server lives. 0 or -errno. */
+typedef bool (*hg_rung)(void *context);
+int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context);
+
 /* What time it is, from now on: `clock` at the moment of the call, which goes on with the system's clocks. */
 void hg_server_clock(struct hg_server *server, const struct hg_clock *clock);
 
@@ -102,6 +107,7 @@ enum hg_event_kind {
     HG_EVENT_GONE,     /* a lent connection is broken; every later call on it says so */
     HG_EVENT_CHANGES,  /* keys of the shared cache were put or deleted: hg_server_changes */
     HG_EVENT_ROWS,     /* the intake's rows are due to be taken (limits), or some were refused for want of room */
+    HG_EVENT_COMMITTED, /* a commit has ended, and Python waits for that: hg_server_bell */
     HG_EVENT_NO_FILES, /* out of file descriptors: accepting pauses for a second; told once */
     HG_EVENT_EMPTY     /* draining, and no connection is left */
 };

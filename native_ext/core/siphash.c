@@ -56,8 +56,12 @@ static inline uint64_t siphash(const uint8_t seed[HG_SEED], const uint8_t *data,
     for (; left >= 8; left -= 8, data += 8) {
         compress(&s, load_le64(data), c);
     }
-    for (unsigned i = 0; i < left; i++) {
-        last |= (uint64_t)data[i] << (8 * i);
+    if (length >= 8 && left != 0) {
+        last |= load_le64(data + left - 8) >> (64 - 8 * left); /* with bytes that were taken already */
+    } else {
+        for (unsigned i = 0; i < left; i++) {
+            last |= (uint64_t)data[i] << (8 * i);
+        }
     }
     compress(&s, last, c);
     s.v2 ^= 0xff;

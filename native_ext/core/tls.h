@@ -18,7 +18,7 @@ enum hg_tls_state {
 };
 
 /* A session belongs to one connection. `output`: bytes for the peer's socket are appended. Calls are made between enter and leave,
- * for a group of sessions at a time: entering may cost (the binding takes the interpreter's lock). */
+ * for a group of sessions at a time: what costs may be kept from one to the next (the binding's is the interpreter's lock). */
 struct hg_tls {
     void *context;
     void (*enter)(void *context);

@@ -8,6 +8,7 @@
 #include "find.h"
 #include "limits.h"
 #include "number.h"
+#include "scopes.h"
 #include "sha256.h"
 #include "validate.h"
 
@@ -524,24 +525,26 @@ bool hg_token_verify(const struct hg_verifier *verifier, const uint8_t *token, u
     return check_scopes(claims->scopes, error);
 }
 
-bool hg_scope_allows(const struct hg_claims *claims, const char *action, struct hg_view name) {
+struct wanted {
+    const char *action;
+    struct hg_view name;
+};
+
+static bool allows(struct hg_view scope, const void *wanted) {
+    const struct hg_view name = ((const struct wanted *)wanted)->name;
+    const char *action = ((const struct wanted *)wanted)->action;
     const uint32_t action_length = (uint32_t)strlen(action);
-    const struct hg_view scopes = claims->scopes;
-    for (uint32_t from = 0; from < scopes.length;) {
-        uint32_t to = from;
-        while (to < scopes.length && scopes.at[to] != ' ') {
-            to += 1;
-        }
-        if (to - from > action_length + 1 && memcmp(scopes.at + from, action, action_length) == 0 &&
-            scopes.at[from + action_length] == ':') {
-            const uint8_t *rest = scopes.at + from + action_length + 1;
-            const uint32_t rest_length = to - from - action_length - 1;
-            if ((rest_length == 1 && *rest == '*') ||
-                (rest_length == name.length && memcmp(rest, name.at, name.length) == 0)) {
-                return true;
-            }
-        }
-        from = to + 1;
+    const uint8_t *rest;
+    uint32_t length;
+    if (scope.length <= action_length + 1 || memcmp(scope.at, action, action_length) != 0 || scope.at[action_length] != ':') {
+        return false;
     }
-    return false;
+    rest = scope.at + action_length + 1;
+    length = scope.length - action_length - 1;
+    return (length == 1 && *rest == '*') || (length == name.length && memcmp(rest, name.at, length) == 0);
+}
+
+bool hg_scope_allows(const struct hg_claims *claims, const char *action, struct hg_view name) {
+    const struct wanted wanted = {action, name};
+    return hg_any_scope(claims, allows, &wanted);
 }

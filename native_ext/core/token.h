@@ -49,6 +49,10 @@ struct hg_verifier *hg_verifier_new(const struct hg_alloc *alloc, const struct h
                                     hg_ed25519_verify verify, void *context, const uint8_t seed[HG_SEED]);
 void hg_verifier_free(struct hg_verifier *verifier);
 
+/* Bytes [from, to) of a token's scopes; to 0: none. */
+struct hg_scope_place {
+    uint32_t from, to;
+};
 /* What an accepted token says. The views are into a block that hg_claims_copy makes, or the table of tokens holds. */
 struct hg_claims {
     struct hg_view sub;    /* 1 to HG_TOKEN_SUBJECT bytes */
@@ -56,6 +60,7 @@ struct hg_claims {
     struct hg_view raw;    /* the claims' JSON text */
     uint32_t issuer;       /* index of its hg_issuer_spec */
     int64_t exp, nbf, iat; /* -1: absent */
+    struct hg_scope_place *last; /* of the scope that allowed something last (scopes.h); NULL: nobody remembers it */
 };
 
 /* Why a token is refused: static texts, never anything of the token. */

@@ -28,7 +28,7 @@ static inline uint64_t hg_cbor_bound(uint32_t json_length) { return (uint64_t)js
 enum hg_verdict hg_json_to_cbor(const struct hg_program *program, const uint8_t *data, uint32_t length, uint8_t *out,
                                 uint32_t *written, struct hg_fault *fault);
 /* CBOR -> JSON text. *written, if valid, is what the whole text needs: if that is more than `capacity`, nothing beyond the room was written and
- * the caller repeats with more of it. HG_MALFORMED with HG_CBOR_NO_JSON: valid, but it has a value that JSON does not have. */
+ * the caller repeats with more of it; if it is less, the bytes behind the text are of no meaning. HG_MALFORMED with HG_CBOR_NO_JSON: valid, but it has a value that JSON does not have. */
 enum hg_verdict hg_cbor_to_json(const struct hg_program *program, const uint8_t *data, uint32_t length, uint8_t *out,
                                 uint32_t capacity, uint32_t *written, struct hg_fault *fault);
 

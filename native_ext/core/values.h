@@ -6,6 +6,16 @@
 
 #define HG_MARKS 2048 /* members or items looked at in one pass; more take more passes */
 
+/* What a first look at a value says (struct hg_alternative). */
+struct hg_look {
+    unsigned types; /* bits: those that it may have */
+    bool known;     /* the value is an object, and it is known what it has under the name in question: */
+    bool there;     /* something, */
+    enum hg_token token;
+    struct hg_text text;     /* if that is a string */
+    struct hg_number number; /* if that is a number */
+};
+
 /* For each reader R (json, cbor); p, q: at a value. Faults in it are noted in run. */
 #define HG_VALUES(R)                                                                                                    \
     /* The value satisfies `ref`. false: it does not, or the run has failed (run->verdict == HG_MALFORMED). */          \
@@ -31,6 +41,10 @@
      * by `node` or what it applies in place; HG_MARKS of them. false: the run has failed. */                           \
     bool hg_##R##_marks(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,  \
                         uint8_t bits[HG_MARKS / 8]);                                                                    \
+    /* What the object at p has under the name: look->known, and then the rest of it. Nothing of the object need have been read before. */ \
+    void hg_##R##_look(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look);         \
+    /* false: it is none of the choice, which has scalars only. */                                                      \
+    bool hg_##R##_may_be(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look); \
     /* Where a $dynamicRef leads now. */                                                                                \
     hg_ref hg_##R##_dynamic(const struct hg_run *run, const struct hg_same *same);
 

@@ -63,17 +63,29 @@ static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
 
 #include "values_equal.h"
 
+/* The numbers ascend. */
+static bool is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number) {
+    const struct hg_constant *constants = hg_at(program, choice->numbers);
+    for (uint32_t low = 0, high = choice->number_count; low < high;) {
+        const uint32_t middle = low + (high - low) / 2;
+        const struct hg_number other = hg_constant_number(program, constants + middle);
+        const int order = hg_number_compare_fast(number, &other);
+        if (order == 0) {
+            return true;
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return false;
+}
+
 bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
                      const struct hg_number *number) {
     if (number != NULL) {
-        const struct hg_constant *constant = hg_at(run->program, choice->numbers);
-        for (uint32_t i = 0; i < choice->number_count; i++) {
-            const struct hg_number other = hg_constant_number(run->program, constant + i);
-            if (hg_number_compare(number, &other) == 0) {
-                return true;
-            }
-        }
-        return false;
+        return is_number_of(run->program, choice, number);
     }
     const struct hg_container *container = hg_at(run->program, choice->containers);
     for (uint32_t i = 0; i < choice->container_count; i++) {
@@ -90,6 +102,7 @@ bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const u
         constant.steps = UINT32_MAX;
         constant.again = true;
         constant.only = NULL;
+        constant.passing = false;
         if (HG_R(equal)(run, p, &constant, start)) {
             return true;
         }
@@ -170,8 +183,65 @@ static int unique_pass(struct hg_run *run, const uint8_t *start, bool object, ui
     return more < 0 ? -1 : charge(run, 1 + (uint32_t)(p - start) / 16, start) ? result : -1;
 }
 
-HG_NOINLINE bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object, uint32_t count,
-                              const uint8_t **twice) {
+/* Few items are compared with each other, those of the same kind: less work than to hash each. */
+#define UNIQUE_FEW 12
+
+struct few {
+    const uint8_t *at;
+    uint64_t kind; /* the same for equal items */
+};
+
+/* Of a text: its length, its first and its last bytes; escaped: nothing is known of it before it is read. */
+static uint64_t kind_of(struct hg_run *run, const uint8_t *p, const uint8_t **after) {
+    const enum hg_token token = r_token(run, &p);
+    struct hg_text text = {0};
+    uint64_t kind = (uint64_t)token << 56;
+    if (token != HG_T_STRING) {
+        *after = v_skip(run, p);
+        return kind;
+    }
+    if ((*after = v_string(run, p, &text)) == NULL || text.escaped) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < 3 && i < text.size; i++) {
+        kind |= (uint64_t)text.start[i] << 8 * i | (uint64_t)text.start[text.size - 1 - i] << (24 + 8 * i);
+    }
+    return kind | (uint64_t)(text.size & 0xFF) << 48;
+}
+
+/* 1 all differ, 0 *twice is the second of two, -1 the run has failed. */
+static HG_NOINLINE int unique_few(struct hg_run *run, const uint8_t *start, const uint8_t **twice) {
+    struct few few[UNIQUE_FEW];
+    struct hg_iter iter;
+    uint32_t count = 0;
+    const uint32_t depth = run->depth;
+    const uint8_t *p = v_open(run, start, &iter);
+    int more = p == NULL ? -1 : v_first(run, &p, &iter, false);
+    for (; more > 0 && count < UNIQUE_FEW; more = v_next(run, &p, &iter, false), count++) {
+        few[count] = (struct few){p, kind_of(run, p, &p)};
+        if (p == NULL) {
+            return -1;
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            const uint64_t a = few[i].kind, b = few[count].kind;
+            if (a != b && a != 0 && b != 0) {
+                continue;
+            }
+            if (HG_R(equal)(run, few[i].at, run, few[count].at)) {
+                *twice = few[count].at;
+                return 0;
+            }
+            if (run->verdict == HG_MALFORMED) {
+                return -1;
+            }
+        }
+    }
+    run->depth = depth;
+    return more < 0 || !charge(run, 1 + (uint32_t)(p - start) / 16, start) ? -1 : 1;
+}
+
+static HG_NOINLINE int unique_many(struct hg_run *run, const uint8_t *p, bool object, uint32_t count,
+                                   const uint8_t **twice) {
     struct unique_slot slots[UNIQUE_SLOTS];
     uint32_t size = 32, parts = 1;
     while (size < UNIQUE_SLOTS && size < count * 2) {
@@ -180,19 +250,79 @@ HG_NOINLINE bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object,
     if (count > size / 2) {
         parts = count / (size / 2) + 1;
     }
-    *twice = NULL;
-    run->verdict = HG_INVALID;
     for (uint32_t part = 0; part < parts; part++) {
         const int result = unique_pass(run, p, object, part, parts, slots, size, twice);
         if (result <= 0) {
-            return false;
+            return result;
         }
         if (result == 2) { /* as good as never: the hashes are keyed */
             parts *= 2;
             part = UINT32_MAX;
         }
     }
-    return true;
+    return 1;
+}
+
+bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object, uint32_t count, const uint8_t **twice) {
+    *twice = NULL;
+    run->verdict = HG_INVALID;
+    return (!object && count <= UNIQUE_FEW ? unique_few(run, p, twice) : unique_many(run, p, object, count, twice)) > 0;
+}
+
+/* The value of the member: its text, or its number. */
+static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) {
+    look->there = true;
+    look->token = r_token(run, &p);
+    switch (look->token) {
+    case HG_T_STRING:
+        return v_string(run, p, &look->text) != NULL;
+    case HG_T_NUMBER: /* the digits of a long one may be where others will be read */
+        return v_number(run, p, &look->number, run->digits[0]) != NULL && look->number.digits == NULL;
+    default:
+        return look->token != HG_T_FAULT;
+    }
+}
+
+HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look) {
+    const uint32_t depth = run->depth, frames = run->frames;
+    const uint8_t *const start = p;
+    struct hg_iter iter;
+    look->there = false;
+    int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
+    while (more > 0) {
+        struct hg_text other;
+        const uint8_t *value_at = r_known(run, p, name);
+        if (value_at != NULL) {
+            more = look_at(run, value_at, look) ? 0 : -1;
+        } else if ((p = v_name(run, p, &other)) == NULL || other.escaped || (p = v_skip(run, p)) == NULL) {
+            more = -1; /* a fault is for those to find who read all of it */
+        } else {
+            more = v_next(run, &p, &iter, true);
+        }
+    }
+    run->depth = depth;
+    run->frames = frames;
+    look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+}
+
+bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look) {
+    switch (look->token) {
+    case HG_T_STRING:
+        return HG_R(text_find)(program, &choice->strings, &look->text, 0) != UINT32_MAX;
+    case HG_T_NUMBER:
+        return is_number_of(program, choice, &look->number);
+    case HG_T_NULL:
+        return (choice->literals & HG_NULL) != 0;
+    case HG_T_FALSE:
+        return (choice->literals & HG_FALSE_LITERAL) != 0;
+    case HG_T_TRUE:
+        return (choice->literals & HG_TRUE_LITERAL) != 0;
+    case HG_T_ARRAY:
+    case HG_T_OBJECT:
+        return false;
+    default:
+        return true; /* CBOR has more, and a byte string may stand for a text */
+    }
 }
 
 hg_ref HG_R(dynamic)(const struct hg_run *run, const struct hg_same *same) {

@@ -117,7 +117,7 @@ static bool mark_same(struct hg_run *run, const struct hg_node *node, const uint
         return true;
     }
     for (const struct hg_same *rule = hg_at(run->program, node->same); rule->op != HG_SAME_END; rule++) {
-        const hg_ref *refs = hg_at(run->program, rule->a);
+        const struct hg_alternative *list = hg_at(run->program, rule->a);
         switch ((enum hg_same_op)rule->op) {
         case HG_SAME_END:
         case HG_SAME_NOT:
@@ -135,8 +135,8 @@ static bool mark_same(struct hg_run *run, const struct hg_node *node, const uint
         case HG_SAME_ANY:
         case HG_SAME_ONE:
             for (uint32_t i = 0; i < rule->b; i++) {
-                if (HG_R(holds)(run, refs[i], p)) {
-                    if (!mark_in_place(run, refs[i], p, object, first, bits)) {
+                if (HG_R(holds)(run, list[i].node, p)) {
+                    if (!mark_in_place(run, list[i].node, p, object, first, bits)) {
                         return false;
                     }
                 } else if (run->verdict == HG_MALFORMED) {

@@ -55,9 +55,13 @@ static uint64_t text_hash(const struct hg_text *text, uint32_t encoding, const u
     struct hg_pieces pieces;
     uint64_t hash = 0;
     uint32_t filled = 0, size;
+    bool one = true; /* block, as of most texts */
     if (!text->escaped) {
         const uint8_t *p = text->start;
         uint32_t left = text->size;
+        if (HG_LIKELY(left < HASH_BLOCK)) {
+            return hg_siphash13(seed, p, left);
+        }
         for (; left >= HASH_BLOCK; left -= HASH_BLOCK, p += HASH_BLOCK) {
             hash = chain(seed, hash, hg_siphash13(seed, p, HASH_BLOCK));
         }
@@ -73,10 +77,11 @@ static uint64_t text_hash(const struct hg_text *text, uint32_t encoding, const u
             if (filled == HASH_BLOCK) {
                 hash = chain(seed, hash, hg_siphash13(seed, block, HASH_BLOCK));
                 filled = 0;
+                one = false;
             }
         }
     }
-    return chain(seed, hash, hg_siphash13(seed, block, filled));
+    return one ? hg_siphash13(seed, block, filled) : chain(seed, hash, hg_siphash13(seed, block, filled));
 }
 
 bool HG_R(text_matches)(const struct hg_text *text, uint32_t encoding, const void *pattern) {

@@ -45,6 +45,7 @@ void hg_wheel_set(struct hg_wheel *wheel, uint32_t entry, uint64_t tick) {
         wheel->link_of(wheel->context, link->newer)->older = entry;
     }
     wheel->first[slot] = entry;
+    wheel->next = tick < wheel->next ? tick : wheel->next;
     wheel->used[slot / 64] |= UINT64_C(1) << slot % 64;
     wheel->count += 1;
 }
@@ -64,30 +65,38 @@ static uint32_t next_used(const struct hg_wheel *wheel) {
     return HG_WHEEL;
 }
 
-uint32_t hg_wheel_due(struct hg_wheel *wheel, int64_t now_ms) {
-    const uint64_t now = (uint64_t)now_ms / HG_TICK_MS;
-    while (wheel->tick <= now) {
-        const uint32_t away = wheel->count == 0 ? HG_WHEEL : next_used(wheel);
-        if (away == HG_WHEEL || wheel->tick + away > now) {
-            wheel->tick = now; /* nothing up to now */
-            break;
-        }
-        wheel->tick += away;
-        {
-            const uint32_t entry = wheel->first[wheel->tick % HG_WHEEL];
-            hg_wheel_remove(wheel, entry);
-            return entry;
-        }
+/* Looks for wheel->next again if it has become empty. */
+static void see_next(struct hg_wheel *wheel) {
+    if (wheel->next < wheel->tick || wheel->first[wheel->next % HG_WHEEL] == 0) {
+        wheel->next = wheel->tick + (wheel->count == 0 ? HG_WHEEL : next_used(wheel));
     }
-    return 0;
 }
 
-int32_t hg_wheel_wait(const struct hg_wheel *wheel, int64_t now_ms) {
-    const uint32_t away = wheel->count == 0 ? HG_WHEEL : next_used(wheel);
+uint32_t hg_wheel_due(struct hg_wheel *wheel, int64_t now_ms) {
+    const uint64_t now = (uint64_t)now_ms / HG_TICK_MS;
+    uint32_t entry;
+    if (now < wheel->tick) {
+        return 0;
+    }
+    if (now >= wheel->next) {
+        see_next(wheel);
+    }
+    if (now < wheel->next || wheel->count == 0) {
+        wheel->tick = now; /* nothing up to now */
+        return 0;
+    }
+    wheel->tick = wheel->next;
+    entry = wheel->first[wheel->tick % HG_WHEEL];
+    hg_wheel_remove(wheel, entry);
+    return entry;
+}
+
+int32_t hg_wheel_wait(struct hg_wheel *wheel, int64_t now_ms) {
     int64_t due_ms;
-    if (away == HG_WHEEL) {
+    if (wheel->count == 0) {
         return -1;
     }
-    due_ms = (int64_t)((wheel->tick + away) * HG_TICK_MS);
+    see_next(wheel);
+    due_ms = (int64_t)(wheel->next * HG_TICK_MS);
     return due_ms <= now_ms ? 0 : (int32_t)(due_ms - now_ms);
 }

@@ -19,6 +19,7 @@ struct hg_wheel {
     uint32_t first[HG_WHEEL];
     uint64_t used[HG_WHEEL / 64]; /* bit: the slot is not empty */
     uint64_t tick;                /* slots before it have been looked at */
+    uint64_t next;                /* ... and those before this one are empty */
     uint32_t count;
     struct hg_wheel_link *(*link_of)(void *context, uint32_t entry);
     void *context;
@@ -36,6 +37,6 @@ void hg_wheel_remove(struct hg_wheel *wheel, uint32_t entry);
 /* The next entry that stands in a slot up to now, taken out of it; 0: none is left. */
 uint32_t hg_wheel_due(struct hg_wheel *wheel, int64_t now_ms);
 /* ms until there may be one; -1: never. */
-int32_t hg_wheel_wait(const struct hg_wheel *wheel, int64_t now_ms);
+int32_t hg_wheel_wait(struct hg_wheel *wheel, int64_t now_ms);
 
 #endif

@@ -6,15 +6,28 @@
 
 const struct hg_http1_limits hg_usual_limits = {HG_HTTP_HEAD, HG_HTTP_LINE, HG_HTTP_HEADERS};
 
+bool hg_work_charge(struct hg_server *server, uint32_t size) {
+    if (server->buffers + size > server->limits.buffer_bytes) {
+        return false;
+    }
+    server->buffers += size;
+    server->memory += size;
+    return true;
+}
+
+void hg_work_refund(struct hg_server *server, uint32_t size) {
+    server->buffers -= size;
+    server->memory -= size;
+}
+
 /* Memory for connections' work, within the limit; NULL: there is none. */
 void *hg_work_take(struct hg_server *server, uint32_t size) {
     void *memory = NULL;
-    if (server->buffers + size <= server->limits.buffer_bytes) {
+    if (hg_work_charge(server, size)) {
         memory = server->alloc.alloc(server->alloc.context, size);
-    }
-    if (memory != NULL) {
-        server->buffers += size;
-        server->memory += size;
+        if (memory == NULL) {
+            hg_work_refund(server, size);
+        }
     }
     return memory;
 }
@@ -22,8 +35,7 @@ void *hg_work_take(struct hg_server *server, uint32_t size) {
 void hg_work_give(struct hg_server *server, void *memory, uint32_t size) {
     if (memory != NULL) {
         server->alloc.release(server->alloc.context, memory);
-        server->buffers -= size;
-        server->memory -= size;
+        hg_work_refund(server, size);
     }
 }
 

@@ -230,13 +230,11 @@ static PyObject *batch_keyed(PyObject *object, PyObject *ignored) {
     struct hg_row_key *keys = NULL;
     PyObject *list = PyList_New(0);
     PyThreadState *state;
-    uint32_t count = 0, index = 0, k = 0;
+    const uint32_t count = self->batch.keyed;
+    uint32_t index = 0, k = 0;
     bool ok = list != NULL;
     (void)ignored;
     self->readers += 1;
-    for (const struct hg_row *row = self->batch.head; row != NULL; row = row->next) {
-        count += row->key.at != NULL;
-    }
     if (count == 0 || !ok) {
         goto finally;
     }

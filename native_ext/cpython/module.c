@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "libc.h"
+
 /* Adds the type to the module, and a reference to it to *keep unless that is NULL. */
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **keep) {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
@@ -86,6 +88,12 @@ static PyMethodDef functions[] = {
      PyDoc_STR("set_http1(need_data, end, problem, /)\n--\n\n"
                "What RequestParser.next returns besides requests and parts of bodies, and the exception it raises:\n"
                "problem(status, code, detail, close=True).")},
+    {"one_heap", hg_one_heap, METH_NOARGS,
+     PyDoc_STR("one_heap()\n--\n\nAll threads allocate from one heap, where each would have one of its own (glibc).")},
+    {"trim_heap", hg_trim_heap, METH_NOARGS,
+     PyDoc_STR("trim_heap()\n--\n\nWhat is free in the heap goes back to the system (glibc).")},
+    {"clock_synchronised", hg_clock_synchronised, METH_NOARGS,
+     PyDoc_STR("clock_synchronised()\n--\n\nWhether something disciplines the clock, by the kernel's word: adjtimex(2).")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -306,7 +306,7 @@ static enum hg_verdict to_json(const struct hg_program *program, const struct hg
     return verdict;
 }
 
-static PyObject *validator_to_json(PyObject *object, PyObject *data) {
+static PyObject *to_json_of_any(PyObject *object, PyObject *data) {
     const struct hg_program *program = ((struct hg_validator *)object)->program;
     struct hg_document document;
     struct hg_fault fault = {HG_TOO_LARGE, program->max_bytes};
@@ -318,7 +318,7 @@ static PyObject *validator_to_json(PyObject *object, PyObject *data) {
         return NULL;
     }
     if (document.length <= program->max_bytes) {
-        /* Most texts are less than twice as long as their CBOR; where one is not, the second try knows how long it is. */
+        /* Where the first guess is too small, the second try knows how long the text is. */
         bool again = document.length <= SMALL / 2;
         if (again) {
             verdict = to_json(program, &document, small, room, &written, &fault);
@@ -349,6 +349,20 @@ finally:
     free(large);
     hg_document_close(&document);
     return result;
+}
+
+static PyObject *validator_to_json(PyObject *object, PyObject *argument) {
+    const struct hg_program *program = ((struct hg_validator *)object)->program;
+    const uint8_t *data;
+    uint32_t length, written;
+    if (plain_bytes(program, &argument, 1, &data, &length) && length <= SMALL / 2) { /* most texts are less than twice as long */
+        uint8_t out[SMALL];
+        struct hg_fault fault;
+        if (hg_cbor_to_json(program, data, length, out, SMALL, &written, &fault) == HG_VALID && written <= SMALL) {
+            return PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)written);
+        }
+    }
+    return to_json_of_any(object, argument); /* also to say why it is refused */
 }
 
 PyObject *hg_format_names(void) {

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "binding.h"
@@ -18,7 +20,10 @@ struct server_object {
     PyObject_HEAD
     struct hg_gate gate;
     struct hg_server *server;
-    int epoll;
+    int epoll, bell; /* bell: an eventfd; see server_post */
+    _Atomic(struct hg_batch *) posted; /* committed, and to be released at the next look; NULL: none */
+    atomic_bool tell;                  /* Python is to be told then */
+    PyObject *kept;                    /* the Batch that was posted last; NULL: none */
     PyObject *plan, *store, *limiter, *intake;
     PyObject *retired; /* list: earlier plans that requests may still be on */
     PyObject *tls;     /* list: of the listeners */
@@ -61,6 +66,21 @@ static bool arguments(const char *name, Py_ssize_t count, Py_ssize_t wanted) {
     return false;
 }
 
+/* In hg_server_wait: what the outbox's thread has posted. */
+static bool rung(void *context) {
+    struct server_object *self = context;
+    struct hg_batch *batch;
+    uint64_t times;
+    if (read(self->bell, &times, sizeof times) < 0) {
+        return false; /* EAGAIN: somebody else was meant */
+    }
+    batch = atomic_exchange(&self->posted, NULL);
+    if (batch != NULL) {
+        hg_server_release(self->server, batch, NULL, NULL);
+    }
+    return atomic_exchange(&self->tell, false);
+}
+
 /* --- making ---------------------------------------------------------------------------------------------------------- */
 
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -96,6 +116,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->retired = PyList_New(0);
     self->tls = PyList_New(0);
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
+    self->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     hg_gate_init(&self->gate, &hg_malloc);
     self->gate.plan = hg_plan_of(plan);
     self->gate.store = hg_store_of(store);
@@ -106,7 +127,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (self->retired == NULL || self->tls == NULL) {
         goto finally;
     }
-    if (self->epoll < 0) {
+    if (self->epoll < 0 || self->bell < 0) {
         (void)PyErr_SetFromErrno(PyExc_OSError);
         goto finally;
     }
@@ -118,7 +139,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         PyErr_NoMemory();
         goto finally;
     }
-    result = Py_NewRef((PyObject *)self);
+    errno = -hg_server_bell(self->server, self->bell, rung, self);
+    result = errno != 0 ? PyErr_SetFromErrno(PyExc_OSError) : Py_NewRef((PyObject *)self);
 finally:
     Py_XDECREF((PyObject *)self);
     return result;
@@ -134,6 +156,7 @@ static int server_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->retired);
     Py_VISIT(self->tls);
     Py_VISIT(self->http2);
+    Py_VISIT(self->kept);
     return 0;
 }
 
@@ -150,6 +173,9 @@ static void server_dealloc(PyObject *object) {
     if (self->epoll >= 0) {
         (void)close(self->epoll);
     }
+    if (self->bell >= 0) {
+        (void)close(self->bell);
+    }
     Py_XDECREF(self->plan);
     Py_XDECREF(self->store);
     Py_XDECREF(self->limiter);
@@ -157,6 +183,7 @@ static void server_dealloc(PyObject *object) {
     Py_XDECREF(self->retired);
     Py_XDECREF(self->tls);
     Py_XDECREF(self->http2);
+    Py_XDECREF(self->kept);
     release(object);
     Py_DECREF((PyObject *)type);
 }
@@ -265,7 +292,7 @@ static PyObject *server_events(PyObject *object, PyObject *unused) {
     static const char *const kinds[] = {
         [HG_EVENT_NONE] = "",        [HG_EVENT_LENT] = "lent", [HG_EVENT_INPUT] = "input",       [HG_EVENT_DRAINED] = "drained",
         [HG_EVENT_GONE] = "gone",    [HG_EVENT_ROWS] = "rows", [HG_EVENT_NO_FILES] = "no_files", [HG_EVENT_EMPTY] = "empty",
-        [HG_EVENT_CHANGES] = "changes"};
+        [HG_EVENT_CHANGES] = "changes", [HG_EVENT_COMMITTED] = "committed"};
     PyObject *list = PyList_New(0);
     struct hg_event event;
     (void)unused;
@@ -428,8 +455,37 @@ static PyObject *server_release(PyObject *object, PyObject *const *args, Py_ssiz
         return NULL;
     }
     outcomes = (struct outcomes){args[1], false};
+    if (atomic_load(&self->posted) == batch) {
+        atomic_store(&self->posted, NULL);
+    }
     hg_server_release(self->server, batch, args[1] == Py_None ? NULL : outcome_of, &outcomes);
     return outcomes.failed ? NULL : Py_NewRef(Py_None);
+}
+
+/* The only call for other threads, with the interpreter's lock held. */
+static PyObject *server_post(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    struct server_object *self = (struct server_object *)object;
+    const uint64_t once = 1;
+    struct hg_batch *batch = NULL;
+    int tell;
+    if (!arguments("post", count, 2) || (tell = PyObject_IsTrue(args[1])) < 0 ||
+        (args[0] != Py_None && (batch = batch_argument(self, args[0])) == NULL)) {
+        return NULL;
+    }
+    if (batch != NULL) {
+        PyObject *last = self->kept;
+        if (atomic_load(&self->posted) != NULL) {
+            PyErr_SetString(PyExc_RuntimeError, "the last batch was not released yet");
+            return NULL;
+        }
+        self->kept = Py_NewRef(args[0]);
+        atomic_store(&self->posted, batch);
+        Py_XDECREF(last);
+    }
+    if (tell == 1) {
+        atomic_store(&self->tell, true);
+    }
+    return done(write(self->bell, &once, sizeof once) < 0 ? -errno : 0);
 }
 
 static PyObject *server_fail(PyObject *object, PyObject *const *args, Py_ssize_t count) {
@@ -570,6 +626,7 @@ static PyMethodDef methods[] = {
     {"lent_finish", server_lent_finish, METH_O, PyDoc_STR("lent_finish(id, /): no more output.")},
     {"lent_identity", server_lent_identity, METH_O, PyDoc_STR("lent_identity(id, /): by the client's certificate.")},
     {"release", FAST(server_release), PyDoc_STR("release(batch, outcomes, /): it is committed.")},
+    {"post", FAST(server_post), PyDoc_STR("post(batch, tell, /): any thread: a commit has ended; release `batch`, or None, soon.")},
     {"fail", FAST(server_fail), PyDoc_STR("fail(batch, code, detail, retry_s, /): it is not.")},
     {"drain", server_drain, METH_NOARGS, PyDoc_STR("Accept no more, finish what is under way.")},
     {"abort", server_abort, METH_NOARGS, PyDoc_STR("Close every connection.")},

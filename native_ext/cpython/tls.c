@@ -1,11 +1,14 @@
-/* TLS by Python's ssl module, driven from C: one SSLObject over two MemoryBIO for each connection. Measured equal to linking
- * OpenSSL, and there is none to ship. The server calls without the interpreter's lock; enter and leave take it and give it back. */
+/* TLS by Python's ssl module, driven from C: one SSLObject over two MemoryBIO for each connection. Python's part is everything up to
+ * the end of the handshake, and the good-bye. In between records go through OpenSSL itself (openssl.h), on the same SSL: a request
+ * took five calls of methods else, and gave the interpreter's lock away twice. Where OpenSSL is not to be had they go through the
+ * objects. The server calls without the lock; what needs it takes it, and it is given back with leave. */
 #include "tls.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/limits.h"
+#include "openssl.h"
 
 #define RECORD 16384 /* bytes of plain text in one TLS record, RFC 8446 section 5.1 */
 
@@ -22,22 +25,39 @@ struct tls_object {
     PyObject *buffer;                   /* bytearray of RECORD bytes, for every read */
     PyObject *record;                   /* RECORD as an int */
     PyObject *names[NAME_COUNT];
+    const struct hg_openssl *openssl;   /* NULL: records go through the objects */
     PyGILState_STATE lock;
+    bool locked;
 };
 
 struct session {
     PyObject *incoming, *outgoing, *object; /* MemoryBIO, MemoryBIO, SSLObject */
     PyObject *inner; /* what the SSLObject, which is written in Python, passes every call on to; itself if that is not to be had */
-    uint8_t state; /* enum hg_tls_state */
+    void *ssl;         /* the object's; NULL: not known */
+    void *rbio, *wbio; /* incoming's and outgoing's; once the handshake is over, and NULL if records go through the objects */
+    uint8_t state;     /* enum hg_tls_state */
     bool full; /* the last read took as much as was asked for: there may be more of its record */
     uint8_t hello_length, identity_length;
     uint8_t hello[HELLO_HEAD]; /* the first bytes the peer sent */
     uint8_t identity[HG_TOKEN_SUBJECT];
 };
 
-static void enter(void *context) { ((struct tls_object *)context)->lock = PyGILState_Ensure(); }
+static void enter(void *context) { (void)context; }
 
-static void leave(void *context) { PyGILState_Release(((struct tls_object *)context)->lock); }
+static void hold_lock(struct tls_object *self) {
+    if (!self->locked) {
+        self->lock = PyGILState_Ensure();
+        self->locked = true;
+    }
+}
+
+static void leave(void *context) {
+    struct tls_object *self = context;
+    if (self->locked) {
+        self->locked = false;
+        PyGILState_Release(self->lock);
+    }
+}
 
 /* Tells why a handshake failed: the exception that is set, which is cleared. Without one: it was not completed. */
 static void tell_failure(struct tls_object *self) {
@@ -56,6 +76,7 @@ static void tell_failure(struct tls_object *self) {
 
 static void close_session(void *context, void *memory) {
     struct session *session = memory;
+    hold_lock(context);
     if (session->state == HG_TLS_GREETING) {
         tell_failure(context);
     }
@@ -73,6 +94,8 @@ static void *open_session(void *context) {
     if (session == NULL) {
         return NULL;
     }
+    hold_lock(self);
+    hg_openssl_watch();
     made = PyObject_CallNoArgs(self->open);
     if (made == NULL || !PyTuple_Check(made) || PyTuple_Size(made) != 3) {
         if (made != NULL) {
@@ -91,6 +114,7 @@ static void *open_session(void *context) {
         PyErr_Clear();
         session->inner = Py_NewRef(session->object);
     }
+    session->ssl = self->openssl == NULL ? NULL : hg_openssl_seen();
     Py_DECREF(made);
     return session;
 }
@@ -107,6 +131,20 @@ static size_t number_of(PyObject *result) {
         return 0;
     }
     return number;
+}
+
+static bool take_records(const struct hg_openssl *openssl, void *bio, struct hg_output *output) {
+    const size_t length = openssl->BIO_ctrl_pending(bio);
+    uint8_t *room;
+    if (length == 0) {
+        return true;
+    }
+    room = length > INT32_MAX ? NULL : hg_output_room(output, (uint32_t)length);
+    if (room == NULL || openssl->BIO_read(bio, room, (int)length) != (int)length) {
+        return false;
+    }
+    hg_output_use(output, (uint32_t)length);
+    return true;
 }
 
 /* What is in the outgoing MemoryBIO goes to the output. */
@@ -126,6 +164,9 @@ static bool take_outgoing(struct tls_object *self, struct session *session, stru
 
 /* The same when there need not be anything: a call for nothing would cost more than to ask. */
 static bool flush(struct tls_object *self, struct session *session, struct hg_output *output) {
+    if (session->wbio != NULL) {
+        return take_records(self->openssl, session->wbio, output);
+    }
     return number_of(PyObject_GetAttr(session->outgoing, self->names[PENDING])) == 0 ||
            take_outgoing(self, session, output);
 }
@@ -154,11 +195,26 @@ static bool identify(struct tls_object *self, struct session *session) {
     return ok;
 }
 
+/* The SSL that was seen is the object's if its input is what the object was given, which is not taken yet. */
+static bool is_of_object(const struct tls_object *self, const struct session *session) {
+    const size_t given = number_of(PyObject_GetAttr(session->incoming, self->names[PENDING]));
+    void *const bio = self->openssl->SSL_get_rbio(session->ssl);
+    return given != 0 && bio != NULL && self->openssl->BIO_ctrl_pending(bio) == given;
+}
+
 static void greet(struct tls_object *self, struct session *session) {
-    PyObject *done = PyObject_CallMethodObjArgs(session->object, self->names[DO_HANDSHAKE], NULL);
+    PyObject *done;
+    if (session->ssl != NULL && !is_of_object(self, session)) {
+        session->ssl = NULL;
+    }
+    done = PyObject_CallMethodObjArgs(session->object, self->names[DO_HANDSHAKE], NULL);
     if (done != NULL) {
         Py_DECREF(done);
         session->state = HG_TLS_OPEN;
+        if (session->ssl != NULL) {
+            session->rbio = self->openssl->SSL_get_rbio(session->ssl);
+            session->wbio = self->openssl->SSL_get_wbio(session->ssl);
+        }
         if (!identify(self, session)) {
             say_goodbye(self, session);
             session->state = HG_TLS_BROKEN;
@@ -188,21 +244,12 @@ static bool hello_fits(struct session *session, const uint8_t *data, uint32_t le
     return (hello[3] << 8 | hello[4]) >= 4 && (hello[6] << 16 | hello[7] << 8 | hello[8]) <= HG_TLS_HELLO;
 }
 
-static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, uint32_t length,
-                              struct hg_output *output) {
-    static const uint8_t illegal_parameter[] = {21, 3, 1, 0, 2, 2, 47}; /* the alert, RFC 8446 section 6 */
-    struct tls_object *self = context;
-    struct session *session = memory;
-    PyObject *bytes, *written;
-    if (!hello_fits(session, data, length)) {
-        PyErr_SetString(PyExc_ValueError, "ClientHello too long");
-        tell_failure(self);
-        hg_output_add(output, illegal_parameter, sizeof illegal_parameter);
-        session->state = HG_TLS_BROKEN;
-        return session->state;
-    }
-    bytes = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)length);
-    written = bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->incoming, self->names[WRITE], bytes, NULL);
+/* Bytes from the socket, for the objects; the next step of the handshake. */
+static void feed_objects(struct tls_object *self, struct session *session, const uint8_t *data, uint32_t length,
+                         struct hg_output *output) {
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)length);
+    PyObject *written =
+        bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->incoming, self->names[WRITE], bytes, NULL);
     if (written == NULL) {
         PyErr_Clear();
         session->state = HG_TLS_BROKEN; /* no memory: the stream has a hole now */
@@ -214,20 +261,69 @@ static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, 
     }
     Py_XDECREF(bytes);
     Py_XDECREF(written);
+}
+
+static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, uint32_t length,
+                              struct hg_output *output) {
+    static const uint8_t illegal_parameter[] = {21, 3, 1, 0, 2, 2, 47}; /* the alert, RFC 8446 section 6 */
+    struct tls_object *self = context;
+    struct session *session = memory;
+    if (session->rbio != NULL) {
+        if (self->openssl->BIO_write(session->rbio, data, (int)length) != (int)length) {
+            session->state = HG_TLS_BROKEN; /* no memory */
+        }
+        return session->state;
+    }
+    hold_lock(self);
+    if (!hello_fits(session, data, length)) {
+        PyErr_SetString(PyExc_ValueError, "ClientHello too long");
+        tell_failure(self);
+        hg_output_add(output, illegal_parameter, sizeof illegal_parameter);
+        session->state = HG_TLS_BROKEN;
+        return session->state;
+    }
+    feed_objects(self, session, data, length, output);
     return session->state;
 }
 
-static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t room, enum hg_tls_state *state,
-                           struct hg_output *output) {
-    struct tls_object *self = context;
-    struct session *session = memory;
+/* A call of OpenSSL's has failed: what becomes of the session. */
+static void fail_session(const struct hg_openssl *openssl, struct session *session, int result) {
+    switch (openssl->SSL_get_error(session->ssl, result)) {
+    case HG_SSL_ERROR_WANT_READ: break;
+    case HG_SSL_ERROR_ZERO_RETURN: session->state = HG_TLS_ENDED; break;
+    default: session->state = HG_TLS_BROKEN;
+    }
+    openssl->ERR_clear_error(); /* others would take it for theirs */
+}
+
+/* SSL_get_error(3): the thread's queue of errors is to be empty. */
+static void forget_errors(const struct hg_openssl *openssl) {
+    if (openssl->ERR_peek_error() != 0) {
+        openssl->ERR_clear_error();
+    }
+}
+
+static uint32_t read_records(const struct hg_openssl *openssl, struct session *session, uint8_t *plain, uint32_t room) {
+    size_t length = 0;
+    int result;
+    if (openssl->BIO_ctrl_pending(session->rbio) == 0 && openssl->SSL_pending(session->ssl) == 0) {
+        return 0;
+    }
+    forget_errors(openssl);
+    result = openssl->SSL_read_ex(session->ssl, plain, room, &length);
+    if (result != 1) {
+        fail_session(openssl, session, result);
+        length = 0;
+    }
+    return (uint32_t)length; /* at most `room` */
+}
+
+static uint32_t read_objects(struct tls_object *self, struct session *session, uint8_t *plain, uint32_t room) {
     PyObject *count, *wanted;
     size_t length = 0;
-    *state = session->state;
     /* An exception for "nothing yet" would cost more than to ask. */
-    if (session->state != HG_TLS_OPEN ||
-        (number_of(PyObject_GetAttr(session->incoming, self->names[PENDING])) == 0 &&
-         (!session->full || number_of(PyObject_CallMethodObjArgs(session->inner, self->names[PENDING], NULL)) == 0))) {
+    if (number_of(PyObject_GetAttr(session->incoming, self->names[PENDING])) == 0 &&
+        (!session->full || number_of(PyObject_CallMethodObjArgs(session->inner, self->names[PENDING], NULL)) == 0)) {
         return 0;
     }
     wanted = room >= RECORD ? Py_NewRef(self->record) : PyLong_FromUnsignedLong(room);
@@ -240,40 +336,81 @@ static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t
             session->state = PyErr_ExceptionMatches(self->zero_return) ? HG_TLS_ENDED : HG_TLS_BROKEN;
         }
         PyErr_Clear();
-    } else {
-        length = PyLong_AsSize_t(count);
-        Py_DECREF(count);
-        if (length > room || length > RECORD) { /* also what -1 with an exception is */
-            PyErr_Clear();
-            length = 0;
-            session->state = HG_TLS_BROKEN;
-        } else if (length == 0) { /* close_notify */
-            session->state = HG_TLS_ENDED;
-        }
-        memcpy(plain, PyByteArray_AsString(self->buffer), length);
-        session->full = length == (room < RECORD ? room : RECORD);
+        return 0;
     }
-    if (!flush(self, session, output)) { /* a key update asks for an answer */
+    length = PyLong_AsSize_t(count);
+    Py_DECREF(count);
+    if (length > room || length > RECORD) { /* also what -1 with an exception is */
+        PyErr_Clear();
+        length = 0;
         session->state = HG_TLS_BROKEN;
+    } else if (length == 0) { /* close_notify */
+        session->state = HG_TLS_ENDED;
+    }
+    memcpy(plain, PyByteArray_AsString(self->buffer), length);
+    session->full = length == (room < RECORD ? room : RECORD);
+    return (uint32_t)length;
+}
+
+static uint32_t read_plain(void *context, void *memory, uint8_t *plain, uint32_t room, enum hg_tls_state *state,
+                           struct hg_output *output) {
+    struct tls_object *self = context;
+    struct session *session = memory;
+    uint32_t length = 0;
+    if (session->state == HG_TLS_OPEN) {
+        if (session->rbio != NULL) {
+            length = read_records(self->openssl, session, plain, room);
+        } else {
+            hold_lock(self);
+            length = read_objects(self, session, plain, room);
+        }
+        if (!flush(self, session, output)) { /* a key update asks for an answer */
+            session->state = HG_TLS_BROKEN;
+        }
     }
     *state = session->state;
-    return (uint32_t)length;
+    return length;
+}
+
+/* -> bytes taken; 0: none, it is broken. */
+static size_t write_record(const struct hg_openssl *openssl, struct session *session, const uint8_t *plain, uint32_t length) {
+    size_t taken = 0;
+    int result;
+    forget_errors(openssl);
+    result = openssl->SSL_write_ex(session->ssl, plain, length, &taken);
+    if (result != 1) {
+        fail_session(openssl, session, result);
+    }
+    return result == 1 ? taken : 0;
+}
+
+static size_t write_object(struct tls_object *self, struct session *session, const uint8_t *plain, uint32_t length) {
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)plain, (Py_ssize_t)length);
+    PyObject *count = bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->inner, self->names[WRITE], bytes, NULL);
+    const size_t taken = count == NULL ? 0 : PyLong_AsSize_t(count);
+    Py_XDECREF(bytes);
+    Py_XDECREF(count);
+    if (PyErr_Occurred() != NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    return taken;
 }
 
 /* In small records, each of which is taken away before the next: the outgoing MemoryBIO never shrinks. */
 static bool write_plain(void *context, void *memory, const uint8_t *plain, uint32_t length, struct hg_output *output) {
     struct tls_object *self = context;
     struct session *session = memory;
+    const bool direct = session->wbio != NULL;
+    if (!direct) {
+        hold_lock(self);
+    }
     while (length > 0) {
         const uint32_t piece = length < HG_TLS_PIECE ? length : HG_TLS_PIECE;
-        PyObject *bytes = PyBytes_FromStringAndSize((const char *)plain, (Py_ssize_t)piece);
-        PyObject *count =
-            bytes == NULL ? NULL : PyObject_CallMethodObjArgs(session->inner, self->names[WRITE], bytes, NULL);
-        const size_t taken = count == NULL ? 0 : PyLong_AsSize_t(count);
-        Py_XDECREF(bytes);
-        Py_XDECREF(count);
-        if (taken == 0 || taken > piece || !take_outgoing(self, session, output)) {
-            PyErr_Clear();
+        const size_t taken = direct ? write_record(self->openssl, session, plain, piece)
+                                    : write_object(self, session, plain, piece);
+        if (taken == 0 || taken > piece ||
+            !(direct ? take_records(self->openssl, session->wbio, output) : take_outgoing(self, session, output))) {
             session->state = HG_TLS_BROKEN;
             return false;
         }
@@ -287,6 +424,7 @@ static void finish(void *context, void *memory, struct hg_output *output) {
     struct tls_object *self = context;
     struct session *session = memory;
     if (session->state == HG_TLS_OPEN || session->state == HG_TLS_ENDED) {
+        hold_lock(self);
         say_goodbye(self, session);
         (void)flush(self, session, output);
     }
@@ -301,10 +439,11 @@ static struct hg_view identity_of(void *context, void *memory) {
 const struct hg_tls *hg_tls_of(PyObject *object) { return &((struct tls_object *)object)->tls; }
 
 static PyObject *tls_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {(char *)"open", (char *)"identify", (char *)"failed", NULL};
+    static char *names[] = {(char *)"open", (char *)"identify", (char *)"failed", (char *)"direct", NULL};
     PyObject *open, *identify, *failed, *ssl = NULL, *result = NULL;
     struct tls_object *self = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:Tls", names, &open, &identify, &failed)) {
+    int direct = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|p:Tls", names, &open, &identify, &failed, &direct)) {
         return NULL;
     }
     self = (struct tls_object *)PyType_GenericAlloc(type, 0);
@@ -316,6 +455,7 @@ static PyObject *tls_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->open = Py_NewRef(open);
     self->identify = Py_NewRef(identify);
     self->failed = Py_NewRef(failed);
+    self->openssl = direct ? hg_openssl_find() : NULL;
     self->want_read = PyObject_GetAttrString(ssl, "SSLWantReadError");
     self->zero_return = PyObject_GetAttrString(ssl, "SSLZeroReturnError");
     self->buffer = PyByteArray_FromStringAndSize(NULL, RECORD);
@@ -372,13 +512,25 @@ static void tls_dealloc(PyObject *object) {
     Py_DECREF((PyObject *)type);
 }
 
+static PyObject *get_direct(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((struct tls_object *)object)->openssl != NULL);
+}
+
+static PyGetSetDef attributes[] = {
+    {"direct", get_direct, NULL, PyDoc_STR("Records go through OpenSSL itself."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR(
-         "Tls(open, identify, failed)\n--\n\n"
+         "Tls(open, identify, failed, direct=True)\n--\n\n"
          "TLS for a Server's connections, by Python's ssl.\n\n"
          "`open()` -> (incoming MemoryBIO, outgoing MemoryBIO, server-side SSLObject over the two), for each connection;\n"
          "`identify(object)` -> bytes: who the peer's certificate says it is, b\"\" for nobody, None: the connection must\n"
-         "end. Asked when the handshake is complete. `failed(error)`: it failed; None: the connection ended before.")},
+         "end. Asked when the handshake is complete. `failed(error)`: it failed; None: the connection ended before.\n\n"
+         "`direct`: after the handshake records go through OpenSSL itself where it can be found, not through the objects.")},
+    {Py_tp_getset, (void *)attributes},
     {Py_tp_new, (void *)tls_new},
     {Py_tp_dealloc, (void *)tls_dealloc},
     {Py_tp_traverse, (void *)tls_traverse},

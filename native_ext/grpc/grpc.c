@@ -203,16 +203,25 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
 
 /* --- the connection's answers -------------------------------------------------------------------------------------- */
 
-void hg_grpc_reply(struct hg_grpc_call *call, const struct hg_output *message) {
-    const uint32_t length = message->length;
-    const uint8_t prefix[PREFIX] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
-                                    (uint8_t)length};
-    if (!message->failed) {
-        hg_output_add(&call->data.bytes, prefix, PREFIX);
-        hg_output_add(&call->data.bytes, message->data, length);
-    }
-    if (message->failed || call->data.bytes.failed) {
+uint32_t hg_grpc_reply(struct hg_grpc_call *call) {
+    static const uint8_t prefix[PREFIX] = {0};
+    const uint32_t mark = call->data.bytes.length;
+    hg_output_add(&call->data.bytes, prefix, PREFIX);
+    return mark;
+}
+
+void hg_grpc_reply_end(struct hg_grpc_call *call, uint32_t mark) {
+    struct hg_output *const bytes = &call->data.bytes;
+    if (bytes->failed) {
+        bytes->length = mark;
         no_memory(call);
+    } else {
+        const uint32_t length = bytes->length - mark - PREFIX;
+        uint8_t *const at = bytes->data + mark + 1; /* not compressed */
+        at[0] = (uint8_t)(length >> 24);
+        at[1] = (uint8_t)(length >> 16);
+        at[2] = (uint8_t)(length >> 8);
+        at[3] = (uint8_t)length;
     }
 }
 
@@ -221,22 +230,12 @@ void hg_grpc_sent(struct hg_grpc_call *call, uint32_t length) {
     go_on_held(call);
 }
 
-/* `name` in lower case, with its colon. */
-static bool is_field(struct hg_view line, const char *name, struct hg_view *value) {
-    const uint32_t length = (uint32_t)strlen(name);
-    if (line.length < length) {
-        return false;
-    }
+/* Names differ by case only. `name`: in lower case */
+static bool is_name(const uint8_t *at, const char *name, uint32_t length) {
     for (uint32_t i = 0; i < length; i++) {
-        const uint8_t c = line.at[i];
-        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)name[i]) {
+        if ((uint8_t)(at[i] >= 'A' && at[i] <= 'Z' ? at[i] | 0x20 : at[i]) != (uint8_t)name[i]) {
             return false;
         }
-    }
-    *value = (struct hg_view){line.at + length, line.length - length};
-    while (value->length != 0 && *value->at == ' ') {
-        value->at += 1;
-        value->length -= 1;
     }
     return true;
 }
@@ -250,53 +249,80 @@ static uint32_t number_in(struct hg_view text) { /* the digits it begins with; m
     return (uint32_t)number;
 }
 
+/* Fields of an answer that mean something here, by the lengths of their names, which all differ. */
+enum meaning { MEANS_NOTHING, MEANS_AGE, MEANS_ETAG, MEANS_CONNECTION, MEANS_RETRY, MEANS_TYPE, MEANS_CACHE, MEANS_LENGTH,
+               MEANS_REPLAYED };
+static const struct {
+    const char *name;
+    enum meaning meaning;
+} fields[] = {
+    [3] = {"age", MEANS_AGE},
+    [4] = {"etag", MEANS_ETAG},
+    [10] = {"connection", MEANS_CONNECTION},
+    [11] = {"retry-after", MEANS_RETRY},
+    [12] = {"content-type", MEANS_TYPE},
+    [13] = {"cache-control", MEANS_CACHE},
+    [14] = {"content-length", MEANS_LENGTH},
+    [19] = {"idempotent-replayed", MEANS_REPLAYED},
+};
+
+/* "Name: value" */
 static void read_line(struct hg_grpc_call *call, struct hg_view line) {
     static const char max_age[] = "max-age=";
     struct hg_grpc_reading *const reading = &call->reading;
+    const uint8_t *const colon = memchr(line.at, ':', line.length);
+    const uint32_t name = colon == NULL ? 0 : (uint32_t)(colon - line.at);
     struct hg_view value;
-    if (is_field(line, "content-length:", &value)) {
-        reading->length = number_in(value);
-    } else if (is_field(line, "retry-after:", &value)) {
-        reading->retry_s = number_in(value);
-    } else if (is_field(line, "etag:", &value)) {
+    if (name >= sizeof fields / sizeof *fields || fields[name].name == NULL || !is_name(line.at, fields[name].name, name)) {
+        return;
+    }
+    value = (struct hg_view){colon + 1, line.length - name - 1};
+    while (value.length != 0 && *value.at == ' ') {
+        value.at += 1;
+        value.length -= 1;
+    }
+    switch (fields[name].meaning) {
+    case MEANS_LENGTH: reading->length = number_in(value); break;
+    case MEANS_RETRY: reading->retry_s = number_in(value); break;
+    case MEANS_ETAG:
         reading->etag_at = (uint32_t)(value.at - call->answer.data);
         reading->etag_length = value.length;
-    } else if (is_field(line, "content-type:", &value)) {
+        break;
+    case MEANS_TYPE:
         reading->type_at = (uint32_t)(value.at - call->answer.data);
         reading->type_length = value.length;
-    } else if (is_field(line, "age:", &value)) {
-        reading->age_s = number_in(value);
-    } else if (is_field(line, "cache-control:", &value)) {
+        break;
+    case MEANS_AGE: reading->age_s = number_in(value); break;
+    case MEANS_CACHE:
         if (value.length >= sizeof max_age - 1 && memcmp(value.at, max_age, sizeof max_age - 1) == 0) {
             value.at += sizeof max_age - 1;
             value.length -= (uint32_t)sizeof max_age - 1;
             reading->max_age_s = number_in(value);
         }
-    } else if (is_field(line, "idempotent-replayed:", &value)) {
-        reading->replayed = true;
-    } else if (is_field(line, "connection:", &value)) {
-        reading->closes = hg_grpc_equals(value, "close");
+        break;
+    case MEANS_REPLAYED: reading->replayed = true; break;
+    case MEANS_CONNECTION: reading->closes = hg_grpc_equals(value, "close"); break;
+    case MEANS_NOTHING: break;
     }
 }
 
-/* The head of an answer, once it is whole. */
-static void read_head(struct hg_grpc_call *call, uint32_t from) {
-    const struct hg_output *const answer = &call->answer;
-    uint32_t start = 0;
-    for (uint32_t at = from < 3 ? 0 : from - 3; at + 4 <= answer->length; at++) {
-        if (memcmp(answer->data + at, "\r\n\r\n", 4) == 0) {
-            call->reading.head = at + 4;
-            break;
+/* The lines of an answer's head that are here. */
+static void read_head(struct hg_grpc_call *call) {
+    struct hg_grpc_reading *const reading = &call->reading;
+    while (reading->head == 0) {
+        const uint32_t start = reading->line;
+        const struct hg_view left = {call->answer.data + start, call->answer.length - start};
+        const uint8_t *const feed = left.length == 0 ? NULL : memchr(left.at, '\n', left.length);
+        if (feed == NULL) {
+            return;
         }
-    }
-    if (call->reading.head == 0) {
-        return;
-    }
-    call->reading.status = answer->length > 12 ? (uint16_t)number_in((struct hg_view){answer->data + 9, 3}) : 0;
-    for (uint32_t at = 0; at + 2 < call->reading.head; at++) {
-        if (answer->data[at] == '\r' && answer->data[at + 1] == '\n') {
-            read_line(call, (struct hg_view){answer->data + start, at - start});
-            start = at + 2;
+        reading->line = start + (uint32_t)(feed - left.at) + 1;
+        if (reading->line - start <= 2) { /* an empty line */
+            reading->head = reading->line;
+        } else if (start == 0) {
+            reading->status = reading->line > 12 ? (uint16_t)number_in((struct hg_view){left.at + 9, 3}) : 0;
+        } else {
+            read_line(call, (struct hg_view){left.at, reading->line - start - 2});
         }
     }
 }
@@ -304,13 +330,12 @@ static void read_head(struct hg_grpc_call *call, uint32_t from) {
 void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t length) {
     struct hg_output *const answer = &call->answer;
     struct hg_grpc_reading *const reading = &call->reading;
-    const uint32_t before = answer->length;
     if (call->done || !call->asked) { /* nobody waits for it any more */
         return;
     }
     hg_output_add(answer, data, length);
     if (reading->head == 0 && !answer->failed) {
-        read_head(call, before);
+        read_head(call);
     }
     if (answer->failed || reading->length > HG_GRPC_ANSWER - reading->head - 1) {
         if (answer->length + length < HG_GRPC_ANSWER / 2 && reading->length < HG_GRPC_ANSWER / 2) {

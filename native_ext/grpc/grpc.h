@@ -39,6 +39,7 @@ enum hg_grpc_method hg_grpc_method_of(struct hg_view path);
 /* An answer of the connection while it is read. Views are into call->answer. */
 struct hg_grpc_reading {
     uint32_t head, length; /* bytes of its head, 0: not read yet; and of its body */
+    uint32_t line;         /* where the next line of the head begins, in call->answer */
     uint16_t status;
     bool closes, replayed;
     uint32_t retry_s, age_s, max_age_s;

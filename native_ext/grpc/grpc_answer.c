@@ -134,6 +134,7 @@ static void write_entry(const struct hg_grpc_call *call, struct hg_view key, str
 static void collect(struct hg_grpc_call *call, struct hg_view body) {
     const struct hg_view key = hg_grpc_key_asked(call);
     struct hg_view left;
+    uint32_t mark;
     if (call->reading.status == 404) {
         hg_pb_bytes(&call->reply, 2, key);
     } else {
@@ -148,7 +149,10 @@ static void collect(struct hg_grpc_call *call, struct hg_view body) {
         hg_pb_bytes(&call->reply, 3, left);
         hg_grpc_key_done(call);
     }
-    hg_grpc_reply(call, &call->reply);
+    mark = hg_grpc_reply(call);
+    hg_output_add(&call->data.bytes, call->reply.data, call->reply.length);
+    call->data.bytes.failed = call->data.bytes.failed || call->reply.failed;
+    hg_grpc_reply_end(call, mark);
     call->message.length = 0;
     hg_output_clear(&call->reply);
 }
@@ -164,7 +168,8 @@ void hg_grpc_answered(struct hg_grpc_call *call) {
     const struct hg_view body = part(call, reading->head, reading->length);
     const bool failed = reading->status >= 400 && !(call->method == HG_GRPC_BATCH_GET && reading->status == 404);
     struct problem problem = {NOTHING, {NULL, NULL}, {NULL, NULL}};
-    struct hg_output message;
+    struct hg_output *const message = &call->data.bytes;
+    uint32_t mark;
     if (failed) {
         problem = read_problem(body);
         if (!is_verdict(call, problem.code)) {
@@ -176,21 +181,20 @@ void hg_grpc_answered(struct hg_grpc_call *call) {
         collect(call, body);
         return;
     }
-    hg_output_init(&message, &call->answer.alloc, HG_GRPC_ANSWER);
+    mark = hg_grpc_reply(call);
     switch (call->method) {
-    case HG_GRPC_PUBLISH: write_receipt(reading, body, &message); break;
+    case HG_GRPC_PUBLISH: write_receipt(reading, body, message); break;
     case HG_GRPC_VALIDATE:
-    case HG_GRPC_VALIDATE_ONE: write_verdict(call, failed ? &problem : NULL, &message); break;
+    case HG_GRPC_VALIDATE_ONE: write_verdict(call, failed ? &problem : NULL, message); break;
     case HG_GRPC_GET:
-        write_entry(call, (struct hg_view)NOTHING, body, &message);
-        hg_pb_number(&message, 2, reading->status == 304);
+        write_entry(call, (struct hg_view)NOTHING, body, message);
+        hg_pb_number(message, 2, reading->status == 304);
         break;
     case HG_GRPC_PUT:
-        hg_pb_bytes(&message, 1, part(call, reading->etag_at, reading->etag_length));
-        hg_pb_number(&message, 2, reading->status == 201);
+        hg_pb_bytes(message, 1, part(call, reading->etag_at, reading->etag_length));
+        hg_pb_number(message, 2, reading->status == 201);
         break;
     default: break; /* DeleteResponse is empty */
     }
-    hg_grpc_reply(call, &message);
-    hg_output_clear(&message);
+    hg_grpc_reply_end(call, mark);
 }

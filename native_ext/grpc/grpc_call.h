@@ -15,7 +15,9 @@ static inline bool hg_grpc_equals(struct hg_view view, const char *text) {
 
 /* grpc.c */
 void hg_grpc_end(struct hg_grpc_call *call, const struct hg_grpc_failure *failure); /* with these trailers */
-void hg_grpc_reply(struct hg_grpc_call *call, const struct hg_output *message);     /* a message for the peer */
+/* A message for the peer, which is written into call->data.bytes between the two. */
+uint32_t hg_grpc_reply(struct hg_grpc_call *call);
+void hg_grpc_reply_end(struct hg_grpc_call *call, uint32_t mark); /* what hg_grpc_reply said */
 
 /* grpc_request.c: a message into call->request; or the call ends, saying why. */
 void hg_grpc_ask(struct hg_grpc_call *call, struct hg_view message);

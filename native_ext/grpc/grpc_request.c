@@ -7,6 +7,7 @@
 
 /* What the fields of the requests are to us. */
 enum slot { SLOT_NONE, SLOT_NAME, SLOT_BODY, SLOT_TYPE, SLOT_KEY, SLOT_MATCH, SLOT_NONE_MATCH, SLOT_TEXTS, SLOT_NUMBER };
+#define USUAL 512 /* bytes of a request's head besides its fields */
 #define FIELDS 7 /* numbers 1 to 6 */
 static const uint8_t slots[HG_GRPC_METHODS][FIELDS] = {
     /* headgate/data/proto/headgate/v1: the messages' fields by number */
@@ -84,15 +85,17 @@ static bool is_plain(uint8_t c, bool flat) { /* RFC 3986 section 2.3: stays as i
 
 static void put_name(struct hg_output *out, struct hg_view name, bool flat) {
     static const char hex[] = "0123456789ABCDEF";
+    uint32_t from = 0;
     for (uint32_t i = 0; i < name.length; i++) {
         const uint8_t c = name.at[i];
-        if (is_plain(c, flat)) {
-            hg_output_add(out, &c, 1);
-        } else {
+        if (!is_plain(c, flat)) {
             const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
+            hg_output_add(out, name.at + from, i - from);
             hg_output_add(out, escape, sizeof escape);
+            from = i + 1;
         }
     }
+    hg_output_add(out, name.at + from, name.length - from);
 }
 
 /* A name that is a path: not empty, and of a stream without a slash, which would be read as one of the path. Longer ones than any
@@ -155,6 +158,7 @@ static void finish(struct hg_grpc_call *call) {
 static void ask_one(struct hg_grpc_call *call, const struct message *message) {
     struct hg_output *const out = &call->request;
     struct hg_view key = message->text[SLOT_KEY];
+    (void)hg_output_room(out, call->fields.length + message->text[SLOT_BODY].length + USUAL); /* as a rule it need not grow */
     begin(call, message->text[SLOT_NAME]);
     if (is_message(call->method)) {
         put_field(out, "Content-Type: ", hg_grpc_text(message->number == 2 ? "application/cbor" : "application/json"));

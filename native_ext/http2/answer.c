@@ -33,11 +33,47 @@ static uint64_t number_of(struct hg_view digits) {
     return number;
 }
 
+enum meaning { MEANS_OTHER, MEANS_LENGTH, MEANS_CODING, MEANS_CONNECTION };
+
+/* Names as the gateway writes them, and as HTTP/2 does: who is here need not be copied and put into lower case. By length. */
+static const struct known {
+    const char *name, *lower;
+    uint32_t length;
+    enum meaning meaning;
+} known[] = {
+#define NAME(name, lower, meaning) {name, lower, sizeof(name) - 1, meaning}
+    NAME("Age", "age", MEANS_OTHER),
+    NAME("Date", "date", MEANS_OTHER),
+    NAME("ETag", "etag", MEANS_OTHER),
+    NAME("Connection", "connection", MEANS_CONNECTION),
+    NAME("Content-Type", "content-type", MEANS_OTHER),
+    NAME("Cache-Control", "cache-control", MEANS_OTHER),
+    NAME("Content-Length", "content-length", MEANS_LENGTH),
+    NAME("Transfer-Encoding", "transfer-encoding", MEANS_CODING),
+    NAME("X-Content-Type-Options", "x-content-type-options", MEANS_OTHER),
+};
+
+static enum meaning meaning_of(struct hg_view name) {
+    return is(name, "content-length")                            ? MEANS_LENGTH
+           : is(name, "transfer-encoding")                       ? MEANS_CODING
+           : is(name, "connection") || is(name, "keep-alive")    ? MEANS_CONNECTION
+                                                                 : MEANS_OTHER;
+}
+
 /* "Name: value" */
-static nghttp2_nv field_of(struct hg_view line) {
+static nghttp2_nv field_of(struct hg_view line, enum meaning *meaning) {
     const uint8_t *colon = memchr(line.at, ':', line.length);
     const uint32_t name = colon == NULL ? line.length : (uint32_t)(colon - line.at);
     const uint32_t value = line.length - name < 2 ? line.length : name + 2;
+    for (const struct known *one = known; one < known + sizeof known / sizeof *known && one->length <= name; one++) {
+        if (one->length == name && memcmp(one->name, line.at, name) == 0) {
+            nghttp2_nv field = hg_nv((struct hg_view){(const uint8_t *)one->lower, name}, after(line, value));
+            field.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+            *meaning = one->meaning;
+            return field;
+        }
+    }
+    *meaning = meaning_of((struct hg_view){line.at, name});
     return hg_nv((struct hg_view){line.at, name}, after(line, value));
 }
 
@@ -52,6 +88,7 @@ bool hg_answer_head(struct hg_view text, bool head_only, struct hg_answer_head *
     *reader = (struct hg_answer_reader){0};
     head->status = (uint16_t)number_of((struct hg_view){text.at + 9, 3});
     head->fields[0] = hg_nv(status, (struct hg_view){text.at + 9, 3});
+    head->fields[0].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
     head->count = 1;
     for (;;) {
         rest = after(rest, line + 2);
@@ -62,18 +99,14 @@ bool hg_answer_head(struct hg_view text, bool head_only, struct hg_answer_head *
         if (line == 0) {
             break;
         }
-        const nghttp2_nv field = field_of((struct hg_view){rest.at, line});
-        const struct hg_view name = {field.name, (uint32_t)field.namelen};
-        const struct hg_view value = {field.value, (uint32_t)field.valuelen};
-        if (is(name, "transfer-encoding")) {
-            chunked = true;
-        } else if (!is(name, "connection") && !is(name, "keep-alive")) { /* RFC 9113 section 8.2.2 */
-            if (is(name, "content-length")) {
-                reader->left = number_of(value);
-            }
-            if (head->count < HG_ANSWER_FIELDS) {
-                head->fields[head->count++] = field;
-            }
+        enum meaning meaning;
+        const nghttp2_nv field = field_of((struct hg_view){rest.at, line}, &meaning);
+        if (meaning == MEANS_LENGTH) {
+            reader->left = number_of((struct hg_view){field.value, (uint32_t)field.valuelen});
+        }
+        chunked = chunked || meaning == MEANS_CODING;
+        if (meaning != MEANS_CODING && meaning != MEANS_CONNECTION && head->count < HG_ANSWER_FIELDS) { /* RFC 9113 section 8.2.2 */
+            head->fields[head->count++] = field;
         }
     }
     head->length = (uint32_t)(rest.at - text.at) + 2;
@@ -151,7 +184,8 @@ uint32_t hg_answer_trailers(struct hg_view text, nghttp2_nv fields[HG_ANSWER_FIE
             return used + 2;
         }
         if (*count < HG_ANSWER_FIELDS) {
-            fields[(*count)++] = field_of((struct hg_view){text.at + used, line});
+            enum meaning meaning;
+            fields[(*count)++] = field_of((struct hg_view){text.at + used, line}, &meaning);
         }
         used += line + 2;
     }

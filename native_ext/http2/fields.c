@@ -29,7 +29,7 @@ void hg_fields_end(struct hg_session *session) {
     set(&session->path, NULL);
     set(&session->authority, NULL);
     if (session->kept != NULL) {
-        session->host->release(session->owner, session->kept, session->kept_length);
+        hg_session_give(session, session->kept, session->kept_length);
         session->kept = NULL;
     }
     session->reading = NULL;
@@ -42,9 +42,27 @@ void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
     session->cut = session->has_length = false;
 }
 
+#define EACH UINT64_C(0x0101010101010101) /* of eight bytes */
+
+/* One of them is below `least`, at most 128. */
+static bool has_below(uint64_t bytes, uint8_t least) { return ((bytes - EACH * least) & ~bytes & EACH * 0x80) != 0; }
+
+static uint64_t eight_at(const uint8_t *at) {
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return bytes;
+}
+
 /* What becomes part of a request line or of Host: visible. */
 static bool is_visible(struct hg_view value) {
-    for (uint32_t i = 0; i < value.length; i++) {
+    uint32_t i = 0;
+    for (; i + 8 <= value.length; i += 8) {
+        const uint64_t bytes = eight_at(value.at + i);
+        if (has_below(bytes, ' ' + 1) || has_below(bytes ^ EACH * 0x7f, 1)) {
+            return false;
+        }
+    }
+    for (; i < value.length; i++) {
         if (value.at[i] <= ' ' || value.at[i] == 0x7f) {
             return false;
         }
@@ -52,10 +70,20 @@ static bool is_visible(struct hg_view value) {
     return true;
 }
 
+static bool ends_line(uint8_t byte) { return byte == '\n' || byte == '\r' || byte == '\0'; }
+
 /* What becomes a line: RFC 9110 section 5.5. Others that may not be in it http1.h refuses as HTTP/1.1's. */
 static bool is_one_line(struct hg_view value) {
-    return value.length == 0 || (memchr(value.at, '\n', value.length) == NULL && memchr(value.at, '\r', value.length) == NULL &&
-                                 memchr(value.at, '\0', value.length) == NULL);
+    for (uint32_t i = 0; i < value.length;) {
+        if (i + 8 <= value.length && !has_below(eight_at(value.at + i), '\r' + 1)) {
+            i += 8;
+        } else if (ends_line(value.at[i])) {
+            return false;
+        } else {
+            i += 1;
+        }
+    }
+    return true;
 }
 
 static int refuse(const struct hg_session *session) {
@@ -126,7 +154,7 @@ bool hg_fields_keep(struct hg_session *session) {
     if (session->reading == NULL || session->lines == 0) {
         return true;
     }
-    session->kept = session->host->allocate(session->owner, session->lines);
+    session->kept = hg_session_take(session, session->lines);
     if (session->kept == NULL) {
         return false;
     }
@@ -138,7 +166,7 @@ bool hg_fields_keep(struct hg_session *session) {
 void hg_fields_restore(struct hg_session *session) {
     if (session->kept != NULL) {
         memcpy(session->library->text + HG_TEXT_START, session->kept, session->kept_length);
-        session->host->release(session->owner, session->kept, session->kept_length);
+        hg_session_give(session, session->kept, session->kept_length);
         session->kept = NULL;
     }
 }

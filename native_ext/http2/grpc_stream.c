@@ -15,14 +15,12 @@ struct stream_call {
 
 static struct hg_grpc_call *call_of(const struct hg_stream *stream) { return &((struct stream_call *)stream->state)->call; }
 
-static void *allocate(void *context, size_t size) {
-    const nghttp2_mem memory = hg_memory_of(context);
-    return memory.malloc(size, memory.mem_user_data);
+static void *allocate(void *context, size_t size) { /* as struct hg_alloc has it */
+    return hg_memory_allocate(size, context);
 }
 
 static void release(void *context, void *bytes) {
-    const nghttp2_mem memory = hg_memory_of(context);
-    memory.free(bytes, memory.mem_user_data);
+    hg_memory_release(bytes, context);
 }
 
 /* The next one of lines "name: value" CR LF; false: there is none, or only a part of one. */
@@ -48,9 +46,10 @@ static size_t trailers_of(const struct hg_grpc_call *call, nghttp2_nv *fields, s
     return count;
 }
 
+/* Of literals, which need not be copied. */
 static nghttp2_nv field(const char *name, const char *value) {
-    return hg_nv((struct hg_view){(const uint8_t *)name, (uint32_t)strlen(name)},
-                 (struct hg_view){(const uint8_t *)value, (uint32_t)strlen(value)});
+    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value),
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
 /* The answer goes on, or ends: what there is of it goes to the peer. */

@@ -11,7 +11,7 @@ static struct hg_stream *stream_of(struct hg_http2_stream *base) { return (struc
 /* --- streams --------------------------------------------------------------------------------------------------------- */
 
 static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
-    struct hg_stream *stream = session->host->allocate(session->owner, sizeof *stream);
+    struct hg_stream *stream = hg_session_take(session, sizeof *stream);
     if (stream != NULL) {
         memset(stream, 0, sizeof *stream);
         stream->base.owner = session->owner;
@@ -23,10 +23,21 @@ static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
     return stream;
 }
 
+/* NULL: there is none of this id, or it is over. Frames of one stream often follow each other. */
+static struct hg_stream *stream_at(struct hg_session *session, int32_t id) {
+    if (session->last == NULL || session->last->id != id) {
+        session->last = nghttp2_session_get_stream_user_data(session->frames, id);
+    }
+    return session->last;
+}
+
 /* Its frames are over. */
 static void end_stream(struct hg_stream *stream) {
     struct hg_session *session = stream->session;
     stream->closed = true;
+    if (session->last == stream) {
+        session->last = NULL;
+    }
     if (session->library->speaker == stream) {
         session->library->speaker = NULL;
     }
@@ -44,7 +55,7 @@ static void end_stream(struct hg_stream *stream) {
         hg_ring_remove(&stream->again_link);
     }
     hg_ring_remove(&stream->link);
-    session->host->release(session->owner, stream, sizeof *stream);
+    hg_session_give(session, stream, sizeof *stream);
 }
 
 bool hg_stream_begin(struct hg_stream *stream) {
@@ -268,6 +279,7 @@ static void request_head(struct hg_session *session, const nghttp2_frame *frame)
 static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *context) {
     struct hg_session *session = context;
     struct hg_stream *stream;
+    (void)frames;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -279,7 +291,7 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *c
     case NGHTTP2_RST_STREAM: return hg_flood_reset(session) ? 0 : too_much(session);
     default: return 0;
     }
-    stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+    stream = stream_at(session, frame->hd.stream_id);
     if (stream != NULL && !stream->received && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
         end_of_input(stream);
     }
@@ -287,9 +299,8 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *c
 }
 
 static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uint8_t *data, size_t length, void *context) {
-    struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, id);
+    struct hg_stream *stream = stream_at(context, id);
     (void)flags;
-    (void)context;
     if (stream == NULL) {
         (void)nghttp2_session_consume_connection(frames, length);
     } else if (stream->sent) { /* the rest of the request is of no interest: RFC 9113 section 8.1 */
@@ -303,9 +314,8 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 }
 
 static int on_close(nghttp2_session *frames, int32_t id, uint32_t code, void *context) {
-    struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, id);
+    struct hg_stream *stream = stream_at(context, id);
     (void)code;
-    (void)context;
     if (stream != NULL) {
         (void)nghttp2_session_set_stream_user_data(frames, id, NULL);
         end_stream(stream);
@@ -315,12 +325,13 @@ static int on_close(nghttp2_session *frames, int32_t id, uint32_t code, void *co
 
 static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *context) {
     struct hg_session *session = context;
+    (void)frames;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR && !hg_flood_reset(session)) {
             return too_much(session);
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-        struct hg_stream *stream = nghttp2_session_get_stream_user_data(frames, frame->hd.stream_id);
+        struct hg_stream *stream = stream_at(session, frame->hd.stream_id);
         hg_flood_answered(session);
         if (stream != NULL) {
             stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -345,7 +356,7 @@ static bool greet(const struct hg_session *session) {
 
 static void *open_session(void *context, const struct hg_http2_host *host, void *owner) {
     struct hg_library *library = context;
-    struct hg_session *session = host->allocate(owner, sizeof *session);
+    struct hg_session *session = hg_memory_take(library, host, owner, sizeof *session);
     nghttp2_mem memory;
     if (session == NULL) {
         return NULL;
@@ -357,14 +368,15 @@ static void *open_session(void *context, const struct hg_http2_host *host, void 
     hg_ring_init(&session->streams);
     hg_ring_init(&session->agains);
     hg_flood_begin(session);
+    hg_recall_begin(session);
     memory = hg_memory_of(session);
     if (nghttp2_session_server_new3(&session->frames, library->callbacks, session, library->option, &memory) != 0) {
-        host->release(owner, session, sizeof *session);
+        hg_memory_give(library, host, owner, session, sizeof *session);
         return NULL;
     }
     if (!greet(session) || session->starved) {
         nghttp2_session_del(session->frames);
-        host->release(owner, session, sizeof *session);
+        hg_memory_give(library, host, owner, session, sizeof *session);
         return NULL;
     }
     return session;
@@ -376,8 +388,9 @@ static void close_session(void *memory) {
         end_stream(HG_OF(session->streams.newer, struct hg_stream, link));
     }
     hg_fields_end(session);
+    hg_recall_end(session);
     nghttp2_session_del(session->frames);
-    session->host->release(session->owner, session, sizeof *session);
+    hg_session_give(session, session, sizeof *session);
 }
 
 static void write_32(uint8_t *to, uint32_t number) {
@@ -411,7 +424,7 @@ static bool receive(void *memory, const uint8_t *data, uint32_t length) {
         return false;
     }
     hg_fields_restore(session);
-    used = nghttp2_session_mem_recv(session->frames, data, length);
+    used = hg_recall_receive(session, data, length);
     hg_text_flush(session->library);
     if (used < 0) {
         give_up(session, (int)used);
@@ -530,5 +543,6 @@ void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;
     nghttp2_session_callbacks_del(library->callbacks);
     nghttp2_option_del(library->option);
+    hg_memory_clear(library);
     alloc.release(alloc.context, library);
 }

@@ -10,12 +10,27 @@ struct hg_allowance {
     int64_t at_ms;
 };
 
+/* A value that came in Huffman code: so, and decoded (recall.c). */
+struct hg_recalled {
+    uint8_t *bytes;          /* the one after the other */
+    uint32_t coded, decoded; /* bytes of each; 0: there is none, or it was not decoded yet */
+};
+enum { HG_RECALLED = 2 }; /* fields whose values are */
+
+/* Where the next frame begins. */
+struct hg_boundary {
+    uint32_t left;        /* bytes before it */
+    uint32_t head_length; /* of its head, so much has come */
+    uint8_t head[9];
+};
+
 struct hg_session {
     struct hg_library *library;
     const struct hg_http2_host *host;
     void *owner;
     nghttp2_session *frames;
     struct hg_link streams, agains;
+    struct hg_stream *last; /* that was looked for; NULL: none, or it is over */
     struct hg_allowance resets, idle_frames;
     int64_t due_ms; /* of the streams', the next; 0: none */
     bool broken;    /* nothing is received or sent any more but `goodbye` */
@@ -29,6 +44,8 @@ struct hg_session {
     nghttp2_rcbuf *method, *path, *authority;
     uint32_t lines, type_at, type_length; /* bytes; of the content-type, from HG_TEXT_START on */
     bool cut, has_length;
+    struct hg_boundary boundary;
+    struct hg_recalled recalled[HG_RECALLED];
     uint8_t *kept; /* the lines, while somebody else receives */
     uint32_t kept_length;
 };
@@ -42,6 +59,11 @@ void hg_fields_end(struct hg_session *session); /* lets go of them */
 bool hg_fields_keep(struct hg_session *session); /* false: no memory */
 void hg_fields_restore(struct hg_session *session);
 
+/* recall.c: what comes, for libnghttp2 */
+void hg_recall_begin(struct hg_session *session);
+ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint32_t length); /* -> negative: NGHTTP2_ERR_* */
+void hg_recall_end(struct hg_session *session);
+
 /* flood.c: false: too much. */
 bool hg_flood_frame(struct hg_session *session, const nghttp2_frame_hd *frame);
 bool hg_flood_field(struct hg_session *session, size_t name, size_t value);
@@ -49,8 +71,19 @@ bool hg_flood_reset(struct hg_session *session);
 void hg_flood_answered(struct hg_session *session); /* a frame of an answer was sent: the peer may acknowledge it */
 void hg_flood_begin(struct hg_session *session);
 
-/* memory.c: libnghttp2's memory, by the host's. */
-nghttp2_mem hg_memory_of(struct hg_session *session);
+/* memory.c */
+void *hg_memory_take(struct hg_library *library, const struct hg_http2_host *host, void *owner, uint32_t size); /* NULL: none */
+void hg_memory_give(struct hg_library *library, const struct hg_http2_host *host, void *owner, void *memory, uint32_t size);
+void hg_memory_clear(struct hg_library *library); /* gives back what is kept */
+nghttp2_mem hg_memory_of(struct hg_session *session); /* libnghttp2's */
+void *hg_memory_allocate(size_t size, void *session); /* of that; for who does not say how much it gives back */
+void hg_memory_release(void *memory, void *session);
+static inline void *hg_session_take(struct hg_session *session, uint32_t size) {
+    return hg_memory_take(session->library, session->host, session->owner, size);
+}
+static inline void hg_session_give(struct hg_session *session, void *memory, uint32_t size) {
+    hg_memory_give(session->library, session->host, session->owner, memory, size);
+}
 
 /* The text of whoever speaks goes to the server. */
 void hg_text_flush(struct hg_library *library);

@@ -85,7 +85,13 @@ struct hg_stream {
     uint8_t body[HG_INLINE_BODY];
 };
 
-#define HG_RESERVE 131072 /* bytes: more than one frame makes libnghttp2 ask for. memory.c */
+/* Bytes, memory.c: */
+#define HG_FRAME 16384    /* the largest payload: RFC 9113 section 4.2 */
+#define HG_RESERVE 131072 /* more than one frame makes libnghttp2 ask for */
+#define HG_KEPT_BYTES 131072 /* of pieces that were given back, all together */
+#define HG_KEPT_STEP 64      /* ... each a multiple of this */
+#define HG_KEPT_MOST 1024    /* ... and no larger */
+#define HG_KEPT_SIZES (HG_KEPT_MOST / HG_KEPT_STEP)
 
 /* The library as one process uses it. */
 struct hg_library {
@@ -98,7 +104,10 @@ struct hg_library {
     struct hg_stream *speaker; /* whose text it is; NULL: nobody's */
     uint32_t text_from, text_length;
     uint32_t reserve_used, reserve_pieces;
+    void *kept[HG_KEPT_SIZES]; /* pieces given back, by size: each begins with the next one */
+    uint32_t kept_bytes;
     uint8_t text[HG_TEXT + 1];
+    uint8_t respelled[9 + HG_FRAME]; /* a frame of fields: recall.c */
     _Alignas(max_align_t) uint8_t reserve[HG_RESERVE];
 };
 /* session.c: for translators. */

@@ -138,6 +138,22 @@ static inline void check_choice(const struct hg_program *program, const struct h
     }
 }
 
+static inline void check_alternatives(const struct hg_program *program, const struct hg_same *same) {
+    const struct hg_alternative *list = (const void *)check_at(program, same->a, same->b * (uint64_t)sizeof *list, 8);
+    if (same->c != 0) {
+        check_name(program, (const void *)check_at(program, same->c, sizeof(struct hg_name), 4));
+    }
+    for (uint32_t i = 0; i < same->b; i++) {
+        check_node_ref(program, list[i].node);
+        CHECK(list[i].takes <= HG_ANY && list[i].needs <= 1);
+        if (list[i].choice != 0) {
+            const struct hg_choice *choice = (const void *)check_at(program, list[i].choice, sizeof *choice, 8);
+            check_choice(program, choice);
+            CHECK(same->c == 0 || choice->container_count == 0);
+        }
+    }
+}
+
 static inline void check_same(const struct hg_program *program, hg_ref ref) {
     for (;; ref += (hg_ref)sizeof(struct hg_same)) {
         const struct hg_same *same = (const void *)check_at(program, ref, sizeof *same, 8);
@@ -146,7 +162,7 @@ static inline void check_same(const struct hg_program *program, hg_ref ref) {
             return;
         case HG_SAME_ANY:
         case HG_SAME_ONE:
-            check_refs(program, same->a, same->b);
+            check_alternatives(program, same);
             break;
         case HG_SAME_IF:
             check_node_ref(program, same->b);
@@ -203,6 +219,12 @@ static inline void check_node(const struct hg_program *program, hg_ref ref) {
     }
     if (node->flags & HG_NODE_REF) {
         CHECK((node->flags & HG_NODE_BARE) != 0 && node->same != 0);
+    }
+    if (node->flags & HG_NODE_ONE) {
+        CHECK((node->flags & HG_NODE_BARE) != 0 && node->same != 0);
+    }
+    if (node->flags & HG_NODE_TYPED) {
+        CHECK((node->number | node->string | node->array | node->object | node->choice) == 0 && node->same != 0);
     }
     if (node->flags & HG_NODE_BARE) {
         CHECK(node->types == HG_ANY && (node->number | node->string | node->array | node->object | node->choice) == 0);

@@ -78,6 +78,19 @@ static uint8_t *place(uint8_t **block, const uint8_t *bytes, size_t size, size_t
     return *block + alignment;
 }
 
+/* The single step of `escape`: the first hit, and those before any byte. */
+static inline void check_escape(const uint8_t *p) {
+    const hg_scan_hits hits = hg_scan_escape(p);
+    size_t first = 0;
+    while (first < HG_SCAN_STEP && p[first] >= 0x20 && p[first] != '"' && p[first] != '\\') {
+        first++;
+    }
+    CHECK(first == HG_SCAN_STEP ? hits == 0 : hits != 0 && hg_scan_first(hits) == first);
+    for (size_t n = 0; n < HG_SCAN_STEP; n++) {
+        CHECK((hg_scan_before(hits, n) != 0) == (first < n));
+    }
+}
+
 static inline void check_finders(const uint8_t *p, const uint8_t *end) {
     const uint8_t *const special = special_bytes(p, end), *const high = high_bytes(p, end);
     const uint8_t *const not_white = not_white_bytes(p, end);
@@ -85,6 +98,9 @@ static inline void check_finders(const uint8_t *p, const uint8_t *end) {
         CHECK(VARIANTS[v].special(p, end) == special);
         CHECK(VARIANTS[v].high(p, end) == high);
         CHECK(VARIANTS[v].not_white(p, end) == not_white);
+    }
+    if (end - p >= HG_SCAN_STEP) {
+        check_escape(p);
     }
 }
 

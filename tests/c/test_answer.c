@@ -116,6 +116,31 @@ static void test_heads(void) {
     }
 }
 
+/* How answers begin is kept from one to the next: of every status, and with the time as it goes on. */
+static void test_beginnings(void) {
+    static const uint16_t statuses[] = {200, 204, 200, 404, 431, 200, 505, 201};
+    struct scene scene;
+    begin(&scene, HG_CLOCK_TRUSTED);
+    for (uint16_t status = 100; status < 600; status++) {
+        CHECK(strlen(hg_status_phrase(status)) <= HG_PHRASE);
+    }
+    for (uint32_t step = 0; step < 4 * sizeof statuses / sizeof *statuses; step++) {
+        const uint16_t status = statuses[step / 4 % (sizeof statuses / sizeof *statuses)];
+        const bool unset = step % 5 == 4;
+        const struct hg_clock clock = {784111777 + step / 3, 0, unset ? HG_CLOCK_UNSET : HG_CLOCK_ESTIMATED};
+        char expected[200];
+        uint8_t date[29];
+        hg_gate_time(&scene.gate, step, &clock);
+        hg_http_date(clock.now_s, date);
+        snprintf(expected, sizeof expected, unset ? "HTTP/1.1 %d %s\r\n" : "HTTP/1.1 %d %s\r\nDate: %.29s\r\n", status,
+                 hg_status_phrase(status), (const char *)date);
+        scene.output.length = 0;
+        hg_answer_begin(&scene.gate, status, &scene.output);
+        CHECK(says(&scene, expected));
+    }
+    end(&scene);
+}
+
 static const struct hg_answer no_cache_entry = {404, HG_P_NOT_CACHED, {(const uint8_t *)"a \"b\"", 5},
                                                 {(const uint8_t *)"/v1/cache/\n", 11}, {(const uint8_t *)"A: b\r\n", 6},
                                                 {(const uint8_t *)",\"x\":[1]", 8}};
@@ -166,6 +191,7 @@ int main(void) {
     test_every_date();
     test_dates_of_the_library();
     test_heads();
+    test_beginnings();
     test_problems();
     test_no_memory();
     return 0;

@@ -365,7 +365,8 @@ static void test_known_names(void) {
         memcpy(schema.text, NAME, size);
         memcpy(schema.text + size, "\":", 2);
         schema.name = (struct hg_name){.text = sizeof schema.program, .length = size};
-        for (uint32_t behind = 0; behind < 12; behind++) {
+        schema.name.head = size + 3 > 16 ? 0xFFFF | HG_NAME_LONG : (1u << (size + 3)) - 1;
+        for (uint32_t behind = 0; behind < 20; behind++) { /* 16 bytes are compared at once where they are there */
             for (uint32_t wrong = 0; wrong <= size + 1; wrong++) {
                 uint8_t bytes[64];
                 uint32_t length = put_string(bytes, 3, NAME, size);

@@ -292,6 +292,36 @@ static void test_an_entry_from_before(void) {
     scene_close(&scene);
 }
 
+/* The fields of an answer are kept from one to the next: not for another value, not when its time goes on or it is put again. */
+static void test_values_in_turn(void) {
+    uint8_t meta[600] = "0 1000 ";
+    uint64_t version;
+    scene_open(&scene, 65536);
+    at_ms(&scene, 1000);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/a", "Content-Type: t/a\r\n", "one") == 201);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/b", "Content-Type: t/b\r\nCache-Control: max-age=9\r\n", "two") == 201);
+    for (int64_t now_ms = 1000; now_ms < 5000; now_ms += 250) {
+        char age[32];
+        sprintf(age, "\r\nAge: %d\r\n", (int)(now_ms - 1000) / 1000);
+        at_ms(&scene, now_ms);
+        for (int turn = 0; turn < 4; turn++) {
+            const bool a = turn % 3 != 1;
+            CHECK(ask(&scene, "GET", a ? "/v1/cache/a" : "/v1/cache/b") == 200 && says(&scene, age));
+            CHECK(says(&scene, a ? "\r\nContent-Type: t/a\r\nETag: \"7-1\"\r\n" : "\r\nContent-Type: t/b\r\nETag: \"7-2\"\r\n"));
+            CHECK(says(&scene, "max-age=9") != a && strcmp(body_of(&scene), a ? "one" : "two") == 0);
+        }
+        CHECK(ask_with(&scene, "GET", "/v1/cache/a", "If-None-Match: \"7-1\"\r\n", NULL) == 304 && says(&scene, age));
+        CHECK(ask_with(&scene, "GET", "/v1/cache/b", "If-None-Match: \"7-1\"\r\n", NULL) == 200 && says(&scene, age));
+    }
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/a", "Content-Type: t/a\r\n", "1ne") == 204);
+    CHECK(ask(&scene, "GET", "/v1/cache/a") == 200 && says(&scene, "\r\nETag: \"7-3\"\r\nAge: 0\r\n"));
+    memset(meta + 7, 't', sizeof meta - 7); /* longer than any that is let in: cut */
+    CHECK(hg_store_put(&scene.store, (const uint8_t *)"kv/k", 4, meta, 1, meta, sizeof meta, 0, 1000, &version) == HG_OK);
+    CHECK(ask(&scene, "GET", "/v1/cache/k") == 200 && says(&scene, "ttt\r\nETag: \"7-4\"\r\n"));
+    CHECK(ask_with(&scene, "GET", "/v1/cache/k", "If-None-Match: \"7-4\"\r\n", NULL) == 304);
+    scene_close(&scene);
+}
+
 static void test_rates(void) {
     scene_open(&scene, 4096);
     CHECK(ask_with(&scene, "POST", "/v1/streams/slow", JSON, "1") == 202);
@@ -376,7 +406,7 @@ static void test_no_room_for_a_change(void) {
     scene_open(&scene, 4096);
     scene.gate.shared = true;
     CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "1") == 201 && strcmp(changes(), "k ") == 0);
-    scene.gate.changes.most = 4;
+    scene.gate.changes.most = scene.gate.changes.capacity = 4; /* never less than what is there already */
     CHECK(ask_with(&scene, "PUT", "/v1/cache/long", "", "1") == 503 && problem_is(&scene, "out_of_memory"));
     CHECK(ask_with(&scene, "PUT", "/v1/cache/k", "", "2") == 503);
     CHECK(ask(&scene, "DELETE", "/v1/cache/k") == 503);
@@ -395,6 +425,7 @@ int main(void) {
     test_what_a_put_may_say();
     test_value_limit_and_budget();
     test_an_entry_from_before();
+    test_values_in_turn();
     test_rates();
     test_connections_end();
     test_a_shared_cache();

@@ -573,8 +573,53 @@ static void test_freed_while_they_wait(void) {
     world_close(&world);
 }
 
+struct ringer {
+    struct world *world;
+    int fd;
+    struct hg_batch *batch;
+    bool tell;
+};
+
+static bool rung(void *context) {
+    const struct ringer *ringer = context;
+    net_of(&ringer->world->net, ringer->fd)->ready = false;
+    if (ringer->batch != NULL) {
+        hg_server_release(ringer->world->server, ringer->batch, NULL, NULL);
+    }
+    return ringer->tell;
+}
+
+/* Another thread has committed: the wait itself answers, and goes on; Python is told only if it asked for that. */
+static void test_a_bell_ends_a_commit(void) {
+    struct world world;
+    struct ringer ringer = {.world = &world};
+    world_open(&world, NULL);
+    ringer.fd = net_add(&world.net, NET_OTHER);
+    CHECK(hg_server_bell(world.server, ringer.fd, rung, &ringer) == 0);
+    for (int tell = 0; tell < 2; tell++) {
+        const int fd = connect_client(&world);
+        post(&world, fd, "safe", "1");
+        struct hg_batch batch = take(&world, 1);
+        forget_events(&world);
+        ringer.batch = &batch;
+        ringer.tell = tell == 1;
+        net_of(&world.net, ringer.fd)->ready = true;
+        CHECK(turn(&world, 100) == 0); /* it is not asyncio's */
+        CHECK(told(&world, HG_EVENT_COMMITTED, NULL) == (uint32_t)tell && world.event_count == (uint32_t)tell);
+        (void)expect(&world, fd, 202);
+        CHECK(batch.head == NULL && world.intake.bytes == 0);
+    }
+    ringer.batch = NULL; /* nothing for the server */
+    ringer.tell = true;
+    forget_events(&world);
+    net_of(&world.net, ringer.fd)->ready = true;
+    CHECK(turn(&world, 100) == 0 && told(&world, HG_EVENT_COMMITTED, NULL) == 1);
+    world_close(&world);
+}
+
 int main(void) {
     test_answered_by_the_commit();
+    test_a_bell_ends_a_commit();
     test_pipelined_behind_a_commit();
     test_slow_reader_while_it_waits();
     test_half_closed_while_it_waits();

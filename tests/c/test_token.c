@@ -234,6 +234,37 @@ static void test_a_hit_says_the_same_and_judges_the_times_anew(void) {
 }
 
 /* The header before is remembered; each of these follows each, itself included. */
+/* The one used last is tried before any other: by all of its bytes. */
+static void test_every_byte_of_the_token_before_counts(void) {
+    struct heap heap = {0, -1};
+    const struct hg_alloc alloc = heap_of(&heap);
+    const struct hg_clock clock = {NOW, NOW, HG_CLOCK_TRUSTED};
+    struct hg_verifier *verifier = make_verifier(&alloc, SECRET);
+    struct hg_tokens *tokens = hg_tokens_new(&alloc, verifier, SEED, 10, 10000);
+    const struct hg_claims *claims;
+    named(1, "");
+    CHECK(look(tokens, &clock, &claims));
+    for (uint32_t i = 0; i < token.length; i++) {
+        uint8_t *const byte = (uint8_t *)(uintptr_t)&token.at[i];
+        *byte ^= 1;
+        CHECK(!look(tokens, &clock, &claims) && stats_of(tokens).entries == 1);
+        *byte ^= 1;
+    }
+    for (uint32_t less = 1; less <= token.length; less++) {
+        CHECK(!hg_tokens_verify(tokens, token.at + less, token.length - less, &clock, &claims, &error));
+        CHECK(!hg_tokens_verify(tokens, token.at, token.length - less, &clock, &claims, &error));
+    }
+    CHECK(look(tokens, &clock, &claims) && stats_of(tokens).hits == 1);
+    for (unsigned turn = 0; turn < 6; turn++) { /* the one before, and another */
+        named(1 + turn / 2 % 2, "");
+        CHECK(look(tokens, &clock, &claims) && claims->sub.at[1] == '1' + turn / 2 % 2);
+    }
+    CHECK(stats_of(tokens).entries == 2 && stats_of(tokens).hits == 6);
+    hg_tokens_free(tokens);
+    hg_verifier_free(verifier);
+    CHECK(heap.live == 0);
+}
+
 static void test_every_header_after_every_other(void) {
     static const struct {
         const char *header, *secret, *code; /* code NULL: accepted */
@@ -454,6 +485,7 @@ int main(void) {
     test_kinds_of_tokens_and_revocation();
     test_the_longest_token();
     test_a_hit_says_the_same_and_judges_the_times_anew();
+    test_every_byte_of_the_token_before_counts();
     test_every_header_after_every_other();
     test_refused_tokens_are_not_kept();
     test_the_least_recently_used_goes_first();

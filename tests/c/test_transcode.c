@@ -188,14 +188,15 @@ static void test_bound_of_the_output(void) {
 static void test_schemas(void) {
     struct hg_program *program = compiled(
         "{\"properties\":{\"temperature\":{\"anyOf\":[{\"type\":\"null\"},{\"maximum\":99}]},\"a\\\"b\\n\":{},"
-        "\"abcdefghijklmnopqrstuvwxyz\":{\"items\":{\"type\":\"integer\"}},\"raw\":{\"contentEncoding\":\"base64\"}},"
+        "\"abcdefghijklmnopqrstuvwxyz\":{\"items\":{\"type\":\"integer\"}},\"raw\":{\"contentEncoding\":\"base64\"},"
+        "\"unit\":{\"enum\":[\"C\",\"degrees Fahrenheit\",\"\\\"\"]}},"
         "\"patternProperties\":{\"^x\":{},\"y$\":{\"type\":\"integer\"}}}");
     static const char JSON[] = "{\"temperature\":21.5,"
                                "\"a\\\"b\\n\":\"\\u0001\\u007f\\b\\f\\r\\t\",\"abcdefghijklmnopqrstuvwxyz\":[1,2],"
-                               "\"raw\":\"AQID\",\"xy\":3,\"other\":{\"temperature\":1}}";
+                               "\"raw\":\"AQID\",\"unit\":\"C\",\"xy\":3,\"other\":{\"temperature\":1}}";
     static const char BACK[] = "{\"temperature\":21.5,"
                                "\"a\\\"b\\n\":\"\\u0001\x7f\\b\\f\\r\\t\",\"abcdefghijklmnopqrstuvwxyz\":[1,2],"
-                               "\"raw\":\"AQID\",\"xy\":3,\"other\":{\"temperature\":1}}";
+                               "\"raw\":\"AQID\",\"unit\":\"C\",\"xy\":3,\"other\":{\"temperature\":1}}";
     uint32_t written;
     enum hg_verdict verdict;
     struct hg_fault fault;
@@ -208,7 +209,7 @@ static void test_schemas(void) {
         memset(room, 'X', sizeof room);
         CHECK(hg_cbor_to_json(program, cbor, written, room, size, &needed, &fault) == HG_VALID);
         CHECK(needed == sizeof BACK - 1 && memcmp(room, BACK, size < needed ? size : needed) == 0);
-        CHECK(room[size < needed ? size : needed] == 'X');
+        CHECK(room[size] == 'X');
     }
     free(cbor);
     cbor = to_cbor(program, "{\"temperature\":100}", 19, &written, &verdict);
@@ -226,6 +227,72 @@ static void test_schemas(void) {
     CHECK(hg_cbor_to_json(program, (const uint8_t *)"\xa2\x63raX\xf7\x61y\x1c", 9, room, 99, &written, &fault) ==
           HG_MALFORMED);
     CHECK(fault.reason == HG_CBOR_RESERVED && fault.offset == 8);
+    heap_release(&heap, program);
+    CHECK(heap.live == 0);
+}
+
+/* Texts of every length around the blocks that are copied at once, with something to escape in every place, as value, name, and
+ * string of the schema; at the end of the document and before it; with every room. */
+static void test_texts(void) {
+    struct hg_program *program = compiled("{\"properties\":{\"u\":{\"enum\":[\"0123456789abcde\",\"0123456789abcdef0\"]}}}");
+    char text[60], json[400];
+    uint8_t room[400];
+    for (size_t length = 0; length <= 34; length++) {
+        for (size_t special = 0; special <= length; special += length < 20 ? 1 : 5) {
+            for (unsigned behind = 0; behind < 2; behind++) {
+                memset(text, 'a', sizeof text);
+                memcpy(text + special, "\\n", 2);
+                const int size = snprintf(json, sizeof json, "{\"%.*s\":\"%.*s\",\"u\":\"0123456789abcde%s\"%s}", (int)length + 1,
+                                          text, (int)length + 1, text, length % 2 == 0 ? "" : "f0",
+                                          behind == 0 ? "" : ",\"v\":[1,2,3,4,5,6,7,8,9,1,1,1,1,1,1,1]");
+                uint32_t written, needed = 0;
+                enum hg_verdict verdict;
+                struct hg_fault fault;
+                uint8_t *cbor = to_cbor(program, json, (size_t)size, &written, &verdict), *exact = malloc(written);
+                CHECK(verdict == (special == length ? HG_MALFORMED : HG_VALID) && exact != NULL); /* an escape cut off */
+                for (uint32_t most = verdict == HG_VALID ? 0 : UINT32_MAX; most <= (uint32_t)size + 40; most += 3) {
+                    memcpy(exact, cbor, written);
+                    memset(room, 'X', sizeof room);
+                    CHECK(hg_cbor_to_json(program, exact, written, room, most, &needed, &fault) == HG_VALID);
+                    CHECK(needed == (uint32_t)size && memcmp(room, json, most < needed ? most : needed) == 0 && room[most] == 'X');
+                }
+                free(exact);
+                free(cbor);
+            }
+        }
+    }
+    heap_release(&heap, program);
+    CHECK(heap.live == 0);
+}
+
+/* Integers and fractions around every number of digits, in JSON as they were. */
+static void test_numbers(void) {
+    struct hg_program *program = compiled("{\"items\":{\"type\":\"number\"}}");
+    static const char *const ENDS[] = {"", ".5", ".05", ".25", ".125", ".000001", ".100001", ".99", ".010203", ".999999"};
+    char json[64];
+    uint64_t number = 1;
+    for (unsigned digits = 1; digits <= 18; digits++, number *= 10) {
+        for (unsigned i = 0; i < 4 * sizeof ENDS / sizeof *ENDS; i++) {
+            const uint64_t whole = i % 2 == 0 ? number : number - 1;
+            const char *end = digits <= 9 ? ENDS[i / 4] : "";
+            if (i / 2 % 2 == 1 && whole == 0 && *end == 0) {
+                continue; /* -0 is 0 */
+            }
+            const int size = snprintf(json, sizeof json, "[%s%llu%s]", i / 2 % 2 == 0 ? "" : "-", (unsigned long long)whole, end);
+            uint32_t written;
+            enum hg_verdict verdict;
+            uint8_t *back, *cbor = to_cbor(program, json, (size_t)size, &written, &verdict);
+            CHECK(verdict == HG_VALID);
+            CHECK(to_json(program, cbor, written, &back) == (uint32_t)size && memcmp(back, json, (size_t)size) == 0);
+            free(back);
+            CHECK(size < 60);
+            uint8_t room[128];
+            struct hg_fault fault;
+            CHECK(hg_cbor_to_json(program, cbor, written, room, sizeof room, &written, &fault) == HG_VALID);
+            CHECK(memcmp(room, json, (size_t)size) == 0); /* with room for what is written at once */
+            free(cbor);
+        }
+    }
     heap_release(&heap, program);
     CHECK(heap.live == 0);
 }
@@ -334,6 +401,8 @@ int main(void) {
     test_rows();
     test_bound_of_the_output();
     test_schemas();
+    test_texts();
+    test_numbers();
     test_sort();
     return 0;
 }

@@ -39,6 +39,9 @@ static void check_wheel(const struct hg_wheel *wheel, const struct owner *owner)
         in_use += owner->deadline_ms[entry] >= 0;
     }
     CHECK(count == wheel->count && count == in_use);
+    for (uint64_t tick = wheel->tick; tick < wheel->next && tick < wheel->tick + HG_WHEEL; tick++) {
+        CHECK(wheel->first[tick % HG_WHEEL] == 0);
+    }
 }
 
 static void set(struct hg_wheel *wheel, struct owner *owner, uint32_t entry, int64_t deadline_ms, int64_t now_ms) {
@@ -68,7 +71,7 @@ static uint32_t drain(struct hg_wheel *wheel, struct owner *owner, int64_t now_m
 }
 
 /* Before the time it names nothing comes, then something does. On copies: the wheel itself is not moved. */
-static void check_wait(const struct hg_wheel *wheel, const struct owner *owner, int64_t now_ms) {
+static void check_wait(struct hg_wheel *wheel, const struct owner *owner, int64_t now_ms) {
     static struct hg_wheel copy;
     static struct owner other;
     const int32_t wait_ms = hg_wheel_wait(wheel, now_ms);

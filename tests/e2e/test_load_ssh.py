@@ -17,6 +17,7 @@ import pytest
 from harness import Appliance, free_port, headgate, running, wait_for
 from test_load import JUDGED, STREAM, run, tokens
 
+from headgate.errors import USAGE
 from headgate_host.load.distribution import Distribution, merge
 from headgate_host.load.result import OK, Result
 
@@ -102,6 +103,26 @@ def check_merged(whole: Result, parts: list[Result]) -> None:
     assert whole.total.latency.counts == sum((Counter(one.total.latency.counts) for one in parts), Counter())
     assert whole.total.latency.most == max(one.total.latency.most for one in parts)
     assert all(one.total.due for one in parts)
+
+
+def test_a_device_without_metrics(tmp_path: Path, by_ssh: str) -> None:
+    """Its figures come by ssh: of a process there, or of the whole machine."""
+    shell = by_ssh.partition(" {host} ")[0] + " {host}"
+    with running(Appliance(tmp_path, uplink_port=None, config=STREAM)) as appliance:
+        assert appliance.process is not None
+        url, file = f"http://127.0.0.1:{appliance.port}/healthz", tmp_path / "result.json"
+        for words, least in ((("--pid", str(appliance.process.pid)), 1e6), ((), 1e7)):
+            load = ("--rate", "20", "--for", "2 s", "--ssh", HOSTS[0], "--ssh-by", shell, "--out", str(file))
+            code, end = run(url, *load, *words)
+            assert code in JUDGED, end
+            device = Result.read(file).device
+            assert device is not None
+            assert HOSTS[0] in device.source
+            assert all(value is None or value > least for value in device.series["rss"].values)
+            assert any(device.series["rss"].values)
+        done = headgate("load", url, "--rate", "20", "--for", "1 s", "--ssh", "gen3", "--ssh-by", shell)
+        assert done.returncode == USAGE
+        assert "no figures of the device from gen3: ssh: " in done.stderr
 
 
 def test_a_load_is_divided(tmp_path: Path, by_ssh: str) -> None:

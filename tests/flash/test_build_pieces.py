@@ -3,13 +3,14 @@
 import json
 import lzma
 import os
+import struct
 import time
 from pathlib import Path
 
 import pytest
 
 from headgate.errors import BUG, MISSING, USAGE, CommandError
-from headgate_host.image import kernel, sbom, system, wheel
+from headgate_host.image import device_tree, kernel, sbom, system, wheel
 
 DEPENDENCIES = """\
 kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz kernel/lib/crc16.ko.xz
@@ -42,6 +43,38 @@ def test_built_in_modules_need_no_file_and_unknown_ones_are_a_mistake(modules: P
     with pytest.raises(CommandError, match="has no module ext5") as caught:
         kernel.closure(modules, ["ext5"])
     assert caught.value.code == BUG
+
+
+def tree(*parts: "bytes | tuple[str, bytes]") -> bytes:
+    """A flattened device tree: b"name" begins a node, b"" ends one, a pair is a property."""
+    body, names = b"", b""
+    for part in parts:
+        if isinstance(part, tuple):
+            body += struct.pack(">III", 3, len(part[1]), len(names)) + part[1] + bytes(-len(part[1]) % 4)
+            names += part[0].encode() + b"\0"
+        else:
+            body += struct.pack(">I", 1) + part + bytes(4 - len(part) % 4) if part else struct.pack(">I", 2)
+    body += struct.pack(">I", 9)
+    sizes = (40 + len(body) + len(names), 40, 40 + len(body), 40, 17, 16, 0, len(names), len(body))
+    return struct.pack(">10I", device_tree.MAGIC, *sizes) + body + names
+
+
+def test_what_a_card_needs() -> None:
+    off = ("status", b"disabled\0")
+    supply = (b"regulator", ("compatible", b"regulator-fixed\0"), ("phandle", b"\0\0\0\7"), b"")
+    card = (b"mmc@7e340000", ("compatible", b"brcm,bcm2711-emmc2\0b\0"), ("vmmc-supply", b"\0\0\0\7"), b"")
+    other = (b"mmc@7e300000", ("compatible", b"brcm,bcm2835-sdhci\0"), off, b"")
+    data = tree(b"root", *supply, b"soc", *card, *other, b"", b"")
+    assert device_tree.storage(data) == {"mmc@7e340000": ["brcm,bcm2711-emmc2", "b"], "regulator": ["regulator-fixed"]}
+    with pytest.raises(ValueError, match="not a whole device tree"):
+        device_tree.nodes(data[:-1])
+
+
+def test_drivers_of_a_device(modules: Path) -> None:
+    lines = ["alias of:N*T*Cregulator-fixed fixed", "alias of:N*T*Cregulator-fixedC* fixed", "alias pci:v1 other", "#"]
+    (modules / "modules.alias").write_text("\n".join(lines))
+    assert kernel.drivers(modules, ["none", "regulator-fixed"]) == {"fixed"}
+    assert kernel.drivers(modules, ["regulator"]) == set()
 
 
 class NoTools:

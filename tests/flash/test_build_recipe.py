@@ -39,6 +39,7 @@ def test_settings_are_changed() -> None:
     assert {"strace", "tcpdump"} <= set(plan.root_packages)
     assert plan.cmdline.endswith(" loglevel=7")
     assert recipe.load("rpi-4").settings["disk_mib"] == 256  # what is embedded stays as it is
+    assert recipe.load("rpi-4", ["security=no"]).settings["security"] is False
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_settings_are_changed() -> None:
         ("rpi-4", "disk_mib", "no such key"),
         ("rpi-4", "disk_mib=many", "not a number"),
         ("rpi-4", "disk_mib=-1", "not a number"),
+        ("rpi-4", "security=0", "neither yes nor no"),
     ],
 )
 def test_mistakes(board: str, change: str, says: str) -> None:

@@ -20,13 +20,16 @@ import time
 import tomllib
 from pathlib import Path
 
+import emulator
+
 ROOT = Path(__file__).resolve().parents[2]
 PORT, SSH_PORT = 8080, 22  # of the board
+TREE = "board.dtb"  # in the guest's folder: the device tree of a machine that does not make its own
 _POLL_S = 0.1
 
 
 class Guest:
-    """`folder` is the guest's own; disk.img and u-boot.bin are in it."""
+    """`folder` is the guest's own; disk.img, u-boot.bin and perhaps board.dtb are in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,19 +37,23 @@ class Guest:
         self._pid = folder / "guest.pid"
 
     @classmethod
-    def make(cls, folder: Path, board: str) -> "Guest":
-        """A new one, from board.toml; does not start it."""
+    def make(cls, folder: Path, board: str, kept: Path) -> "Guest":
+        """A new one, from board.toml; does not start it. `kept`: where emulators that are fetched are."""
         facts = tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
         machine = facts["emulator"]
         port, ssh_port = free_port(), free_port()
         forwards = f"hostfwd=tcp:127.0.0.1:{port}-:{PORT},hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}"
         command = [
-            *(machine["program"], "-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
-            *("-smp", str(facts["cores"]), "-nodefaults", "-display", "none", "-bios", "u-boot.bin"),
-            *("-drive", "file=disk.img,format=raw,if=none,id=disk", "-device", "virtio-blk-device,drive=disk"),
-            *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-device,netdev=net"),
-            *("-device", "virtio-rng-pci"),
-            *("-chardev", "file,id=console,path=serial.log,append=on", "-serial", "chardev:console"),
+            *emulator.words(machine["program"], machine.get("version", 0), folder, kept),
+            *("-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
+            *("-accel", machine.get("accel", "tcg")),
+            *("-smp", str(facts["cores"]), "-nodefaults", "-display", "none", f"-{machine['u_boot']}", "u-boot.bin"),
+            *(("-dtb", TREE) if (folder / TREE).exists() else ()),
+            *("-drive", f"file=disk.img,format=raw,if={machine.get('disk', 'none')},id=disk"),
+            *("-netdev", f"user,id=net,{forwards}"),
+            *(word for device in machine["devices"] for word in ("-device", device)),
+            *("-chardev", "file,id=console,path=serial.log,append=on"),
+            *(*("-serial", "null") * machine.get("uart", 0), "-serial", "chardev:console"),
         ]
         (folder / "guest.json").write_text(json.dumps({"port": port, "ssh_port": ssh_port, "command": command}))
         return cls(folder)

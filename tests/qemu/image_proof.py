@@ -1,14 +1,16 @@
-"""From nothing to a board that survives: ./dev test --image [--quick] [--image FILE --key KEY] [--cuts N]
+"""From nothing to a board that survives: ./dev test --image [--board BOARD] [--quick] [--cuts N] …
 
 Builds an image, flashes it to a file with provisioning, starts it in qemu-system, posts real messages by a token whose
 issuer was provisioned, receives them from a broker on this machine, logs in by SSH, stops process 1 until the watchdog
 starts it all again, pulls the plug at random under load and looks for what was acknowledged, checks the file system,
 updates to slot b, and has a broken update roll itself back. Prints a transcript; sizes, seconds and memory go to
-.cache/image/figures.json.
+.cache/image/BOARD/figures.json.
 
 --quick: one power cut, no stopped process 1, no second build (the update is the same image again) and a broken update
 whose kernel is none, which is quicker than one that starts and does not work.
 --twice: two builds from nothing, compared, and none of the above.
+
+A board that no emulator has (rpi-4): its image is built, flashed to a file, and looked at (image_check.py), no more.
 """
 
 import argparse
@@ -26,8 +28,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import image_check
 import image_twice
-from guest import Guest
+from guest import TREE, Guest
 from image_access import FEED_S, HANG, Access
 from time_server import TimeServer
 
@@ -38,10 +41,10 @@ from mosquitto import Mosquitto  # noqa: E402
 
 from headgate import errors  # noqa: E402
 from headgate.errors import CommandError  # noqa: E402
+from headgate_host.flash import boards  # noqa: E402
 from headgate_host.flash.image_open import Image, trusted_keys  # noqa: E402
 
 CACHE = ROOT / ".cache/image"
-BOARD = "qemu-virt-arm64"
 BOOT_S = 420.0  # of a busy machine that emulates: 10 times what a quiet one takes
 EPOCH = 1790000000  # SOURCE_DATE_EPOCH of the first image
 TRIAL_S = 60  # a new slot has in this proof, once its appliance was started
@@ -78,8 +81,8 @@ class Failed(Exception):
 
 class Proof:
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        self.folder, self.options = folder, options
-        self.figures: dict[str, Any] = {"board": BOARD, "quick": options.quick}
+        self.folder, self.options, self.board = folder, options, options.board
+        self.figures: dict[str, Any] = {"board": options.board, "quick": options.quick}
         self.began = time.monotonic()
         self.access = Access(folder)
 
@@ -126,18 +129,22 @@ class Proof:
         target = self.folder / f"{name}.img.zst"
         if self.options.image and name == "one":
             shutil.copyfile(self.options.image, target)
-            for beside in self.options.image.parent.glob(
-                f"{self.options.image.name.removesuffix('.img.zst')}.u-boot.bin"
-            ):
-                shutil.copyfile(beside, self.folder / "one.u-boot.bin")
+            for beside in self.beside(self.options.image):
+                shutil.copyfile(beside, self.folder / f"one{beside.suffixes[-2]}{beside.suffix}")
             return target
         self.headgate(
-            *("image", "build", BOARD, "--sign", "keys/image.key", "--version", version, "--out", target.name),
+            *("image", "build", self.board, "--sign", "keys/image.key", "--version", version, "--out", target.name),
             *("--set", f"extra_cmdline=headgate.trial={TRIAL_S}", "--cache", str(CACHE / "build"), "--level", "9"),
+            *(word for change in self.options.set for word in ("--set", change)),
             *(("--wheel", str(self.options.wheel.resolve())) if self.options.wheel else ()),
             SOURCE_DATE_EPOCH=str(epoch),
         )
         return target
+
+    def beside(self, image: Path) -> list[Path]:
+        """U-Boot and device tree, as an emulator takes them."""
+        stem = image.name.removesuffix(".img.zst")
+        return sorted(path for end in ("u-boot.bin", "*.dtb") for path in image.parent.glob(f"{stem}.{end}"))
 
     def measure(self, image: Path) -> None:
         with Image(image, trusted_keys([self.folder / "keys/image.pub"])) as opened:
@@ -171,7 +178,7 @@ class Proof:
                 "pack",
                 raw.name,
                 "--board",
-                BOARD,
+                self.board,
                 "--version",
                 version,
                 "--sign",
@@ -189,17 +196,27 @@ class Proof:
 
     # --- the board
 
-    def flash(self, image: Path, broker: int) -> Guest:
+    def flash(self, image: Path, broker: int) -> None:
         (self.folder / "board.toml").write_text(CONFIG)
         (self.folder / "fleet.toml").write_text(self.fleet(broker))
         self.headgate(
-            *("flash", BOARD, "--image", image.name, "--trust", "keys/image.pub", "--out", "disk.img"),
+            *("flash", self.board, "--image", image.name, "--trust", "keys/image.pub", "--out", "disk.img"),
             *("--provision", "fleet.toml", "--hostname", "gate-1", "--birth", "birth"),
         )
-        with (self.folder / "disk.img").open("r+b") as file:  # a card is larger than the image
-            file.truncate(file.seek(0, os.SEEK_END) + 64 * MIB)
-        shutil.copyfile(image.with_name(image.name.replace(".img.zst", ".u-boot.bin")), self.folder / "u-boot.bin")
-        return Guest.make(self.folder, BOARD)
+
+    def look(self, image: Path) -> None:
+        found = image_check.check(self.folder / "disk.img", self.board, image)
+        self.figures |= found
+        self.say("the disk is what the board needs: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+
+    def guest(self, image: Path) -> Guest:
+        """The machine with the disk in it."""
+        with (self.folder / "disk.img").open("r+b") as file:
+            # A card is larger than the image, and a power of two: a model of a controller takes no other.
+            file.truncate(2 * file.seek(0, os.SEEK_END))
+        for beside in self.beside(image):
+            shutil.copyfile(beside, self.folder / ("u-boot.bin" if beside.suffix == ".bin" else TREE))
+        return Guest.make(self.folder, self.board, CACHE / "build/rootfs")
 
     def fleet(self, broker: int) -> str:
         return FLEET.format(us=GUEST_SEES_US_AS, port=broker, ssh_key=self.access.public)
@@ -421,7 +438,12 @@ def run(proof: Proof) -> None:
             times = stack.enter_context(TimeServer())
         except OSError:
             times = None
-        guest = proof.flash(one, broker.port)
+        proof.flash(one, broker.port)
+        proof.look(one)
+        if "emulator" not in boards.load(proof.board).facts:
+            proof.say("nothing here can start it")
+            return
+        guest = proof.guest(one)
         receiver = Receiver(proof.folder, broker.port, "--seal-key", str(proof.folder / "keys/seal.key"))
         try:
             with switched_off(guest):
@@ -432,7 +454,7 @@ def run(proof: Proof) -> None:
 
 def twice(proof: Proof) -> None:
     proof.make_keys()
-    differences = image_twice.compare(proof.folder, BOARD, EPOCH, proof.headgate, proof.say)
+    differences = image_twice.compare(proof.folder, proof.board, EPOCH, proof.headgate, proof.say)
     proof.must(not differences, "; ".join(differences))
 
 
@@ -476,6 +498,8 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="./dev test --image", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    having = [board.name for board in boards.every() if "image" in board.facts]
+    parser.add_argument("--board", choices=having, default="qemu-virt-arm64", help="(default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="what fits into CI")
     parser.add_argument("--twice", action="store_true", help="two builds from nothing: the same bytes?")
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
@@ -483,9 +507,10 @@ def main(words: list[str]) -> int:
         "--image", type=Path, metavar="FILE", help="this one instead of a new one; u-boot.bin beside it"
     )
     parser.add_argument("--wheel", type=Path, metavar="FILE", help="of Headgate for the board, instead of a new one")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of headgate image build")
     parser.add_argument("--key", type=Path, metavar="FILE", help="what it was signed with")
     options = parser.parse_args(words)
-    folder = CACHE / ("twice" if options.twice else "proof")
+    folder = CACHE / ("twice" if options.twice else options.board)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     proof = Proof(folder, options)
@@ -494,13 +519,13 @@ def main(words: list[str]) -> int:
     except CommandError as error:
         print(f"dev: {error.line()}", file=sys.stderr)
         return error.code
-    except (Failed, TimeoutError, AssertionError) as error:
+    except (Failed, image_check.Wrong, TimeoutError, AssertionError) as error:
         print(f"dev: the proof FAILED: {error}", file=sys.stderr)
         return errors.BUG
     if not options.twice:
         proof.figures["seconds"] = round(time.monotonic() - proof.began)
         text = json.dumps(proof.figures, indent=2)
-        (CACHE / "figures.json").write_text(text + "\n")
+        (folder / "figures.json").write_text(text + "\n")
         print(text)
     proof.say("all of it is so")
     return errors.OK

@@ -17,7 +17,7 @@ INSIDE = "headgate"  # where the repository is in the root
 # What the tests call.
 PACKAGES = """
     bash ca-certificates coreutils curl findutils grep hostname mosquitto mosquitto-clients mount netbase
-    nginx-light openssl procps python3 sed util-linux"""
+    nginx-light openssl procps python3 redis-server sed util-linux"""
 # The extra `dev` without what examines sources; types and formatting are the same on every machine.
 REQUIREMENTS = """
     aiomqtt>=2.5,<2.6 zstandard>=0.21 PyNaCl>=1.5 cbor2>=5.4 cffi pytest>=8 hypothesis>=6.100

@@ -9,23 +9,23 @@ from headgate.errors import CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDER = ROOT / "native_ext/wheels/build.py"
-SOURCES = ("setup.py", "pyproject.toml", "firmware_py", "host_tools", "boards", "native_ext/core", "native_ext/cpython",
-           "native_ext/http2", "native_ext/load", "native_ext/headgate_native", "native_ext/wheels")  # fmt: skip
+SOURCES = ("setup.py", "pyproject.toml", "firmware_py", "host_tools", "boards", "native_ext")
 MADE_HERE = (".so", ".pyc", ".o")
 
 
-def find_or_build(machine: str, folder: Path) -> Path:
-    """`machine`: as platform.machine() says there; `folder`: to build in, and to find again what was built."""
+def find_or_build(machine: str, folder: Path, libc: str = "glibc") -> Path:
+    """`machine`: as platform.machine() says there; `folder`: to build in, and to find again what was built.
+    `libc`: glibc, which Debian has, or musl."""
     newest = _newest_source()
     for place in (ROOT / "dist", folder):
-        wheels = [path for path in _wheels(machine, place) if path.stat().st_mtime >= newest]
+        wheels = [path for path in _wheels(machine, libc, place) if path.stat().st_mtime >= newest]
         if wheels:
             return max(wheels, key=lambda path: path.stat().st_mtime)
-    for wheel in _wheels(machine, folder):  # of older sources
+    for wheel in _wheels(machine, libc, folder):  # of older sources
         wheel.unlink()
-    command = [sys.executable, str(BUILDER), "--zig", "--archs", machine, "--libc", "glibc", "--output", str(folder)]
+    command = [sys.executable, str(BUILDER), "--zig", "--archs", machine, "--libc", libc, "--output", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    wheels = _wheels(machine, folder)
+    wheels = _wheels(machine, libc, folder)
     if done.returncode or not wheels:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         causes = [line for line in said if ": error:" in line] or said[-1:]
@@ -35,9 +35,9 @@ def find_or_build(machine: str, folder: Path) -> Path:
     return wheels[0]
 
 
-def _wheels(machine: str, place: Path) -> list[Path]:
-    """Not those for musl: Debian has glibc."""
-    return [path for path in place.glob(f"headgate-*_{machine}.whl") if "musllinux" not in path.name]
+def _wheels(machine: str, libc: str, place: Path) -> list[Path]:
+    found = place.glob(f"headgate-*_{machine}.whl")
+    return [path for path in found if ("musllinux" in path.name) == (libc == "musl")]
 
 
 def _newest_source() -> float:

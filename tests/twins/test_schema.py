@@ -163,7 +163,56 @@ _B16, _B64 = {"contentEncoding": "base16"}, {"contentEncoding": "base64"}
         ({"properties": {"a": True}, "patternProperties": {"a": _B64}}, b"\xa1aa\x43abc", None),
         ({"patternProperties": {"a": _B64, "^a": _B16}}, b"\xa1aa\x43abc", b'{"a":"616263"}'),
         ({"additionalProperties": _B64}, b"\xa1aa\x43abc", b'{"a":"YWJj"}'),
-    ],
+        # $dynamicRef is a reference: to a JSON pointer or an anchor, and to what the dynamic scope says
+        ({"$dynamicRef": "#/$defs/a", "$defs": {"a": _B64}}, b"\x43abc", b'"YWJj"'),
+        ({"$dynamicRef": "#a", "$defs": {"a": {**_B64, "$anchor": "a"}}}, b"\x43abc", b'"YWJj"'),
+        ({"$dynamicRef": "#a", "$defs": {"a": {**_B64, "$dynamicAnchor": "a"}}}, b"\x43abc", b'"YWJj"'),
+        ({"allOf": [{"$dynamicRef": "#/$defs/a"}], "$defs": {"a": _B64}}, b"\x43abc", b'"YWJj"'),
+        ({"$dynamicRef": "#/$defs/a", "allOf": [_B16], "$defs": {"a": _B64}}, b"\x43abc", None),
+        ({"$dynamicRef": "#/$defs/a", "$defs": {"a": {"items": _B64}}}, b"\x81\x43abc", b'["YWJj"]'),
+        (
+            {
+                "$id": "x:list",
+                "$dynamicAnchor": "item",
+                "$ref": "x:base",
+                **_B16,
+                "$defs": {
+                    "base": {
+                        "$id": "x:base",
+                        "items": {"$dynamicRef": "#item"},
+                        "$defs": {"any": {"$dynamicAnchor": "item"}},
+                    }
+                },
+            },
+            b"\x81\x43abc",
+            None,
+        ),
+        (
+            {
+                "$id": "x:list",
+                "$ref": "x:base",
+                "$defs": {
+                    "text": {"$dynamicAnchor": "item", **_B64},
+                    "base": {
+                        "$id": "x:base",
+                        "items": {"$dynamicRef": "#item"},
+                        "$defs": {"any": {"$dynamicAnchor": "item"}},
+                    },
+                },
+            },
+            b"\x81\x43abc",
+            b'["YWJj"]',
+        ),
+        # under `not` it is a condition, whatever stands beside it
+        ({"not": {**_B64, "$ref": "#/$defs/no"}, "$defs": {"no": False}}, b"\x43abc", None),
+        ({"not": {"$ref": "#/$defs/no", "not": _B64}, "$defs": {"no": False}}, b"\x43abc", None),
+        ({"anyOf": [{"$ref": "#/$defs/no", "not": _B64}, True], "$defs": {"no": False}}, b"\x43abc", None),
+        # what demands nothing may stand beside it
+        ({"$ref": "#/$defs/yes", "allOf": [_B64], "$defs": {"yes": True}}, b"\x43abc", b'"YWJj"'),
+        ({"$ref": "#/$defs/yes", "allOf": [_B64], "$defs": {"yes": {}}}, b"\x43abc", b'"YWJj"'),
+        ({"allOf": [{"allOf": [True, {"if": {"allOf": [{}]}}]}, _B64]}, b"\x43abc", b'"YWJj"'),
+        ({"$dynamicRef": "#/$defs/yes", "allOf": [_B64], "$defs": {"yes": True}}, b"\x43abc", None),
+    ],  # fmt: skip
 )
 def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | None) -> None:
     for twin in _pair(schema):
@@ -173,6 +222,83 @@ def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | 
         else:
             with pytest.raises(ValueError, match="value has no JSON form"):
                 twin.to_json(item)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"properties": {"unit": {"enum": ["C", "F"]}}}, b'{"unit":"C","t":1}'),
+        (
+            {"properties": {"unit": {"const": 'a "long" one \\ of many bytes'}}},
+            b'{"unit":"a \\"long\\" one \\\\ of many bytes"}',
+        ),
+        ({"items": {"enum": ["", "a", 1, None]}}, b'["","a",1,null,"a"]'),
+        ({"enum": ["a"]}, b'"a"'),
+        ({"additionalProperties": {"enum": ["a"]}}, b'{"x":"a","y":"a"}'),
+        ({"patternProperties": {"x": {"enum": ["a"]}}}, b'{"x":"a","xx":"a","y":2.5}'),
+    ],
+)
+def test_strings_of_the_schema_in_json(schema: Any, text: bytes) -> None:
+    item = NATIVE.to_cbor(text)
+    for twin in _pair(schema):
+        assert twin.to_json(item) == text
+        assert twin.to_cbor(text) == item
+
+
+_KINDS = {
+    "oneOf": [
+        {"properties": {"kind": {"const": "a"}, "x": {"type": "integer"}}, "required": ["kind"]},
+        {"properties": {"kind": {"const": "b"}, "x": {"type": "string"}}, "required": ["kind", "x"]},
+        {"properties": {"kind": {"enum": [1, "c", None]}, "x": False}},
+        {"type": "array", "items": {"$ref": "#"}},
+        {"allOf": [{"$ref": "#/$defs/d"}], "minProperties": 2},
+    ],
+    "$defs": {"d": {"type": "object", "properties": {"kind": {"$ref": "#/$defs/name"}}}, "name": {"const": "d"}},
+}
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"kind":"a"}', b'{"kind":"a","x":1}', b'{"x":"1","kind":"b"}', b'{"kind":"b"}', b'{"kind":"c"}', b'{"kind":1.0}',
+        b'{"kind":null}', b'{"kind":"d"}', b'{"kind":"d","x":[]}', b'{"kind":"e"}', b'{"kind":true}', b'{"kind":[]}', b"{}",
+        b'{"x":1}', b'{"y":1,"z":2}', b'{"\\u006bind":"a"}', b'{"kind":"\\u0061"}', b'{"kind":"a","kind":"b"}', b'{"kind":"a"',
+        b'{"kind":', b'{"kind":"a","x":01}', b'{"x":}', b'{"x":[{"kind":"b"}],"kind":"a"}', b'[{"kind":"a"},[{"kind":"b","x":""}]]',
+        b'[{"kind":"a"},{"kind":"b"}]', b"[]", b"1", b'"a"', b"null", b'{"kind":1e400}', b'{"kind":123456789012345678901234567890}',
+    ],
+)  # fmt: skip
+def test_alternatives_that_a_member_tells_apart(keyword: str, document: bytes) -> None:
+    schema = {keyword: _KINDS["oneOf"], "$defs": _KINDS["$defs"]}
+    for options in ({}, {"duplicates": "last"}):
+        pair = kit.twins(schema, **options)
+        assert pair is not None
+        kit.same(*pair, document)
+    try:
+        item = NATIVE.to_cbor(document)
+    except ValueError:
+        return
+    kit.same(*_pair(schema), item, "cbor")
+    named = {"s": {**schema, "$id": "x:s"}}
+    for around in ({"not": {"$ref": "x:s"}}, {"type": ["object", "array"], "$ref": "x:s"}):
+        pair = _pair({**around, "$defs": named})
+        kit.same(*pair, document)
+        kit.same(*pair, item, "cbor")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "null"}, 'expected null, found "616263"'),
+        ({"anyOf": [{"type": "null"}, False]}, '"616263" matches none of the 2 alternatives'),
+        ({"oneOf": [True, {}]}, '"616263" matches 2 alternatives, there must be one'),
+        ({"not": {}}, '"616263" is what is excluded here'),
+        ({"allOf": [False]}, "nothing is allowed here, found a value that JSON does not have"),
+    ],
+)
+def test_a_violation_shows_the_text_of_a_byte_string_where_it_has_one(schema: Any, message: str) -> None:
+    for twin in _pair({**schema, **_B16}):
+        assert [error.message for error in twin.validate(b"\x43abc", "cbor").errors] == [message]
 
 
 HARD = [

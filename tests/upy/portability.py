@@ -221,7 +221,11 @@ AREAS = {
     "top": Area(frozenset(), ()),
     "core": Area(PURE, _CORE),
     "tasks": Area(PURE | {"asyncio", "gc", "sys"}, (*_CORE, "headgate._accel", "headgate.tasks"), ASYNCIO),
-    "accel": Area(frozenset(("os", "sys", "headgate_native")), (*_CORE, "headgate.linux.intake"), floats=True),
+    "accel": Area(
+        frozenset(("os", "sys", "headgate_native")),
+        (*_CORE, "headgate.linux.intake", "headgate.linux.libc"),
+        floats=True,
+    ),
     "micro": Area(
         PURE
         | {"asyncio", "gc", "sys", "os", "time", "json", "micropython", "machine", "network", "ntptime", "tls", "vfs"}

@@ -8,6 +8,12 @@ part size ${devtype} ${devnum} 2 hg_size
 setexpr hg_second ${hg_size} / 2
 setexpr hg_second ${hg_first} + ${hg_second}
 
+# The kernel goes where U-Boot wants it, the rest behind it: its own places for the rest are 38 MiB behind on a Raspberry Pi,
+# and Debian's arm64 kernel, once it is aligned to 2 MiB, reaches beyond. 64 MiB (4000000 in hexadecimal) is more than any
+# that fits on boot_a can reach, and half of what the smallest board has.
+setexpr hg_initrd_at ${kernel_addr_r} + 4000000
+setexpr hg_tree_at ${hg_initrd_at} - 100000
+
 # Our variables only: nothing else that stands there has a say in how U-Boot works. 200 is 512 in hexadecimal.
 setenv hg_load 'env import -c ${kernel_addr_r} 200 order a_left b_left trial'
 setenv hg_save 'env export -c -s 200 ${kernel_addr_r} order a_left b_left trial; ${devtype} write ${kernel_addr_r} ${hg_first} 1; ${devtype} write ${kernel_addr_r} ${hg_second} 1'
@@ -40,17 +46,17 @@ for slot in ${order}; do
         echo headgate: starting slot ${slot}, ${hg_left} starts left
         setenv hg_cmdline
         setenv hg_fdt
-        if load ${devtype} ${devnum}:${hg_part} ${ramdisk_addr_r} boot.txt; then
-            env import -t ${ramdisk_addr_r} ${filesize} hg_cmdline hg_fdt
+        if load ${devtype} ${devnum}:${hg_part} ${hg_initrd_at} boot.txt; then
+            env import -t ${hg_initrd_at} ${filesize} hg_cmdline hg_fdt
         fi
         setenv bootargs "${hg_cmdline} headgate.slot=${slot} root=PARTLABEL=root_${slot} ro"
         setenv hg_tree ${fdt_addr}
-        if test -n "${hg_fdt}" && load ${devtype} ${devnum}:${hg_part} ${fdt_addr_r} ${hg_fdt}; then
-            setenv hg_tree ${fdt_addr_r}
+        if test -n "${hg_fdt}" && load ${devtype} ${devnum}:${hg_part} ${hg_tree_at} ${hg_fdt}; then
+            setenv hg_tree ${hg_tree_at}
         fi
-        if load ${devtype} ${devnum}:${hg_part} ${kernel_addr_r} vmlinuz && load ${devtype} ${devnum}:${hg_part} ${ramdisk_addr_r} initrd; then
+        if load ${devtype} ${devnum}:${hg_part} ${kernel_addr_r} vmlinuz && load ${devtype} ${devnum}:${hg_part} ${hg_initrd_at} initrd; then
             # The second is the word of 32-bit U-Boots. Either returns only if what was loaded is no kernel.
-            booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${hg_tree} || bootz ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${hg_tree}
+            booti ${kernel_addr_r} ${hg_initrd_at}:${filesize} ${hg_tree} || bootz ${kernel_addr_r} ${hg_initrd_at}:${filesize} ${hg_tree}
         fi
         echo headgate: slot ${slot} cannot be started
     fi

@@ -212,7 +212,8 @@ class _Compiler:
 
     def _test(self, node: Node, keyword: str, row: "tuple[str, str, Any]", value: object, at: str) -> None:
         argument = self._argument(row[1], value, at)
-        if argument is not None:
+        none = not argument and row[1] in ("count", "boolean", "names", "dependents") and row[2] is not check.not_longer
+        if argument is not None and not none:
             tests = list(getattr(node, row[0]))
             tests.insert(len(tests) if keyword in _SLOW else 0, (row[2], argument, keyword))
             setattr(node, row[0], tests)

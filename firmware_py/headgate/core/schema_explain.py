@@ -193,7 +193,7 @@ class Explainer:
             return
         if keyword == "not":
             if holds(argument, v, run):
-                self.add(node, at, via, tail, f"{show(v)} is what is excluded here")
+                self.add(node, at, via, tail, f"{_shown(node, v)} is what is excluded here")
             return
         matching = [sub for sub in argument if holds(sub, v, run)]
         if not matching:
@@ -202,9 +202,14 @@ class Explainer:
             if len(likely) == 1:
                 self.explain(likely[0], v, at, via)
             else:
-                self.add(node, at, via, tail, f"{show(v)} matches none of the {len(argument)} alternatives")
+                self.add(node, at, via, tail, f"{_shown(node, v)} matches none of the {len(argument)} alternatives")
         elif keyword == "oneOf" and len(matching) > 1:
-            self.add(node, at, via, tail, f"{show(v)} matches {len(matching)} alternatives, there must be one")
+            self.add(node, at, via, tail, f"{_shown(node, v)} matches {len(matching)} alternatives, there must be one")
+
+
+def _shown(node: Node, v: "Any") -> str:
+    """Bytes as the text that they stand for at the node whose keyword speaks; its alternatives get them as they came."""
+    return show(classify(node, v)[1])
 
 
 def _type_names(types: int) -> str:

@@ -151,13 +151,19 @@ def _text(out: "list[bytes]", value: object, at: "Path", node: "Node | None") ->
 def _demands(node: "Node") -> "list[Node] | None":
     """What a node that says nothing by itself refers to; None for one with rules or an encoding of its own."""
     own = node.any or node.number or node.string or node.array or node.object or node.members or node.items
-    if own or node.types != ANY or node.text_of is not None or "$dynamicRef" in node.refs:
+    if own or node.types != ANY or node.text_of is not None:
         return None
     for keyword, argument in node.branches:
-        if keyword != "if" or argument[1] is not None or argument[2] is not None or _demands(argument[0]) != []:
+        if keyword != "if":
             return None
-    count = len(node.refs)  # a reference counts, even to what demands nothing
-    return node.every[:count] + [sub for sub in node.every[count:] if _demands(sub) != []]
+        for sub in argument:
+            if sub is not None and _demands(sub) != []:
+                return None
+    found = []
+    for i in range(len(node.every)):  # $dynamicRef counts, whatever it leads to this time
+        if node.refs[i : i + 1] == ("$dynamicRef",) or _demands(node.every[i]) != []:
+            found.append(node.every[i])
+    return found
 
 
 def _member(node: "Node | None", name: str) -> "Node | None":

@@ -15,7 +15,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,7 +108,7 @@ class App:
             )
             undo.push_async_callback(self.outbox.close)
             # The outbox knows who we are when the configuration does not say.
-            self.config = replace(self.config, appliance_id=self.outbox.appliance)
+            self.config = self.config.replace(appliance_id=self.outbox.appliance)
             self._maximum, self._mqtt_maximum = self._connections()
             plan = self._plan(self.config)
             store = _accel.Store(plan.cache_bytes, plan.cache_value, plan.cache_entries)
@@ -288,7 +287,7 @@ class App:
             later = [name for name in FIXED if getattr(config, name) != fixed[name]]
             if "appliance_id" in later and not config.appliance_id:  # not in the file: it goes on as it is
                 later.remove("appliance_id")
-            config = replace(config, **fixed)
+            config = config.replace(**fixed)
             plan = self._plan(config)
             made = self._tls.prepare(config.listen) if self._tls is not None else None
         except errors.CommandError as problem:
@@ -316,8 +315,7 @@ class App:
         now = self.config.listen
         if self._tls is None or not listen.tls:
             return now
-        names = [field.name for field in fields(Listen) if field.name.startswith("tls_")]
-        return replace(now, **{name: getattr(listen, name) for name in names})
+        return now.replace(**{name: getattr(listen, name) for name in Listen.DEFAULTS if name.startswith("tls_")})
 
     async def stop(self) -> None:
         """Stop accepting, answer what was accepted, commit, disconnect."""

@@ -8,15 +8,15 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headgate.errors import CONFIG, MISSING, STATE, CommandError
 from headgate.linux import config_checks
 from headgate.linux.config_plan import load_keys, plan_document
-from headgate.linux.config_rules import REQUIRED, SECTIONS, Config, Finding, rules_of
+from headgate.linux.config_rules import SECTIONS, Config, Finding, rules_of
 from headgate.linux.config_values import NAME_MAX, Context, ValueOf, clean_name, closest, data_directory
+from headgate.linux.record import REQUIRED
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import locate
 from headgate.tasks.plan import is_name
@@ -163,7 +163,7 @@ class _Reader:
         findings = self.report.sorted()
         if any(f.severity == "error" for f in findings):
             raise ConfigErrors(findings)
-        return replace(config, warnings=tuple(findings))
+        return config.replace(warnings=tuple(findings))
 
     def unknown(self, path: KeyPath, key: str, known: list[str]) -> None:
         hint = closest(key.lower(), known)

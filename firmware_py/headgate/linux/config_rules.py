@@ -1,20 +1,19 @@
 """Every key of headgate.toml, once: name, type, default, meaning, and what happens at its limit.
 
-The dataclasses are what the rest of the program reads; the metadata of their fields are the rules that
-`linux/config.py` checks a file by and that docs/configuration.md is tested against. A field's name says its unit where
+The sections are what the rest of the program reads; each has the rules that `linux/config.py` checks a file by and that
+docs/configuration.md is tested against. A field's name says its unit where
 the TOML key leaves it to the value: `idle_timeout = "75 s"` becomes `idle_ms`.
 """
 
-# ruff: noqa: RUF009 - `key` returns what dataclasses.field returns
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from headgate import limits
 from headgate.linux import config_values as v
 from headgate.linux.config_values import Address, BrokerURL, Context, Kind, RedisURL
+from headgate.linux.record import REQUIRED, Record
 
-REQUIRED = object()  # as a default: the key must be there
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000  # milliseconds
 YEAR = 365 * DAY
@@ -33,26 +32,32 @@ class Rule:
 
 
 def key(name: str, kind: Kind, default: object, meaning: str, at_limit: str = "") -> Any:
-    """A dataclass field read from the TOML key `name`."""
-    rule = Rule(name, kind, default, meaning, at_limit)
-    if default is REQUIRED:
-        return field(metadata={"rule": rule})
-    value = None if default is None else kind.read(default, Context(Path(), Path()))
-    return field(default=value, metadata={"rule": rule})
+    """A field of a section, read from the TOML key `name`."""
+    return Rule(name, kind, default, meaning, at_limit)
 
 
-def rules_of(section: type[Any]) -> dict[str, tuple[str, Rule]]:
-    """TOML key -> (field name, rule), in the order of the dataclass."""
-    found = {}
-    for item in fields(section):
-        rule = item.metadata.get("rule")
-        if rule is not None:
-            found[rule.key] = (item.name, rule)
-    return found
+class Section(Record):
+    """A table of the file. Fields that are no `key` do not stand in it."""
+
+    RULES: ClassVar[dict[str, tuple[str, Rule]]] = {}  # TOML key -> (field name, rule), in the order of the fields
+
+    def __init_subclass__(cls) -> None:
+        rules = {name: rule for name, rule in vars(cls).items() if isinstance(rule, Rule)}
+        cls.RULES = {rule.key: (name, rule) for name, rule in rules.items()}
+        for name, rule in rules.items():
+            absent = rule.default is None or rule.default is REQUIRED
+            setattr(cls, name, rule.default if absent else rule.kind.read(rule.default, Context(Path(), Path())))
+        super().__init_subclass__()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appliance:
+def rules_of(section: type[Section]) -> dict[str, tuple[str, Rule]]:
+    """See Section.RULES."""
+    return section.RULES
+
+
+class Appliance(Section):
+    """[appliance]"""
+
     id: str | None = key(
         "id",
         v.name(),
@@ -70,8 +75,9 @@ class Appliance:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
+class Listen(Section):
+    """[listen]"""
+
     http: tuple[Address, ...] = key(
         "http",
         v.addresses(),
@@ -205,8 +211,9 @@ class Listen:
         return self.tls_client_auth or ("optional" if self.tls_client_ca is not None else "none")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issuer:
+class Issuer(Section):
+    """[[issuer]]"""
+
     name: str = key("name", v.text(), REQUIRED, "The tokens' `iss`, compared exactly.")
     audience: str = key(
         "audience", v.text(), "headgate", "Must be in the tokens' `aud`.", "401 for tokens made for somebody else."
@@ -266,8 +273,9 @@ class Issuer:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Stream(Section):
+    """[streams.NAME]"""
+
     name: str
     schema: Path | None = key(
         "schema",
@@ -324,8 +332,9 @@ class Stream:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(Section):
+    """[cache]"""
+
     bytes: int = key(
         "bytes",
         v.size(0, 1900 * MIB),
@@ -359,8 +368,9 @@ class Cache:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redis:
+class Redis(Section):
+    """[redis]"""
+
     url: RedisURL | None = key(
         "url", v.redis(), None, "The server; `rediss` is TLS. Without it the cache is the appliance's own."
     )
@@ -394,8 +404,9 @@ class Redis:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outbox:
+class Outbox(Section):
+    """[outbox]"""
+
     bytes: int = key(
         "bytes",
         v.size(MIB, 1024 * GIB),
@@ -437,8 +448,9 @@ class Outbox:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotency:
+class Idempotency(Section):
+    """[idempotency]"""
+
     hours: int = key(
         "hours",
         v.integer(1, 8760),
@@ -451,8 +463,9 @@ class Idempotency:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uplink:
+class Uplink(Section):
+    """[uplink]"""
+
     url: BrokerURL | None = key(
         "url", v.broker(), None, "The MQTT 5 broker; `mqtts` is TLS. Without it nothing is forwarded (with a warning)."
     )
@@ -530,8 +543,9 @@ class Uplink:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watchdog:
+class Watchdog(Section):
+    """[watchdog]"""
+
     device: Path | None = key(
         "device",
         v.path(),
@@ -582,8 +596,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Record):
     """A whole configuration. `file` is None for the embedded defaults; `schemas` holds the parsed schema documents."""
 
     file: Path | None
@@ -598,7 +611,7 @@ class Config:
     idempotency: Idempotency
     uplink: Uplink
     watchdog: Watchdog
-    schemas: dict[str, object] = field(default_factory=dict)  # stream -> schema document (core.json values)
+    schemas: dict[str, object]  # stream -> schema document (core.json values)
     warnings: tuple[Finding, ...] = ()
 
     def client_id(self) -> str:
@@ -610,8 +623,8 @@ def burst_of(section: Stream | Cache) -> int:
     return section.burst if section.burst is not None else max(1, section.rate_milli * 2 // 1000)
 
 
-# TOML name -> (dataclass, how it is repeated)
-SECTIONS: dict[str, tuple[type[Any], str]] = {
+# TOML name -> (its class, how it is repeated)
+SECTIONS: dict[str, tuple[type[Section], str]] = {
     "appliance": (Appliance, "table"),
     "listen": (Listen, "table"),
     "issuer": (Issuer, "array"),

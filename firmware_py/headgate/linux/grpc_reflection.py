@@ -5,10 +5,10 @@ google.protobuf.FileDescriptorSet).
 """
 
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from headgate.linux import grpc_status as status
+from headgate.linux.config_values import data_directory
 from headgate.linux.protobuf import BYTES, VARINT, fields, put_bytes, put_message, put_number, text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _message_symbols(data: bytes, scope: str) -> list[str]:
 @cache
 def index() -> "tuple[dict[str, bytes], dict[str, bytes], list[str], set[str]]":
     """Files by name, files by symbol, services, messages."""
-    data = resources.files("headgate.data").joinpath("proto", "services.binpb").read_bytes()
+    data = (data_directory() / "proto" / "services.binpb").read_bytes()
     files: dict[str, bytes] = {}
     symbols: dict[str, bytes] = {}
     services: list[str] = []

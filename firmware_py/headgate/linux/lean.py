@@ -13,8 +13,6 @@ import sys
 import types
 from collections.abc import Iterator
 
-_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
-
 
 def without_openssl_hashes() -> None:
     """Make hashlib use CPython's own algorithms. Call before anything has imported it."""
@@ -58,21 +56,16 @@ def import_mqtt(*, tls: bool) -> None:
 
 def share_heap() -> None:
     """One heap for all threads (1 MB less with glibc): ours seldom allocate at the same time. Call before the first
-    thread begins."""
-    _tune_malloc("mallopt", _ARENA_MAX, 1)
+    thread begins, and after `without_openssl_hashes`."""
+    from headgate import _accel
+
+    _accel.one_heap()
 
 
 def give_memory_back() -> None:
     """After start-up: what it left behind goes back to the system (5 MB of freed source and byte code with glibc)."""
+    from headgate import _accel
+
     gc.collect()
     gc.freeze()  # what start-up made stays: later collections need not look at it
-    _tune_malloc("malloc_trim", 0)
-
-
-def _tune_malloc(function: str, *arguments: int) -> None:
-    """One of glibc's. musl has none of them, and no need."""
-    import ctypes
-
-    tune = getattr(ctypes.CDLL(None), function, None)
-    if tune is not None:
-        tune(*arguments)
+    _accel.trim_heap()

@@ -41,6 +41,10 @@ def added(ours: Counters, others: Mapping[str, Any]) -> Counters:
     return total
 
 
+def _nothing() -> None:
+    """Nobody wants to hear of it."""
+
+
 class NativeListener:
     """The sockets of one address, on which the server accepts. Has what gateway.drain asks for."""
 
@@ -69,7 +73,10 @@ class NativeListener:
 class NativeGateway(Gateway):
     """`server` serves for this gateway, whose other parts it must share (store, limiter, the sink's intake); to be made
     in the loop whose selector is `selector`; `open_gateway` makes both. `reading()`: TrustedClock.reading; `rows()`:
-    called when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's."""
+    called when the intake has some; `compile_plan(plan)`: the native form of a Plan. Further arguments: Gateway's.
+
+    `committed`, `parted`: for who posts commits to the server; called when one has ended that Python waits
+    for; when the server serves no more."""
 
     def __init__(
         self,
@@ -85,6 +92,8 @@ class NativeGateway(Gateway):
         self.server = server
         self._selector = selector
         self._rows = rows
+        self.committed: Callable[[], None] = _nothing
+        self.parted: Callable[[], None] = _nothing
         self._compile = compile_plan
         self._lent: dict[int, LentStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,6 +136,7 @@ class NativeGateway(Gateway):
                 self._joined = False
                 self._loop.remove_reader(self.server.fileno())
                 self._selector.leave()
+                self.parted()
 
     async def _until_left(self, timeout_ms: int) -> None:
         if self.server.connections:
@@ -160,6 +170,8 @@ class NativeGateway(Gateway):
                 self._serve(identity)
             elif kind == "rows":
                 self._rows()
+            elif kind == "committed":
+                self.committed()
             elif kind == "changes":
                 self.tell_changes()
             elif kind == "empty":
@@ -239,7 +251,8 @@ def open_gateway(
     )
     if http2:
         gateway.serve_grpc()
-    outbox.release, outbox.fail = server.release, server.fail
+    outbox.release, outbox.fail, outbox.post = server.release, server.fail, server.post
+    gateway.committed, gateway.parted = outbox.settle, outbox.part
     if gateway.second is not None:
         parts["second"].gather = gateway.tell_changes
     return gateway

@@ -6,7 +6,6 @@ a flash block bears tens of thousands.
 """
 
 import logging
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -23,24 +22,15 @@ CHECK_S = 5  # while not trusted: seconds between two looks at the time source
 CHECK_TRUSTED_S = 600
 
 _TIMESYNCD = Path("/run/systemd/timesync")
-_STA_UNSYNC = 0x0040  # timex.h
-_STATUS_LONGS = 5  # struct timex: `status` follows modes, offset, freq, maxerror and esterror, each as long as a long
-_TIMEX_SIZE = 256  # bytes; more than any kernel's struct timex
 
 
 def kernel_synchronised() -> bool:
     """Whether something (chrony, ntpd, timesyncd, PTP) disciplines the clock, by the kernel's word: adjtimex(2)."""
-    import ctypes  # 0.4 MB: not for systems with systemd-timesyncd
-
     try:
-        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
-    except (OSError, AttributeError):
-        return False
-    buffer = ctypes.create_string_buffer(_TIMEX_SIZE)  # modes 0: only read
-    if adjtimex(buffer) < 0:
-        return False
-    status: int = struct.unpack_from("i", buffer, _STATUS_LONGS * struct.calcsize("l"))[0]
-    return not status & _STA_UNSYNC
+        from headgate._accel import clock_synchronised
+    except ImportError:  # `headgate doctor` tells of a native core that is missing, and goes on
+        from headgate.linux.libc import clock_synchronised
+    return clock_synchronised()
 
 
 def synchronised() -> bool:

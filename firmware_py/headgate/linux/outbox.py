@@ -64,6 +64,12 @@ class Outbox:
         # release(batch, outcomes of those that were not, or None); if not: fail(batch, code, detail, Retry-After in s).
         self.release: Callable[[intake.Batch, Mapping[int, Outcome] | None], None] = _release
         self.fail: Callable[[intake.Batch, str, str, int], None] = self._forget
+        # post(batch, tell) of a native server, for the worker's thread: a commit has ended. The server releases `batch`
+        # (None: nothing) before the event loop hears of it, which is at once if `tell`. None: there is no such server.
+        self.post: Callable[[intake.Batch | None, bool], None] | None = None
+        self._early: intake.Batch | None = None  # the batch to be posted; of the worker's thread
+        self._awaited = False  # the event loop has something to do when the commit ends, not with the next one
+        self._hungry = False  # next_batch waits for one
         self._tickets: dict[int, tuple[Ticket, bool]] = {}  # by number: of what came by `submit` and waits; durable
         self._overfull = 0  # of the intake, as it was last seen
         self._delivered: dict[int, asyncio.Future[None]] = {}
@@ -83,6 +89,7 @@ class Outbox:
         self._ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
         self._oldest_s: int | None = None
         self._worker = Worker("outbox")
+        self._worker.tell = self._tell
         self._database: Database
         self._ended: asyncio.Future[None] = self._loop.create_future()  # closed; or what ended the work before
 
@@ -231,6 +238,8 @@ class Outbox:
     def _look(self) -> None:
         """Begin a commit if one is due and none is under way; else see to it that it is looked again in time."""
         self._noted = False
+        self._awaited = True  # until the next one begins; before what has ended is asked for: nothing falls between
+        self._worker.settle()
         if self._commit_since is not None or self._ended.done():
             return
         deadline = self._deadline()
@@ -268,7 +277,32 @@ class Outbox:
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
         work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
         self._commit_since = self._loop.time()
-        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._database.commit, work)
+        self._awaited = self._hungry or bool(delivered or shrunk or self._tickets)
+        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._store, work, not self._tickets)
+
+    def _store(self, work: Work, early: bool) -> Committed:
+        """In the worker's thread. `early`: nobody but a native server waits for any of the rows."""
+        committed = self._database.commit(work)
+        if early and len(committed.outcomes) == 1 and not committed.outcomes[0]:
+            self._early = work.taken[0]
+        return committed
+
+    def _tell(self) -> None:
+        """In the worker's thread, after each of its calls."""
+        early, self._early = self._early, None
+        if self.post is None:
+            self._worker.wake()
+        else:
+            self.post(early, early is None or self._awaited)
+
+    def settle(self) -> None:
+        """Hear of what the worker has done; in the event loop, when somebody was told."""
+        self._worker.settle()
+
+    def part(self) -> None:
+        """The native server serves no more."""
+        self.post = None
+        self.settle()
 
     def _committed(
         self,
@@ -297,9 +331,9 @@ class Outbox:
 
     def _stored(self, taken: list[intake.Batch], committed: Committed) -> None:
         self._succeeded(committed)
+        if taken:
+            self._arrival.set()
         for batch, outcomes in zip(taken, committed.outcomes, strict=True):
-            if len(batch) > len(outcomes):
-                self._arrival.set()
             self._resolve(batch, outcomes)
             self.release(batch, outcomes or None)
 
@@ -390,7 +424,12 @@ class Outbox:
             self._succeeded(fetched)
             batch = fetched.batch
             if batch is None:
-                await self._arrival.wait()
+                self._hungry = self._awaited = True
+                self.settle()  # a commit may have ended of which nobody was told
+                try:
+                    await self._arrival.wait()
+                finally:
+                    self._hungry = False
             elif batch.id not in self._busy:
                 self._busy.add(batch.id)
                 self._cursor = max(self._cursor, batch.id)
@@ -445,6 +484,7 @@ class Outbox:
         """Messages: accepted = delivered + stored + expired + dropped, as of the last commit; `pending`: accepted into
         memory, not committed. `bytes`: stored, compressed; `oldest_s`: age in s, None when unknown; `corrupt`: files
         and batches put aside; `state`: "ok" | "full" | "failing"."""
+        self.settle()
         ledger = self._ledger
         now_s, state = self._clock()
         known = self._oldest_s is not None and state == TRUSTED
@@ -470,6 +510,7 @@ class Outbox:
 
     def stalled(self, limit_s: float) -> str | None:
         """For the watchdog: a reason when one commit takes longer than that. A disk that refuses is no stall."""
+        self.settle()
         if self._commit_since is None or self._loop.time() - self._commit_since < limit_s:
             return None
         return f"a commit takes {int(self._loop.time() - self._commit_since)} s"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headgate import limits
 from headgate.errors import STATE, CommandError
@@ -38,7 +38,8 @@ LOCK = "outbox.lock"
 _WEAR_EVERY = 64  # transactions between two looks at /proc
 _T = TypeVar("_T")
 _LEDGER_SQL = ", ".join(Ledger._fields)
-_LEDGER_SET = ", ".join(f"{name} = ?" for name in Ledger._fields)
+_LEDGER_UPDATE = f"UPDATE ledger SET {', '.join(f'{name} = ?' for name in Ledger._fields)}"  # noqa: S608  # constant
+_BATCH_INSERT = "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)"
 
 
 def _no_log(level: str, text: str) -> None:
@@ -213,25 +214,25 @@ class Database:
 
     # -- what goes wrong
 
-    def _guard(self, operation: Callable[[], _T]) -> _T:
+    def _guard(self, operation: Callable[..., _T], *arguments: Any) -> _T:
         """Run it; a damaged file is replaced and the operation tried once more."""
         try:
-            return self._try(operation)
+            return self._try(operation, *arguments)
         except Damaged as damage:
             reason = str(damage)
         try:
             self._replace(reason)
-            return self._try(operation)
+            return self._try(operation, *arguments)
         except Damaged as damage:
             raise StorageFailed(f"damaged again: {damage}") from damage
 
-    def _try(self, operation: Callable[[], _T]) -> _T:
+    def _try(self, operation: Callable[..., _T], *arguments: Any) -> _T:
         try:
             if self._database is None:
                 self._connect()
             elif self._file_is_gone():
                 raise Damaged("the database file was removed or replaced")
-            return operation()
+            return operation(*arguments)
         except sqlite3.Error as error:
             self._roll_back()
             if schema.is_damage(error):
@@ -351,17 +352,20 @@ class Database:
 
     # -- transactions
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._connection)
+    def _transaction(self) -> sqlite3.Connection:
+        """Begun; as a context it is committed, or rolled back by an exception."""
+        database = self._connection
+        database.execute("BEGIN IMMEDIATE")
+        return database
 
     def commit(self, work: Work) -> Committed:
         """All of it or nothing. On a full disk deletions go through alone, with the help of the reserve."""
         try:
-            return self._guard(lambda: self._commit(work))
+            return self._guard(self._commit, work)
         except StorageFailed:
             if not (work.delivered or work.shrunk):
                 raise
-            self._guard(lambda: self._delete_only(work))
+            self._guard(self._delete_only, work)
             if work.taken:
                 raise
             return Committed((), self.ledger, self._guard(self._oldest))
@@ -418,10 +422,7 @@ class Database:
         payload, streams = taken.totals(outcomes)
         identity = self.identity
         codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
-        database.execute(
-            "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob),
-        )
+        database.execute(_BATCH_INSERT, (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob))
         self._next_id += 1
         if ledger.stored == 0:
             self._first_known = False
@@ -433,9 +434,10 @@ class Database:
 
     def _known(self, database: sqlite3.Connection, taken: intake.Batch) -> dict[int, Outcome]:
         """Those whose keys came before, in this batch or an earlier one. Remembers the others' keys."""
-        now_ms = time.monotonic_ns() // 1_000_000
         outcomes: dict[int, Outcome] = {}
-        for index, seq, scope, body in taken.keyed():
+        keyed = taken.keyed()
+        now_ms = time.monotonic_ns() // 1_000_000 if keyed else 0
+        for index, seq, scope, body in keyed:
             seen = self._keys.seen(database, scope)
             if seen is None:
                 self._keys.add(database, scope, body, f"{self.identity.boot}.{seq}", now_ms)
@@ -504,7 +506,7 @@ class Database:
         return ledger
 
     def _save(self, database: sqlite3.Connection, ledger: Ledger) -> None:
-        database.execute(f"UPDATE ledger SET {_LEDGER_SET}", ledger)  # noqa: S608  # constant
+        database.execute(_LEDGER_UPDATE, ledger)
 
     def _save_wear(self) -> None:
         ledger = self._wear.update(self.ledger, now=True)
@@ -526,7 +528,7 @@ class Database:
     def fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         """The oldest batch with an id above `after` that is not `busy`, its checksum verified. One that is too old is
         expired first; a damaged one is put aside and counted."""
-        return self._guard(lambda: self._fetch(after, busy, now_s, trusted))
+        return self._guard(self._fetch, after, busy, now_s, trusted)
 
     def _fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         if trusted and self._config.max_hours and self.ledger.stored:
@@ -565,23 +567,8 @@ class Database:
         self._log("error", f"a stored batch was damaged; {records} messages put aside as {target.name}")
 
 
-class _Transaction:
-    """An exception passes: _roll_back is the caller's."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._database.execute("COMMIT")
-
-
 def _json(counts: Mapping[str, int]) -> str:
-    return "{" + ",".join(f"{encode_basestring_ascii(name)}:{count}" for name, count in counts.items()) + "}"
+    return "{" + ",".join([f"{encode_basestring_ascii(name)}:{count}" for name, count in counts.items()]) + "}"
 
 
 def _number(value: object) -> int:

@@ -34,7 +34,7 @@ class Server(Protocol):
 
     def events(self) -> list[tuple[str, int]]:
         """(kind, connection or 0), each once. Kinds: "lent" "input" "drained" "gone" "rows" "changes"
-        "no_files" "empty"."""
+        "committed" "no_files" "empty"."""
 
     def changes(self) -> list[bytes]:
         """Keys of the store that were put or deleted in C, where the cache is shared; each change once."""
@@ -59,6 +59,11 @@ class Server(Protocol):
     def release(self, batch: Any, outcomes: Mapping[int, Any] | None, /) -> None:
         """The batch of the intake is committed: who waits is answered, and it is freed. `outcomes`: of rows that were
         not stored, by their index: "boot.seq" of the first message under the key, False when that had another body."""
+
+    def post(self, batch: Any, tell: bool, /) -> None:
+        """The one call for other threads: a commit has ended. `batch`: every row is stored and none is of interest to
+        Python: it is released as soon as the server looks, before Python does; None: there is no such batch. `tell`:
+        Python waits for that, event "committed"."""
 
     def fail(self, batch: Any, code: str, detail: str, retry_s: int, /) -> None:
         """It is not: who waits hears that; promised rows go back to the intake."""

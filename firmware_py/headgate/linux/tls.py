@@ -213,8 +213,9 @@ def bound_asyncio() -> None:
     asyncio.sslproto.SSLProtocol.max_size = READ_MAX
 
 
-def native_tls(tls: ServerTls) -> Any:
-    """-> headgate_native._native.Tls: the same for the native server."""
+def native_tls(tls: ServerTls, *, direct: bool = True) -> Any:
+    """-> headgate_native._native.Tls: the same for the native server. `direct`: records need no Python after a
+    handshake, where OpenSSL can be found."""
     import ssl
 
     from headgate_native import _native
@@ -227,4 +228,4 @@ def native_tls(tls: ServerTls) -> Any:
         name = tls.identify(session)
         return None if name is None else name.encode()
 
-    return _native.Tls(opened, identify, tls.failed)
+    return _native.Tls(opened, identify, tls.failed, direct)

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +78,8 @@ def main(args: argparse.Namespace) -> int:
     os.umask(0o077)  # what is written is for nobody else: keys, and messages
     if not args.demo:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
-    lean.share_heap()
     lean.without_openssl_hashes()
+    lean.share_heap()
     from headgate import _accel
     from headgate.linux import config as configuration
 
@@ -123,7 +122,7 @@ def overridden(config: "Config", listen: str | None) -> "Config":
         raise errors.CommandError(
             errors.USAGE, "--listen needs an http listener in the configuration", "Add listen.http"
         )
-    return replace(config, listen=replace(config.listen, http=(address,)))
+    return config.replace(listen=config.listen.replace(http=(address,)))
 
 
 def ensure_keys(config: "Config") -> bool:

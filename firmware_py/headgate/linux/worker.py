@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
@@ -13,11 +14,15 @@ Done = Callable[[Any, BaseException | None], None]  # (result, None) or (None, w
 
 
 class Worker:
-    """Use from one event loop. A daemon: a process that ends without `stop` is a power cut, which the disk survives."""
+    """Use from one event loop. A daemon: a process that ends without `stop` is a power cut, which the disk survives.
+
+    `tell`: called by the thread after each call, whose outcome then waits for `settle`; may be replaced."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[tuple[Done, Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._outcomes: deque[tuple[Done, Any, BaseException | None]] = deque()
+        self.tell: Callable[[], object] = self.wake
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -30,6 +35,17 @@ class Worker:
     def start(self, done: Done, function: Callable[..., Any], *arguments: Any) -> None:
         """The event loop calls `done` with the outcome: for who would rather not wake a task for it."""
         self._calls.put((done, function, arguments))
+
+    def wake(self) -> None:
+        """Any thread: the event loop calls `settle`."""
+        with contextlib.suppress(RuntimeError):  # it is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self.settle)
+
+    def settle(self) -> None:
+        """Hand out the outcomes there are. In the event loop."""
+        while self._outcomes:
+            done, result, error = self._outcomes.popleft()
+            done(result, error)
 
     def stop(self, *, wait: bool = True) -> None:
         """The thread ends when the calls made so far are done; `wait` for that here, which blocks the loop."""
@@ -45,8 +61,8 @@ class Worker:
                 result = function(*arguments)
             except BaseException as raised:
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(done, result, error)
+            self._outcomes.append((done, result, error))
+            self.tell()
             del call, done, function, arguments, result, error  # an idle thread holds on to nothing
 
 

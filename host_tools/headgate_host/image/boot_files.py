@@ -30,13 +30,13 @@ def slot(job: Job, initrd: Path) -> tuple[Path, list[Path]]:
     taken = [Path("boot") / f"vmlinuz-{release}"]
     shutil.copyfile(parts / taken[0], folder / "vmlinuz")
     shutil.copyfile(initrd, folder / "initrd")
-    trees = [Path(f"usr/lib/linux-image-{release}") / name for name in recipe.own.get("dtbs", ())]
+    trees = kernel.trees(parts, recipe.own.get("dtbs", ()))
     for tree in trees:
-        _copy(parts / tree, folder / tree.name)
+        _copy(tree, folder / tree.name)
     lines = [f"hg_cmdline={recipe.cmdline}"]
     lines += [f"hg_fdt={trees[0].name}"] if len(trees) == 1 else []
     (folder / "boot.txt").write_text("".join(f"{line}\n" for line in lines))
-    return folder, taken + trees
+    return folder, taken + [tree.relative_to(parts) for tree in trees]
 
 
 def firmware(job: Job) -> tuple[Path, list[Path]]:
@@ -53,9 +53,8 @@ def firmware(job: Job) -> tuple[Path, list[Path]]:
         for path in taken:
             _copy(parts / path, folder / path.name)
         _copy(parts / FIRMWARE_LICENCE, folder / "LICENCE.txt")
-        release = kernel.version(parts)
-        for name in recipe.own.get("dtbs", ()):  # the firmware looks for the board's beside itself
-            _copy(parts / f"usr/lib/linux-image-{release}" / name, folder / Path(name).name)
+        for tree in kernel.trees(parts, recipe.own.get("dtbs", ())):  # the firmware looks for the board's beside itself
+            _copy(tree, folder / tree.name)
         u_boot = U_BOOT / recipe.own["u_boot"]
         _copy(parts / u_boot, folder / "u-boot.bin")
         taken.append(u_boot)

@@ -74,7 +74,7 @@ def _bundle(image: Path, seed: bytes, target: Path) -> None:
 
 def _job(recipe: Recipe, wish: Wish, cache: Path, work: Path) -> Job:
     suite = str(recipe.settings["suite"])
-    security = bool(debian_mirrors(archive="debian-security"))
+    security = bool(recipe.settings["security"] and debian_mirrors(archive="debian-security"))
     roots = cache / "rootfs"
     archive = rootfs.Archive(suite, security)
     debian = rootfs.make(recipe.architecture, recipe.root_packages, roots, archive, byte_code=False)
@@ -120,10 +120,9 @@ def _beside(job: Job, wish: Wish, boot: Path) -> dict[str, Path]:
     if firmware is not None:
         made["firmware"] = _named(wish.target, ".u-boot.bin")
         shutil.copyfile(job.parts / firmware, made["firmware"])
-    if job.recipe.board.facts["boot"]["method"] == "qemu-kernel":
-        for name in sorted(path.name for path in boot.iterdir()):
-            made[name] = _named(wish.target, f".{name}")
-            shutil.copyfile(boot / name, made[name])
+        for tree in boot.glob("*.dtb"):  # one at most: there is one machine
+            made["tree"] = _named(wish.target, f".{tree.name}")
+            shutil.copyfile(tree, made["tree"])
     return made
 
 

@@ -10,12 +10,18 @@ from headgate.errors import BUG, CommandError
 from headgate_host.image.tools import Tools
 
 MODULES = Path("usr/lib/modules")
+_ALIAS = 3  # words of a line: alias, pattern, module
 
 
 def version(parts: Path) -> str:
     """Of the one kernel below `parts`."""
     (folder,) = (parts / MODULES).iterdir()
     return folder.name
+
+
+def trees(parts: Path, names: Iterable[str]) -> list[Path]:
+    """Device trees of the kernel below `parts`."""
+    return [parts / "usr/lib" / f"linux-image-{version(parts)}" / name for name in names]
 
 
 def index(parts: Path, cache: Path, tools: Tools) -> Path:
@@ -68,6 +74,13 @@ def closure(everything: Path, names: Iterable[str]) -> list[str]:
         elif name not in built_in:
             raise CommandError(BUG, f"kernel {everything.name} has no module {name}", "Correct the list of modules")
     return list(chosen)
+
+
+def drivers(everything: Path, compatible: Iterable[str]) -> set[str]:
+    """The modules for a device of a device tree. None: it is built in, or there is none."""
+    wanted = {f"of:N*T*C{one}{end}" for one in compatible for end in ("", "C*")}
+    lines = (everything / "modules.alias").read_text(encoding="utf-8").splitlines()
+    return {_name(words[2]) for words in map(str.split, lines) if len(words) == _ALIAS and words[1] in wanted}
 
 
 def _name(path: str) -> str:

@@ -10,6 +10,7 @@ from headgate.errors import USAGE, CommandError
 from headgate_host.flash import boards
 from headgate_host.flash.boards import Board
 
+SWITCH = {"yes": True, "no": False}
 DEBIAN = {"aarch64": "arm64", "armv7l": "armhf"}  # Python's word for a machine -> Debian's
 
 
@@ -78,7 +79,11 @@ def _changed(settings: Mapping[str, Any], changes: Iterable[str]) -> dict[str, A
             raise CommandError(
                 USAGE, f"--set {change}: no such key", f"KEY=VALUE, KEY of {', '.join(sorted(settings))}"
             )
-        if isinstance(settings[key], int):
+        if isinstance(settings[key], bool):
+            if text not in SWITCH:
+                raise CommandError(USAGE, f"--set {change}: neither yes nor no", f"For example --set {key}=no")
+            result[key] = SWITCH[text]
+        elif isinstance(settings[key], int):
             if not text.isdecimal():
                 raise CommandError(USAGE, f"--set {change}: not a number", f"For example --set {key}={settings[key]}")
             result[key] = int(text)

@@ -47,10 +47,14 @@ class Tools:
             "E2FSPROGS_FAKE_TIME": str(self.epoch),
             "PYTHONHASHSEED": "0",
         }
-        within = ["unshare", "--mount", "sh", "-c", _INSIDE, str(self.root), str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own words
-                [*within, *command], input=feed, capture_output=True, text=True, env=environment, check=False
+                [*inside(self.root, folder), *command],
+                input=feed,
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
             )
         except FileNotFoundError:
             raise CommandError(MISSING, "no unshare on this machine", "apt-get install util-linux") from None
@@ -62,6 +66,11 @@ class Tools:
                 cause = "\n".join([*output, cause])
             raise CommandError(FINDING, cause, "HEADGATE_TRACEBACK=1 shows all it said")
         return done.stdout
+
+
+def inside(root: Path, folder: Path) -> list[str]:
+    """The words that start a command below `root`, in `folder`. The process becomes the command."""
+    return ["unshare", "--mount", "sh", "-c", _INSIDE, str(root), str(folder)]
 
 
 def make(suite: str, folder: Path, epoch: int) -> Tools:

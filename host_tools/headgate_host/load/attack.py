@@ -15,7 +15,7 @@ from headgate_host.http_client import Connection
 from headgate_host.load import attack_probes as probes
 from headgate_host.load import exits, words
 from headgate_host.load.attack_probes import CLOSED, Place, Probe
-from headgate_host.load.device import Endpoint
+from headgate_host.load.device_sources import Endpoint
 from headgate_host.load.load import allow_descriptors
 from headgate_host.load.target import Target
 from headgate_host.load.transport import Unreachable, reason_of
@@ -200,7 +200,7 @@ class Attack:
         except (OSError, TimeoutError, KeyError):
             return None
         finally:
-            endpoint.close()
+            await endpoint.close()
 
     # -- many at once
 

@@ -1,26 +1,18 @@
-"""The device on the time axis of the load: CPU, memory, temperature, disk, outbox, from the appliance's /metrics, from
-any other endpoint in Prometheus' format, or of a process on this machine.
+"""The device on the time axis of the load: CPU, memory, temperature, disk, outbox.
 
 It is asked once an interval, at its end. What it does not answer in time is None for that interval.
 """
 
 import asyncio
 import contextlib
-import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from headgate.errors import USAGE, CommandError
-from headgate_host.http_client import AnswerError, Connection
 from headgate_host.load.result import Device, DeviceSeries
-from headgate_host.load.target import Target
 
 PATIENCE_S = 2.0
 LEDGER = ("accepted", "delivered", "stored", "expired", "dropped")  # of the outbox
-_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})? +([-+.0-9eE]+)(?: |$)", re.MULTILINE | re.ASCII)
 
 
 class Meaning(NamedTuple):
@@ -57,55 +49,7 @@ class Source(Protocol):
 
     async def read(self) -> Mapping[str, float]: ...
 
-    def close(self) -> None: ...
-
-
-class Endpoint:
-    """Prometheus text format 0.0.4. Of several samples with one name (labels) the first counts."""
-
-    def __init__(self, target: Target, path: str) -> None:
-        self._path = path
-        self.name = Target(target.scheme, target.host, target.port, path).url
-        origin = f"{target.scheme}://{target.authority}"
-        self._connection = Connection(origin, target.context())
-
-    async def read(self) -> Mapping[str, float]:
-        async with asyncio.timeout(PATIENCE_S):
-            answer = await self._connection.request("GET", self._path, {})
-        if answer.status != 200:  # noqa: PLR2004
-            raise AnswerError(f"status {answer.status}")
-        found: dict[str, float] = {}
-        for name, value in _SAMPLE.findall(answer.body.decode("utf-8", "replace")):
-            with contextlib.suppress(ValueError):
-                found.setdefault(name, float(value))
-        return found
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class Process:
-    """A process on this machine, without its children."""
-
-    def __init__(self, pid: int) -> None:
-        self.name = f"process {pid}"
-        self._folder = Path("/proc") / str(pid)
-        self._tick = os.sysconf("SC_CLK_TCK")
-        self._page = os.sysconf("SC_PAGE_SIZE")
-
-    async def read(self) -> Mapping[str, float]:
-        stat = (self._folder / "stat").read_text().rpartition(")")[2].split()
-        found = {
-            "process_cpu_seconds_total": (int(stat[11]) + int(stat[12])) / self._tick,
-            "process_resident_memory_bytes": float(int(stat[21]) * self._page),
-        }
-        with contextlib.suppress(OSError, ValueError, IndexError):  # another user's
-            words = (self._folder / "smaps_rollup").read_text().split()
-            found["headgate_process_proportional_bytes"] = float(int(words[words.index("Pss:") + 1]) * 1024)
-        return found
-
-    def close(self) -> None:
-        """Nothing is open."""
+    async def close(self) -> None: ...
 
 
 class Sampler:
@@ -162,7 +106,7 @@ class Sampler:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=PATIENCE_S)
         await self._ask(intervals)
-        self._source.close()
+        await self._source.close()
         series = {
             name: DeviceSeries(unit, [values.get(interval) for interval in range(intervals)])
             for name, (unit, values) in self._columns.items()
@@ -171,30 +115,3 @@ class Sampler:
         names = {f"headgate_outbox_{name}{total}": name for name in LEDGER for total in ("", "_total")}
         ledger = {name: int(metrics[metric]) for metric, name in names.items() if metric in metrics}
         return Device(self._source.name, series, ledger)
-
-
-async def sampler_for(target: Target, metrics_url: str | None, pid: int | None, *, guess: bool) -> Sampler | None:
-    """What was asked for must work (CommandError). `guess`: without being asked, the target is tried for metrics of
-    Headgate."""
-    source: Source
-    if pid is not None:
-        source = Process(pid)
-    elif metrics_url is not None:
-        wanted = Target.parse(metrics_url, target.ca_file, insecure=target.insecure)
-        source = Endpoint(wanted, wanted.path)
-    elif guess and target.scheme in ("http", "https"):
-        source = Endpoint(target, "/metrics")
-    else:
-        return None
-    found = Sampler(source)
-    try:
-        await found.begin()
-    except (OSError, TimeoutError) as error:
-        source.close()
-        if pid is None and metrics_url is None:
-            return None
-        raise CommandError(USAGE, f"no figures of the device from {source.name}: {error}") from None
-    if pid is None and metrics_url is None and not found.is_headgate:
-        source.close()
-        return None
-    return found

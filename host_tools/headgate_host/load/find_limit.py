@@ -18,6 +18,7 @@ from pathlib import Path
 from headgate.errors import INTERRUPTED, USAGE, CommandError
 from headgate_host.load import exits, load, terminal, words
 from headgate_host.load.budgets import RATE_OF
+from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.distribution import MS
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import LoadError
@@ -157,7 +158,7 @@ async def _rest(probe: load.Load) -> None:
         return
     probe.plan = Plan(itertools.islice(probe.plan.requests, 1), REST_S, closed=1)
     probe.budgets = ()
-    probe.try_metrics = False
+    probe.device = NOTHING
     await load.run(probe)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from headgate_host.load import exits, http2, http_native
 from headgate_host.load.budgets import ERRORS, Budget, judge
-from headgate_host.load.device import sampler_for
+from headgate_host.load.device_sources import TARGET_ITSELF, Wanted, sampler_for
 from headgate_host.load.devices import Tokens, mint_all, name_of
 from headgate_host.load.engine import Engine, Moment, Plan
 from headgate_host.load.http_pool import HttpPool
@@ -44,10 +44,8 @@ class Load:
     timeout_s: float = TIMEOUT_S
     reads_bodies: bool = False  # some answers are judged by their bodies
     budgets: Sequence[Budget] = ()
-    metrics_url: str | None = None  # of the device
-    try_metrics: bool = True  # without a URL: ask the target whether it is an appliance
+    device: Wanted = TARGET_ITSELF  # where its figures come from
     start_at_s: float = 0.0  # Unix time of the first due instant, with other generators; 0: as soon as possible
-    device_pid: int | None = None  # the device is a process here
     described: dict[str, Any] = field(default_factory=dict)
 
 
@@ -99,7 +97,7 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
     begun = Run.begin(command)
     first = next(iter(load.targets.values()))
     asked = next((load.targets[one] for one in OF_HTTP if one in load.targets), first)
-    sampler = await sampler_for(asked, load.metrics_url, load.device_pid, guess=load.try_metrics)
+    sampler = await sampler_for(asked, load.device)
     recorder = Recorder()
 
     def moment(now: Moment) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.errors import OK, USAGE, CommandError
-from headgate_host.load import agents, exits, scenario, verb
+from headgate_host.load import agents, device_sources, exits, scenario, verb
 from headgate_host.load.devices import SCOPES, Issuing, Tokens
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import SCENARIO_INVALID, LoadError
@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--broker", metavar="URL", help="mqtt:// or mqtts://, instead of the file's")
     add("--ca-file", metavar="FILE", type=Path, help="CA certificates of the target (default: the system's)")
     add("--insecure", action="store_true", help="do not check the target's certificate")
-    add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
-    add("--no-metrics", action="store_true", help="do not ask the device for its figures")
+    device_sources.add_arguments(parser)
     add("--check", action="store_true", help="send nothing: check the file, and show what would be sent")
     agents.add_arguments(parser)
     agents.add_share(parser)
@@ -79,10 +78,8 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         streams=found.streams or STREAMS,
         timeout_s=found.timeout_s,
         budgets=found.budgets,
-        metrics_url=None if args.no_metrics else found.metrics or None,
-        try_metrics=not args.no_metrics,
+        device=device_sources.Wanted.of(args, None if args.no_metrics else found.metrics or None),
         start_at_s=args.start_at,
-        device_pid=args.pid,
         described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )
 

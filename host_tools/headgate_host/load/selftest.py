@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from headgate.errors import OK
 from headgate_host.load import exits, load, terminal, toy_server
+from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.distribution import MS
 from headgate_host.load.engine import Moment, Plan
 from headgate_host.load.operation import ANY_SUCCESS, HTTP, Operation, Request
@@ -83,7 +84,7 @@ def _run(port: int, seconds: float, own_stall_s: float = 0.0) -> Result:
             time.sleep(own_stall_s)
 
     target = Target.parse(f"http://127.0.0.1:{port}")
-    wanted = load.Load({HTTP: target}, _plan(seconds), connections=CONNECTIONS, try_metrics=False)
+    wanted = load.Load({HTTP: target}, _plan(seconds), connections=CONNECTIONS, device=NOTHING)
     return load.on_a_loop(load.run(wanted, sys.argv, moment)).result
 
 

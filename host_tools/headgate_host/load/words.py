@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headgate.errors import USAGE, CommandError
 from headgate.linux.config_values import Context, Kind, ValueOf, duration
-from headgate_host.load import agents, budgets, devices, http2
+from headgate_host.load import agents, budgets, device_sources, devices, http2
 from headgate_host.load.engine import Plan
 from headgate_host.load.http2 import STREAMS, STREAMS_MAX
 from headgate_host.load.load import CONNECTIONS, CONNECTIONS_MAX, TIMEOUT_S, Load
@@ -57,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="figures of the device, Prometheus format (default: TARGET/metrics, if Headgate)",
     )
-    add("--no-metrics", action="store_true", help="do not try")
-    add("--pid", metavar="PID", type=int, help="the device is this process on this machine")
+    device_sources.add_arguments(parser)
     agents.add_share(parser)
     add_target_arguments(parser)
 
@@ -134,9 +133,7 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
         reads_bodies=bool(args.batch),
         start_at_s=args.start_at,
-        try_metrics=not args.no_metrics,
-        metrics_url=args.metrics,
-        device_pid=args.pid,
+        device=device_sources.Wanted.of(args, args.metrics),
         described=_described(args, target),
     )
 

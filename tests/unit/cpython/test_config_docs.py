@@ -10,7 +10,8 @@ import pytest
 
 from headgate.errors import EXIT_CODES
 from headgate.linux import config_values as v
-from headgate.linux.config_rules import REQUIRED, SECTIONS, rules_of
+from headgate.linux.config_rules import SECTIONS, rules_of
+from headgate.linux.record import REQUIRED
 
 ROOT = Path(__file__).parents[3]
 HERE = v.Context(Path("/etc/headgate"), Path("/var/lib/headgate"))

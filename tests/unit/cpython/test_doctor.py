@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,8 +49,8 @@ def config(file: Path) -> Config:
 
 
 def with_uplink(config: Config, port: int, **more: object) -> Config:
-    uplink = replace(config.uplink, url=BrokerURL("127.0.0.1", port, False), **more)  # type: ignore[arg-type]
-    return replace(config, uplink=uplink)
+    uplink = config.uplink.replace(url=BrokerURL("127.0.0.1", port, False), **more)  # type: ignore[arg-type]
+    return config.replace(uplink=uplink)
 
 
 # --- the verb -------------------------------------------------------------------------------------------------------
@@ -155,7 +154,7 @@ def test_clock(config: Config) -> None:
         ("refuse", "tokens are refused until it is"),
         ("accept", "only tokens surely expired are refused"),
     ):
-        changed = replace(config, issuers=(replace(config.issuers[0], clock_policy=policy),))
+        changed = config.replace(issuers=(config.issuers[0].replace(clock_policy=policy),))
         found = doctor_machine.clock(False, changed)
         assert (found.status, found.meaning) == (WARN, meaning)
 
@@ -173,7 +172,7 @@ def test_uptime(tmp_path: Path) -> None:
 
 def test_watchdog(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def device(path: Path) -> Config:
-        return replace(config, watchdog=replace(config.watchdog, device=path))
+        return config.replace(watchdog=config.watchdog.replace(device=path))
 
     assert doctor_machine.watchdog(device(tmp_path / "none")).status == FAIL
     assert doctor_machine.watchdog(device(Path("/dev/null"))).status == OK

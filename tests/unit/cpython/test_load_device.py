@@ -12,8 +12,9 @@ import pytest
 
 from headgate.errors import CommandError
 from headgate.linux import machine
-from headgate_host.load import device
-from headgate_host.load.device import Endpoint, Process, Sampler
+from headgate_host.load import device, device_sources, kernel_files
+from headgate_host.load.device import Sampler
+from headgate_host.load.device_sources import Board, Endpoint, Process, Wanted
 from headgate_host.load.target import Target
 
 METRICS = b"""\
@@ -45,7 +46,7 @@ class Script:
             raise ConnectionError
         return found
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 async def sampled(*said: Mapping[str, float] | None, intervals: int) -> device.Device:
@@ -87,7 +88,7 @@ async def served(body: bytes, status: bytes = b"200 OK") -> Mapping[str, float]:
         try:
             return await endpoint.read()
         finally:
-            endpoint.close()
+            await endpoint.close()
 
 
 def test_the_text_format() -> None:
@@ -111,12 +112,72 @@ def test_a_process_here() -> None:
     assert 0 < found["headgate_process_proportional_bytes"] <= found["process_resident_memory_bytes"] * 1.5
 
 
+@pytest.mark.not_emulated(reason="the emulator makes up what /proc says of the process that asks")
+def test_a_board_through_a_shell() -> None:
+    """As by ssh; it is asked again and again, by one shell, and by another one when that is lost."""
+
+    async def looks() -> list[Mapping[str, float]]:
+        board = Board("board", os.getpid(), "sh -c")
+        found = [await board.read(), await board.read()]
+        assert board._shell is not None
+        board._shell.kill()
+        await board._shell.wait()
+        with pytest.raises(OSError, match="sh"):
+            await board.read()
+        found.append(await board.read())
+        everything = Board("board", None, "sh -c")
+        found.append(await everything.read())
+        await board.close()
+        await everything.close()
+        return found
+
+    for one in asyncio.run(looks()):
+        assert one["process_resident_memory_bytes"] > 1e6
+        assert one["process_cpu_seconds_total"] > 0
+
+
+@pytest.mark.parametrize(
+    ("by", "said"), [("sh -c 'echo no such host >&2' --", "no such host"), ("/nowhere/ssh", "/nowhere/ssh")]
+)
+def test_a_board_that_is_not_reached(by: str, said: str) -> None:
+    target = Target.parse("http://127.0.0.1:1/")
+    with pytest.raises(CommandError, match=f"no figures of the device from board: .*{said}"):
+        asyncio.run(device_sources.sampler_for(target, Wanted(host="board", by=by)))
+
+
+def test_what_the_kernel_says() -> None:
+    files = {
+        kernel_files.STAT: "cpu  100 0 50 9000 800 1 2 3 0 0\ncpu0 1 2\n",
+        kernel_files.MEMORY: "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 400 kB\n",
+        kernel_files.DISKS: (
+            " 179 0 mmcblk0 9 0 9 9 9 0 16 9 0 0 0\n"
+            " 179 1 mmcblk0p1 9 0 9 9 9 0 12 9 0 0 0\n"
+            " 7 0 loop0 9 0 9 9 9 0 99 9 0 0 0\n"
+        ),
+        kernel_files.TEMPERATURE: "48312\n",
+        kernel_files.THROTTLED: "50005\n",
+    }
+    assert kernel_files.figures(files) == {
+        "process_cpu_seconds_total": 1.56,
+        "process_resident_memory_bytes": 600 * 1024,
+        "node_disk_written_bytes_total": 16 * 512,
+        "headgate_board_temperature_mc": 48312,
+        "headgate_board_throttled": 0x50005,
+    }
+    stat = "7 (a ) b) S " + " ".join(str(number) for number in range(2, 40))
+    assert kernel_files.figures({"/proc/7/stat": stat}, 7) == {"process_cpu_seconds_total": 0.25}
+    with pytest.raises(FileNotFoundError, match="no process 8"):
+        kernel_files.figures(files, 8)
+    assert kernel_files.figures({}) == {}
+
+
 def test_what_was_asked_for_must_be_there() -> None:
     target = Target.parse("http://127.0.0.1:1/")
-    assert asyncio.run(device.sampler_for(target, None, None, guess=True)) is None
-    for url, pid in (("http://127.0.0.1:1/metrics", None), (None, 2**22 + 1)):
+    assert asyncio.run(device_sources.sampler_for(target, Wanted())) is None
+    assert asyncio.run(device_sources.sampler_for(target, device_sources.NOTHING)) is None
+    for wanted in (Wanted(url="http://127.0.0.1:1/metrics"), Wanted(pid=2**22 + 1)):
         with pytest.raises(CommandError, match="no figures of the device"):
-            asyncio.run(device.sampler_for(target, url, pid, guess=True))
+            asyncio.run(device_sources.sampler_for(target, wanted))
 
 
 def test_the_appliance_on_itself(tmp_path: Path) -> None:

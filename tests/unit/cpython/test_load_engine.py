@@ -16,6 +16,7 @@ import pytest
 
 from headgate import _accel
 from headgate_host.load import http_native, load, record
+from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.engine import Moment, Plan
 from headgate_host.load.load import Load
 from headgate_host.load.operation import ANY_SUCCESS, HTTP, Expect, Operation, Request
@@ -95,7 +96,7 @@ def plan(rate: float = 200, seconds: float = 0.5, *, warm_up: float = 0.0, expec
 
 async def run(serve: Serve, wanted: Plan, **options: object) -> Result:
     async with serving(serve) as server:
-        one = Load({HTTP: server.target}, wanted, connections=4, timeout_s=5.0, try_metrics=False)
+        one = Load({HTTP: server.target}, wanted, connections=4, timeout_s=5.0, device=NOTHING)
         for name, value in options.items():
             setattr(one, name, value)
         return (await load.run(one)).result

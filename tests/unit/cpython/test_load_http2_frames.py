@@ -14,6 +14,7 @@ from http2_kit import Peer, Serve, frame, serving
 from headgate import _accel
 from headgate.errors import CommandError
 from headgate_host.load import load, mix_grpc, native, protobuf_wire, record
+from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.engine import Plan
 from headgate_host.load.load import Load
 from headgate_host.load.operation import ANY_SUCCESS, GRPC, HTTP2, Expect, Operation, Request, grpc_status
@@ -37,7 +38,7 @@ async def run(
 ) -> Measured:
     plan = Plan(itertools.repeat(request), seconds, Schedule([hold(rate, seconds)]).due())
     async with serving(serve) as target:
-        one = Load({request.operation.protocol: target}, plan, connections=2, timeout_s=5.0, try_metrics=False)
+        one = Load({request.operation.protocol: target}, plan, connections=2, timeout_s=5.0, device=NOTHING)
         for name, value in options.items():
             setattr(one, name, value)
         return (await load.run(one)).result.total
@@ -73,7 +74,7 @@ def test_a_closed_loop_keeps_all_streams_busy() -> None:
     async def closed() -> Measured:
         plan = Plan(itertools.repeat(GET), 0.5, closed=2)
         async with serving(serve) as target:
-            wanted = Load({HTTP2: target}, plan, streams=7, timeout_s=0.5, try_metrics=False)
+            wanted = Load({HTTP2: target}, plan, streams=7, timeout_s=0.5, device=NOTHING)
             return (await load.run(wanted)).result.total
 
     total = asyncio.run(closed())

@@ -219,10 +219,11 @@ def promise(outbox: Outbox, numbers: range) -> list[str]:
     return [receipt.seq for receipt in receipts if receipt is not None]
 
 
-@pytest.mark.usefixtures("soon")
 def test_batches_of_a_transaction_fail_together_and_come_back_in_order(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "OUTBOX_RETRY_MS", 500)  # time to look at what has failed, on a busy machine as well
+
     async def scenario() -> None:
         async with opened(folder, batch_records=2, memory_linger_ms=60_000) as outbox:
             encoded = outbox_db.encode_rows

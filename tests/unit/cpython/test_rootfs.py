@@ -34,6 +34,14 @@ echo 'E: Unable to locate package nonsense' >&2
 echo 'E: apt-get --yes install failed' >&2
 exit 100
 """
+# As apt says it of an archive whose index is older than its Release, the first time or each time.
+OUT_OF_STEP = """#!/bin/sh
+echo call >>"$MMDEBSTRAP_CALLS"
+[ "$(wc -l <"$MMDEBSTRAP_CALLS")" -gt {times} ] && exec sh "$(dirname "$0")/unpack" "$@"
+mkdir -p "$9"
+echo 'E: Failed to fetch http://m/debian-security/dists/x/Packages.xz  File has unexpected size (2 != 3)' >&2
+exit 100
+"""
 
 
 @pytest.fixture
@@ -113,6 +121,18 @@ def test_failures_are_one_line_and_leave_nothing(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(CommandError, match="needs root"):
         rootfs.make("arm64", [], folder)
+
+
+def test_a_mirror_that_is_out_of_step_is_asked_once_more(machine: Path, tmp_path: Path) -> None:
+    (tmp_path / "unpack").write_text(UNPACK)
+    program(tmp_path, OUT_OF_STEP.format(times=1))
+    assert rootfs.make("armhf", [], tmp_path / "roots").is_dir()
+    program(tmp_path, OUT_OF_STEP.format(times=99))
+    machine.unlink()
+    with pytest.raises(CommandError, match=r"unexpected size \(2 != 3\)") as caught:
+        rootfs.make("armhf", ["mawk"], tmp_path / "roots")
+    assert "--set security=no" in caught.value.next_step
+    assert machine.read_text().count("call") == rootfs.ATTEMPTS
 
 
 def test_emulators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

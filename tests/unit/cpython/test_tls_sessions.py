@@ -6,6 +6,7 @@ import shutil
 import ssl
 import struct
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,13 @@ class Clock:
         return self.now_s
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[[ServerTls], Server]]:
-    """Connections, which are closed at the end."""
+@pytest.fixture(params=[True, False], ids=["openssl", "objects"])
+def serve(request: pytest.FixtureRequest) -> Iterator[Callable[[ServerTls], Server]]:
+    """Connections, closed at the end. Their records go through OpenSSL itself, or through Python's objects."""
     opened: list[Server] = []
 
     def begin(tls: ServerTls) -> Server:
-        opened.append(Server(native_tls(tls)))
+        opened.append(Server(native_tls(tls, direct=request.param)))
         return opened[-1]
 
     yield begin
@@ -299,6 +300,74 @@ def test_a_reason_is_logged_once_a_minute(certs: Path, caplog: pytest.LogCapture
     assert tls.refused == 7
     first = "TLS connection refused: the handshake was not completed"
     assert caplog.messages == [first, "TLS connection refused: another", f"{first} (4 more since this was said)"]
+
+
+# -- records without Python
+
+
+class _HandshakeOnly:
+    """An SSLObject that takes part in no more than the handshake."""
+
+    def __init__(self, inner: ssl.SSLObject) -> None:
+        self.inner = inner
+        self.do_handshake = inner.do_handshake
+
+
+def test_records_pass_python_by(certs: Path) -> None:
+    from headgate_native._native import Tls
+
+    context = ServerTls(listen(certs)).context()
+    others: list[ssl.SSLObject] = []
+
+    def opened() -> Any:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        return incoming, outgoing, _HandshakeOnly(context.wrap_bio(incoming, outgoing, server_side=True))
+
+    def several() -> Any:
+        """Which of two SSLs is the object's cannot be known."""
+        made = opened()
+        others.append(context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True))
+        return made
+
+    def another() -> Any:
+        """The only one that is made here is not the object's."""
+        others.append(context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True))
+        return before
+
+    before = opened()
+    rows = ((opened, True, True), (opened, False, False), (several, True, False), (another, True, False))
+    for make, direct, passes in rows:
+        tls = Tls(make, lambda _: b"", lambda _: None, direct)
+        if direct and not tls.direct:
+            pytest.skip("this Python does not show its OpenSSL")
+        server, client = Server(tls), Client(client_context(certs))
+        client.greet(server)
+        assert server.state == OPEN
+        client.object.write(b"text")
+        assert server.receive(client.outgoing.read()) == (b"text" if passes else b"")
+        assert server.state == (OPEN if passes else BROKEN)
+        server.close()
+
+
+def test_another_threads_sessions_are_not_mistaken(certs: Path) -> None:
+    from headgate_native._native import Tls
+
+    context = ServerTls(listen(certs)).context()
+
+    def opened() -> Any:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        made = incoming, outgoing, context.wrap_bio(incoming, outgoing, server_side=True)
+        thread = threading.Thread(target=lambda: context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True))
+        thread.start()
+        thread.join()
+        return made
+
+    server = Server(Tls(opened, lambda _: b"", lambda _: None))
+    client = Client(client_context(certs))
+    client.greet(server)
+    assert server.write(b"text")
+    assert client.read(server) == b"text"
+    server.close()
 
 
 # -- resumption and reload

@@ -1,0 +1,34 @@
+/* What the C library has and Python does not: heap and clock. The twin by ctypes is firmware_py/headgate/linux/libc.py, which
+ * takes 0.4 MB of memory for it. */
+#include "libc.h"
+
+#include <sys/timex.h>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+PyObject *hg_one_heap(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+#if defined(__GLIBC__)
+    (void)mallopt(M_ARENA_MAX, 1);
+#endif
+    return Py_NewRef(Py_None);
+}
+
+PyObject *hg_trim_heap(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+    return Py_NewRef(Py_None);
+}
+
+PyObject *hg_clock_synchronised(PyObject *module, PyObject *unused) {
+    struct timex clock = {.modes = 0}; /* only read */
+    (void)module;
+    (void)unused;
+    return PyBool_FromLong(adjtimex(&clock) >= 0 && (clock.status & STA_UNSYNC) == 0);
+}

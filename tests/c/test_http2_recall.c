@@ -1,0 +1,118 @@
+/* Values in Huffman code that come again and again (http2/recall.c): whatever was said before, a request means what it says now. */
+#include "check_http2.h"
+
+#define FIRST "/v1/cache/the-first-of-two"
+#define SECOND "/v1/cache/the-second-one"
+
+enum { BLOCK = 2048 };
+
+/* Frame number `turn` of a stream, in one of several shapes that mean the same. */
+static void ask(struct world *world, const struct h2_client *client, uint32_t stream, uint32_t shape, const uint8_t *block, uint32_t length) {
+    uint8_t payload[BLOCK + 16] = {0}, frame[BLOCK + 32];
+    switch (shape) {
+    case 0: h2_say(world, client, NGHTTP2_HEADERS, FIN | WHOLE, stream, block, length); break;
+    case 1: /* priority */
+        payload[4] = 15;
+        memcpy(payload + 5, block, length);
+        h2_say(world, client, NGHTTP2_HEADERS, FIN | WHOLE | NGHTTP2_FLAG_PRIORITY, stream, payload, length + 5);
+        break;
+    case 2: /* padded */
+        payload[0] = 3;
+        memcpy(payload + 1, block, length);
+        h2_say(world, client, NGHTTP2_HEADERS, FIN | WHOLE | NGHTTP2_FLAG_PADDED, stream, payload, length + 4);
+        break;
+    case 3: /* in two frames */
+        h2_say(world, client, NGHTTP2_HEADERS, FIN, stream, block, length / 2);
+        h2_say(world, client, NGHTTP2_CONTINUATION, WHOLE, stream, block + length / 2, length - length / 2);
+        break;
+    default: /* the frame in two reads, cut in its head or behind it */
+        length = h2_put(frame, NGHTTP2_HEADERS, FIN | WHOLE, stream, block, length);
+        net_send(&world->net, client->fd, frame, shape);
+        serve(world);
+        net_send(&world->net, client->fd, frame + shape, length - shape);
+    }
+}
+
+static void test_said_again(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    uint8_t block[BLOCK];
+    uint32_t stream = 1;
+    for (int i = 0; i < 2; i++, stream += 2) {
+        h2_ask(&world, &client, stream, "PUT", i == 0 ? FIRST : SECOND, NULL, false);
+        h2_say(&world, &client, NGHTTP2_DATA, FIN, stream, i == 0 ? "one" : "two", 3);
+        h2_expect(&world, &client, stream, 201, "");
+    }
+    for (uint32_t i = 0; i < 60; i++, stream += 2) {
+        const bool first = i / 3 % 2 == 0;
+        ask(&world, &client, stream, i % 12, block, h2_coded_head(block, sizeof block, "GET", first ? FIRST : SECOND, NULL));
+        h2_expect(&world, &client, stream, 200, first ? "one" : "two");
+    }
+    for (uint32_t i = 0; i < 6; i++, stream += 2) { /* another token, as long as the one before */
+        char token[512];
+        snprintf(token, sizeof token, "%.*s", (int)strcspn(strchr(bearer, ' ') + 1, "\r"), strchr(bearer, ' ') + 1);
+        char *const last = token + strlen(token) - 1;
+        *last = *last == 'A' ? 'B' : 'A'; /* both of 6 bits, but for 'B' (7), which is another length */
+        ask(&world, &client, stream, 0, block, h2_coded_head(block, sizeof block, "GET", FIRST, i % 3 == 2 ? NULL : token));
+        h2_expect(&world, &client, stream, i % 3 == 2 ? 200 : 401, "");
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* Longer than one byte of a length tells, in code and decoded. */
+static void test_long_values(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    uint8_t block[BLOCK];
+    uint32_t stream = 1;
+    for (uint32_t length = 120; length < 420; length += 7) {
+        char path[512], known[512];
+        memset(path, 'a', length);
+        memcpy(path, "/nowhere/", 9);
+        path[length] = '\0';
+        snprintf(known, sizeof known, "\"instance\":\"%s\"", path);
+        for (int i = 0; i < 3; i++, stream += 2) {
+            ask(&world, &client, stream, 0, block, h2_coded_head(block, sizeof block, "GET", path, NULL));
+            h2_expect(&world, &client, stream, 404, known);
+        }
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* What is wrong stays wrong, however often it is said, and libnghttp2 is who says so. */
+static void test_wrong_values(void) {
+    static const struct {
+        const char *block;
+        uint32_t length;
+    } wrong[] = {
+        {"\x82\x86\x04\x8c\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16},     /* the code's end, inside */
+        {"\x82\x86\x04\x8d\x60\x60\x60\x60\x60\x60\x60\x60\x60\x60\x60\x60\xff", 17}, /* padding of a whole byte */
+        {"\x82\x86\x04\xff\xff\xff\xff\xff\xff\x0f", 10},                               /* a length without end */
+        {"\x82\x86\x04\x8f\x60", 5},                                                   /* cut */
+        {"\x82\x86\x1f", 3},                                                            /* a number cut */
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct world world;
+        struct hg_library *library = h2_world(&world, NULL);
+        struct h2_client client = h2_connect(&world);
+        struct h2_answer answer = {.stream = 1};
+        for (uint32_t stream = 1; stream <= 5; stream += 2) {
+            h2_say(&world, &client, NGHTTP2_HEADERS, FIN | WHOLE, stream, wrong[i].block, wrong[i].length);
+        }
+        serve(&world);
+        CHECK(h2_listen(&world, &client, &answer, 1) == NGHTTP2_COMPRESSION_ERROR && answer.status == 0);
+        h2_forget(&client);
+        h2_world_close(&world, library);
+    }
+}
+
+int main(void) {
+    test_said_again();
+    test_long_values();
+    test_wrong_values();
+    return 0;
+}
