@@ -454,7 +454,9 @@ def run(proof: Proof) -> None:
 
 def twice(proof: Proof) -> None:
     proof.make_keys()
-    differences = image_twice.compare(proof.folder, proof.board, EPOCH, proof.headgate, proof.say)
+    differences = image_twice.compare(
+        proof.folder, CACHE / "build/rootfs", (proof.board, EPOCH), proof.headgate, proof.say
+    )
     proof.must(not differences, "; ".join(differences))
 
 
