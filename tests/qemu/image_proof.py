@@ -454,9 +454,13 @@ def run(proof: Proof) -> None:
 
 def twice(proof: Proof) -> None:
     proof.make_keys()
-    differences = image_twice.compare(
-        proof.folder, CACHE / "build/rootfs", (proof.board, EPOCH), proof.headgate, proof.say
-    )
+    words = ["image", "build", proof.board, "--sign", "keys/image.key", "--version", "1.0.0"]
+    words += ["--wheel", str(proof.options.wheel.resolve())] if proof.options.wheel else []
+
+    def build(cache: Path, image: Path) -> None:
+        proof.headgate(*words, "--cache", str(cache), "--out", str(image), SOURCE_DATE_EPOCH=str(EPOCH))
+
+    differences = image_twice.compare(proof.folder, CACHE / "build/rootfs", build, proof.say)
     proof.must(not differences, "; ".join(differences))
 
 
