@@ -471,8 +471,8 @@ def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, times: TimeS
     first = proof.status(guest)
     proof.must(first["slot"] == "a", "slot a")
     proof.figures["first_boot_ready_s"] = first["ready_ms"] / 1000
-    proof.memory(guest)
     proof.log_in(guest, times)
+    proof.memory(guest)
     if not proof.options.quick:
         proof.hang(guest)
     proof.cut(guest, receiver, 1 if proof.options.quick else proof.options.cuts)
