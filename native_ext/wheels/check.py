@@ -19,7 +19,8 @@ MOST_BYTES = 1_500_000
 LIBRARIES = [f"headgate_native/{name}.abi3.so" for name in ("_http2", "_load", "_native")]
 DATA = Path(__file__).resolve().parents[2] / "firmware_py/headgate/data"
 Problem = Callable[[str], None]
-LIBC = re.compile(r"libc\.so\.6|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
+# libdl: where glibc before 2.34 has dlopen.
+LIBC = re.compile(r"libc\.so\.6|libdl\.so\.2|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
 # ARM's build attributes: what linked code needs. An ARMv6 processor runs this, and no more.
 ARMV6: dict[str, set[str | None]] = {
     "Tag_CPU_arch": {"v6", "v6K", "v6KZ"},

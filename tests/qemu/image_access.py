@@ -29,7 +29,17 @@ class Access:
         """-> (exit code, what it printed); 255: ssh itself failed. The host key is learnt at the first contact."""
         known = f"UserKnownHostsFile={self._folder / 'known_hosts'}"
         words = ["ssh", "-p", str(guest.ssh_port), "-i", key, "-o", known, "-o", "StrictHostKeyChecking=accept-new"]
-        words += ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", f"ConnectTimeout={SSH_S}", *options]
+        words += [
+            "-o",
+            "LogLevel=ERROR",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            f"ConnectTimeout={SSH_S}",
+            *options,
+        ]
         done = subprocess.run(
             [*words, "-F", "none", "root@127.0.0.1", command],
             cwd=self._folder,

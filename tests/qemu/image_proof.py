@@ -454,9 +454,13 @@ def run(proof: Proof) -> None:
 
 def twice(proof: Proof) -> None:
     proof.make_keys()
-    differences = image_twice.compare(
-        proof.folder, CACHE / "build/rootfs", (proof.board, EPOCH), proof.headgate, proof.say
-    )
+    words = ["image", "build", proof.board, "--sign", "keys/image.key", "--version", "1.0.0"]
+    words += ["--wheel", str(proof.options.wheel.resolve())] if proof.options.wheel else []
+
+    def build(cache: Path, image: Path) -> None:
+        proof.headgate(*words, "--cache", str(cache), "--out", str(image), SOURCE_DATE_EPOCH=str(EPOCH))
+
+    differences = image_twice.compare(proof.folder, CACHE / "build/rootfs", build, proof.say)
     proof.must(not differences, "; ".join(differences))
 
 
@@ -467,8 +471,8 @@ def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, times: TimeS
     first = proof.status(guest)
     proof.must(first["slot"] == "a", "slot a")
     proof.figures["first_boot_ready_s"] = first["ready_ms"] / 1000
-    proof.memory(guest)
     proof.log_in(guest, times)
+    proof.memory(guest)
     if not proof.options.quick:
         proof.hang(guest)
     proof.cut(guest, receiver, 1 if proof.options.quick else proof.options.cuts)

@@ -1,7 +1,7 @@
 """Two builds of the same image, each with a cache of its own and another umask: the same bytes?
 
-Everything is made twice but for Debian's packages, which are what is put in: the wheel compiled, the root assembled and
-compressed, kernel and initrd, the disk, the bill, the update.
+Everything is made twice but for Debian's packages, which are what is put in: the wheel (unless one is named), the root
+and its compression, kernel and initrd, the disk, the bill, the update.
 """
 
 import hashlib
@@ -12,14 +12,11 @@ from pathlib import Path
 
 from headgate_host.flash.image_open import Image, trusted_keys
 
-Say = Callable[[str], None]
-Headgate = Callable[..., str]  # one verb to its end: image_proof.Proof.headgate
+Build = Callable[[Path, Path], object]  # cache, image
 
 
-def compare(folder: Path, packages: Path, recipe: tuple[str, int], headgate: Headgate, say: Say) -> list[str]:
-    """-> what differs, in words. `folder` has keys/image.key; `packages`: where unpacked ones are kept; `recipe`: board
-    and SOURCE_DATE_EPOCH."""
-    board, epoch = recipe
+def compare(folder: Path, packages: Path, build: Build, say: Callable[[str], None]) -> list[str]:
+    """-> what differs, in words. `folder` has keys/image.pub; `packages`: where unpacked ones are kept."""
     packages.mkdir(parents=True, exist_ok=True)
     made: list[dict[str, Path]] = []
     for number, umask in enumerate((0o022, 0o077)):
@@ -29,11 +26,7 @@ def compare(folder: Path, packages: Path, recipe: tuple[str, int], headgate: Hea
         (cache / "rootfs").symlink_to(packages)
         before = os.umask(umask)
         try:
-            headgate(
-                *("image", "build", board, "--sign", "keys/image.key", "--version", "1.0.0", "--cache", str(cache)),
-                *("--out", str(work / f"{board}.img.zst")),
-                SOURCE_DATE_EPOCH=str(epoch),
-            )
+            build(cache, work / "headgate.img.zst")
         finally:
             os.umask(before)
         shutil.rmtree(cache)

@@ -32,10 +32,8 @@ systemd-timesync:x:991:991:systemd Time Synchronization:/:/usr/sbin/nologin
 GROUPS = "headgate:x:990:\nsystemd-timesync:x:991:\n"
 IDENTITY, TRUST = "usr/lib/headgate/image.json", "etc/headgate/trust"
 # Blocks of 32 KiB: unpacking them takes 1 MB less memory than blocks of 128.
-SQUASHFS = (
-    *("-b", "32K", "-comp", "zstd", "-Xcompression-level", "19"),
-    *("-all-root", "-no-xattrs", "-noappend", "-no-progress"),
-)
+COMPRESSION = ("-b", "32K", "-comp", "zstd", "-Xcompression-level", "19")
+SQUASHFS = (*COMPRESSION, "-all-root", "-no-xattrs", "-noappend", "-no-progress")
 
 
 def assemble(job: Job, wheel: Path, modules: Path) -> Path:
