@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from functools import partial, wraps
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,19 @@ import pytest
 
 from headgate import _accel
 from headgate.linux import later
+
+# -S: what the environment of whoever runs the tests loads at its start is not there; nor, so, are packages that are
+# installed as links to their sources.
+PATHS = os.pathsep.join(
+    [
+        *(
+            str(Path(spec.origin).parents[1])
+            for spec in map(find_spec, ("headgate", "headgate_native"))
+            if spec and spec.origin
+        )
+    ]
+    + [entry for entry in sys.path if entry]
+)
 
 
 def run(program: str, *options: str, arguments: tuple[str, ...] = (), **variables: str) -> str:
@@ -109,9 +123,7 @@ sys.exit(main(["run", "--listen", "127.0.0.1:0", "--state", sys.argv[1]]))
 
 
 def test_what_an_appliance_does_not_use_it_does_not_load(tmp_path: Path) -> None:
-    # -S: what the environment of whoever runs this test loads (editable installs do) is not ours.
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    output = run(STARTED, "-S", arguments=(str(tmp_path),), PYTHONPATH=path)
+    output = run(STARTED, "-S", arguments=(str(tmp_path),), PYTHONPATH=PATHS)
     (line,) = [line for line in output.splitlines() if line.startswith("loaded ")]
     loaded = set(line.split()[1:])
     assert {"asyncio", "sqlite3", "headgate.linux.app"} <= loaded  # it was a start
@@ -134,7 +146,7 @@ print(signature(lambda a, b=1: None), ipaddress.ip_address("::1").version, gette
 print(subprocess.run([sys.executable, "-c", "print(7)"], stdout=subprocess.PIPE).stdout)
 print(sorted(name for name in later.KNOWN if type(sys.modules[name]) is later.Later))
 """
-    assert run(program, "-S").splitlines() == [
+    assert run(program, "-S", PYTHONPATH=PATHS).splitlines() == [
         "(a, b=1) 6 usage",
         "b'7\\n'",
         "['gettext', 'platform', 'textwrap', 'tokenize']",
@@ -153,7 +165,7 @@ import aiomqtt, inspect, platform
 print(sorted(name for name in ("inspect", "platform") if type(sys.modules[name]) is not later.Later))
 print(aiomqtt.TLSParameters().ca_certs, inspect.signature(lambda a: None), platform.system())
 """
-    assert run(program, "-S", PYTHONPATH=os.pathsep.join(entry for entry in sys.path if entry)).splitlines() == [
+    assert run(program, "-S", PYTHONPATH=PATHS).splitlines() == [
         "[]",
         f"None (a) {platform.system()}",
     ]
