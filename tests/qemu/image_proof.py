@@ -93,7 +93,8 @@ class Proof:
 
     def headgate(self, *words: str, expect: int = 0, show: bool = True, **variables: str) -> str:
         """One verb to its end, in the transcript; -> what it printed."""
-        self.say("$ headgate " + shlex.join(word.replace(f"{self.folder}/", "") for word in words))
+        shown = (word.replace(f"{self.folder}/", "").replace(f"{ROOT}/", "") for word in words)
+        self.say("$ headgate " + shlex.join(shown))
         done = subprocess.run(
             [sys.executable, "-m", "headgate", *words],
             cwd=self.folder,
@@ -453,7 +454,9 @@ def run(proof: Proof) -> None:
 
 def twice(proof: Proof) -> None:
     proof.make_keys()
-    differences = image_twice.compare(proof.folder, proof.board, EPOCH, proof.headgate, proof.say)
+    differences = image_twice.compare(
+        proof.folder, CACHE / "build/rootfs", (proof.board, EPOCH), proof.headgate, proof.say
+    )
     proof.must(not differences, "; ".join(differences))
 
 

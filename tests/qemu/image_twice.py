@@ -1,6 +1,7 @@
-"""Two builds of the same image from nothing, each with a cache of its own and another umask: the same bytes?
+"""Two builds of the same image, each with a cache of its own and another umask: the same bytes?
 
-Everything is made twice: packages downloaded and unpacked, the wheel compiled, the root compressed.
+Everything is made twice but for Debian's packages, which are what is put in: the wheel compiled, the root assembled and
+compressed, kernel and initrd, the disk, the bill, the update.
 """
 
 import hashlib
@@ -11,15 +12,21 @@ from pathlib import Path
 
 from headgate_host.flash.image_open import Image, trusted_keys
 
+Say = Callable[[str], None]
 Headgate = Callable[..., str]  # one verb to its end: image_proof.Proof.headgate
 
 
-def compare(folder: Path, board: str, epoch: int, headgate: Headgate, say: Callable[[str], None]) -> list[str]:
-    """-> what differs, in words. `folder` has keys/image.key; takes a gigabyte for a while."""
+def compare(folder: Path, packages: Path, recipe: tuple[str, int], headgate: Headgate, say: Say) -> list[str]:
+    """-> what differs, in words. `folder` has keys/image.key; `packages`: where unpacked ones are kept; `recipe`: board
+    and SOURCE_DATE_EPOCH."""
+    board, epoch = recipe
+    packages.mkdir(parents=True, exist_ok=True)
     made: list[dict[str, Path]] = []
     for number, umask in enumerate((0o022, 0o077)):
         work, cache = folder / f"build-{number}", folder / f"cache-{number}"
         work.mkdir()
+        cache.mkdir()
+        (cache / "rootfs").symlink_to(packages)
         before = os.umask(umask)
         try:
             headgate(

@@ -32,8 +32,10 @@ systemd-timesync:x:991:991:systemd Time Synchronization:/:/usr/sbin/nologin
 GROUPS = "headgate:x:990:\nsystemd-timesync:x:991:\n"
 IDENTITY, TRUST = "usr/lib/headgate/image.json", "etc/headgate/trust"
 # Blocks of 32 KiB: unpacking them takes 1 MB less memory than blocks of 128.
-SQUASHFS = ("-b", "32K", "-comp", "zstd", "-Xcompression-level", "19")
-SQUASHFS += ("-all-root", "-no-xattrs", "-noappend", "-no-progress")
+SQUASHFS = (
+    *("-b", "32K", "-comp", "zstd", "-Xcompression-level", "19"),
+    *("-all-root", "-no-xattrs", "-noappend", "-no-progress"),
+)
 
 
 def assemble(job: Job, wheel: Path, modules: Path) -> Path:
