@@ -1,10 +1,10 @@
 """What a request over HTTP/2 or gRPC costs the server, in instructions: the same on a busy machine as on a quiet one.
 
     python bench/http2count.py                          with the libnghttp2 that pkg-config finds
-    HEADGATE_NGHTTP2=/prefix python bench/http2count.py ... with a static one, as in the wheels (native_ext/wheels/nghttp2.py)
+    HEADGATE_NGHTTP2=/prefix python bench/http2count.py ... with a static one, as in the wheels
 
-`http2count/request.c` on a scripted network, ten requests in one read as h2load sends them, by valgrind's cachegrind; no
-kernel, no Python. A figure is the difference of two runs that differ in their rounds only. Half a minute."""
+`http2count/request.c` on a scripted network, ten requests in one read as h2load sends them, by valgrind's cachegrind;
+no kernel, no Python. A figure is the difference of two runs that differ in their rounds only. A minute."""
 
 import os
 import shlex
@@ -37,11 +37,12 @@ def library() -> "tuple[list[str], list[str]]":
     prefix = os.environ.get("HEADGATE_NGHTTP2")
     if prefix:
         return [f"-I{prefix}/include", "-DNGHTTP2_STATICLIB"], [f"{prefix}/lib/libnghttp2.a"]
-    compiling, linking = (
-        shlex.split(subprocess.run(["pkg-config", flag, "libnghttp2"], capture_output=True, text=True, check=True).stdout)  # noqa: S603, S607
-        for flag in ("--cflags", "--libs")
-    )
-    return compiling, linking
+
+    def found(flag: str) -> "list[str]":
+        argv = ["pkg-config", flag, "libnghttp2"]
+        return shlex.split(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)  # noqa: S603
+
+    return found("--cflags"), found("--libs")
 
 
 def build(folder: Path) -> Path:

@@ -63,20 +63,6 @@ HG_INLINE hg_scan_hits step_colon(const uint8_t *p) {
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(':')));
 }
-
-#define WIDE 64 /* bytes: of a token's length it takes half as many instructions as in steps */
-/* There is a control character among the WIDE bytes at p. */
-HG_INLINE bool any_control(const uint8_t *p) {
-    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
-    const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(p + 32));
-    const __m128i d = _mm_loadu_si128((const __m128i *)(const void *)(p + 48)), del = _mm_set1_epi8(0x7F);
-    const __m128i least = _mm_min_epu8(_mm_min_epu8(a, b), _mm_min_epu8(c, d));
-    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(least, _mm_set1_epi8(0x1F)), least);
-    const __m128i ab = _mm_or_si128(_mm_cmpeq_epi8(a, del), _mm_cmpeq_epi8(b, del));
-    const __m128i cd = _mm_or_si128(_mm_cmpeq_epi8(c, del), _mm_cmpeq_epi8(d, del));
-    return _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(ab, cd))) != 0;
-}
 #elif defined(HG_SCAN_NEON)
 HG_INLINE hg_scan_hits step_control(const uint8_t *p) {
     const uint8x16_t bytes = vld1q_u8(p);
@@ -85,14 +71,6 @@ HG_INLINE hg_scan_hits step_control(const uint8_t *p) {
 
 HG_INLINE hg_scan_hits step_colon(const uint8_t *p) {
     return hg_nibbles_neon(vceqq_u8(vld1q_u8(p), vdupq_n_u8(':')));
-}
-
-#define WIDE 64
-HG_INLINE bool any_control(const uint8_t *p) {
-    const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16), c = vld1q_u8(p + 32), d = vld1q_u8(p + 48);
-    const uint8x16_t del = vdupq_n_u8(0x7F), least = vminq_u8(vminq_u8(a, b), vminq_u8(c, d));
-    const uint8x16_t ab = vorrq_u8(vceqq_u8(a, del), vceqq_u8(b, del)), cd = vorrq_u8(vceqq_u8(c, del), vceqq_u8(d, del));
-    return hg_nibbles_neon(vorrq_u8(vcltq_u8(least, vdupq_n_u8(0x20)), vorrq_u8(ab, cd))) != 0;
 }
 #else
 HG_INLINE hg_scan_hits step_control(const uint8_t *p) {
@@ -108,11 +86,6 @@ HG_INLINE hg_scan_hits step_colon(const uint8_t *p) {
 
 /* The first control character of [p, end), a tab among them; `end`: there is none. */
 HG_INLINE const uint8_t *find_control(const uint8_t *p, const uint8_t *end) {
-#if defined(WIDE)
-    while (end - p >= WIDE && !any_control(p)) {
-        p += WIDE;
-    }
-#endif
     for (ptrdiff_t left = end - p; left >= HG_SCAN_STEP; left -= HG_SCAN_STEP, p += HG_SCAN_STEP) {
         const hg_scan_hits hits = step_control(p);
         if (hits != 0) {

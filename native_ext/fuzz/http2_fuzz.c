@@ -62,6 +62,14 @@ static void request(struct world *world, const struct h2_client *client, uint32_
     uint8_t block[2048];
     uint32_t at = h2_head(block, (kind & 16) != 0 ? "GET" : "POST", paths[kind >> 5 & 3],
                           (kind & 128) != 0 ? "application/x-ndjson" : "application/json");
+    if ((kind & 4) != 0) { /* in Huffman code, one byte of which is the input's: what was said before is recalled or not */
+        at = h2_coded_head(block, sizeof block, "GET", (kind & 32) != 0 ? "/v1/cache/a-longer-key" : "/v1/cache/another-key", NULL);
+        if (length >= 2) {
+            block[bytes[0] % at] = bytes[1];
+        }
+        h2_say(world, client, NGHTTP2_HEADERS, FIN | WHOLE, stream, block, at);
+        return;
+    }
     if ((kind & 8) != 0) { /* as bytes of the block */
         length = length < sizeof block - at ? length : (uint32_t)sizeof block - at;
         memcpy(block + at, bytes, length);

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from headgate.errors import CommandError
 
 MOST_BYTES = 1_500_000
 LIBRARIES = [f"headgate_native/{name}.abi3.so" for name in ("_http2", "_load", "_native")]
+DATA = Path(__file__).resolve().parents[2] / "firmware_py/headgate/data"
 Problem = Callable[[str], None]
 # libdl: where glibc before 2.34 has dlopen.
 LIBC = re.compile(r"libc\.so\.6|libdl\.so\.2|libc\.musl-\w+\.so\.1|ld-linux\S*|ld-musl\S*")
@@ -58,12 +59,25 @@ def check(wheel: Path) -> Report:
         libraries = sorted(name for name in names if name.endswith(".so") or ".so." in name)
         if libraries != LIBRARIES:
             problem(f"libraries in it: {', '.join(libraries) or 'none'}")
+        for name in missing_data(names):
+            problem(f"is not in it: {name}")
         for name in names:
             if name.endswith((".c", ".h", ".pyc")) or name.startswith("tests/"):
                 problem(f"should not be in it: {name}")
         for name in libraries:
             _library(Path(archive.extract(name, folder)), "linux_armv6l" in report.tags, problem)
     return report
+
+
+def missing_data(names: Iterable[str]) -> list[str]:
+    """The package's data files that are not among these: defaults, schemas, the .proto files of docs/grpc.md."""
+    package = DATA.parents[1]
+    files = {
+        file.relative_to(package).as_posix()
+        for file in DATA.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    return sorted(files - set(names))
 
 
 def _auditwheel(wheel: Path, tags: list[str], problem: Problem) -> str:

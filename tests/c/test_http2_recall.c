@@ -69,7 +69,7 @@ static void test_long_values(void) {
     uint8_t block[BLOCK];
     uint32_t stream = 1;
     for (uint32_t length = 120; length < 420; length += 7) {
-        char path[512], known[512];
+        char path[512], known[640];
         memset(path, 'a', length);
         memcpy(path, "/nowhere/", 9);
         path[length] = '\0';

@@ -212,7 +212,7 @@ _B16, _B64 = {"contentEncoding": "base16"}, {"contentEncoding": "base64"}
         ({"$ref": "#/$defs/yes", "allOf": [_B64], "$defs": {"yes": {}}}, b"\x43abc", b'"YWJj"'),
         ({"allOf": [{"allOf": [True, {"if": {"allOf": [{}]}}]}, _B64]}, b"\x43abc", b'"YWJj"'),
         ({"$dynamicRef": "#/$defs/yes", "allOf": [_B64], "$defs": {"yes": True}}, b"\x43abc", None),
-    ],  # fmt: skip
+    ],
 )
 def test_where_a_byte_string_has_a_text(schema: Any, item: bytes, text: bytes | None) -> None:
     for twin in _pair(schema):
@@ -261,11 +261,12 @@ _KINDS = {
 @pytest.mark.parametrize(
     "document",
     [
-        b'{"kind":"a"}', b'{"kind":"a","x":1}', b'{"x":"1","kind":"b"}', b'{"kind":"b"}', b'{"kind":"c"}', b'{"kind":1.0}',
-        b'{"kind":null}', b'{"kind":"d"}', b'{"kind":"d","x":[]}', b'{"kind":"e"}', b'{"kind":true}', b'{"kind":[]}', b"{}",
-        b'{"x":1}', b'{"y":1,"z":2}', b'{"\\u006bind":"a"}', b'{"kind":"\\u0061"}', b'{"kind":"a","kind":"b"}', b'{"kind":"a"',
-        b'{"kind":', b'{"kind":"a","x":01}', b'{"x":}', b'{"x":[{"kind":"b"}],"kind":"a"}', b'[{"kind":"a"},[{"kind":"b","x":""}]]',
-        b'[{"kind":"a"},{"kind":"b"}]', b"[]", b"1", b'"a"', b"null", b'{"kind":1e400}', b'{"kind":123456789012345678901234567890}',
+        b'{"kind":"a"}', b'{"kind":"a","x":1}', b'{"x":"1","kind":"b"}', b'{"kind":"b"}', b'{"kind":"c"}',
+        b'{"kind":1.0}', b'{"kind":null}', b'{"kind":"d"}', b'{"kind":"d","x":[]}', b'{"kind":"e"}', b'{"kind":true}',
+        b'{"kind":[]}', b"{}", b'{"x":1}', b'{"y":1,"z":2}', b'{"\\u006bind":"a"}', b'{"kind":"\\u0061"}',
+        b'{"kind":"a","kind":"b"}', b'{"kind":"a"', b'{"kind":', b'{"kind":"a","x":01}', b'{"x":}',
+        b'{"x":[{"kind":"b"}],"kind":"a"}', b'[{"kind":"a"},[{"kind":"b","x":""}]]', b'[{"kind":"a"},{"kind":"b"}]',
+        b"[]", b"1", b'"a"', b"null", b'{"kind":1e400}', b'{"kind":123456789012345678901234567890}',
     ],
 )  # fmt: skip
 def test_alternatives_that_a_member_tells_apart(keyword: str, document: bytes) -> None:

@@ -208,7 +208,7 @@ class Explainer:
 
 
 def _shown(node: Node, v: "Any") -> str:
-    """Bytes as the text that they stand for at the node whose keyword speaks; its alternatives get them as they came."""
+    """Bytes as their text at the node whose keyword speaks; its alternatives get them as they came."""
     return show(classify(node, v)[1])
 
 

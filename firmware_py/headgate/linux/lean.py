@@ -12,6 +12,9 @@ import gc
 import sys
 import types
 from collections.abc import Iterator
+from typing import NoReturn
+
+from headgate.linux import later
 
 
 def without_openssl_hashes() -> None:
@@ -50,8 +53,13 @@ def import_mqtt(*, tls: bool) -> None:
     with _instead("urllib.request", types.ModuleType("urllib.request")):
         with _instead("ssl", None):
             import paho.mqtt.client  # noqa: F401
-        with _instead("ssl", types.ModuleType("ssl")):
+        with _instead("ssl", types.ModuleType("ssl")), later.known("inspect", signature=_no_signature):
             import aiomqtt  # noqa: F401
+
+
+def _no_signature(what: object) -> NoReturn:
+    """Dataclasses without a docstring ask, for a text that nobody reads here, and do without."""
+    raise ValueError(f"{what} is not looked at")
 
 
 def share_heap() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import platform
 import subprocess
 import sys
 from functools import partial, wraps
@@ -137,6 +138,24 @@ print(sorted(name for name in later.KNOWN if type(sys.modules[name]) is later.La
         "(a, b=1) 6 usage",
         "b'7\\n'",
         "['gettext', 'platform', 'textwrap', 'tokenize']",
+    ]
+
+
+def test_mqtt_without_inspect() -> None:
+    program = """
+import sys
+from headgate.linux import later
+later.put_off()
+from headgate.linux import lean
+lean.import_asyncio()
+lean.import_mqtt(tls=False)
+import aiomqtt, inspect, platform
+print(sorted(name for name in ("inspect", "platform") if type(sys.modules[name]) is not later.Later))
+print(aiomqtt.TLSParameters().ca_certs, inspect.signature(lambda a: None), platform.system())
+"""
+    assert run(program, "-S", PYTHONPATH=os.pathsep.join(entry for entry in sys.path if entry)).splitlines() == [
+        "[]",
+        f"None (a) {platform.system()}",
     ]
 
 

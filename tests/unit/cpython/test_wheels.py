@@ -140,3 +140,15 @@ def test_libnghttp2_is_linked_in_and_hidden(tmp_path: Path) -> None:
     found: list[str] = []
     CHECK._library(library, False, found.append)
     assert found == []
+
+
+def test_what_is_packed_has_all_data_files(tmp_path: Path) -> None:
+    """By what pyproject.toml says; a wheel is made of the same folder, with the libraries beside it."""
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path), "build_py", "--build-lib"]
+    packed = tmp_path / "lib"
+    subprocess.run([*command, str(packed)], cwd=ROOT, check=True, capture_output=True)
+    names = {file.relative_to(packed).as_posix() for file in packed.rglob("*")}
+    assert "headgate/data/proto/headgate/v1/validator.proto" in names
+    assert CHECK.missing_data(names) == []
+    assert CHECK.missing_data(names - {"headgate/data/default.toml"}) == ["headgate/data/default.toml"]
