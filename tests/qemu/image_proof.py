@@ -285,7 +285,7 @@ class Proof:
         self.must(said == ["0", "gate-1"], f"root on gate-1, not {said}")
         refused = self.access.strangers(guest)
         self.must(all(refused.values()), f"who is refused by SSH: {refused}")
-        self.say(f"SSH with the provisioned key: {' on '.join(said)}; refused: {', '.join(refused)}")
+        self.say(f"SSH with the provisioned key: uid {' on '.join(said)}; refused: {', '.join(refused)}")
         if times is None:
             self.say("port 123 of this machine is taken: no time server to ask")
             return
