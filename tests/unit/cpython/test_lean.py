@@ -19,14 +19,9 @@ from headgate.linux import later
 
 # -S: what the environment of whoever runs the tests loads at its start is not there; nor, so, are packages that are
 # installed as links to their sources.
+PACKAGES = map(find_spec, ("headgate", "headgate_native"))
 PATHS = os.pathsep.join(
-    [
-        *(
-            str(Path(spec.origin).parents[1])
-            for spec in map(find_spec, ("headgate", "headgate_native"))
-            if spec and spec.origin
-        )
-    ]
+    [str(Path(one.origin).parents[1]) for one in PACKAGES if one and one.origin]
     + [entry for entry in sys.path if entry]
 )
 
