@@ -146,8 +146,11 @@ def _check_tools() -> None:
 
 
 def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str], root: Path) -> None:
-    command = ["mmdebstrap", "--variant=extract", "--mode=root", "--skip=check/qemu", f"--architectures={architecture}"]
+    # A mount namespace of its own: what mmdebstrap has mounted ends with it, however that ends. If it was killed, the
+    # folder that is deleted next would hold this machine's /dev.
+    command = ["unshare", "--mount", "mmdebstrap", "--variant=extract", "--mode=root", "--skip=check/qemu"]
     command += [
+        f"--architectures={architecture}",
         f"--setup-hook={MERGED_USR}",
         f'--extract-hook=sh {shlex.quote(str(RECORD))} "$1"',
         f"--include={','.join(packages)}",
