@@ -29,16 +29,17 @@ def inside() -> bool:
 
 
 def make(folder: Path = VENV, requirements: Path = REQUIREMENTS) -> None:
-    """Make the virtual environment if it is not there, or not for these requirements."""
+    """Make the virtual environment if it is not there, or not for these requirements, or was moved: its programs name it."""
     stamp = folder / "requirements.sha256"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    digest = hashlib.sha256(requirements.read_bytes() + bytes(folder.resolve())).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"installing the peers into {folder.relative_to(ROOT)} ...", file=sys.stderr)
     inside_it = folder / "bin" / "python"
     if not inside_it.exists():
         venv.create(folder, with_pip=True, symlinks=True)
-    subprocess.run([inside_it, "-m", "pip", "install", "-q", "-r", requirements], check=True)  # noqa: S603
+    again = ["--force-reinstall"] if stamp.exists() else []
+    subprocess.run([inside_it, "-m", "pip", "install", "-q", *again, "-r", requirements], check=True)  # noqa: S603
     stamp.write_text(digest)
 
 
