@@ -29,7 +29,7 @@ def inside() -> bool:
 
 
 def make(folder: Path = VENV, requirements: Path = REQUIREMENTS) -> None:
-    """Make the virtual environment if it is not there, or not for these requirements, or was moved: its programs name it."""
+    """Make the virtual environment if it is not there, not for these requirements, or moved: its programs name it."""
     stamp = folder / "requirements.sha256"
     digest = hashlib.sha256(requirements.read_bytes() + bytes(folder.resolve())).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
