@@ -141,8 +141,9 @@ def _key(architecture: str, packages: list[str], lines: list[str]) -> str:
 def _check_tools() -> None:
     if os.geteuid() != 0:
         raise CommandError(errors.MISSING, "making a root file system needs root", "Run it as root, or with sudo")
-    if shutil.which("mmdebstrap") is None:
-        raise CommandError(errors.MISSING, "no mmdebstrap", "apt-get install mmdebstrap")
+    for program, package in (("mmdebstrap", "mmdebstrap"), ("unshare", "util-linux")):
+        if shutil.which(program) is None:
+            raise CommandError(errors.MISSING, f"no {program}", f"apt-get install {package}")
 
 
 def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str], root: Path) -> None:
@@ -167,6 +168,8 @@ def _unpack(architecture: str, packages: list[str], suite: str, lines: list[str]
         output = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
         causes = [line for line in output if line.startswith("E:") and "apt-get" not in line] or output[-1:]
         cause = causes[0].removeprefix("E: ")
+        if cause.startswith("unshare: "):
+            raise CommandError(errors.MISSING, cause, "Root must be allowed to mount: a container needs CAP_SYS_ADMIN")
         if not OUT_OF_STEP.search(cause):
             break
     raise CommandError(

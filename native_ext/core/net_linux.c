@@ -86,7 +86,7 @@ static int64_t net_monotonic_us(void *context) {
 static int64_t net_wall_s(void *context) {
     struct timespec now;
     (void)context;
-    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now); /* late by milliseconds, and a third of the price */
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* not _COARSE: it would be late where Python is not */
     return (int64_t)now.tv_sec;
 }
 

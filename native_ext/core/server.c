@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define GENERATIONS 0x3FFFFFFFu
+#define GENERATIONS 0x1FFFFFFFu /* in a tag they are below TAG_BELL */
 #define TAG_ASYNCIO (UINT64_C(1) << 63) /* of asyncio's descriptors; the rest of the tag is the descriptor */
 #define TAG_LISTENER (UINT64_C(1) << 62)
 #define TAG_BELL (UINT64_C(1) << 61)
+_Static_assert(((uint64_t)GENERATIONS << 32) < TAG_BELL, "the tag of a connection is none of the others");
 #define ACCEPTS 16     /* connections accepted in a row */
 #define ACCEPTS_LATE 4 /* ... when there is no time left */
 #define LOOK_EVERY 8   /* connections served between two looks at the clock */

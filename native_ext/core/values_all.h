@@ -191,11 +191,16 @@ struct few {
     uint64_t kind; /* the same for equal items */
 };
 
-/* Of a text: its length, its first and its last bytes; escaped: nothing is known of it before it is read. */
+/* Of a text: its length, its first and its last bytes; escaped: nothing is known of it before it is read (0). Of an object: its hash,
+ * since comparing two whose members are in another order looks for each of them. *after: NULL if there is a fault. */
 static uint64_t kind_of(struct hg_run *run, const uint8_t *p, const uint8_t **after) {
+    const uint8_t *const start = p;
     const enum hg_token token = r_token(run, &p);
     struct hg_text text = {0};
     uint64_t kind = (uint64_t)token << 56;
+    if (token == HG_T_OBJECT) {
+        return hash_value(run, start, after) | 1;
+    }
     if (token != HG_T_STRING) {
         *after = v_skip(run, p);
         return kind;
@@ -218,7 +223,8 @@ static HG_NOINLINE int unique_few(struct hg_run *run, const uint8_t *start, cons
     const uint8_t *p = v_open(run, start, &iter);
     int more = p == NULL ? -1 : v_first(run, &p, &iter, false);
     for (; more > 0 && count < UNIQUE_FEW; more = v_next(run, &p, &iter, false), count++) {
-        few[count] = (struct few){p, kind_of(run, p, &p)};
+        few[count].at = p;
+        few[count].kind = kind_of(run, p, &p);
         if (p == NULL) {
             return -1;
         }
@@ -229,6 +235,7 @@ static HG_NOINLINE int unique_few(struct hg_run *run, const uint8_t *start, cons
             }
             if (HG_R(equal)(run, few[i].at, run, few[count].at)) {
                 *twice = few[count].at;
+                run->depth = depth;
                 return 0;
             }
             if (run->verdict == HG_MALFORMED) {
@@ -285,7 +292,9 @@ static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) 
 
 HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look) {
     const uint32_t depth = run->depth, frames = run->frames;
-    const uint8_t *const start = p;
+    const enum hg_verdict verdict = run->verdict;
+    const enum hg_reason reason = run->reason;
+    const uint8_t *const start = p, *const at = run->at, *const judged = run->judged;
     struct hg_iter iter;
     look->there = false;
     int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
@@ -294,15 +303,24 @@ HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, cons
         const uint8_t *value_at = r_known(run, p, name);
         if (value_at != NULL) {
             more = look_at(run, value_at, look) ? 0 : -1;
-        } else if ((p = v_name(run, p, &other)) == NULL || other.escaped || (p = v_skip(run, p)) == NULL) {
-            more = -1; /* a fault is for those to find who read all of it */
+        } else if ((p = v_name(run, p, &other)) == NULL || other.escaped) {
+            more = -1;
+        } else if (other.size == name->length && memcmp(other.start, hg_at(run->program, name->text), other.size) == 0) {
+            more = look_at(run, p, look) ? 0 : -1; /* the name all the same: white space before the colon, a long name, a long head */
+        } else if ((p = v_skip(run, p)) == NULL) {
+            more = -1;
         } else {
             more = v_next(run, &p, &iter, true);
         }
     }
+    look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+    /* Nothing is noted: a fault is for those to find who read all of it. */
     run->depth = depth;
     run->frames = frames;
-    look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+    run->verdict = verdict;
+    run->reason = reason;
+    run->at = at;
+    run->judged = judged;
 }
 
 bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look) {

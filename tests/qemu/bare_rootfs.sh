@@ -100,7 +100,8 @@ inside() {
 make_root() {
     uri=$(mirror)
     [ -n "$uri" ] || die 'no Debian mirror in the apt sources; name one in HEADGATE_DEBIAN_MIRROR'
-    mmdebstrap --variant=apt --include=git,python3 --quiet "$suite" "$root" "deb $uri $suite main"
+    # In a mount namespace of its own, as all below: nothing stays mounted in what is deleted.
+    unshare --mount mmdebstrap --variant=apt --include=git,python3 --quiet "$suite" "$root" "deb $uri $suite main"
     bundle=/etc/ssl/certs/ca-certificates.crt
     if [ -e "$bundle" ]; then # a second time where the package ca-certificates, which ./dev may bring, collects from
         install -D -m 644 "$bundle" "$root$bundle"

@@ -40,7 +40,7 @@ def run(machine: Machine, wheel: Path, folder: Path, cache: Path) -> int:
     start = rootfs.make(machine.architecture, [*BASE, *packages], cache)
     root = folder / "device"
     shutil.rmtree(root, ignore_errors=True)
-    if subprocess.run(["cp", "-a", "--reflink=auto", str(start), str(root)], check=False).returncode:
+    if subprocess.run(["cp", "-aT", "--reflink=auto", str(start), str(root)], check=False).returncode:
         raise CommandError(errors.STATE, f"cannot copy {start}", "Is the disk full?")
     rootfs.lend_network(root)
     for name in COMPILERS:

@@ -21,6 +21,7 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -50,6 +51,9 @@ EPOCH = 1790000000  # SOURCE_DATE_EPOCH of the first image
 TRIAL_S = 60  # a new slot has in this proof, once its appliance was started
 MESSAGES = 20
 MIB = 1 << 20
+# What goes wrong in a proof: a command that takes too long, a file or an entry that is not in the image.
+UNFORESEEN = (subprocess.SubprocessError, OSError, LookupError, struct.error, AssertionError)
+WATCHDOGS = "for dog in /sys/class/watchdog/*; do [ ! -e $dog/state ] || cat $dog/identity $dog/state; done"
 _AFTER_A_CUT = re.compile(r"recovering journal|orphan|CLEARED|: \d+/\d+ files")
 GUEST_SEES_US_AS = "10.0.2.2"  # qemu's user network
 CONFIG = '[listen]\nhttp = "0.0.0.0:8080"\n[streams.events]\nrate = "100000/s"\n'
@@ -294,11 +298,13 @@ class Proof:
 
     def hang(self, guest: Guest) -> None:
         """Process 1 stands still; nobody is there to press a button."""
-        dogs = self.access.log_in(guest, "cd /sys/class/watchdog; for dog in *; do cat $dog/identity $dog/state; done")
+        dogs = self.access.log_in(guest, WATCHDOGS)
         if not dogs:
             self.say("this machine has no watchdog")
             return
-        self.must(dogs.splitlines()[1] == "active", f"the watchdog is fed: {dogs}")
+        if dogs.splitlines()[1] != "active":
+            self.say(f"nobody feeds this machine's watchdog: {dogs.splitlines()[0]}")
+            return
         after, began = guest.said(), time.monotonic()
         self.access.run(guest, HANG)
         guest.wait_for("headgate: starting slot a", BOOT_S, after)
@@ -456,6 +462,7 @@ def twice(proof: Proof) -> None:
     proof.make_keys()
     words = ["image", "build", proof.board, "--sign", "keys/image.key", "--version", "1.0.0"]
     words += ["--wheel", str(proof.options.wheel.resolve())] if proof.options.wheel else []
+    words += [word for change in proof.options.set for word in ("--set", change)]
 
     def build(cache: Path, image: Path) -> None:
         proof.headgate(*words, "--cache", str(cache), "--out", str(image), SOURCE_DATE_EPOCH=str(EPOCH))
@@ -525,8 +532,8 @@ def main(words: list[str]) -> int:
     except CommandError as error:
         print(f"dev: {error.line()}", file=sys.stderr)
         return error.code
-    except (Failed, image_check.Wrong, TimeoutError, AssertionError) as error:
-        print(f"dev: the proof FAILED: {error}", file=sys.stderr)
+    except (Failed, image_check.Wrong, *UNFORESEEN) as error:
+        print(f"dev: the proof FAILED: {type(error).__name__}: {error}", file=sys.stderr)
         return errors.BUG
     if not options.twice:
         proof.figures["seconds"] = round(time.monotonic() - proof.began)

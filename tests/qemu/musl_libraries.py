@@ -36,6 +36,7 @@ ARCHIVES = {
     ),
 }
 APT_HELPER = Path("/usr/lib/apt/apt-helper")
+MIRROR = "On a Debian: HEADGATE_DEBIAN_MIRROR=http://deb.debian.org/debian"
 ZLIB = "adler32 compress crc32 deflate infback inffast inflate inftrees trees uncompr zutil"
 FLAGS = ["-O2", "-g0", "-w", "-fPIC"]
 
@@ -92,7 +93,9 @@ def source(name: str, cache: Path, work: Path) -> Path:
     if not archive.exists():
         mirrors = debian_mirrors()
         if not mirrors or not APT_HELPER.exists():
-            raise CommandError(errors.MISSING, f"the source of {name} comes from Debian, and no mirror is known here")
+            raise CommandError(
+                errors.MISSING, f"the source of {name} comes from Debian, and no mirror is known here", MIRROR
+            )
         run([str(APT_HELPER), "download-file", f"{mirrors[0]}/{file}", str(archive), f"SHA256:{sha256}"], cache)
     if hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:
         raise CommandError(errors.NETWORK, f"{archive} is not what it should be", "Delete it, and try again")
@@ -108,4 +111,4 @@ def run(command: list[str], folder: Path, variables: "dict[str, str] | None" = N
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
         causes = [line for line in lines if "error:" in line.lower() or line.startswith("E:")] or lines[-1:]
-        raise CommandError(errors.BUG, f"{shlex.join(command)[:120]} failed: {causes[0][:300]}")
+        raise CommandError(errors.BUG, f"{shlex.join(command)[:120]} failed: {causes[0][:300]}", "Run it by hand")

@@ -35,7 +35,8 @@ LEFT_OUT = ("test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "__py
 def make(compiler: list[str], triplet: str, cache: Path, jobs: int) -> Path:
     """The folder that is to be PREFIX there; compiled once, some minutes. Raises CommandError."""
     if sys.version_info[:2] != (3, 11):
-        raise CommandError(errors.MISSING, "cross-compiling Python 3.11 takes a Python 3.11 on this machine")
+        cause = "cross-compiling Python 3.11 takes a Python 3.11 on this machine"
+        raise CommandError(errors.MISSING, cause, "HEADGATE_VENV of one, as Debian 12 has it")
     code = Path(__file__).read_bytes() + Path(musl_libraries.__file__).read_bytes()
     key = hashlib.sha256(f"{compiler} {triplet}".encode() + code).hexdigest()[:12]
     made = cache / f"python-{triplet}-{key}"

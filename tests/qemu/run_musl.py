@@ -45,7 +45,7 @@ def prepare(target: Target, requirements: "list[str]", folder: Path) -> Path:
     emulation.prepare(DEBIAN[target.machine])
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
-    target_root.run("cp", "-a", "--reflink=auto", str(start), str(root))
+    target_root.run("cp", "-aT", "--reflink=auto", str(start), str(root))
     rootfs.lend_network(root)
     there = root / musl_python.PREFIX.lstrip("/")
     shutil.copytree(python, there, symlinks=True)

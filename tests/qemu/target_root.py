@@ -44,7 +44,7 @@ def prepare(name: str, machine: Machine, start: Path, wheel: Path, folder: Path)
     """A fresh copy of `start` in `folder` with everything in it. `name`: as platform.machine() says there."""
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
-    run("cp", "-a", "--reflink=auto", str(start), str(root))
+    run("cp", "-aT", "--reflink=auto", str(start), str(root))
     rootfs.lend_network(root)
     _install(name, machine, wheel, root)
     copy_repository(root / INSIDE)

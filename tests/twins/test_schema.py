@@ -266,6 +266,7 @@ _KINDS = {
         b'{"kind":[]}', b"{}", b'{"x":1}', b'{"y":1,"z":2}', b'{"\\u006bind":"a"}', b'{"kind":"\\u0061"}',
         b'{"kind":"a","kind":"b"}', b'{"kind":"a"', b'{"kind":', b'{"kind":"a","x":01}', b'{"x":}',
         b'{"x":[{"kind":"b"}],"kind":"a"}', b'[{"kind":"a"},[{"kind":"b","x":""}]]', b'[{"kind":"a"},{"kind":"b"}]',
+        b'{"kind" : "a"}', b'{"x":1,"kind"\n:"b"}', b'{ "x" : "" , "kind" : "b" }', b'{"kind" :"e"}',
         b"[]", b"1", b'"a"', b"null", b'{"kind":1e400}', b'{"kind":123456789012345678901234567890}',
     ],
 )  # fmt: skip
@@ -285,6 +286,65 @@ def test_alternatives_that_a_member_tells_apart(keyword: str, document: bytes) -
         pair = _pair({**around, "$defs": named})
         kit.same(*pair, document)
         kit.same(*pair, item, "cbor")
+
+
+_LONG = "a name of more than 24 bytes, which has a longer head"
+
+
+@pytest.mark.parametrize("name", ["kind", "k" * 15, "k" * 16, "k" * 23, _LONG])
+def test_a_telling_name_in_any_spelling(name: str) -> None:
+    """White space before a colon; a CBOR head that is not the shortest."""
+    kinds = [{"properties": {name: {"const": kind}}, "required": [name]} for kind in ("a", "b")]
+    text = name.encode()
+    heads = [b"\x78" + bytes([len(text)]), b"\x79" + len(text).to_bytes(2, "big")]
+    if len(text) < 24:
+        heads.append(bytes([0x60 + len(text)]))
+    for keyword in ("oneOf", "anyOf"):
+        for schema in ({keyword: kinds}, {"not": {keyword: kinds}}, {keyword: [kinds[0], {"type": "null"}]}):
+            pair = _pair(schema)
+            for kind in (b"a", b"b", b"c"):
+                for colon in (b":", b" :", b"\n\t : "):
+                    kit.same(*pair, b'{"%b"%b"%b"}' % (text, colon, kind))
+                for head in heads:
+                    kit.same(*pair, b"\xa1" + head + text + b"\x61" + kind, "cbor")
+
+
+def test_a_first_look_hides_no_name_given_twice() -> None:
+    """In a map below a tag, which a first look has passed over."""
+    kinds = [{"properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in ("a", "b")]
+    item = bytes.fromhex("a2 6178 d820 a2 616101 616102 646b696e64 6161")  # {"x": 32({"a": 1, "a": 2}), "kind": "a"}
+    pair = _pair({"oneOf": kinds})
+    kit.same(*pair, item, "cbor")
+    assert not pair[0].is_valid(item, "cbor")
+
+
+@pytest.mark.parametrize(
+    ("schema", "document", "options"),
+    [
+        ({"items": {"type": "array", "uniqueItems": True}}, [[1, 1], [[1]]], {"limits": {"depth": 3}}),
+        (
+            {"items": {"type": "array", "uniqueItems": True}},
+            [[1, 1], [[[[1]]]], [{}, {}], [[[[1]]]]],
+            {"limits": {"depth": 6}},
+        ),
+        ({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 1}], {}),
+        ({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 3}, {"a": 1}], {}),
+    ],
+)
+def test_few_items(schema: Any, document: Any, options: "dict[str, Any]") -> None:
+    pair = kit.twins(schema, **options)
+    assert pair is not None
+    kit.same(*pair, json.dumps(document).encode())
+
+
+def test_many_members_in_another_order() -> None:
+    names = [f"member {i}" for i in range(300)]
+    items = [dict.fromkeys(order, 0) | {"member 299": i} for i in range(6) for order in (names, names[::-1])]
+    for i, item in enumerate(items):
+        item["member 299"] = i
+    pair = _pair({"uniqueItems": True})
+    kit.same(*pair, json.dumps(items).encode())
+    assert pair[0].is_valid(json.dumps(items).encode())
 
 
 @pytest.mark.parametrize(

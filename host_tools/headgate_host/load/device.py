@@ -104,7 +104,10 @@ class Sampler:
     async def end(self, intervals: int) -> Device:
         """`intervals`: of the run. Asks once more, for the ledger."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PATIENCE_S)
+            _, late = await asyncio.wait(self._tasks, timeout=PATIENCE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._ask(intervals)
         await self._source.close()
         series = {

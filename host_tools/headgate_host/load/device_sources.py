@@ -26,7 +26,7 @@ _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})? +([-+.0-9eE]+)(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--no-metrics", action="store_true", help="do not ask the target whether it has figures of the device")
+    add("--no-metrics", action="store_true", help="no figures of the device")
     add(
         "--pid", metavar="PID", type=int, help="the device is this process, on this machine or, with --ssh, on that one"
     )
@@ -50,7 +50,7 @@ class Wanted:
 
     @classmethod
     def of(cls, args: argparse.Namespace, url: str | None) -> "Wanted":
-        return cls(args.ssh, args.pid, url, not args.no_metrics, args.ssh_by)
+        return NOTHING if args.no_metrics else cls(args.ssh, args.pid, url, by=args.ssh_by)
 
     def source(self, target: Target) -> Source | None:
         if self.host is not None:
@@ -118,10 +118,17 @@ class Board:
         self.name = host if pid is None else f"process {pid} on {host}"
         self._pid = pid
         script = SCRIPT.format(files=" ".join(kernel_files.of_machine(pid)), end=END)
-        self._command = [*shlex.split(by.format(host=shlex.quote(host))), script]
+        self._command = [*(word.replace("{host}", host) for word in shlex.split(by)), script]
         self._shell: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
 
     async def read(self) -> Mapping[str, float]:
+        if self._turn.locked():  # a slow one: this moment has no figures
+            raise OSError("still answers the look before")
+        async with self._turn:
+            return await self._look()
+
+    async def _look(self) -> Mapping[str, float]:
         patience = LOGIN_S if self._shell is None else PATIENCE_S
         try:
             async with asyncio.timeout(patience):
@@ -154,16 +161,17 @@ class Board:
         shell, self._shell = self._shell, None
         if shell is None:
             return
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
             shell.kill()
-        await shell.communicate()  # to the end of its pipes, and of it
+            async with asyncio.timeout(PATIENCE_S):  # its own children may hold the pipes
+                await shell.communicate()  # to the end of its pipes, and of it
 
 
 def _read(paths: "list[str]") -> dict[str, str]:
     files = {}
     for path in paths:
         with contextlib.suppress(PermissionError):  # smaps_rollup and io of another user's
-            files[path] = Path(path).read_text()
+            files[path] = Path(path).read_text(errors="replace")
     return files
 
 
@@ -188,7 +196,7 @@ async def sampler_for(target: Target, wanted: Wanted) -> Sampler | None:
         await source.close()
         if wanted.is_guess:
             return None
-        cause = f"no figures of the device from {source.name}: {error or 'no answer'}"
+        cause = f"no figures of the device from {source.name}: {str(error) or 'no answer'}"
         raise CommandError(USAGE, cause, "Without --metrics, --pid and --ssh the load does without them") from None
     if wanted.is_guess and not found.is_headgate:
         await source.close()

@@ -21,7 +21,7 @@ def of_machine(pid: "int | None") -> "list[str]":
 
 
 def figures(files: "Mapping[str, str]", pid: "int | None" = None) -> "dict[str, float]":
-    """`files`: text by path; what could not be read is missing or empty. Raises FileNotFoundError: no such process."""
+    """`files`: text by path; what could not be read is missing or empty. Raises FileNotFoundError: no such process, or no Linux."""
     found = _of_all(files) if pid is None else _of_process(files, pid)
     for path, name, base in (
         (TEMPERATURE, "headgate_board_temperature_mc", 10),
@@ -51,11 +51,11 @@ def _of_process(files: "Mapping[str, str]", pid: int) -> "dict[str, float]":
 
 
 def _of_all(files: "Mapping[str, str]") -> "dict[str, float]":
-    found = {}
     first = files.get(STAT, "").partition("\n")[0].split()
-    if first:  # user nice system idle iowait irq softirq steal
-        ticks = [int(word) for word in first[1:9]]
-        found["process_cpu_seconds_total"] = (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_S
+    if not first:
+        raise FileNotFoundError(f"{STAT} is not there: is it Linux?")
+    ticks = [int(word) for word in first[1:9]]  # user nice system idle iowait irq softirq steal
+    found = {"process_cpu_seconds_total": (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_S}
     total, free = (_number_after(files.get(MEMORY, ""), word) for word in ("MemTotal:", "MemAvailable:"))
     if total is not None and free is not None:
         found["process_resident_memory_bytes"] = (total - free) * KIB

@@ -78,7 +78,7 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         streams=found.streams or STREAMS,
         timeout_s=found.timeout_s,
         budgets=found.budgets,
-        device=device_sources.Wanted.of(args, None if args.no_metrics else found.metrics or None),
+        device=device_sources.Wanted.of(args, found.metrics or None),
         start_at_s=args.start_at,
         described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )

@@ -168,7 +168,8 @@ def test_what_the_kernel_says() -> None:
     assert kernel_files.figures({"/proc/7/stat": stat}, 7) == {"process_cpu_seconds_total": 0.25}
     with pytest.raises(FileNotFoundError, match="no process 8"):
         kernel_files.figures(files, 8)
-    assert kernel_files.figures({}) == {}
+    with pytest.raises(FileNotFoundError, match="is it Linux"):
+        kernel_files.figures({})
 
 
 def test_what_was_asked_for_must_be_there() -> None:

@@ -1,6 +1,6 @@
 """Root file systems for other machines: kept by what they are made of, finished without scripts, clear when they fail.
 
-mmdebstrap is a shell script here; the real one is used by `./dev test --target`.
+mmdebstrap and unshare are shell scripts here; the real ones are used by `./dev test --target`.
 """
 
 import os
@@ -53,11 +53,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HEADGATE_DEBIAN_MIRROR", "http://mirror.example/debian")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     program(tmp_path, UNPACK)
+    program(tmp_path, '#!/bin/sh\nshift\nexec "$@"\n', "unshare")  # the real one needs rights, and mounts nothing here
     return calls
 
 
-def program(folder: Path, text: str) -> None:
-    path = folder / "mmdebstrap"
+def program(folder: Path, text: str, name: str = "mmdebstrap") -> None:
+    path = folder / name
     path.write_text(text)
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
