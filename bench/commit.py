@@ -104,7 +104,10 @@ def instructions(command: list[str]) -> int:
     """Of the whole run, user mode."""
     counted = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command]
     environment = os.environ | {"HEADGATE_BACKEND": "native", "PYTHONHASHSEED": "0"}
-    done = subprocess.run(counted, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # this file
+    try:
+        done = subprocess.run(counted, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # this file
+    except FileNotFoundError:
+        sys.exit("commit.py: --count takes valgrind: apt-get install valgrind")
     return int(done.stderr.rpartition("Collected :")[2].split()[0])
 
 
