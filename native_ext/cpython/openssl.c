@@ -26,10 +26,15 @@ void *hg_openssl_seen(void) { return made.count == 1 ? made.ssl : NULL; }
 /* What is linked to the module `_ssl`; of one that is built into Python, what Python itself shows. NULL: it cannot be asked. */
 static void *open_library(void) {
     PyObject *module = PyImport_ImportModule("_ssl");
+    PyObject *version = module == NULL ? NULL : PyObject_GetAttrString(module, "OPENSSL_VERSION");
+    const char *name = version == NULL ? NULL : PyUnicode_AsUTF8AndSize(version, NULL);
+    const bool is_openssl = name != NULL && strncmp(name, "OpenSSL ", 8) == 0; /* others have functions of the same names */
     PyObject *file = module == NULL ? NULL : PyObject_GetAttrString(module, "__file__");
     PyObject *path = file == NULL ? NULL : PyUnicode_EncodeFSDefault(file);
     void *library = NULL;
-    if (path != NULL) {
+    if (!is_openssl) {
+        library = NULL;
+    } else if (path != NULL) {
         library = dlopen(PyBytes_AsString(path), RTLD_LAZY | RTLD_LOCAL); /* it is loaded already */
     } else if (module != NULL) {
         library = dlopen(NULL, RTLD_LAZY);
@@ -37,6 +42,7 @@ static void *open_library(void) {
     PyErr_Clear();
     Py_XDECREF(path);
     Py_XDECREF(file);
+    Py_XDECREF(version);
     Py_XDECREF(module);
     return library;
 }

@@ -128,12 +128,10 @@ static bool is_same(const uint8_t *a, const uint8_t *b, uint32_t length) {
 static void remember(struct hg_session *session, struct hg_recalled *value, struct hg_view coded) {
     uint8_t *bytes;
     forget(session, value);
-    if (coded.length >= SHORTEST && coded.length <= LONGEST) {
-        bytes = hg_session_take(session, coded.length + most_decoded(coded.length));
-        if (bytes != NULL) {
-            memcpy(bytes, coded.at, coded.length);
-            *value = (struct hg_recalled){bytes, coded.length, 0};
-        }
+    bytes = hg_session_take(session, coded.length + most_decoded(coded.length));
+    if (bytes != NULL) {
+        memcpy(bytes, coded.at, coded.length);
+        *value = (struct hg_recalled){bytes, coded.length, 0};
     }
 }
 
@@ -170,6 +168,9 @@ static bool decode(struct hg_session *session, struct hg_recalled *value) {
 /* -> the decoded value; length 0: it was not said before, and may be the next time. */
 static struct hg_view recall(struct hg_session *session, struct hg_recalled *value, struct hg_view coded) {
     struct hg_view decoded = {coded.at, 0};
+    if (coded.length < SHORTEST || coded.length > LONGEST) {
+        return decoded; /* not worth it, and a decoder for each would be: what is remembered stays */
+    }
     if (value->coded != coded.length || !is_same(value->bytes, coded.at, coded.length)) {
         remember(session, value, coded);
     } else if (value->decoded != 0 || decode(session, value)) {

@@ -4,12 +4,14 @@ somebody asks for more than what is known of them here. That saves 1.5 MB, and a
 `put_off` is for the command `headgate`, before it imports anything else; what is loaded already stays as it is.
 """
 
+import _thread
 import contextlib
 import os
 import sys
 import types
 from collections.abc import Iterator
 
+_LOCK = _thread.allocate_lock()
 _CO_COROUTINE = 0x80  # Include/cpython/code.h
 _ANNOTATIONS = sys.version_info < (3, 14)  # are made with the class, and stand in its dictionary
 
@@ -32,8 +34,9 @@ class Later(types.ModuleType):
 
 def loaded(name: str) -> types.ModuleType:
     """The module itself."""
-    if isinstance(sys.modules.get(name), Later):
-        del sys.modules[name]
+    with _LOCK:  # two threads may be the first to ask; not held for the import, which has locks of its own
+        if isinstance(sys.modules.get(name), Later):
+            del sys.modules[name]
     __import__(name)
     return sys.modules[name]
 

@@ -12,7 +12,6 @@ import gc
 import sys
 import types
 from collections.abc import Iterator
-from typing import NoReturn
 
 from headgate.linux import later
 
@@ -57,9 +56,9 @@ def import_mqtt(*, tls: bool) -> None:
             import aiomqtt  # noqa: F401
 
 
-def _no_signature(what: object) -> NoReturn:
-    """Dataclasses without a docstring ask, for a text that nobody reads here, and do without."""
-    raise ValueError(f"{what} is not looked at")
+def _no_signature(what: object, **options: object) -> str:
+    """Dataclasses without a docstring ask, for a text that nobody reads here. Not an exception: 3.11.2 expects none."""
+    return ""
 
 
 def share_heap() -> None:

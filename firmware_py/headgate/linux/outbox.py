@@ -278,7 +278,10 @@ class Outbox:
         work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
         self._commit_since = self._loop.time()
         self._awaited = self._hungry or bool(delivered or shrunk or self._tickets)
-        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._store, work, not self._tickets)
+        # Answered before Python hears of it only far from the budget: until then the intake has the room it had.
+        room = self.intake.room
+        early = not self._tickets and (room is None or room >= self.config.buffer_bytes + self.config.batch_bytes)
+        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._store, work, early)
 
     def _store(self, work: Work, early: bool) -> Committed:
         """In the worker's thread. `early`: nobody but a native server waits for any of the rows."""
@@ -290,10 +293,11 @@ class Outbox:
     def _tell(self) -> None:
         """In the worker's thread, after each of its calls."""
         early, self._early = self._early, None
-        if self.post is None:
+        post = self.post  # which the event loop may take away
+        if post is None:
             self._worker.wake()
         else:
-            self.post(early, early is None or self._awaited)
+            post(early, early is None or self._awaited)
 
     def settle(self) -> None:
         """Hear of what the worker has done; in the event loop, when somebody was told."""

@@ -71,7 +71,9 @@ class Sampler:
         self._keep(-1, await self._source.read())
 
     def ask(self, interval: int) -> None:
-        """Without waiting for the answer."""
+        """Without waiting for the answer. A source that still answers the look before is left alone."""
+        if self._tasks:
+            return
         task = asyncio.create_task(self._ask(interval))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -120,15 +120,8 @@ class Board:
         script = SCRIPT.format(files=" ".join(kernel_files.of_machine(pid)), end=END)
         self._command = [*(word.replace("{host}", host) for word in shlex.split(by)), script]
         self._shell: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
 
     async def read(self) -> Mapping[str, float]:
-        if self._turn.locked():  # a slow one: this moment has no figures
-            raise OSError("still answers the look before")
-        async with self._turn:
-            return await self._look()
-
-    async def _look(self) -> Mapping[str, float]:
         patience = LOGIN_S if self._shell is None else PATIENCE_S
         try:
             async with asyncio.timeout(patience):

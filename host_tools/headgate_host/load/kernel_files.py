@@ -21,7 +21,7 @@ def of_machine(pid: "int | None") -> "list[str]":
 
 
 def figures(files: "Mapping[str, str]", pid: "int | None" = None) -> "dict[str, float]":
-    """`files`: text by path; what could not be read is missing or empty. Raises FileNotFoundError: no process, no Linux."""
+    """`files`: text by path; what could not be read is missing or empty. Raises FileNotFoundError: no process."""
     found = _of_all(files) if pid is None else _of_process(files, pid)
     for path, name, base in (
         (TEMPERATURE, "headgate_board_temperature_mc", 10),

@@ -74,6 +74,30 @@ def test_counters_become_rates_and_gaps_stay() -> None:
     assert found.ledger == {"accepted": 9, "stored": 6}
 
 
+def test_a_slow_source_is_asked_once_at_a_time() -> None:
+    class Slow(Script):
+        asked = 0
+
+        async def read(self) -> Mapping[str, float]:
+            self.asked += 1
+            if self.asked == 2:
+                await asyncio.sleep(3600)
+            return {"headgate_outbox_stored": self.asked}
+
+    async def run() -> tuple[int, device.Device]:
+        slow = Slow()
+        sampler = Sampler(slow)
+        await sampler.begin()
+        for interval in range(3):
+            sampler.ask(interval)
+            await asyncio.sleep(0)
+        return slow.asked, await sampler.end(3)
+
+    asked, found = asyncio.run(run())
+    assert asked == 2
+    assert found.series["outbox"].values == [None, None, None]
+
+
 async def served(body: bytes, status: bytes = b"200 OK") -> Mapping[str, float]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
