@@ -234,7 +234,10 @@ static HG_NOINLINE void w_known(struct hg_run *run, const struct hg_name *name, 
     }
     w_byte(run, '"');
     w_escaped(run, text, name->length);
-    w_bytes(run, "\":", 2 - cut);
+    w_byte(run, '"');
+    if (cut == 0) {
+        w_byte(run, ':');
+    }
 }
 
 /* Blocks from the program, which has 16 bytes behind the last name -> false: there is no room for them, or the name must be escaped. */

@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct heap heap = {0, -1};
     const struct hg_alloc alloc = heap_of(&heap);
     struct hg_intake intake;
-    struct hg_batch batches[BATCHES] = {{NULL, 0, 0}, {NULL, 0, 0}, {NULL, 0, 0}};
+    struct hg_batch batches[BATCHES] = {0};
     struct list queue = {0}, taken[BATCHES] = {{0}, {0}, {0}};
     int64_t now_ms = 0;
     hg_intake_init(&intake, &alloc, 1, MAX_ROWS, MAX_BYTES);
