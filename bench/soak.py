@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -191,12 +191,16 @@ def soak(options: argparse.Namespace, folder: Path) -> "dict[str, Any]":
 
 
 def show(found: "dict[str, Any]") -> None:
-    last = found["samples"][-1] if found["samples"] else {"pss": 0, "cpu_s": 0.0, "s": 1.0}
-    book = ", ".join(f"{name} {count:,}" for name, count in found["ledger"].items())
+    last = found["samples"][-1] if found["samples"] else {"cpu_s": 0.0, "s": 1.0}
     print(f"{found['answered_202']:,} messages accepted in {found['minutes']:g} minutes at {found['rate_per_s']:,}/s")
-    print(f"ledger: {book}")
-    print(f"PSS {last['pss'] / 1048576:.1f} MiB, grown by {found['growth'] / 1024:,.0f} KiB after the first quarter")
+    show_appliance(found)
     print(f"CPU: {last['cpu_s'] / last['s']:.0%} of a core; p99 {found['load']['p99_us'] / 1000:.1f} ms")
+
+
+def show_appliance(found: "dict[str, Any]") -> None:
+    pss = found["samples"][-1]["pss"] if found["samples"] else 0
+    print("ledger: " + ", ".join(f"{name} {count:,}" for name, count in found["ledger"].items()))
+    print(f"PSS {pss / 1048576:.1f} MiB, grown by {found['growth'] / 1024:,.0f} KiB after the first quarter")
 
 
 def arguments() -> argparse.Namespace:
@@ -212,27 +216,38 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    options = arguments()
-    path: Path | None = options.output
-    if path is None and options.minutes >= MINUTES:
-        path = build.ROOT / "bench" / "results" / f"soak-{os.uname().machine}.json"
+def run(measure: "Callable[[Path], dict[str, Any]]", judge: "Callable[[dict[str, Any]], list[str]]",
+        tell: "Callable[[dict[str, Any]], None]", kept: "Path | None") -> int:  # fmt: skip
+    """Measures in a scratch folder, on the load's core; keeps and tells what was found -> exit code."""
     try:
         with tempfile.TemporaryDirectory(prefix="headgate-soak-") as scratch, process.on_core(process.LOAD_CORE):
-            found = soak(options, Path(scratch))
+            found = measure(Path(scratch))
     except verdicts.WrongVerdict as error:
         say(f"nothing is measured: {error}")
         return WRONG_VERDICT
     except process.Failed as error:
         say(str(error))
         return 1
-    wrong = found["faults"] = faults(found)
-    if path is not None:
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    show(found)
+    wrong = found["faults"] = judge(found)
+    if kept is not None:
+        kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    tell(found)
     for line in wrong:
         print(f"FAIL  {line}")
     return 1 if wrong else 0
+
+
+def kept(options: argparse.Namespace, name: str, minutes: float) -> "Path | None":
+    """Where results go: --output, or if it took as long as it should, among the others."""
+    if options.output is None and options.minutes >= minutes:
+        return build.ROOT / "bench" / "results" / f"{name}-{os.uname().machine}.json"
+    output: Path | None = options.output
+    return output
+
+
+def main() -> int:
+    options = arguments()
+    return run(lambda folder: soak(options, folder), faults, show, kept(options, "soak", MINUTES))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ Exit code 0; 1 if something does not hold (one line for each); 2 usage; 3 a wron
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import soak
-from gateway import build, messages, process, servers, verdicts
+from gateway import messages, process, servers, verdicts
 from gateway.build import say
 from gateway.servers import Running
 from validate import results as files
@@ -130,35 +128,19 @@ def run(options: argparse.Namespace, folder: Path) -> "dict[str, Any]":
     }
 
 
+def show(found: "dict[str, Any]") -> None:
+    for name, outcome in found["outcomes"].items():
+        print(f"{name}: {outcome}")
+    soak.show_appliance(found)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"how long ({MINUTES:g})")
     parser.add_argument("--rate", type=int, default=RATE, help=f"requests per second ({RATE})")
     parser.add_argument("--output", type=Path, help="results file (default: bench/results, for 20 minutes and more)")
     options = parser.parse_args()
-    path: Path | None = options.output
-    if path is None and options.minutes >= MINUTES:
-        path = build.ROOT / "bench" / "results" / f"soak-mixed-{os.uname().machine}.json"
-    try:
-        with tempfile.TemporaryDirectory(prefix="headgate-soak-") as scratch, process.on_core(process.LOAD_CORE):
-            found = run(options, Path(scratch))
-    except verdicts.WrongVerdict as error:
-        say(f"nothing is measured: {error}")
-        return soak.WRONG_VERDICT
-    except process.Failed as error:
-        say(str(error))
-        return 1
-    wrong = found["faults"] = faults(found)
-    if path is not None:
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    for name, outcome in found["outcomes"].items():
-        print(f"{name}: {outcome}")
-    print("ledger: " + ", ".join(f"{name} {count:,}" for name, count in found["ledger"].items()))
-    last = found["samples"][-1]["pss"] if found["samples"] else 0
-    print(f"PSS {last / 1048576:.1f} MiB, grown by {found['growth'] / 1024:,.0f} KiB after the first quarter")
-    for line in wrong:
-        print(f"FAIL  {line}")
-    return 1 if wrong else 0
+    return soak.run(lambda folder: run(options, folder), faults, show, soak.kept(options, "soak-mixed", MINUTES))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,28 @@ HG_INLINE const uint8_t *hg_malformed(struct hg_run *run, enum hg_reason reason,
     return NULL;
 }
 
+/* What reading leaves in a run, for who reads a value only to look at it. */
+struct hg_noted {
+    uint32_t depth, frames;
+    enum hg_verdict verdict;
+    enum hg_reason reason;
+    const uint8_t *at, *judged;
+};
+
+HG_INLINE struct hg_noted hg_noted(const struct hg_run *run) {
+    return (struct hg_noted){run->depth, run->frames, run->verdict, run->reason, run->at, run->judged};
+}
+
+/* As if nothing had been read since. */
+HG_INLINE void hg_forget_since(struct hg_run *run, const struct hg_noted *before) {
+    run->depth = before->depth;
+    run->frames = before->frames;
+    run->verdict = before->verdict;
+    run->reason = before->reason;
+    run->at = before->at;
+    run->judged = before->judged;
+}
+
 #define HG_FRAMES 1024 /* calls of the engine on the stack, at most 530 bytes each (tests/c/test_stack.c) */
 
 /* -> the first byte to read, or NULL: the document is too large. */

@@ -165,10 +165,8 @@ static HG_NOINLINE void x_violation(struct hg_run *run, const struct hg_node *no
         return;
     }
     /* To show a value is to read it again, which must leave no trace. */
-    const uint32_t depth = run->depth, frames = run->frames, steps = run->steps;
-    const enum hg_verdict verdict = run->verdict;
-    const enum hg_reason reason = run->reason;
-    const uint8_t *failed_at = run->at, *judged = run->judged;
+    const struct hg_noted before = hg_noted(run);
+    const uint32_t steps = run->steps;
     (void)r_token(run, &at); /* the value itself, behind tags that say nothing here */
     hg_words_begin(&words, message, HG_MESSAGE);
     if (hg_words_before(&words, run->program, node, keyword, detail)) {
@@ -179,13 +177,8 @@ static HG_NOINLINE void x_violation(struct hg_run *run, const struct hg_node *no
         }
     }
     hg_words_after(&words, run->program, node, keyword, detail);
-    run->depth = depth;
-    run->frames = frames;
+    hg_forget_since(run, &before);
     run->steps = steps;
-    run->verdict = verdict;
-    run->reason = reason;
-    run->at = failed_at;
-    run->judged = judged;
 
     const enum hg_keyword blamed = hg_blamed(keyword);
     const struct hg_resource *resource = hg_at(run->program, run->program->resources);

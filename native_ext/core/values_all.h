@@ -291,10 +291,8 @@ static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) 
 }
 
 HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look) {
-    const uint32_t depth = run->depth, frames = run->frames;
-    const enum hg_verdict verdict = run->verdict;
-    const enum hg_reason reason = run->reason;
-    const uint8_t *const start = p, *const at = run->at, *const judged = run->judged;
+    const struct hg_noted before = hg_noted(run);
+    const uint8_t *const start = p;
     struct hg_iter iter;
     look->there = false;
     int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
@@ -314,13 +312,7 @@ HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, cons
         }
     }
     look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
-    /* Nothing is noted: a fault is for those to find who read all of it. */
-    run->depth = depth;
-    run->frames = frames;
-    run->verdict = verdict;
-    run->reason = reason;
-    run->at = at;
-    run->judged = judged;
+    hg_forget_since(run, &before); /* a fault is for those to find who read all of it */
 }
 
 bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look) {

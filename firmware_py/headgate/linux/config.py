@@ -14,7 +14,7 @@ from typing import Any
 from headgate.errors import CONFIG, MISSING, STATE, CommandError
 from headgate.linux import config_checks
 from headgate.linux.config_plan import load_keys, plan_document
-from headgate.linux.config_rules import SECTIONS, Config, Finding, rules_of
+from headgate.linux.config_rules import SECTIONS, Config, Finding
 from headgate.linux.config_values import NAME_MAX, Context, ValueOf, clean_name, closest, data_directory
 from headgate.linux.record import REQUIRED
 from headgate.linux.toml_lines import Path as KeyPath
@@ -206,14 +206,14 @@ class _Reader:
         built = []
         for path, item, extra in rows:
             values = self.values(path, kind, item)
-            if all(values[field] is not REQUIRED for field, _ in rules_of(kind).values()):
+            if all(values[field] is not REQUIRED for field, _ in kind.RULES.values()):
                 built.append(kind(**values, **extra))
                 self.report.places[id(built[-1])] = path
         return built
 
     def values(self, path: KeyPath, kind: type[Any], table: object) -> dict[str, Any]:
         """Field name -> value for one table: what stands there, else the default (also for what was refused)."""
-        rules = rules_of(kind)
+        rules = kind.RULES
         if not isinstance(table, dict):
             self.report.error(path, "must be a table, not a value")
             table = {}

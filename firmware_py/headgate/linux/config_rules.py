@@ -50,11 +50,6 @@ class Section(Record):
         super().__init_subclass__()
 
 
-def rules_of(section: type[Section]) -> dict[str, tuple[str, Rule]]:
-    """See Section.RULES."""
-    return section.RULES
-
-
 class Appliance(Section):
     """[appliance]"""
 

@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 _PROC = Path("/proc/self")
-_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
+TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # thousandths of a degree
 _MEMORY = Path("/proc/meminfo")
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits, in hexadecimal
+THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits, in hexadecimal
 
 
 def process(proc: Path = _PROC) -> dict[str, int]:
@@ -19,13 +19,13 @@ def process(proc: Path = _PROC) -> dict[str, int]:
         ("io", "write_bytes:", "disk_bytes", 1),
     )
     for file, word, name, unit in wanted:
-        value = _number_after(proc / file, word)
+        value = _number_in(proc / file, word)
         if value is not None:
             found[name] = value * unit
     return found
 
 
-def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED, memory: Path = _MEMORY) -> dict[str, int]:
+def board(temperature: Path = TEMPERATURE, throttled: Path = THROTTLED, memory: Path = _MEMORY) -> dict[str, int]:
     """`memory_bytes`: what the kernel has for all; `memory_available_bytes`: of it, what more programs could have.
     `temperature_mc`: of the first thermal zone, thousandths of a degree Celsius. `throttled`: 0 if it is not and was
     not since the start (Raspberry Pi; its bits)."""
@@ -36,15 +36,23 @@ def board(temperature: Path = _TEMPERATURE, throttled: Path = _THROTTLED, memory
         except (OSError, ValueError):
             continue
     for word, name in (("MemTotal:", "memory_bytes"), ("MemAvailable:", "memory_available_bytes")):
-        kib = _number_after(memory, word)
+        kib = _number_in(memory, word)
         if kib is not None:
             found[name] = kib * 1024
     return found
 
 
-def _number_after(path: Path, word: str) -> int | None:
+def _number_in(path: Path, word: str) -> int | None:
     try:
-        words = path.read_text().split()
+        return number_after(path.read_text(), word)
+    except (OSError, ValueError):
+        return None
+
+
+def number_after(text: str, word: str) -> int | None:
+    """What stands behind `word` in a file of /proc; None: it is not there."""
+    words = text.split()
+    try:
         return int(words[words.index(word) + 1])
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None

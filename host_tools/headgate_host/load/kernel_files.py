@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from headgate.linux import machine
+from headgate.linux.machine import number_after
+
 TICKS_PER_S = 100  # USER_HZ: what user space sees, on every architecture
 SECTOR = 512  # bytes, of /proc/diskstats whatever the disk's are
 KIB = 1024
 STAT, MEMORY, DISKS = "/proc/stat", "/proc/meminfo", "/proc/diskstats"
-TEMPERATURE = "/sys/class/thermal/thermal_zone0/temp"  # thousandths of a degree
-THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"  # Raspberry Pi: bits, in hexadecimal
+TEMPERATURE, THROTTLED = str(machine.TEMPERATURE), str(machine.THROTTLED)
 _PARTS = ("loop", "ram", "zram", "dm-", "md")  # disks that are made of others, or of memory
 
 
@@ -44,9 +46,9 @@ def _of_process(files: "Mapping[str, str]", pid: int) -> "dict[str, float]":
     )
     found = {"process_cpu_seconds_total": (int(stat[11]) + int(stat[12])) / TICKS_PER_S}
     for file, word, name, unit in wanted:
-        value = _number_after(files.get(f"/proc/{pid}/{file}", ""), word)
+        value = number_after(files.get(f"/proc/{pid}/{file}", ""), word)
         if value is not None:
-            found[name] = value * unit
+            found[name] = float(value * unit)
     return found
 
 
@@ -56,20 +58,12 @@ def _of_all(files: "Mapping[str, str]") -> "dict[str, float]":
         raise FileNotFoundError(f"{STAT} is not there: is it Linux?")
     ticks = [int(word) for word in first[1:9]]  # user nice system idle iowait irq softirq steal
     found = {"process_cpu_seconds_total": (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_S}
-    total, free = (_number_after(files.get(MEMORY, ""), word) for word in ("MemTotal:", "MemAvailable:"))
+    total, free = (number_after(files.get(MEMORY, ""), word) for word in ("MemTotal:", "MemAvailable:"))
     if total is not None and free is not None:
-        found["process_resident_memory_bytes"] = (total - free) * KIB
+        found["process_resident_memory_bytes"] = float((total - free) * KIB)
     rows = [line.split() for line in files.get(DISKS, "").splitlines()]
     disks = [row for row in rows if len(row) > 9 and not row[2].startswith(_PARTS)]  # noqa: PLR2004
     whole = [row for row in disks if not any(row[2] != one[2] and row[2].startswith(one[2]) for one in disks)]
     if whole:
         found["node_disk_written_bytes_total"] = float(sum(int(row[9]) for row in whole) * SECTOR)
     return found
-
-
-def _number_after(text: str, word: str) -> "float | None":
-    words = text.split()
-    try:
-        return float(words[words.index(word) + 1])
-    except (ValueError, IndexError):
-        return None

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.errors import EXIT_CODES
 from headgate.linux import config_values as v
-from headgate.linux.config_rules import SECTIONS, rules_of
+from headgate.linux.config_rules import SECTIONS
 from headgate.linux.record import REQUIRED
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ def every_rule() -> list[Any]:
     return [
         pytest.param(section, repeated, rule, id=f"{section}.{rule.key}")
         for section, (kind, repeated) in SECTIONS.items()
-        for _, rule in rules_of(kind).values()
+        for _, rule in kind.RULES.values()
     ]
 
 
@@ -51,7 +51,7 @@ def test_examples_in_the_default_file_are_valid() -> None:
     text = (v.data_directory() / "default.toml").read_text()
     document = tomllib.loads(re.sub(r"^#(?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
     for section, (kind, repeated) in SECTIONS.items():
-        rules = rules_of(kind)
+        rules = kind.RULES
         for key, value in table_of(document, section, repeated).items():
             if key != "seal_to":
                 rules[key][1].kind.read(value, HERE)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.linux import config_values as v
-from headgate.linux.config_rules import SECTIONS, rules_of
+from headgate.linux.config_rules import SECTIONS
 
 HERE = v.Context(Path("/etc/headgate"), Path("/var/lib/headgate"))
 
@@ -156,7 +156,7 @@ def test_refused_value(kind: v.Kind, written: object, suggestion: str) -> None:
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.lists(st.text(max_size=5), max_size=3))
 def test_any_value_is_read_or_refused(value: object) -> None:
     for section, _ in SECTIONS.values():
-        for _, rule in rules_of(section).values():
+        for _, rule in section.RULES.values():
             with contextlib.suppress(v.ValueOf):  # nothing else may come
                 rule.kind.read(value, HERE)
 
