@@ -55,7 +55,6 @@ static void begin_group(struct hg_server *server, const struct hg_batch *batch) 
     if (members != 0) { /* else the last group is still expected */
         server->group = group;
         server->gate->intake->expected = members;
-        server->batch_told = false; /* what is queued may be less than a group now */
     }
 }
 
@@ -90,6 +89,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
     hg_carriers_send(server);
     hg_server_leave(server);
     hg_batch_release(server->gate->intake, batch);
+    server->batch_told = false; /* what is queued may be no batch now, less than a group, or fewer bytes */
 }
 
 void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const struct hg_problem *problem, uint32_t retry_s) {
@@ -111,4 +111,5 @@ void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const stru
     hg_carriers_send(server);
     hg_server_leave(server);
     hg_batch_release(intake, &waiting);
+    server->batch_told = false;
 }

@@ -43,8 +43,9 @@ struct world_options {
     uint32_t connections, turn_us;
     uint64_t buffer_bytes;
     bool tls;
-    uint32_t batch_rows; /* 0: as many as the intake takes */
-    uint32_t batches;    /* 0: one */
+    uint32_t batch_rows;  /* 0: as many as the intake takes */
+    uint64_t batch_bytes; /* 0: as many as the intake takes */
+    uint32_t batches;     /* 0: one */
     uint32_t linger_ms, memory_linger_ms; /* 0: Python is told of rows as they come */
 };
 
@@ -174,7 +175,7 @@ static inline bool world_serve(struct world *world, const struct world_options *
         .turn_us = options->turn_us != 0 ? options->turn_us : HG_SERVER_TURN_US,
         .buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : HG_SERVER_BYTES,
         .batch_rows = options->batch_rows != 0 ? options->batch_rows : HG_OUTBOX_BUFFER_RECORDS,
-        .batch_bytes = HG_OUTBOX_BUFFER_BYTES,
+        .batch_bytes = options->batch_bytes != 0 ? options->batch_bytes : HG_OUTBOX_BUFFER_BYTES,
         .batches = options->batches != 0 ? options->batches : 1,
         .linger_ms = options->linger_ms,
         .memory_linger_ms = options->memory_linger_ms};

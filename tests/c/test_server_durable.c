@@ -454,6 +454,31 @@ static void test_batches_nobody_waits_for(void) {
     world_close(&world);
 }
 
+/* Bytes on their way to the disk count for a batch. Once they are there, what is queued may be none any more, of which Python was
+ * told; it is to be told again when it is one. */
+static void test_a_batch_that_is_none_any_more(void) {
+    const uint64_t row = HG_ROW_OVERHEAD + sizeof "any" - 1 + sizeof "dev-1" - 1 + 1;
+    const struct world_options options = {.batch_rows = 3, .batch_bytes = 4 * row, .linger_ms = 10, .memory_linger_ms = 1000};
+    struct world world;
+    world_open(&world, &options);
+    const int fd = connect_client(&world), other = connect_client(&world);
+    for (int i = 0; i < 3; i++) {
+        post(&world, fd, "any", "1");
+    }
+    struct hg_batch batch = take(&world, 3);
+    forget_events(&world);
+    post(&world, fd, "any", "2");
+    CHECK(world.intake.bytes == 4 * row && told(&world, HG_EVENT_ROWS, NULL) == 1);
+    post(&world, fd, "any", "3");
+    say_post(&world, other, "any", "Content-Length: 1\r\n");
+    forget_events(&world);
+    hg_server_release(world.server, &batch, outcome_of, (void *)(uintptr_t)stored);
+    net_send(&world.net, other, "4", 1); /* before the server has looked again */
+    serve(&world);
+    CHECK(world.intake.rows == 3 && told(&world, HG_EVENT_ROWS, NULL) == 1);
+    world_close(&world);
+}
+
 static void test_intake_without_room(void) {
     struct world world;
     world_open(&world, NULL);
@@ -633,6 +658,7 @@ int main(void) {
     test_wait_ends_when_rows_are_due();
     test_rows_over_the_budget_are_told();
     test_batches_nobody_waits_for();
+    test_a_batch_that_is_none_any_more();
     test_intake_without_room();
     test_rows_are_told_after_a_quick_commit();
     test_gone_before_the_commit();
