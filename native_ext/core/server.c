@@ -469,8 +469,8 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
             return count;
         }
         hg_server_now(server);
-        if (wait_ms != 0 && server->now_us - before_us >= 1000) {
-            began_us = server->now_us; /* it slept: a new turn */
+        if (wait_ms != 0) {
+            began_us += server->now_us - before_us; /* who sleeps is not busy */
         }
         if (!server->clock_asked && server->now_ms - server->clock_ms > HG_CLOCK_MS) {
             server->clock_asked = true;
