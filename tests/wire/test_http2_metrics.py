@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from raw_frames import ENHANCE_YOUR_CALM, PING, PROTOCOL_ERROR, RST_STREAM, RawClient, get, headers, ping, post, request, reset
+from raw_frames import (
+    ENHANCE_YOUR_CALM,
+    PING,
+    PROTOCOL_ERROR,
+    RST_STREAM,
+    RawClient,
+    get,
+    headers,
+    ping,
+    post,
+    request,
+    reset,
+)
 from wire import Server
 
 from headgate import limits
