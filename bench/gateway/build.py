@@ -13,6 +13,7 @@ from validate import environment
 from .process import Failed
 
 ROOT = environment.ROOT
+NATIVE = ROOT / "native_ext"
 PEERS = ROOT / "bench" / "peers"
 BUILD = environment.BUILD
 CARGO, GO, C = BUILD / "peers-cargo", BUILD / "peers-go", BUILD / "c"
@@ -168,6 +169,24 @@ def grpcio() -> "tuple[Path, Path]":
     out = [f"--python_out={stubs}", f"--grpc_python_out={stubs}"]
     _run("our .proto files", python, "-m", "grpc_tools.protoc", f"-I{PROTO}", *out, *PROTO_FILES)
     return python, stubs
+
+
+@functools.cache
+def ours() -> Path:
+    """The folder of a headgate_native as in the wheels: with the libnghttp2 that is pinned for them, linked in."""
+    sys.path.insert(0, str(NATIVE / "wheels"))
+    import nghttp2  # noqa: PLC0415 - of the wheels
+
+    folder, prefix = BUILD / "ours", BUILD / f"nghttp2-{nghttp2.VERSION}"
+    try:
+        nghttp2.build(nghttp2.source(environment.CACHE), prefix, [tool("gcc"), "-g0"], ["ar"])
+    except nghttp2.Failed as error:
+        raise Failed(str(error)) from None
+    _run("our extensions", sys.executable, "setup.py", "-q", "build_ext", "--build-lib", folder, "--build-temp",
+         BUILD / "ours-objects", cwd=ROOT, HEADGATE_NGHTTP2=str(prefix), CFLAGS="-g0")  # fmt: skip
+    for file in (NATIVE / "headgate_native").glob("*.py"):
+        shutil.copy(file, folder / "headgate_native")
+    return folder
 
 
 def certificate(folder: Path) -> "tuple[Path, Path]":

@@ -1,6 +1,5 @@
 """Who is measured: ours, the floors, the peers. How each is started, and what it can be asked."""
 
-import importlib.util
 import os
 import sys
 import tempfile
@@ -68,7 +67,7 @@ state_dir = "{folder}/state"
 [listen]
 http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
-http2 = {http2}
+http2 = true
 tls_cert = "{certificate}"
 tls_key = "{key}"
 connections = {connections}
@@ -107,18 +106,12 @@ bytes = "64 GiB"
 """
 
 
-def http2_is_there() -> bool:
-    """Ours was built with libnghttp2."""
-    return importlib.util.find_spec("headgate_native._http2") is not None
-
-
 def _ours(site: Site) -> "list[Command]":
     certificate, key = build.certificate(site.material.folder)
     text = CONFIGURATION.format(
         folder=site.folder,
         port=site.port,
         tls_port=site.tls_port,
-        http2="true" if http2_is_there() else "false",
         certificate=certificate,
         key=key,
         rate=messages.RATE,
@@ -131,7 +124,7 @@ def _ours(site: Site) -> "list[Command]":
     )
     configuration = site.folder / "headgate.toml"
     configuration.write_text(text)
-    path = os.pathsep.join(str(build.ROOT / part) for part in ("firmware_py", "native_ext", "host_tools"))
+    path = os.pathsep.join(map(str, (build.ROOT / "firmware_py", build.ours(), build.ROOT / "host_tools")))
     return [Command([*site.launcher, "run", "--config", configuration], site.port, {"PYTHONPATH": path})]
 
 

@@ -38,8 +38,9 @@ void hg_fields_end(struct hg_session *session) {
 void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
     hg_fields_end(session);
     session->reading = stream;
-    session->lines = session->type_at = session->type_length = 0;
-    session->cut = session->has_length = false;
+    session->lines = 0;
+    session->type = session->length = (struct hg_part){0, 0};
+    session->cut = session->has_length = session->has_priority = false;
 }
 
 #define EACH UINT64_C(0x0101010101010101) /* of eight bytes */
@@ -100,11 +101,13 @@ static void add_bytes(struct hg_session *session, struct hg_view bytes) {
 }
 
 static void add_line(struct hg_session *session, struct hg_view name, struct hg_view value) {
+    struct hg_part *const part = IS(name, "content-type")     ? &session->type
+                                 : IS(name, "content-length") ? &session->length
+                                                              : NULL;
     add_bytes(session, name);
     add_bytes(session, (struct hg_view){(const uint8_t *)": ", 2});
-    if (IS(name, "content-type") && session->type_length == 0 && value.length <= HG_TEXT_LINES - session->lines) {
-        session->type_at = session->lines;
-        session->type_length = value.length;
+    if (part != NULL && part->length == 0 && value.length <= HG_TEXT_LINES - session->lines) {
+        *part = (struct hg_part){session->lines, value.length};
     }
     add_bytes(session, value);
     add_bytes(session, (struct hg_view){(const uint8_t *)"\r\n", 2});
@@ -128,6 +131,7 @@ int hg_fields_add(struct hg_session *session, nghttp2_rcbuf *name_buffer, nghttp
             return refuse(session);
         }
         session->has_length = session->has_length || IS(name, "content-length");
+        session->has_priority = session->has_priority || IS(name, "priority");
         add_line(session, name, value);
     }
     if (place != NULL) {
@@ -144,10 +148,12 @@ void hg_fields_block(const struct hg_session *session, struct hg_block *block) {
     *block = (struct hg_block){.method = view_of(session->method),
                                .path = view_of(session->path),
                                .authority = view_of(session->authority),
-                               .content_type = {lines + session->type_at, session->type_length},
+                               .content_type = {lines + session->type.at, session->type.length},
+                               .content_length = {lines + session->length.at, session->length.length},
                                .lines = {lines, session->lines},
                                .cut = session->cut,
-                               .has_length = session->has_length};
+                               .has_length = session->has_length,
+                               .has_priority = session->has_priority};
 }
 
 bool hg_fields_keep(struct hg_session *session) {

@@ -30,6 +30,11 @@ static bool take(const struct hg_session *session, struct hg_allowance *allowanc
     return allowance->left >= 0;
 }
 
+static bool allowed(struct hg_session *session, bool is, enum hg_flood flood) {
+    session->library->counters.floods[flood] += !is;
+    return is;
+}
+
 void hg_flood_begin(struct hg_session *session) {
     const int64_t now_ms = session->host->now_ms(session->owner);
     session->resets = (struct hg_allowance){(int64_t)HG_HTTP2_RESETS * ONE, now_ms};
@@ -37,13 +42,15 @@ void hg_flood_begin(struct hg_session *session) {
 }
 
 bool hg_flood_reset(struct hg_session *session) {
-    return take(session, &session->resets, HG_HTTP2_RESETS, HG_HTTP2_RESET_RATE);
+    return allowed(session, take(session, &session->resets, HG_HTTP2_RESETS, HG_HTTP2_RESET_RATE), HG_FLOOD_RESETS);
 }
 
 bool hg_flood_frame(struct hg_session *session, const nghttp2_frame_hd *frame) {
     switch (frame->type) {
     case NGHTTP2_HEADERS: session->continuations = session->block_bytes = 0; return true;
-    case NGHTTP2_CONTINUATION: session->continuations += 1; return session->continuations <= HG_HTTP2_CONTINUATIONS;
+    case NGHTTP2_CONTINUATION:
+        session->continuations += 1;
+        return allowed(session, session->continuations <= HG_HTTP2_CONTINUATIONS, HG_FLOOD_CONTINUATIONS);
     case NGHTTP2_RST_STREAM: return true; /* counted as what it does */
     case NGHTTP2_DATA:
         if (frame->length != 0 || (frame->flags & NGHTTP2_FLAG_END_STREAM) != 0) {
@@ -52,12 +59,12 @@ bool hg_flood_frame(struct hg_session *session, const nghttp2_frame_hd *frame) {
         break;
     default: break;
     }
-    return take(session, &session->idle_frames, HG_HTTP2_FRAMES, HG_HTTP2_FRAME_RATE);
+    return allowed(session, take(session, &session->idle_frames, HG_HTTP2_FRAMES, HG_HTTP2_FRAME_RATE), HG_FLOOD_FRAMES);
 }
 
 bool hg_flood_field(struct hg_session *session, size_t name, size_t value) {
     session->block_bytes += (uint32_t)(name + value) + 32; /* RFC 9113 section 6.5.2; libnghttp2 has each below 64 KiB */
-    return session->block_bytes <= HG_HTTP2_FIELDS;
+    return allowed(session, session->block_bytes <= HG_HTTP2_FIELDS, HG_FLOOD_FIELDS);
 }
 
 void hg_flood_answered(struct hg_session *session) {

@@ -46,6 +46,9 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
     pen_text(&pen, " HTTP/1.1\r\nHost: ");
     pen_view(&pen, authority);
     pen_text(&pen, "\r\n");
+    if (block->lines.at != pen.at) { /* recalled ones are elsewhere */
+        memcpy(pen.at, block->lines.at, block->lines.length);
+    }
     pen.at += block->lines.length;
     if (stream->chunked) {
         pen_text(&pen, "transfer-encoding: chunked\r\n");

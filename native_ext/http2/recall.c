@@ -13,7 +13,6 @@
 #include "session.h"
 
 enum {
-    HEAD = 9,           /* bytes before a frame's payload: RFC 9113 section 4.1 */
     SHORTEST = 12,      /* bytes of a value that is worth it */
     LONGEST = 2048,     /* ... that is remembered */
     HUFFMAN = 0x80,     /* of a string's first byte: RFC 7541 section 5.2 */
@@ -35,6 +34,7 @@ static void forget(struct hg_session *session, struct hg_recalled *value) {
 }
 
 void hg_recall_end(struct hg_session *session) {
+    hg_blocks_forget(session);
     for (uint32_t i = 0; i < HG_RECALLED; i++) {
         forget(session, &session->recalled[i]);
     }
@@ -44,7 +44,8 @@ void hg_recall_end(struct hg_session *session) {
 
 struct block {
     const uint8_t *at, *end;
-    bool failed; /* cut, or a number beyond any frame */
+    bool failed;  /* cut, or a number beyond any frame */
+    bool changes; /* the table */
 };
 
 /* RFC 7541 section 5.1, with a prefix of so many bits. */
@@ -98,8 +99,10 @@ static int read_field(struct block *block, struct string *value) {
     }
     if ((first & 0xe0) == 0x20) { /* the table's size */
         (void)read_number(block, 5);
+        block->changes = true;
         return -1;
     }
+    block->changes = block->changes || (first & 0x40) != 0;
     index = read_number(block, (first & 0x40) != 0 ? 6 : 4);
     if (index == 0) {
         (void)read_string(block);
@@ -111,7 +114,7 @@ static int read_field(struct block *block, struct string *value) {
 /* --- what is remembered ------------------------------------------------------------------------------------------------ */
 
 /* It may be a token: what differs where takes no shorter. */
-static bool is_same(const uint8_t *a, const uint8_t *b, uint32_t length) {
+bool hg_recall_is_same(const uint8_t *a, const uint8_t *b, uint32_t length) {
     uint64_t differ = 0, left, right;
     uint32_t at = 0;
     for (; at + sizeof left <= length; at += (uint32_t)sizeof left) {
@@ -171,7 +174,7 @@ static struct hg_view recall(struct hg_session *session, struct hg_recalled *val
     if (coded.length < SHORTEST || coded.length > LONGEST) {
         return decoded; /* not worth it, and a decoder for each would be: what is remembered stays */
     }
-    if (value->coded != coded.length || !is_same(value->bytes, coded.at, coded.length)) {
+    if (value->coded != coded.length || !hg_recall_is_same(value->bytes, coded.at, coded.length)) {
         remember(session, value, coded);
     } else if (value->decoded != 0 || decode(session, value)) {
         decoded = (struct hg_view){value->bytes + value->coded, value->decoded};
@@ -180,8 +183,6 @@ static struct hg_view recall(struct hg_session *session, struct hg_recalled *val
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------------ */
-
-static uint32_t length_of(const uint8_t *frame) { return (uint32_t)frame[0] << 16 | (uint32_t)frame[1] << 8 | frame[2]; }
 
 /* What goes on instead of a frame, in library->respelled. */
 struct pen {
@@ -206,13 +207,13 @@ static void put_string(struct pen *pen, struct hg_view string) {
     put(pen, string.at, string.length);
 }
 
-/* The frame, whole. -> the same with decoded values; length 0: as it is. */
-static struct hg_view respell(struct hg_session *session, const uint8_t *frame) {
+/* The frame, whole. -> the same with decoded values; length 0: as it is. *changes: HPACK's table, or who knows */
+static struct hg_view respell(struct hg_session *session, const uint8_t *frame, bool *changes) {
     static const struct hg_view nothing = {(const uint8_t *)"", 0};
     uint8_t *const text = session->library->respelled;
-    const uint32_t length = length_of(frame), skipped = (frame[4] & NGHTTP2_FLAG_PRIORITY) != 0 ? PRIORITY_BYTES : 0;
-    struct block block = {frame + HEAD + (length < skipped ? length : skipped), frame + HEAD + length, false};
-    struct pen pen = {text, text + HEAD + HG_FRAME, false};
+    const uint32_t length = hg_frame_length(frame), skipped = (frame[4] & NGHTTP2_FLAG_PRIORITY) != 0 ? PRIORITY_BYTES : 0;
+    struct block block = {frame + HG_FRAME_HEAD + (length < skipped ? length : skipped), frame + HG_FRAME_HEAD + length, false, false};
+    struct pen pen = {text, text + HG_FRAME_HEAD + HG_FRAME, false};
     const uint8_t *from = frame;
     while (block.at != block.end && !block.failed) {
         struct string value;
@@ -224,6 +225,7 @@ static struct hg_view respell(struct hg_session *session, const uint8_t *frame) 
             from = block.at;
         }
     }
+    *changes = block.changes || block.failed;
     if (from == frame || block.failed) {
         return nothing;
     }
@@ -231,17 +233,43 @@ static struct hg_view respell(struct hg_session *session, const uint8_t *frame) 
     if (pen.full) {
         return nothing;
     }
-    const uint32_t payload = (uint32_t)(pen.at - text) - HEAD;
+    const uint32_t payload = (uint32_t)(pen.at - text) - HG_FRAME_HEAD;
     text[0] = (uint8_t)(payload >> 16);
     text[1] = (uint8_t)(payload >> 8);
     text[2] = (uint8_t)payload;
     return (struct hg_view){text, (uint32_t)(pen.at - text)};
 }
 
+/* The frame, whole, or what goes on in its place. Length 0: as it is, and together with what is around it. */
+static struct hg_view spell(struct hg_session *session, const uint8_t *frame) {
+    struct hg_view other = hg_blocks_recall(session, frame, session->library->respelled);
+    bool changes;
+    if (other.length != 0) {
+        return other;
+    }
+    other = respell(session, frame, &changes);
+    if (changes) {
+        hg_blocks_forget(session);
+        session->block = NULL;
+    } else if (session->block == NULL) {
+        hg_blocks_remember(session, frame);
+    } else if (other.length == 0) { /* by itself, so that it is known whose fields they are */
+        other = (struct hg_view){frame, HG_FRAME_HEAD + hg_frame_length(frame)};
+    }
+    return other;
+}
+
+/* Of a frame that is not looked into: it may change HPACK's table. RFC 7541 section 4.2: so may SETTINGS. */
+static void pass_over(struct hg_session *session, const uint8_t *head) {
+    if (head[3] == NGHTTP2_HEADERS || head[3] == NGHTTP2_CONTINUATION || head[3] == NGHTTP2_SETTINGS) {
+        hg_blocks_forget(session);
+    }
+}
+
 /* The frame is one that may be respelled. */
 static bool is_block(const uint8_t *frame) {
     return frame[3] == NGHTTP2_HEADERS && (frame[4] & NGHTTP2_FLAG_END_HEADERS) != 0 && (frame[4] & NGHTTP2_FLAG_PADDED) == 0 &&
-           length_of(frame) <= HG_FRAME;
+           hg_frame_length(frame) <= HG_FRAME;
 }
 
 static ssize_t hand_on(struct hg_session *session, const uint8_t *data, uint32_t length) {
@@ -259,23 +287,26 @@ ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint3
             const uint32_t part = boundary->left < left ? boundary->left : left;
             boundary->left -= part;
             at += part;
-        } else if (boundary->head_length != 0 || left < HEAD) {
+        } else if (boundary->head_length != 0 || left < HG_FRAME_HEAD) {
             boundary->head[boundary->head_length++] = data[at++];
-            if (boundary->head_length == HEAD) {
-                boundary->left = length_of(boundary->head);
+            if (boundary->head_length == HG_FRAME_HEAD) {
+                boundary->left = hg_frame_length(boundary->head);
                 boundary->head_length = 0;
+                pass_over(session, boundary->head);
             }
-        } else if (is_block(data + at) && length_of(data + at) <= left - HEAD) {
-            const struct hg_view other = respell(session, data + at);
-            const uint32_t next = at + HEAD + length_of(data + at);
+        } else if (is_block(data + at) && hg_frame_length(data + at) <= left - HG_FRAME_HEAD) {
+            const struct hg_view other = spell(session, data + at);
+            const uint32_t next = at + HG_FRAME_HEAD + hg_frame_length(data + at);
             if (other.length != 0) {
                 error = hand_on(session, data + from, at - from);
                 error = error < 0 ? error : hand_on(session, other.at, other.length);
                 from = next;
             }
+            session->block = NULL;
             at = next;
         } else {
-            boundary->left = HEAD + length_of(data + at);
+            boundary->left = HG_FRAME_HEAD + hg_frame_length(data + at);
+            pass_over(session, data + at);
         }
     }
     return error < 0 ? error : hand_on(session, data + from, length - from);

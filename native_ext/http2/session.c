@@ -19,6 +19,8 @@ static struct hg_stream *new_stream(struct hg_session *session, int32_t id) {
         stream->translator = &hg_plain_translator;
         stream->id = id;
         hg_ring_add(&session->streams, &stream->link);
+        session->library->counters.streams += 1;
+        session->library->counters.streams_total += 1;
     }
     return stream;
 }
@@ -55,6 +57,7 @@ static void end_stream(struct hg_stream *stream) {
         hg_ring_remove(&stream->again_link);
     }
     hg_ring_remove(&stream->link);
+    session->library->counters.streams -= 1;
     hg_session_give(session, stream, sizeof *stream);
 }
 
@@ -196,9 +199,18 @@ void hg_stream_due(struct hg_stream *stream, int64_t at_ms) {
     }
 }
 
+static void count(uint64_t *by_code, uint32_t code) { by_code[code < HG_HTTP2_CODES ? code : HG_HTTP2_CODES] += 1; }
+
+static void count_goaway(struct hg_session *session, uint32_t code) {
+    struct hg_http2_counters *counters = &session->library->counters;
+    count(counters->goaways_sent, code);
+    counters->floods[HG_FLOOD_OTHERS] += code == NGHTTP2_ENHANCE_YOUR_CALM && !session->flooded;
+}
+
 /* --- callbacks ------------------------------------------------------------------------------------------------------- */
 
 static int too_much(struct hg_session *session) {
+    session->flooded = true;
     session->code = NGHTTP2_ENHANCE_YOUR_CALM;
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -241,7 +253,7 @@ static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, nghttp
     if (!hg_flood_field(session, nghttp2_rcbuf_get_buf(name).len, nghttp2_rcbuf_get_buf(value).len)) {
         return too_much(session);
     }
-    return session->reading == NULL ? 0 : hg_fields_add(session, name, value);
+    return session->reading == NULL || hg_block_is_recalled(session) ? 0 : hg_fields_add(session, name, value);
 }
 
 static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
@@ -265,7 +277,14 @@ static void request_head(struct hg_session *session, const nghttp2_frame *frame)
     if (stream == NULL) {
         return;
     }
-    hg_fields_block(session, &block);
+    if (hg_block_is_recalled(session)) {
+        block = session->block->fields;
+    } else {
+        hg_fields_block(session, &block);
+        if (session->block != NULL) {
+            hg_blocks_learn(session, &block);
+        }
+    }
     block.ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (hg_grpc_is(block.content_type)) {
         stream->translator = &hg_grpc_translator;
@@ -288,7 +307,9 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *c
         }
         break;
     case NGHTTP2_DATA: break;
-    case NGHTTP2_RST_STREAM: return hg_flood_reset(session) ? 0 : too_much(session);
+    case NGHTTP2_RST_STREAM:
+        count(session->library->counters.resets_received, frame->rst_stream.error_code);
+        return hg_flood_reset(session) ? 0 : too_much(session);
     default: return 0;
     }
     stream = stream_at(session, frame->hd.stream_id);
@@ -327,9 +348,12 @@ static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *co
     struct hg_session *session = context;
     (void)frames;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        count(session->library->counters.resets_sent, frame->rst_stream.error_code);
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR && !hg_flood_reset(session)) {
             return too_much(session);
         }
+    } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+        count_goaway(session, frame->goaway.error_code);
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
         struct hg_stream *stream = stream_at(session, frame->hd.stream_id);
         hg_flood_answered(session);
@@ -379,6 +403,8 @@ static void *open_session(void *context, const struct hg_http2_host *host, void 
         hg_memory_give(library, host, owner, session, sizeof *session);
         return NULL;
     }
+    library->counters.connections += 1;
+    library->counters.connections_total += 1;
     return session;
 }
 
@@ -387,6 +413,7 @@ static void close_session(void *memory) {
     while (session->streams.newer != &session->streams) {
         end_stream(HG_OF(session->streams.newer, struct hg_stream, link));
     }
+    session->library->counters.connections -= 1;
     hg_fields_end(session);
     hg_recall_end(session);
     nghttp2_session_del(session->frames);
@@ -412,6 +439,7 @@ static void give_up(struct hg_session *session, int error) {
                             : NGHTTP2_ENHANCE_YOUR_CALM; /* its own limits: ERR_FLOODED, in newer ones ERR_TOO_MANY_CONTINUATIONS */
     }
     session->broken = true;
+    count_goaway(session, session->code);
     memcpy(session->goodbye, head, sizeof head);
     write_32(session->goodbye + 9, (uint32_t)nghttp2_session_get_last_proc_stream_id(session->frames));
     write_32(session->goodbye + 13, session->code);
@@ -538,6 +566,8 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
 }
 
 const struct hg_http2 *hg_library_http2(const struct hg_library *library) { return &library->http2; }
+
+const struct hg_http2_counters *hg_library_counters(const struct hg_library *library) { return &library->counters; }
 
 void hg_library_free(struct hg_library *library) {
     const struct hg_alloc alloc = library->alloc;

@@ -17,11 +17,29 @@ struct hg_recalled {
 };
 enum { HG_RECALLED = 2 }; /* fields whose values are */
 
+/* A whole block of fields (recall_block.c). */
+struct hg_recalled_block {
+    uint8_t *bytes;         /* as it came, then the views of `fields` */
+    uint32_t coded, text;   /* bytes of each; text 0: it was not decoded yet */
+    struct hg_block fields; /* but for `ended` */
+};
+enum { HG_RECALLED_BLOCKS = 2 };
+
+#define HG_FRAME_HEAD 9 /* bytes before a frame's payload: RFC 9113 section 4.1 */
+static inline uint32_t hg_frame_length(const uint8_t *frame) { /* of the payload */
+    return (uint32_t)frame[0] << 16 | (uint32_t)frame[1] << 8 | frame[2];
+}
+
+/* A part of some text. */
+struct hg_part {
+    uint32_t at, length;
+};
+
 /* Where the next frame begins. */
 struct hg_boundary {
     uint32_t left;        /* bytes before it */
     uint32_t head_length; /* of its head, so much has come */
-    uint8_t head[9];
+    uint8_t head[HG_FRAME_HEAD];
 };
 
 struct hg_session {
@@ -36,16 +54,21 @@ struct hg_session {
     bool broken;    /* nothing is received or sent any more but `goodbye` */
     bool said;
     bool starved;   /* there was no memory: memory.c */
+    bool flooded;   /* and which flood it was is counted */
     uint32_t code; /* why */
     uint8_t goodbye[17];
     /* The block of fields being received. */
     struct hg_stream *reading; /* whose request it is; NULL: trailers, or none */
     uint32_t block_bytes, continuations;
     nghttp2_rcbuf *method, *path, *authority;
-    uint32_t lines, type_at, type_length; /* bytes; of the content-type, from HG_TEXT_START on */
-    bool cut, has_length;
+    uint32_t lines; /* bytes */
+    struct hg_part type, length; /* of the lines: what content-type and content-length say */
+    bool cut, has_length, has_priority;
     struct hg_boundary boundary;
     struct hg_recalled recalled[HG_RECALLED];
+    struct hg_recalled_block blocks[HG_RECALLED_BLOCKS];
+    struct hg_recalled_block *block; /* of the frame that is being received; NULL: it is none of them */
+    uint32_t next_block;             /* to be forgotten for another */
     uint8_t *kept; /* the lines, while somebody else receives */
     uint32_t kept_length;
 };
@@ -63,6 +86,17 @@ void hg_fields_restore(struct hg_session *session);
 void hg_recall_begin(struct hg_session *session);
 ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint32_t length); /* -> negative: NGHTTP2_ERR_* */
 void hg_recall_end(struct hg_session *session);
+bool hg_recall_is_same(const uint8_t *a, const uint8_t *b, uint32_t length);
+
+/* recall_block.c. `frame`: HEADERS, whole, a whole block, not padded */
+/* -> what goes on in its place, written to `text`; length 0: the frame itself. Sets session->block. */
+struct hg_view hg_blocks_recall(struct hg_session *session, const uint8_t *frame, uint8_t *text);
+void hg_blocks_remember(struct hg_session *session, const uint8_t *frame);
+void hg_blocks_learn(struct hg_session *session, const struct hg_block *block); /* session->block was decoded */
+void hg_blocks_forget(struct hg_session *session);
+static inline bool hg_block_is_recalled(const struct hg_session *session) {
+    return session->block != NULL && session->block->text != 0;
+}
 
 /* flood.c: false: too much. */
 bool hg_flood_frame(struct hg_session *session, const nghttp2_frame_hd *frame);

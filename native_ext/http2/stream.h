@@ -29,10 +29,11 @@ enum {
 /* A request's fields, checked as RFC 9113 section 8 wants them. Valid during hg_translator.head. */
 struct hg_block {
     struct hg_view method, path, authority; /* authority: of the pseudo field or of Host; length 0: absent */
-    struct hg_view content_type;            /* length 0: absent */
+    struct hg_view content_type, content_length; /* parts of `lines`; length 0: absent */
     struct hg_view lines;   /* the other fields, in order: "name: value\r\n", names in lower case. Without te and host */
     bool cut;               /* there were more: HG_TEXT_LINES are full */
     bool has_length;        /* Content-Length is among the lines; the DATA will be as long */
+    bool has_priority;      /* ... and Priority, RFC 9218 */
     bool ended;             /* there is no body */
 };
 
@@ -99,6 +100,7 @@ struct hg_library {
     struct hg_alloc alloc;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
+    struct hg_http2_counters counters;
     /* Of whichever session is receiving: text for one stream, until another one's comes or all is received. While its fields
      * come: their lines, from HG_TEXT_START on. */
     struct hg_stream *speaker; /* whose text it is; NULL: nobody's */

@@ -1,4 +1,5 @@
-/* Values in Huffman code that come again and again (http2/recall.c): whatever was said before, a request means what it says now. */
+/* Values in Huffman code, and whole blocks of fields, that come again and again (http2/recall.c, recall_block.c): whatever was said
+ * before, a request means what it says now. */
 #include "check_http2.h"
 
 #define FIRST "/v1/cache/the-first-of-two"
@@ -110,7 +111,117 @@ static void test_wrong_values(void) {
     }
 }
 
+static struct h2_client connect_with_two(struct world *world) {
+    struct h2_client client = h2_connect(world);
+    for (uint32_t stream = 1; stream <= 3; stream += 2) {
+        h2_ask(world, &client, stream, "PUT", stream == 1 ? FIRST : SECOND, NULL, false);
+        h2_say(world, &client, NGHTTP2_DATA, FIN, stream, stream == 1 ? "one" : "two", 3);
+        h2_expect(world, &client, stream, 201, "");
+    }
+    return client;
+}
+
+/* ":path" into HPACK's table, and a whole request. -> bytes */
+static uint32_t indexed_path(uint8_t *block, const char *path) {
+    uint32_t at = 0;
+    block[at++] = 0x82;
+    block[at++] = 0x86;
+    block[at++] = 0x44;
+    block[at++] = (uint8_t)strlen(path);
+    memcpy(block + at, path, strlen(path));
+    at += (uint32_t)strlen(path);
+    at += h2_field(block + at, ":authority", "a");
+    return at + h2_token(block + at);
+}
+
+/* The same bytes, which name an entry of the table, mean what is there now. */
+static void test_the_table_changes(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = connect_with_two(&world);
+    struct h2_answer answer;
+    uint8_t block[BLOCK], named[BLOCK] = {0x82, 0x86, 0xbe};
+    uint32_t stream = 5, length, named_length = 3;
+    named_length += h2_field(named + named_length, ":authority", "a");
+    named_length += h2_token(named + named_length);
+    for (uint32_t turn = 0; turn < 24; turn++) {
+        const char *said = turn % 2 == 0 ? "one" : "two";
+        length = indexed_path(block, turn % 2 == 0 ? FIRST : SECOND);
+        ask(&world, &client, stream, turn % 12, block, length);
+        h2_expect(&world, &client, stream, 200, said);
+        stream += 2;
+        for (int i = 0; i < 4; i++, stream += 2) {
+            ask(&world, &client, stream, 0, named, named_length);
+            h2_expect(&world, &client, stream, 200, said);
+        }
+    }
+    memcpy(block, "\x20\x3f\xe1\x1f", 4); /* the table is emptied, and has its size again */
+    length = 4 + h2_head(block + 4, "GET", FIRST, NULL);
+    ask(&world, &client, stream, 0, block, length);
+    h2_expect(&world, &client, stream, 200, "one");
+    ask(&world, &client, stream + 2, 0, named, named_length);
+    serve(&world);
+    memset(&answer, 0, sizeof answer);
+    CHECK(h2_listen(&world, &client, &answer, 1) == NGHTTP2_COMPRESSION_ERROR);
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* What libnghttp2 holds a request to is said in a block that stands for another, too. */
+static void test_a_length_is_kept(void) {
+    static const char *const bodies[] = {"{}", "{}", "{}", "{} ", "{", "{}"};
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    uint8_t block[BLOCK];
+    uint32_t length = h2_head(block, "POST", "/v1/streams/any", "application/json"), stream = 1;
+    length += h2_field(block + length, "content-length", "2");
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++, stream += 2) {
+        static struct h2_answer answer;
+        const uint32_t body = (uint32_t)strlen(bodies[i]);
+        memset(&answer, 0, sizeof answer);
+        answer.stream = stream;
+        h2_say(&world, &client, NGHTTP2_HEADERS, WHOLE, stream, block, length);
+        h2_say(&world, &client, NGHTTP2_DATA, FIN, stream, bodies[i], body);
+        serve(&world);
+        struct hg_batch batch;
+        hg_intake_take(&world.intake, 8, UINT64_MAX, &batch);
+        hg_server_release(world.server, &batch, NULL, NULL);
+        serve(&world);
+        CHECK(h2_listen(&world, &client, &answer, 1) == -1);
+        CHECK(body == 2 ? answer.status == 202 && !answer.reset : answer.reset && answer.code == NGHTTP2_PROTOCOL_ERROR);
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* Methods and priorities that libnghttp2 goes by. */
+static void test_what_is_never_recalled(void) {
+    static const struct {
+        const char *method, *path;
+        int status;
+    } asked[] = {{"HEAD", FIRST, 200}, {"OPTIONS", "*", 400}, {"GET", FIRST, 200}};
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = connect_with_two(&world);
+    uint8_t block[BLOCK];
+    uint32_t stream = 5;
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        uint32_t length = h2_head(block, asked[i].method, asked[i].path, NULL);
+        length += h2_field(block + length, "priority", "u=1");
+        for (int again = 0; again < 4; again++, stream += 2) {
+            ask(&world, &client, stream, 0, block, length);
+            h2_expect(&world, &client, stream, asked[i].status, "");
+        }
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
 int main(void) {
+    test_the_table_changes();
+    test_a_length_is_kept();
+    test_what_is_never_recalled();
     test_said_again();
     test_long_values();
     test_wrong_values();

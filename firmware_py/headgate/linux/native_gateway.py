@@ -94,6 +94,7 @@ class NativeGateway(Gateway):
         self._rows = rows
         self.committed: Callable[[], None] = _nothing
         self.parted: Callable[[], None] = _nothing
+        self.http2_counters: Callable[[], dict[str, Any]] | None = None  # where connections may speak it
         self._compile = compile_plan
         self._lent: dict[int, LentStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -159,6 +160,8 @@ class NativeGateway(Gateway):
         info = dict(super().info())
         info["server"] = {"memory_bytes": self.server.memory, "lent": len(self._lent)}
         info["verified_tokens"] = self.plan.verifier.stats()
+        if self.http2_counters is not None:
+            info["http2"] = self.http2_counters()
         return info
 
     # -- what the server has for Python
@@ -250,6 +253,7 @@ def open_gateway(
         **parts,
     )
     if http2:
+        gateway.http2_counters = _http2.counters
         gateway.serve_grpc()
     outbox.release, outbox.fail, outbox.post = server.release, server.fail, server.post
     gateway.committed, gateway.parted = outbox.settle, outbox.part

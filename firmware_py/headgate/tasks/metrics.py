@@ -86,15 +86,16 @@ def _escape(value: str) -> str:
 
 
 def _section(text: _Text, name: str, values: "Mapping[str, object]") -> None:
-    """A section of info(): integers become metrics, the ledger's among them counters; so do counts by reason (a dict);
-    texts are left to /readyz."""
+    """A section of info(): integers become metrics, the ledger's and names in "_total" counters; so do counts by reason
+    (a dict); texts are left to /readyz."""
     for key in values:
         value = values[key]
         if isinstance(value, (int, bool)):  # on MicroPython a bool is no int
             if name == "outbox" and key in _LEDGER:
                 text.one(f"outbox_{key}_total", "counter", f"Messages {key} since the outbox exists.", int(value))
             else:
-                text.one(f"{name}_{key}", "gauge", f"{name}: {key}.", int(value))
+                kind = "counter" if key.endswith("_total") else "gauge"
+                text.one(f"{name}_{key}", kind, f"{name}: {key}.", int(value))
         elif isinstance(value, dict):
             text.by(f"{name}_{key}_total", f"{name}: {key}, by reason.", "reason", value)
 
