@@ -56,8 +56,8 @@ extern const struct hg_net hg_net_linux;
 
 #define HG_TURNS 10
 struct hg_server_limits {
-    uint32_t turn_us;      /* HG_SERVER_TURN_US: busy for so long, hg_server_wait returns, so that others get their turn; if
-                            * they have nothing to do yet (a timeout other than 0) for HG_TURNS times as long */
+    uint32_t turn_us;      /* HG_SERVER_TURN_US: busy for so long (sleep does not count), hg_server_wait returns, so that others get
+                            * their turn; if they have nothing to do yet (a timeout other than 0) for HG_TURNS times as long */
     uint64_t buffer_bytes; /* HG_SERVER_BYTES: of all connections' buffers together; over it: 503 out_of_memory */
     /* When Python is told of the intake's rows: there is a batch, or the first has waited so long. */
     uint32_t batch_rows;

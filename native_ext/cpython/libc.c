@@ -8,11 +8,16 @@
 #include <malloc.h>
 #endif
 
+/* Bytes from which on memory is no part of the heap and goes back to the system when it is freed. That is glibc's own default,
+ * which it would raise with the first batch that is freed: then each batch's buffers leave holes in the heap. */
+#define MAPPED (128 * 1024)
+
 PyObject *hg_one_heap(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
 #if defined(__GLIBC__)
     (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED);
 #endif
     return Py_NewRef(Py_None);
 }
