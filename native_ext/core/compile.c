@@ -88,10 +88,11 @@ bool hg_put_names(struct hg_compiler *compiler, struct hg_names *names, const ui
     struct hg_buffer *table = &compiler->more;
     uint32_t size = 8;
     struct hg_name name;
-    names->longest = 0;
+    names->longest = names->kinds = 0;
     for (uint32_t i = 0; i < names->count; i++) {
         memcpy(&name, entries + i * names->stride, sizeof name);
         names->longest = name.length > names->longest ? name.length : names->longest;
+        names->kinds |= UINT32_C(1) << hg_name_kind(compiler->program.data + name.text, name.length);
     }
     names->table = names->mask = names->entries = 0;
     if (names->count == 0) {

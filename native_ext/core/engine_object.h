@@ -169,6 +169,15 @@ struct members {
     bool only;
 };
 
+#if defined(HG_CAN_PASS) && !HG_EMITS && !HG_EXPLAINS
+/* The name, found in an object that was read before, is none of the schema's, and nothing is asked of others. false: it may be. */
+HG_INLINE bool is_of_no_interest(const struct hg_run *run, const struct hg_object_rules *rules,
+                                 const struct hg_text *name) {
+    return run->again && (rules->rest | rules->pattern_count | rules->names_node) == 0 && !name->escaped &&
+           (rules->names.kinds >> hg_name_kind(name->start, name->size) & 1) == 0;
+}
+#endif
+
 /* A member whose name begins at p, with so many before it -> after its value. */
 static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, struct members *members,
@@ -190,6 +199,11 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
             return NULL;
         }
         e_name(run, count, &name);
+#if defined(HG_CAN_PASS) && !HG_EMITS && !HG_EXPLAINS
+        if (is_of_no_interest(run, rules, &name)) {
+            return r_pass(run, after);
+        }
+#endif
         index = rules->names.count == 0 ? UINT32_MAX : HG_R(text_find)(run->program, &rules->names, &name, 0);
         property = (const struct hg_property *)hg_at(run->program, rules->names.entries) + index;
     }

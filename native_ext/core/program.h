@@ -191,6 +191,7 @@ struct hg_names {
     hg_ref table;     /* uint16_t[mask + 1] */
     uint32_t mask;
     uint32_t longest; /* bytes */
+    uint32_t kinds;   /* bit hg_name_kind of each: most other names are told by it */
 };
 
 struct hg_property {
@@ -323,6 +324,11 @@ static inline uint32_t hg_name_hash(const uint8_t *name, uint32_t length) {
         }
     }
     return hash ^ hash >> 15;
+}
+
+/* One of 32 kinds of names, from the length and both ends. */
+static inline uint32_t hg_name_kind(const uint8_t *name, uint32_t length) {
+    return length == 0 ? 0 : (length * 5u + name[0] * 3u + name[length - 1]) % 32;
 }
 
 static inline struct hg_number hg_constant_number(const struct hg_program *program, const struct hg_constant *constant) {

@@ -23,6 +23,13 @@ CASES = [
     ('{"type":"object"}', ["{}", '{"a":1}'], ["[]", "null"]),
     ('{"type":["string","null"]}', ['"a"', "null"], ["1", "false"]),
     ('{"type":["integer","boolean"]}', ["3", "true"], ["3.5", "null"]),
+    # members that only some of the schemas ask about; "ad" and "ba" are of one kind (program.h: hg_name_kind)
+    (
+        '{"allOf":[{"properties":{"ad":{"type":"integer"}}},'
+        '{"properties":{"x":{"type":"string"}},"required":["x"],"minProperties":2}]}',
+        ['{"ba":[{"ad":"}"},"]"],"x":"","ad":1}', '{"y":{"x":[{}]} , "x":"x"}', '{"x":"","\\u0061d":1}'],
+        ['{"ba":1,"x":"","ad":"s"}', '{"ba":1,"x":"","\\u0061d":"s"}', '{"x":""}', '{"ba":{"x":""},"y":"x"}'],
+    ),
     # enum and const
     ('{"enum":["a",1,null]}', ['"a"', "1", "1.0", "null"], ['"b"', "true", "false", '"1"', "[]"]),
     ('{"enum":[true]}', ["true"], ["1", "1.0", '"true"']),
