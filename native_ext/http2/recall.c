@@ -298,7 +298,10 @@ ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint3
             const struct hg_view other = spell(session, data + at);
             const uint32_t next = at + HG_FRAME_HEAD + hg_frame_length(data + at);
             if (other.length != 0) {
+                struct hg_recalled_block *const block = session->block;
+                session->block = NULL; /* what came before is not of that block */
                 error = hand_on(session, data + from, at - from);
+                session->block = block;
                 error = error < 0 ? error : hand_on(session, other.at, other.length);
                 from = next;
             }

@@ -195,6 +195,26 @@ static void test_a_length_is_kept(void) {
     h2_world_close(&world, library);
 }
 
+/* In one read with others, each is what it is. */
+static void test_many_in_one_read(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = connect_with_two(&world);
+    static struct h2_answer answers[12];
+    memset(answers, 0, sizeof answers);
+    for (uint32_t i = 0; i < 12; i++) {
+        answers[i].stream = 5 + 2 * i;
+        h2_ask(&world, &client, answers[i].stream, "GET", i % 5 == 0 ? FIRST : SECOND, NULL, true);
+    }
+    serve(&world);
+    CHECK(h2_listen(&world, &client, answers, 12) == -1);
+    for (uint32_t i = 0; i < 12; i++) {
+        CHECK(answers[i].status == 200 && strcmp(answers[i].body, i % 5 == 0 ? "one" : "two") == 0);
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
 /* Methods and priorities that libnghttp2 goes by. */
 static void test_what_is_never_recalled(void) {
     static const struct {
@@ -221,6 +241,7 @@ static void test_what_is_never_recalled(void) {
 int main(void) {
     test_the_table_changes();
     test_a_length_is_kept();
+    test_many_in_one_read();
     test_what_is_never_recalled();
     test_said_again();
     test_long_values();
