@@ -72,7 +72,7 @@ def emulator_firmware(recipe: Recipe) -> Path | None:
 
 
 def emulator_tree(job: Job, tree: Path) -> Path:
-    """The device tree for the emulated U-Boot: `tree` without what it must leave alone. The kernel gets the slot's own."""
+    """For the emulated U-Boot: `tree` without what it must leave alone. The kernel gets the slot's own."""
     own = job.work / "emulator.dtb"
     shutil.copyfile(tree, own)
     for node in job.recipe.board.facts["emulator"].get("u_boot_without", ()):
