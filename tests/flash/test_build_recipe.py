@@ -47,6 +47,7 @@ def test_settings_are_changed() -> None:
     [
         ("rpi-9", "disk_mib=512", "there is no board 'rpi-9'"),
         ("rpi-pico-w", "disk_mib=512", "no images are made for rpi-pico-w"),
+        ("rpi-5", "disk_mib=512", "no images are made for rpi-5: .*sdhci-brcmstb"),
         ("rpi-4", "colour=green", "no such key"),
         ("rpi-4", "disk_mib", "no such key"),
         ("rpi-4", "disk_mib=many", "not a number"),

@@ -71,6 +71,15 @@ def emulator_firmware(recipe: Recipe) -> Path | None:
     return U_BOOT / str(recipe.own["u_boot"])
 
 
+def emulator_tree(job: Job, tree: Path) -> Path:
+    """For the emulated U-Boot: `tree` without what it must leave alone. The kernel gets the slot's own."""
+    own = job.work / "emulator.dtb"
+    shutil.copyfile(tree, own)
+    for node in job.recipe.board.facts["emulator"].get("u_boot_without", ()):
+        job.run("fdtput", "-t", "s", own.name, node, "status", "disabled")
+    return own
+
+
 def _copy(source: Path, target: Path) -> None:
     if not source.exists():
         raise CommandError(BUG, f"there is no {source.name} in Debian's packages", "Correct [image] in board.toml")

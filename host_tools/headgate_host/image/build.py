@@ -122,7 +122,7 @@ def _beside(job: Job, wish: Wish, boot: Path) -> dict[str, Path]:
         shutil.copyfile(job.parts / firmware, made["firmware"])
         for tree in boot.glob("*.dtb"):  # one at most: there is one machine
             made["tree"] = _named(wish.target, f".{tree.name}")
-            shutil.copyfile(tree, made["tree"])
+            shutil.copyfile(boot_files.emulator_tree(job, tree), made["tree"])
     return made
 
 

@@ -57,11 +57,13 @@ class Recipe:
 
 
 def load(board_name: str, changes: Iterable[str] = ()) -> Recipe:
-    """`changes`: KEY=VALUE. Raises CommandError(USAGE) for a board without images, or a key or value that is none."""
+    """`changes`: KEY=VALUE. Raises CommandError(USAGE) for a board without images, which says why where it is
+    known, or for a key or value that is none."""
     board = boards.load(board_name)
     if "image" not in board.facts:
         having = ", ".join(one.name for one in boards.every() if "image" in one.facts)
-        raise CommandError(USAGE, f"no images are made for {board_name}", f"Boards that have them: {having}")
+        reason = f": {board.facts['no_image']}" if "no_image" in board.facts else ""
+        raise CommandError(USAGE, f"no images are made for {board_name}{reason}", f"Boards that have them: {having}")
     common = tomllib.loads((common_folder() / "image.toml").read_text(encoding="utf-8"))
     return Recipe(board, common, _changed(common["settings"], changes))
 

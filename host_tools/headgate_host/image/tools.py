@@ -15,8 +15,8 @@ from headgate.errors import FINDING, MISSING, CommandError
 from headgate_host import rootfs
 
 PACKAGES = (
-    *("busybox", "coreutils", "cpio", "dosfstools", "e2fsprogs", "findutils", "genimage", "kmod", "mtools", "python3"),
-    *("squashfs-tools", "u-boot-tools", "zstd"),
+    *("busybox", "coreutils", "cpio", "device-tree-compiler", "dosfstools", "e2fsprogs", "findutils", "genimage"),
+    *("kmod", "mtools", "python3", "squashfs-tools", "u-boot-tools", "zstd"),
 )
 # $0: the root, $1: the folder of work, which is /mnt there. Mounts end with the namespace.
 _INSIDE = """set -e
