@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import threading
 from typing import Any
 
 import cbor2
@@ -62,6 +63,7 @@ def test_without_a_zstd_library_batches_are_plain(monkeypatch: pytest.MonkeyPatc
     compressed = batch.encode(SAMPLE)[1]
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression", None)
+    monkeypatch.setattr(batch, "_kept", threading.local())
     codec, blob = batch.encode(SAMPLE)
     assert codec == PLAIN
     assert batch.decode(blob) == SAMPLE
