@@ -135,7 +135,8 @@ def test_tls(tmp_path: Path) -> None:
             board.appliance.start()
             board.until("connected", lambda value: value == 1)
             assert board.get("k")[2] == b"v" * 60000
-            assert doctor(board)[1]["status"] == "ok"
+            check = doctor(board)[1]
+            assert check["status"] == "ok", check["found"]
             stranger.put("k", b"1")
             assert stranger.metric("connected") == 0
             assert "certificate verify failed" in doctor(stranger)[1]["found"]

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Appliance, Load, Outcome, Receiver, running, wait_for
+from harness import START_S, Appliance, Load, Outcome, Receiver, running, wait_for
 from mosquitto import Mosquitto
 
 from headgate_host import stations
@@ -70,8 +70,8 @@ def check_nothing_lost(
     assert outcome.wrong == []
     good = [message for message in sent if message.expected_status == 202]
     assert len(outcome.acked) == len(good)
-    wait_for(lambda: appliance.ledger()["stored"] == 0, "the outbox is empty", 60)
-    wait_for(lambda: len(receiver.rows()) >= len(good), "everything accepted is received", 60)
+    wait_for(lambda: appliance.ledger()["stored"] == 0, "the outbox is empty", 2 * START_S)
+    wait_for(lambda: len(receiver.rows()) >= len(good), "everything accepted is received", 2 * START_S)
     rows = receiver.rows()
     identities = [identity for identity, _, _ in rows]
     assert len(set(identities)) == len(rows), "received twice"

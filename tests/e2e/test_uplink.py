@@ -16,6 +16,7 @@ from typing import Any
 
 import certificates
 import pytest
+from harness import START_S
 from mosquitto import Mosquitto, available
 
 from headgate.linux import keys
@@ -28,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(not available(), reason="mosquitto is not installed"),
     pytest.mark.slow_emulated,
 ]
-BOUND_S = 30
+BOUND_S = START_S  # `headgate receive` starts within it
 
 
 @pytest.fixture

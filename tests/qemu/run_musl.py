@@ -55,6 +55,7 @@ def prepare(target: Target, requirements: "list[str]", folder: Path) -> Path:
     target_root.run(*pip, *requirements)
     target_root.run(*pip, "--no-deps", str(wheel))
     target_root.copy_repository(root / target_root.INSIDE)
+    target_root.make_unicode_tables(root / target_root.INSIDE)
     return root
 
 
