@@ -41,7 +41,7 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
 # Files of the core every message passes through; the others need not be fast, but small.
 HOT = """
     answer base64url commits connection decimal find format format_host format_time format_uri http1 http1_head
-    http1_target intake limiter net_linux number output pattern request router scan serve serve_cache
+    http1_target intake limiter net_linux number output pattern request router scan secret serve serve_cache
     serve_message server session sha256 siphash store table to_cbor to_json token tokens validate_cbor
     validate_json wheel work"""
 
@@ -119,7 +119,9 @@ def extension(name: str, *folders: str, core: str = "", library: Library | None 
 extensions = [extension("_native", "core", "cpython"), extension("_load", "load", "load_http1")]  # _load: hosts only
 library = nghttp2()
 if library is not None:
-    extensions.append(extension("_http2", "http2", "grpc", core="decimal find output scan siphash", library=library))
+    extensions.append(
+        extension("_http2", "http2", "grpc", core="decimal find output scan secret siphash", library=library)
+    )
 library = None if os.environ.get("HEADGATE_NGHTTP2") else by_pkg_config("libnghttp2 >= 1.43", "openssl >= 3")
 if library is not None:
     extensions.append(extension("_load_http2", "load", "load_http2", library=library))

@@ -177,13 +177,16 @@ def ours() -> Path:
     sys.path.insert(0, str(NATIVE / "wheels"))
     import nghttp2  # noqa: PLC0415 - of the wheels
 
-    folder, prefix = BUILD / "ours", BUILD / f"nghttp2-{nghttp2.VERSION}"
+    folder, prefix = (
+        BUILD / f"ours-{nghttp2.VERSION}",
+        BUILD / f"nghttp2-{nghttp2.VERSION}",
+    )  # setuptools does not look at it
     try:
         nghttp2.build(nghttp2.source(environment.CACHE), prefix, [tool("gcc"), "-g0"], ["ar"])
     except nghttp2.Failed as error:
         raise Failed(str(error)) from None
     _run("our extensions", sys.executable, "setup.py", "-q", "build_ext", "--build-lib", folder, "--build-temp",
-         BUILD / "ours-objects", cwd=ROOT, HEADGATE_NGHTTP2=str(prefix), CFLAGS="-g0")  # fmt: skip
+         BUILD / f"{folder.name}-objects", cwd=ROOT, HEADGATE_NGHTTP2=str(prefix), CFLAGS="-g0")  # fmt: skip
     for file in (NATIVE / "headgate_native").glob("*.py"):
         shutil.copy(file, folder / "headgate_native")
     return folder

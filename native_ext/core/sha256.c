@@ -1,4 +1,5 @@
 #include "sha256.h"
+#include "secret.h"
 
 #include <string.h>
 
@@ -205,17 +206,4 @@ void hg_hmac(const struct hg_hmac *hmac, const uint8_t *data, size_t length, uin
     finish(hmac->blocks, state, BLOCK, data, length, digest);
     memcpy(state, hmac->outer, sizeof state);
     finish(hmac->blocks, state, BLOCK, digest, HG_SHA256, digest);
-}
-
-void hg_wipe(void *memory, size_t length) {
-    memset(memory, 0, length);
-    __asm__ volatile("" : : "r"(memory) : "memory"); /* somebody might look: the stores must be made */
-}
-
-int hg_same(const uint8_t *a, const uint8_t *b, size_t length) {
-    uint8_t difference = 0;
-    for (size_t i = 0; i < length; i++) {
-        difference |= a[i] ^ b[i];
-    }
-    return difference == 0;
 }

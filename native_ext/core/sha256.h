@@ -25,9 +25,4 @@ struct hg_hmac {
 void hg_hmac_init(struct hg_hmac *hmac, hg_sha256_blocks blocks, const uint8_t *key, size_t length);
 void hg_hmac(const struct hg_hmac *hmac, const uint8_t *data, size_t length, uint8_t digest[HG_SHA256]);
 
-/* Overwrites a secret; not optimised away. */
-void hg_wipe(void *memory, size_t length);
-/* Equality in a time that depends on the length only. */
-int hg_same(const uint8_t *a, const uint8_t *b, size_t length);
-
 #endif

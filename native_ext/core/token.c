@@ -11,6 +11,7 @@
 #include "scopes.h"
 #include "sha256.h"
 #include "validate.h"
+#include "secret.h"
 
 #define SIGNATURE 64 /* bytes, of Ed25519 */
 #define REASON_ABSENT (-1)

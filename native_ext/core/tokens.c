@@ -7,6 +7,7 @@
 #include "sha256.h"
 #include "table.h"
 #include "token.h"
+#include "secret.h"
 
 #define HASHED 16 /* bytes: 96 bits of the signature, in base64url */
 

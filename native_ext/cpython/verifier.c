@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/sha256.h"
+#include "core/secret.h"
 
 #define LIST_MOST 65535            /* issuers, keys of one issuer, revoked tokens of one */
 #define TEXT_MOST 65535            /* bytes of one name, key or `jti` */

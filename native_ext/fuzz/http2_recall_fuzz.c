@@ -107,7 +107,7 @@ static void serve_both(struct pair *pair) {
     CHECK(said[0]->length == said[1]->length && memcmp(said[0]->data, said[1]->data, said[0]->length) == 0);
 }
 
-static void ask(struct pair *pair, uint32_t stream, uint8_t how, const struct block *block) {
+static void ask(struct pair *pair, uint32_t stream, uint8_t how, const struct block *block, const struct block *trailers) {
     const uint32_t half = block->length / 2;
     const uint8_t ends = (how & 1) != 0 ? FIN : 0;
     if ((how & 6) == 6) {
@@ -119,7 +119,7 @@ static void ask(struct pair *pair, uint32_t stream, uint8_t how, const struct bl
     if (ends == 0) {
         tell_both(pair, NGHTTP2_DATA, (how & 8) != 0 ? FIN : 0, stream, "{}", 2);
         if ((how & 8) == 0) {
-            tell_block(pair, FIN, stream, block); /* trailers, or nearly */
+            tell_block(pair, FIN, stream, trailers);
         }
     }
 }
@@ -138,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int i = 0; i < RECORDS && input.left != 0; i++) {
         const uint8_t kind = take_byte(&input);
         struct block *block = &blocks[(kind >> 3) % BLOCKS];
-        uint8_t payload[8];
+        uint8_t payload[8]; /* a GOAWAY's */
         switch (kind & 7) {
         case 0: make(block, &input); break;
         case 1:
@@ -150,12 +150,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             for (uint32_t at = 0; at < sizeof payload; at++) {
                 payload[at] = take_byte(&input);
             }
-            tell_both(&pair, payload[6] % 10, payload[7] & 0xf7, (kind & 128) != 0 ? stream : 0, payload, kind / 16u % 7);
+            tell_both(&pair, payload[6] % 10, payload[7] & 0xf7, (kind & 128) != 0 ? stream : 0, payload, kind / 16u % (sizeof payload + 1));
             break;
         case 3: serve_both(&pair); break;
-        default:
-            ask(&pair, stream, take_byte(&input), block);
+        default: {
+            const uint8_t how = take_byte(&input);
+            ask(&pair, stream, how, block, &blocks[how / 16u % BLOCKS]);
             stream += 2;
+        }
         }
     }
     serve_both(&pair);

@@ -40,7 +40,7 @@ void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
     session->reading = stream;
     session->lines = 0;
     session->type = session->length = (struct hg_part){0, 0};
-    session->cut = session->has_length = session->has_priority = false;
+    session->cut = session->has_length = session->has_special = false;
 }
 
 #define EACH UINT64_C(0x0101010101010101) /* of eight bytes */
@@ -116,6 +116,7 @@ static void add_line(struct hg_session *session, struct hg_view name, struct hg_
 int hg_fields_add(struct hg_session *session, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value_buffer) {
     const struct hg_view name = view_of(name_buffer), value = view_of(value_buffer);
     nghttp2_rcbuf **place = NULL;
+    session->has_special = session->has_special || IS(name, "host") || IS(name, "priority");
     if (name.length != 0 && name.at[0] == ':') {
         place = IS(name, ":method")      ? &session->method
                 : IS(name, ":path")      ? &session->path
@@ -131,7 +132,6 @@ int hg_fields_add(struct hg_session *session, nghttp2_rcbuf *name_buffer, nghttp
             return refuse(session);
         }
         session->has_length = session->has_length || IS(name, "content-length");
-        session->has_priority = session->has_priority || IS(name, "priority");
         add_line(session, name, value);
     }
     if (place != NULL) {
@@ -153,7 +153,7 @@ void hg_fields_block(const struct hg_session *session, struct hg_block *block) {
                                .lines = {lines, session->lines},
                                .cut = session->cut,
                                .has_length = session->has_length,
-                               .has_priority = session->has_priority};
+                               .has_special = session->has_special};
 }
 
 bool hg_fields_keep(struct hg_session *session) {

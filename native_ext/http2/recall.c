@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "core/secret.h"
 
 enum {
     SHORTEST = 12,      /* bytes of a value that is worth it */
@@ -28,6 +29,7 @@ static uint32_t most_decoded(uint32_t coded) { return coded * 8 / 5; }
 
 static void forget(struct hg_session *session, struct hg_recalled *value) {
     if (value->coded != 0) {
+        hg_wipe(value->bytes, value->coded + most_decoded(value->coded)); /* a token is a secret while it is valid */
         hg_session_give(session, value->bytes, value->coded + most_decoded(value->coded));
     }
     *value = (struct hg_recalled){NULL, 0, 0};
@@ -113,21 +115,6 @@ static int read_field(struct block *block, struct string *value) {
 
 /* --- what is remembered ------------------------------------------------------------------------------------------------ */
 
-/* It may be a token: what differs where takes no shorter. */
-bool hg_recall_is_same(const uint8_t *a, const uint8_t *b, uint32_t length) {
-    uint64_t differ = 0, left, right;
-    uint32_t at = 0;
-    for (; at + sizeof left <= length; at += (uint32_t)sizeof left) {
-        memcpy(&left, a + at, sizeof left);
-        memcpy(&right, b + at, sizeof right);
-        differ |= left ^ right;
-    }
-    for (; at < length; at++) {
-        differ |= (uint64_t)(a[at] ^ b[at]);
-    }
-    return differ == 0;
-}
-
 static void remember(struct hg_session *session, struct hg_recalled *value, struct hg_view coded) {
     uint8_t *bytes;
     forget(session, value);
@@ -174,7 +161,7 @@ static struct hg_view recall(struct hg_session *session, struct hg_recalled *val
     if (coded.length < SHORTEST || coded.length > LONGEST) {
         return decoded; /* not worth it, and a decoder for each would be: what is remembered stays */
     }
-    if (value->coded != coded.length || !hg_recall_is_same(value->bytes, coded.at, coded.length)) {
+    if (value->coded != coded.length || !hg_same(value->bytes, coded.at, coded.length)) {
         remember(session, value, coded);
     } else if (value->decoded != 0 || decode(session, value)) {
         decoded = (struct hg_view){value->bytes + value->coded, value->decoded};
@@ -259,11 +246,13 @@ static struct hg_view spell(struct hg_session *session, const uint8_t *frame) {
     return other;
 }
 
-/* Of a frame that is not looked into: it may change HPACK's table. RFC 7541 section 4.2: so may SETTINGS. */
+/* Of a frame that is not looked into: it may change HPACK's table. RFC 7541 section 4.2: so may SETTINGS. Whether libnghttp2 still reads
+ * what comes behind a GOAWAY depends on how it is cut: from then on nothing is. */
 static void pass_over(struct hg_session *session, const uint8_t *head) {
     if (head[3] == NGHTTP2_HEADERS || head[3] == NGHTTP2_CONTINUATION || head[3] == NGHTTP2_SETTINGS) {
         hg_blocks_forget(session);
     }
+    session->parting = session->parting || head[3] == NGHTTP2_GOAWAY;
 }
 
 /* The frame is one that may be respelled. */
@@ -294,7 +283,7 @@ ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint3
                 boundary->head_length = 0;
                 pass_over(session, boundary->head);
             }
-        } else if (is_block(data + at) && hg_frame_length(data + at) <= left - HG_FRAME_HEAD) {
+        } else if (!session->parting && is_block(data + at) && hg_frame_length(data + at) <= left - HG_FRAME_HEAD) {
             const struct hg_view other = spell(session, data + at);
             const uint32_t next = at + HG_FRAME_HEAD + hg_frame_length(data + at);
             if (other.length != 0) {

@@ -9,11 +9,12 @@
  *     again    recalled
  *
  * All of them are forgotten when something comes that may change the table: a field to be indexed, a table's size, SETTINGS, a frame
- * that was not looked into. Where libnghttp2 goes by the fields itself, a block is never recalled: CONNECT, OPTIONS, HEAD, and the
- * priority of RFC 9218. */
+ * that was not looked into. Where libnghttp2 goes by the fields itself, a block is never recalled: CONNECT, OPTIONS, HEAD, Host
+ * (trailers must not have it again), and the priority of RFC 9218. */
 #include <string.h>
 
 #include "session.h"
+#include "core/secret.h"
 
 enum {
     LONGEST = 2048,     /* bytes of a block that is remembered */
@@ -27,6 +28,7 @@ static const uint8_t content_length[] = {0x0f, 0x0d}; /* a literal, not indexed,
 
 static void forget(struct hg_session *session, struct hg_recalled_block *one) {
     if (one->bytes != NULL) {
+        hg_wipe(one->bytes, one->coded + one->text);
         hg_session_give(session, one->bytes, one->coded + one->text);
     }
     *one = (struct hg_recalled_block){.bytes = NULL};
@@ -42,7 +44,7 @@ void hg_blocks_forget(struct hg_session *session) {
 static struct hg_recalled_block *find(struct hg_session *session, const uint8_t *block, uint32_t length) {
     for (uint32_t i = 0; i < HG_RECALLED_BLOCKS; i++) {
         struct hg_recalled_block *one = &session->blocks[i];
-        if (one->coded == length && one->bytes != NULL && hg_recall_is_same(one->bytes, block, length)) {
+        if (one->coded == length && one->bytes != NULL && hg_same(one->bytes, block, length)) {
             return one;
         }
     }
@@ -114,7 +116,7 @@ void hg_blocks_learn(struct hg_session *session, const struct hg_block *block) {
     struct hg_recalled_block *const one = session->block;
     const uint32_t text = block->method.length + block->path.length + block->authority.length + block->lines.length;
     uint8_t *bytes, *at;
-    if (block->cut || block->has_priority || text > MOST_TEXT || block->content_length.length > LENGTH_DIGITS ||
+    if (block->cut || block->has_special || text > MOST_TEXT || block->content_length.length > LENGTH_DIGITS ||
         is_method(block->method, "CONNECT") || is_method(block->method, "OPTIONS") || is_method(block->method, "HEAD")) {
         return;
     }
@@ -123,6 +125,7 @@ void hg_blocks_learn(struct hg_session *session, const struct hg_block *block) {
         return;
     }
     memcpy(bytes, one->bytes, one->coded);
+    hg_wipe(one->bytes, one->coded);
     hg_session_give(session, one->bytes, one->coded);
     one->bytes = bytes;
     one->text = text;

@@ -231,7 +231,8 @@ static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame,
     struct hg_session *session = context;
     struct hg_stream *stream;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        return 0; /* trailers */
+        hg_fields_end(session); /* of a request that was refused: these are trailers of another */
+        return 0;
     }
     hg_text_flush(session->library);
     stream = new_stream(session, frame->hd.stream_id);

@@ -55,6 +55,7 @@ struct hg_session {
     bool said;
     bool starved;   /* there was no memory: memory.c */
     bool flooded;   /* and which flood it was is counted */
+    bool parting;   /* the client said GOAWAY */
     uint32_t code; /* why */
     uint8_t goodbye[17];
     /* The block of fields being received. */
@@ -63,7 +64,7 @@ struct hg_session {
     nghttp2_rcbuf *method, *path, *authority;
     uint32_t lines; /* bytes */
     struct hg_part type, length; /* of the lines: what content-type and content-length say */
-    bool cut, has_length, has_priority;
+    bool cut, has_length, has_special;
     struct hg_boundary boundary;
     struct hg_recalled recalled[HG_RECALLED];
     struct hg_recalled_block blocks[HG_RECALLED_BLOCKS];
@@ -86,7 +87,6 @@ void hg_fields_restore(struct hg_session *session);
 void hg_recall_begin(struct hg_session *session);
 ssize_t hg_recall_receive(struct hg_session *session, const uint8_t *data, uint32_t length); /* -> negative: NGHTTP2_ERR_* */
 void hg_recall_end(struct hg_session *session);
-bool hg_recall_is_same(const uint8_t *a, const uint8_t *b, uint32_t length);
 
 /* recall_block.c. `frame`: HEADERS, whole, a whole block, not padded */
 /* -> what goes on in its place, written to `text`; length 0: the frame itself. Sets session->block. */

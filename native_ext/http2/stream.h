@@ -33,7 +33,7 @@ struct hg_block {
     struct hg_view lines;   /* the other fields, in order: "name: value\r\n", names in lower case. Without te and host */
     bool cut;               /* there were more: HG_TEXT_LINES are full */
     bool has_length;        /* Content-Length is among the lines; the DATA will be as long */
-    bool has_priority;      /* ... and Priority, RFC 9218 */
+    bool has_special;       /* Host, or Priority (RFC 9218), which libnghttp2 goes by, is among the fields */
     bool ended;             /* there is no body */
 };
 

@@ -57,6 +57,7 @@ struct net_script {
     uint32_t accept_failures;
     uint32_t spins;
     uint64_t slept_ms;    /* in wait */
+    int64_t wake_us;      /* a wait with nothing to do ends so soon; 0: when its time is over */
     bool for_ever;        /* wait was asked to sleep for ever, and was interrupted instead */
 };
 
@@ -301,6 +302,8 @@ static int script_wait(void *context, struct hg_net_ready *ready, uint32_t room,
     if (found != 0) {
         net->spins += others ? 0 : 1; /* those are for others to take */
         CHECK(net->spins < NET_SPINS);
+    } else if (timeout_ms > 0 && net->wake_us != 0) {
+        net->now_us += net->wake_us;
     } else if (timeout_ms > 0) {
         net->now_us += (int64_t)timeout_ms * 1000;
         net->slept_ms += (uint64_t)timeout_ms;

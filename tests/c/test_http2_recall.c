@@ -238,11 +238,80 @@ static void test_what_is_never_recalled(void) {
     h2_world_close(&world, library);
 }
 
+/* Trailers are judged by what the request had. */
+static void test_host_twice(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    uint8_t block[BLOCK], trailers[BLOCK];
+    const uint32_t length = h2_head(block, "PUT", FIRST, NULL), more = h2_field(block + length, "host", "a");
+    const uint32_t trailer = h2_field(trailers, "host", "a");
+    for (uint32_t stream = 1; stream < 11; stream += 2) {
+        h2_say(&world, &client, NGHTTP2_HEADERS, WHOLE, stream, block, length + more);
+        h2_say(&world, &client, NGHTTP2_DATA, 0, stream, "one", 3);
+        h2_say(&world, &client, NGHTTP2_HEADERS, FIN | WHOLE, stream, trailers, trailer);
+        struct h2_answer answer = {.stream = stream};
+        serve(&world);
+        CHECK(h2_listen(&world, &client, &answer, 1) == -1);
+        CHECK(answer.status == 0 && answer.reset && answer.code == NGHTTP2_PROTOCOL_ERROR);
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* Fields of trailers are nobody's, and no part of a body that is being gathered, though a request was refused before. */
+static void test_trailers_behind_a_refused_request(void) {
+    static char value[15000];
+    static uint8_t frames[16384 + BLOCK];
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    uint8_t block[BLOCK];
+    uint32_t length;
+    memset(value, '1', sizeof value - 1);
+    length = h2_put(frames, NGHTTP2_HEADERS, WHOLE, 1, block, h2_head(block, "PUT", FIRST, NULL));
+    uint32_t head = h2_head(block, "PUT", SECOND, NULL);
+    head += h2_field(block + head, "content-length", "1");
+    head += h2_field(block + head, "content-length", "1");
+    length += h2_put(frames + length, NGHTTP2_HEADERS, WHOLE, 3, block, head);
+    length += h2_put(frames + length, NGHTTP2_DATA, 0, 1, value, sizeof value - 1);
+    length += h2_put(frames + length, NGHTTP2_HEADERS, FIN | WHOLE, 1, block, h2_field(block, "x", "y"));
+    net_send(&world.net, client.fd, frames, length);
+    h2_expect(&world, &client, 1, 201, "");
+    h2_ask(&world, &client, 5, "GET", FIRST, NULL, true);
+    h2_expect(&world, &client, 5, 200, value);
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* What comes behind a GOAWAY is served, or not, as without recall. */
+static void test_behind_goaway(void) {
+    static const uint8_t goaway[8] = {0};
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = connect_with_two(&world);
+    for (uint32_t stream = 5; stream < 13; stream += 2) {
+        h2_ask(&world, &client, stream, "GET", FIRST, NULL, true);
+        h2_expect(&world, &client, stream, 200, "one");
+    }
+    uint8_t frames[2 * BLOCK], block[BLOCK];
+    uint32_t length = h2_put(frames, NGHTTP2_GOAWAY, 0, 0, goaway, sizeof goaway);
+    length += h2_put(frames + length, NGHTTP2_HEADERS, FIN | WHOLE, 13, block, h2_head(block, "GET", FIRST, NULL));
+    net_send(&world.net, client.fd, frames, length);
+    serve(&world);
+    h2_expect(&world, &client, 13, 200, "one");
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
 int main(void) {
     test_the_table_changes();
     test_a_length_is_kept();
     test_many_in_one_read();
     test_what_is_never_recalled();
+    test_host_twice();
+    test_trailers_behind_a_refused_request();
+    test_behind_goaway();
     test_said_again();
     test_long_values();
     test_wrong_values();

@@ -353,6 +353,18 @@ static void test_timeouts(void) {
     world_close(&world);
 }
 
+/* Who sleeps is not busy, however short the naps are. */
+static void test_naps_are_no_turn(void) {
+    const struct world_options options = {.turn_us = 2000};
+    struct world world;
+    world_open(&world, &options);
+    world.net.wake_us = 500;
+    const int64_t start_us = world.net.now_us;
+    CHECK(turn(&world, 700) == 0 && world.net.now_us == start_us + 700000);
+    still_serves(&world);
+    world_close(&world);
+}
+
 int main(void) {
     test_fairness();
     test_fairness_among_many();
@@ -368,5 +380,6 @@ int main(void) {
     test_busy_connections_do_not_starve_asyncio();
     test_events_end_a_wait();
     test_timeouts();
+    test_naps_are_no_turn();
     return 0;
 }

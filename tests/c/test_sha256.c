@@ -2,6 +2,7 @@
 #include "check.h"
 #include "core/base64url.h"
 #include "core/sha256.h"
+#include "core/secret.h"
 
 static void from_hex(const char *hex, uint8_t *out) {
     for (size_t i = 0; hex[2 * i] != '\0'; i++) {

@@ -137,7 +137,7 @@ def _standard_zstd() -> Any:
 
 
 def _compressor() -> Callable[[bytes], bytes] | None:
-    """Each thread keeps its own: to make one anew takes half as long as to compress a small batch."""
+    """Each thread keeps its own: zstandard's takes half as long to be made anew as to compress a small batch."""
     try:
         return cast("Callable[[bytes], bytes] | None", _kept.compress)
     except AttributeError:
