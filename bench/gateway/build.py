@@ -177,10 +177,8 @@ def ours() -> Path:
     sys.path.insert(0, str(NATIVE / "wheels"))
     import nghttp2  # noqa: PLC0415 - of the wheels
 
-    folder, prefix = (
-        BUILD / f"ours-{nghttp2.VERSION}",
-        BUILD / f"nghttp2-{nghttp2.VERSION}",
-    )  # setuptools does not look at it
+    prefix = BUILD / f"nghttp2-{nghttp2.VERSION}"
+    folder = BUILD / f"ours-{nghttp2.VERSION}"  # each its own: setuptools does not look at what it links
     try:
         nghttp2.build(nghttp2.source(environment.CACHE), prefix, [tool("gcc"), "-g0"], ["ar"])
     except nghttp2.Failed as error:

@@ -62,8 +62,8 @@ def _no_signature(what: object, **options: object) -> str:
 
 
 def share_heap() -> None:
-    """One heap for all threads (1 MB less with glibc): ours seldom allocate at the same time. What is large stays out of
-    it, so that it leaves no holes. Call before the first thread begins, and after `without_openssl_hashes`."""
+    """One heap for all threads (1 MB less with glibc): ours seldom allocate at the same time. What is large stays out
+    of it, so that it leaves no holes. Call before the first thread begins, and after `without_openssl_hashes`."""
     from headgate import _accel
 
     _accel.one_heap()
