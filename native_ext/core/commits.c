@@ -69,6 +69,12 @@ static void settle_row(struct hg_server *server, const struct hg_row *row, struc
     hg_connection_answered(server, index, connection->work->visit.keep_alive);
 }
 
+/* What is queued may be no batch now: less than a group, or fewer bytes. */
+static void release(struct hg_server *server, struct hg_batch *batch) {
+    hg_batch_release(server->gate->intake, batch);
+    server->batch_told = false;
+}
+
 void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outcome outcome, void *context) {
     static const struct hg_problem reused = {422, HG_P_IDEMPOTENCY_KEY_REUSED, false,
                                              "this Idempotency-Key came before with another body"};
@@ -88,8 +94,7 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
     }
     hg_carriers_send(server);
     hg_server_leave(server);
-    hg_batch_release(server->gate->intake, batch);
-    server->batch_told = false; /* what is queued may be no batch now, less than a group, or fewer bytes */
+    release(server, batch);
 }
 
 void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const struct hg_problem *problem, uint32_t retry_s) {
@@ -110,6 +115,5 @@ void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const stru
     }
     hg_carriers_send(server);
     hg_server_leave(server);
-    hg_batch_release(intake, &waiting);
-    server->batch_told = false;
+    release(server, &waiting);
 }

@@ -11,6 +11,13 @@
 #include "pattern.h"
 #include "values.h"
 
+/* What was read before may be passed over: nobody wants to hear of it again. */
+#if defined(HG_CAN_PASS) && !HG_EXPLAINS && !HG_EMITS
+#define HG_PASSES 1
+#else
+#define HG_PASSES 0
+#endif
+
 /* Use as a statement where `node` was violated by the value at `at`. */
 #if HG_EXPLAINS
 #define VIOLATED(keyword, at, detail, name) x_violation(run, node, keyword, at, detail, name)
@@ -49,7 +56,7 @@ static unsigned type_of(struct hg_run *run, const uint8_t *p);
 /* The value at p under the schema `ref`. */
 static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
     const struct hg_node *node = ref == 0 ? &ANYTHING : hg_at(run->program, ref);
-#if defined(HG_CAN_PASS) && !HG_EXPLAINS && !HG_EMITS
+#if HG_PASSES
     if (ref == 0 && run->again) {
         return r_pass(run, p);
     }

@@ -169,7 +169,7 @@ struct members {
     bool only;
 };
 
-#if defined(HG_CAN_PASS) && !HG_EMITS && !HG_EXPLAINS
+#if HG_PASSES
 /* The name, found in an object that was read before, is none of the schema's, and nothing is asked of others. false: it may be. */
 HG_INLINE bool is_of_no_interest(const struct hg_run *run, const struct hg_object_rules *rules,
                                  const struct hg_text *name) {
@@ -199,7 +199,7 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
             return NULL;
         }
         e_name(run, count, &name);
-#if defined(HG_CAN_PASS) && !HG_EMITS && !HG_EXPLAINS
+#if HG_PASSES
         if (is_of_no_interest(run, rules, &name)) {
             return r_pass(run, after);
         }

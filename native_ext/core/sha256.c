@@ -1,7 +1,8 @@
 #include "sha256.h"
-#include "secret.h"
 
 #include <string.h>
+
+#include "secret.h"
 
 #define BLOCK 64 /* bytes */
 

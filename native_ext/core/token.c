@@ -9,9 +9,9 @@
 #include "limits.h"
 #include "number.h"
 #include "scopes.h"
+#include "secret.h"
 #include "sha256.h"
 #include "validate.h"
-#include "secret.h"
 
 #define SIGNATURE 64 /* bytes, of Ed25519 */
 #define REASON_ABSENT (-1)

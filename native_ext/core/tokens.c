@@ -4,10 +4,10 @@
 
 #include "limits.h"
 #include "ring.h"
+#include "secret.h"
 #include "sha256.h"
 #include "table.h"
 #include "token.h"
-#include "secret.h"
 
 #define HASHED 16 /* bytes: 96 bits of the signature, in base64url */
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/limits.h"
-#include "core/sha256.h"
 #include "core/secret.h"
+#include "core/sha256.h"
 
 #define LIST_MOST 65535            /* issuers, keys of one issuer, revoked tokens of one */
 #define TEXT_MOST 65535            /* bytes of one name, key or `jti` */

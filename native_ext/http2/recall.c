@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "session.h"
-#include "core/secret.h"
 
 enum {
     SHORTEST = 12,      /* bytes of a value that is worth it */
@@ -29,8 +28,7 @@ static uint32_t most_decoded(uint32_t coded) { return coded * 8 / 5; }
 
 static void forget(struct hg_session *session, struct hg_recalled *value) {
     if (value->coded != 0) {
-        hg_wipe(value->bytes, value->coded + most_decoded(value->coded)); /* a token is a secret while it is valid */
-        hg_session_give(session, value->bytes, value->coded + most_decoded(value->coded));
+        hg_session_give_secret(session, value->bytes, value->coded + most_decoded(value->coded));
     }
     *value = (struct hg_recalled){NULL, 0, 0};
 }

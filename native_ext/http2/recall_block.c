@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "session.h"
-#include "core/secret.h"
 
 enum {
     LONGEST = 2048,     /* bytes of a block that is remembered */
@@ -28,8 +27,7 @@ static const uint8_t content_length[] = {0x0f, 0x0d}; /* a literal, not indexed,
 
 static void forget(struct hg_session *session, struct hg_recalled_block *one) {
     if (one->bytes != NULL) {
-        hg_wipe(one->bytes, one->coded + one->text);
-        hg_session_give(session, one->bytes, one->coded + one->text);
+        hg_session_give_secret(session, one->bytes, one->coded + one->text);
     }
     *one = (struct hg_recalled_block){.bytes = NULL};
 }
@@ -125,8 +123,7 @@ void hg_blocks_learn(struct hg_session *session, const struct hg_block *block) {
         return;
     }
     memcpy(bytes, one->bytes, one->coded);
-    hg_wipe(one->bytes, one->coded);
-    hg_session_give(session, one->bytes, one->coded);
+    hg_session_give_secret(session, one->bytes, one->coded);
     one->bytes = bytes;
     one->text = text;
     at = bytes + one->coded;

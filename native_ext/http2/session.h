@@ -2,6 +2,7 @@
 #ifndef HEADGATE_HTTP2_SESSION_H
 #define HEADGATE_HTTP2_SESSION_H
 
+#include "core/secret.h"
 #include "stream.h"
 
 /* What a peer may do at no cost but ours: so many at once, and so many more each second. */
@@ -117,6 +118,11 @@ static inline void *hg_session_take(struct hg_session *session, uint32_t size) {
 }
 static inline void hg_session_give(struct hg_session *session, void *memory, uint32_t size) {
     hg_memory_give(session->library, session->host, session->owner, memory, size);
+}
+/* ... of what may have a token in it, which is a secret while it is valid. */
+static inline void hg_session_give_secret(struct hg_session *session, void *memory, uint32_t size) {
+    hg_wipe(memory, size);
+    hg_session_give(session, memory, size);
 }
 
 /* The text of whoever speaks goes to the server. */

@@ -155,6 +155,14 @@ static inline struct h2_client h2_connect(struct world *world) {
     return client;
 }
 
+/* What waits is on disk. */
+static inline void h2_commit(struct world *world) {
+    struct hg_batch batch;
+    hg_intake_take(&world->intake, 64, UINT64_MAX, &batch);
+    hg_server_release(world->server, &batch, NULL, NULL);
+    serve(world);
+}
+
 static inline void h2_forget(struct h2_client *client) { nghttp2_hd_inflate_del(client->table); }
 
 /* The next frame, whole; false: there is none. */

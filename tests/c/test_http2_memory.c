@@ -2,13 +2,6 @@
  * everything. A stream or the connection may end for it; nothing leaks, and afterwards all is as before. */
 #include "check_http2.h"
 
-static void commit(struct world *world) {
-    struct hg_batch batch;
-    hg_intake_take(&world->intake, 64, UINT64_MAX, &batch);
-    hg_server_release(world->server, &batch, NULL, NULL);
-    serve(world);
-}
-
 static void be_python(struct world *world) {
     static const char answer[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npython\r\n0\r\nX-Sum: 1\r\n\r\n";
     for (uint32_t i = 0; i < world->event_count; i++) {
@@ -46,7 +39,7 @@ static void converse(struct world *world) {
     h2_say(world, &client, NGHTTP2_DATA, 0, 9, value, sizeof value);
     serve(world);
     h2_say(world, &client, NGHTTP2_DATA, FIN, 9, value, sizeof value);
-    commit(world);
+    h2_commit(world);
     net_of(&world->net, client.fd)->window = 1000;
     h2_ask(world, &client, 11, "GET", "/v1/cache/k", NULL, true);
     h2_ask(world, &client, 13, "GET", "/metrics", NULL, true);
@@ -98,7 +91,7 @@ static bool goes_well(long number, bool and_all_later) {
     }
     const bool untouched = and_all_later ? world.enough_for > 0 : world.heap.fail_at > 0;
     world.heap.fail_at = world.enough_for = -1;
-    commit(&world);
+    h2_commit(&world);
     pass(&world, IDLE_MS + TICKS_MS);
     still_serves(&world);
     CHECK(hg_server_connections(world.server) == 0);

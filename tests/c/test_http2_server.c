@@ -1,13 +1,6 @@
 /* HTTP/2 on the native server: streams beside each other, commits, Python, deadlines, windows, the end. */
 #include "check_http2.h"
 
-static void commit(struct world *world) {
-    struct hg_batch batch;
-    hg_intake_take(&world->intake, 64, UINT64_MAX, &batch);
-    hg_server_release(world->server, &batch, NULL, NULL);
-    serve(world);
-}
-
 static void test_requests(void) {
     struct world world;
     struct hg_library *library = h2_world(&world, NULL);
@@ -114,7 +107,7 @@ static void test_commits(void) {
         CHECK(h2_listen(&world, &client, answers, 20) == -1 && answers[0].status == 0);
         CHECK(world.intake.rows == 20);
         CHECK(turn == 0 || hg_intake_gathered(&world.intake)); /* all whom the last commit answered wait again */
-        commit(&world);
+        h2_commit(&world);
         CHECK(h2_listen(&world, &client, answers, 20) == -1);
         for (uint32_t i = 0; i < 20; i++) {
             CHECK(answers[i].status == 202 && answers[i].ended);
@@ -125,7 +118,7 @@ static void test_commits(void) {
     h2_say(&world, &client, NGHTTP2_RST_STREAM, 0, 101, "\0\0\0\10", 4);
     serve(&world);
     CHECK(world.intake.rows == 1);
-    commit(&world);
+    h2_commit(&world);
     h2_ask(&world, &client, 103, "GET", "/healthz", NULL, true);
     h2_expect(&world, &client, 103, 200, "ok");
     h2_forget(&client);
@@ -309,7 +302,7 @@ static void test_drain(void) {
     h2_ask(&world, &busy, 3, "GET", "/healthz", NULL, true); /* for another connection, as GOAWAY has said */
     serve(&world);
     CHECK(told(&world, HG_EVENT_EMPTY, NULL) == 0);
-    commit(&world);
+    h2_commit(&world);
     CHECK(h2_listen(&world, &busy, answers, 2) == -1);
     CHECK(answers[0].status == 202 && answers[0].ended && answers[1].status == 0);
     CHECK(is_closed(&world, busy.fd) && told(&world, HG_EVENT_EMPTY, NULL) == 1);

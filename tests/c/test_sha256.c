@@ -1,8 +1,8 @@
 /* core/sha256.c and core/base64url.c against published vectors; the machine's instructions against plain C. */
 #include "check.h"
 #include "core/base64url.h"
-#include "core/sha256.h"
 #include "core/secret.h"
+#include "core/sha256.h"
 
 static void from_hex(const char *hex, uint8_t *out) {
     for (size_t i = 0; hex[2 * i] != '\0'; i++) {
