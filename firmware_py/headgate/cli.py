@@ -42,6 +42,15 @@ HOST_VERBS = {
 }
 
 
+# Packages of others that a verb may miss: module -> what installs it. (32-bit ARM has them from Debian only.)
+LIBRARIES = {
+    "aiomqtt": "pip install aiomqtt",
+    "cbor2": "pip install cbor2, or apt-get install python3-cbor2",
+    "paho": "pip install paho-mqtt",
+    "zstandard": "pip install zstandard, or apt-get install python3-zstandard",
+}
+
+
 def top_level_help() -> str:
     def listing(verbs: dict[str, tuple[str, str]]) -> str:
         return "\n".join(f"  {name:<13} {line}" for name, (_, line) in verbs.items())
@@ -165,12 +174,20 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
         next_step = "Run it as the user that the appliance runs as, for instance with sudo"
         return _fail(errors.CommandError(errors.MISSING, cause, next_step), as_json)
     except Exception as bug:
-        if os.environ.get("HEADGATE_TRACEBACK"):
-            traceback.print_exc()
-        cause = f"unexpected {type(bug).__name__}: {bug}"
-        return _fail(
-            errors.CommandError(errors.BUG, cause, "Run again with HEADGATE_TRACEBACK=1 and report it"), as_json
-        )
+        return _fail(_unforeseen(name, bug), as_json)
+
+
+def _unforeseen(verb: str, problem: Exception) -> errors.CommandError:
+    """What no verb speaks of: a package that this Python does not have, or a bug."""
+    module = (problem.name or "") if isinstance(problem, ModuleNotFoundError) else ""
+    install = LIBRARIES.get(module.partition(".")[0])
+    if install is not None:
+        cause = f"'headgate {verb}' needs {module}, which {sys.executable} does not have"
+        return errors.CommandError(errors.MISSING, cause, f"Type: {install}")
+    if os.environ.get("HEADGATE_TRACEBACK"):
+        traceback.print_exc()
+    cause = f"unexpected {type(problem).__name__}: {problem}"
+    return errors.CommandError(errors.BUG, cause, "Run again with HEADGATE_TRACEBACK=1 and report it")
 
 
 def _fail(problem: errors.CommandError, as_json: bool) -> int:

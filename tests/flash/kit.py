@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import binascii
+import json
 import os
 import random
 import struct
@@ -11,8 +12,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from headgate.linux import ed25519, keys
-from headgate.linux.image_format import Manifest
+from headgate.linux import ed25519, image_format, keys
+from headgate.linux.image_format import FRAME, Manifest
 from headgate_host.flash import image_pack, verb_flash
 from headgate_host.flash.disks import Machine
 
@@ -63,6 +64,24 @@ def make_image(folder: Path, facts: image_pack.Facts = FACTS, seed: bytes | None
     raw = raw_disk(folder / f"{name}.raw")
     path = folder / f"{name}.img.zst"
     image_pack.pack(raw, path, facts, seed, level=1)
+    return path
+
+
+def manifest_start(image: Path) -> int:
+    return image.read_bytes().index(b"{")
+
+
+def document_of(image: Path) -> dict[str, Any]:
+    """Its manifest."""
+    data = image.read_bytes()
+    size = FRAME.unpack_from(data)[1]
+    document: dict[str, Any] = json.loads(data[manifest_start(image) : FRAME.size + size])
+    return document
+
+
+def signed(document: object, payload: bytes, path: Path) -> Path:
+    """An image with another manifest, by the same signer."""
+    path.write_bytes(image_format.header(json.dumps(document).encode(), SEED) + payload)
     return path
 
 

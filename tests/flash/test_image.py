@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -168,13 +169,9 @@ def refused(path: Path, trusted: dict[str, bytes] | None = None) -> BadImage:
     return caught.value
 
 
-def manifest_start(path: Path) -> int:
-    return path.read_bytes().index(b"{")
-
-
 @pytest.mark.parametrize("where", ["signature", "signer", "manifest", "first frame", "last frame"])
 def test_one_bit_altered(where: str, copy_of: Path) -> None:
-    start = manifest_start(copy_of)
+    start = kit.manifest_start(copy_of)
     offset = {
         "signature": start - 40,
         "signer": FRAME.size + len(image_format.FIRST_LINE),
@@ -189,7 +186,7 @@ def test_one_bit_altered(where: str, copy_of: Path) -> None:
 def test_every_byte_of_the_first_frame_counts(copy_of: Path) -> None:
     """One in 7 of them, so that it takes a moment only."""
     data = copy_of.read_bytes()
-    for offset in range(0, manifest_start(copy_of) + 600, 7):
+    for offset in range(0, kit.manifest_start(copy_of) + 600, 7):
         flip(copy_of, offset)
         assert refused(copy_of).reason
         poke(copy_of, offset, data[offset : offset + 1])
@@ -250,18 +247,6 @@ def test_other_files(tmp_path: Path, image: Path) -> None:
 # --- manifests whose maker is trusted, and wrong ---------------------------------------------------------------------
 
 
-def document_of(image: Path) -> dict[str, Any]:
-    data = image.read_bytes()
-    size = FRAME.unpack_from(data)[1]
-    document: dict[str, Any] = json.loads(data[manifest_start(image) : FRAME.size + size])
-    return document
-
-
-def signed(document: object, payload: bytes, path: Path) -> Path:
-    path.write_bytes(image_format.header(json.dumps(document).encode(), kit.SEED) + payload)
-    return path
-
-
 def set_at(*path: Any) -> Callable[[dict[str, Any]], None]:
     *steps, last, value = path
 
@@ -307,9 +292,9 @@ WRONG: dict[str, Callable[[dict[str, Any]], None]] = {
 
 @pytest.mark.parametrize("label", WRONG)
 def test_malformed_manifests(label: str, image: Path, copy_of: Path) -> None:
-    document = copy.deepcopy(document_of(image))
+    document = copy.deepcopy(kit.document_of(image))
     WRONG[label](document)
-    signed(document, image.read_bytes()[-1000:], copy_of)
+    kit.signed(document, image.read_bytes()[-1000:], copy_of)
     assert refused(copy_of).reason == "malformed"
 
 
@@ -318,7 +303,7 @@ def test_schema_and_jsonschema_agree(image: Path) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     oracle = jsonschema.Draft202012Validator(schema)
     for change in (lambda _: None, *WRONG.values()):
-        document = copy.deepcopy(document_of(image))
+        document = copy.deepcopy(kit.document_of(image))
         change(document)
         ours = image_format._schema().is_valid(json.dumps(document).encode())
         assert ours == oracle.is_valid(document)
@@ -347,10 +332,10 @@ def rehashed(document: dict[str, Any], payload: bytes) -> dict[str, Any]:
 )
 def test_frames_that_are_not_what_the_manifest_says(frame: bytes, image: Path, copy_of: Path) -> None:
     """Everything is signed, and the maker was wrong; nothing more than a range is allocated."""
-    document = copy.deepcopy(document_of(image))
+    document = copy.deepcopy(kit.document_of(image))
     document["ranges"] = [document["ranges"][0]]
     document["ranges"][0][3:] = [0, len(frame)]
-    signed(rehashed(document, frame), frame, copy_of)
+    kit.signed(rehashed(document, frame), frame, copy_of)
     with opened(copy_of) as found:
         found.check_payload(nothing)
         with pytest.raises(BadImage) as caught:
@@ -364,7 +349,7 @@ def test_a_payload_that_is_another_disk(image: Path, copy_of: Path) -> None:
     """Each range is right and what zstd gives is not the signed disk: a frame of the holes differs."""
     data = image.read_bytes()
     payload = data[FRAME.size + FRAME.unpack_from(data)[1] :] + zstandard.compress(b"more")
-    signed(rehashed(document_of(image), payload), payload, copy_of)
+    kit.signed(rehashed(kit.document_of(image), payload), payload, copy_of)
     with opened(copy_of) as found:
         found.check_payload(nothing)
         with pytest.raises(BadImage, match="does not hold"):
@@ -411,3 +396,14 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert cli.main(pack) == errors.USAGE
     assert cli.main([*pack[:4], "rpi-44", *pack[5:], *options]) == errors.USAGE
     assert verb_image.HELP
+
+
+@pytest.mark.parametrize("verb", ["image build rpi-4", "flash rpi-4 --image x.img.zst", "verify x.img.zst"])
+def test_a_python_without_zstandard(verb: str) -> None:
+    """One line that says which Python and what to type; no bug of ours."""
+    program = "import sys; sys.modules['zstandard'] = None; from headgate import cli; sys.exit(cli.main())"
+    command = [sys.executable, "-c", program, *verb.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == errors.MISSING, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"needs zstandard, which {sys.executable} does not have. Type: pip install zstandard" in done.stderr

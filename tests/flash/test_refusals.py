@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -311,6 +312,42 @@ def test_the_right_answer_goes_on(tree: Tree, image: Path, monkeypatch: pytest.M
     tree.disk("sdb")
     monkeypatch.setattr("sys.stdin", Terminal("sdb\n"))
     check(tree, Case("changed", card()), lambda: flash(tree, image, "rpi-4", "--disk", "sdb"))
+
+
+# --- what the image has no room for ----------------------------------------------------------------------------------
+
+
+def without_area(document: dict[str, Any]) -> None:
+    del document["provisioning"]
+
+
+def small_area(document: dict[str, Any]) -> None:
+    document["provisioning"]["size"] = 4096
+
+
+NO_ROOM = {
+    57: (without_area, Case("no-area", card(), "--hostname gate", "no provisioning area", "Leave out --provision")),
+    58: (without_area, Case("no-area", card(), "--provision fleet.toml", "no provisioning area", "Leave out")),
+    59: (small_area, Case("no-area", card(), "--provision fleet.toml", "only 4096 bytes", "Shorten --provision")),
+}
+
+
+@pytest.mark.parametrize("number", NO_ROOM)
+def test_no_area(number: int, tree: Tree, image: Path, tmp_path: Path) -> None:
+    """What is the board's own has no place: said before anything is written or made up."""
+    change, case = NO_ROOM[number]
+    document = kit.document_of(image)
+    change(document)
+    payload = image.read_bytes()[-document["payload"]["size"] :]
+    other = kit.signed(document, payload, tmp_path / "other.img.zst")
+    kit.trust(tmp_path)
+    Path("fleet.toml").write_text(
+        f'ssh_keys = ["ssh-rsa {"A" * 1900}", "ssh-rsa {"B" * 1900}", "ssh-rsa {"C" * 1900}"]\n'
+    )
+    case.setup(tree)
+    check(tree, case, lambda: flash(tree, other, case.board, *case.words.split()))
+    assert not Path("birth-certificates").exists()
+    assert flash(tree, other, case.board, "--no-provision", "--dry-run") == errors.OK
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
