@@ -37,13 +37,16 @@ class Guest:
         self._pid = folder / "guest.pid"
 
     @classmethod
-    def make(cls, folder: Path, board: str, kept: Path) -> "Guest":
-        """A new one, from board.toml; does not start it. `kept`: where emulators that are fetched are."""
+    def make(cls, folder: Path, board: str, kept: Path, *, real_time: bool = False) -> "Guest":
+        """A new one, from board.toml; does not start it. `kept`: where emulators that are fetched are. `real_time`:
+        what else this machine has to do waits (the guest's clock runs on while the emulator does)."""
         facts = tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
         machine = facts["emulator"]
         port, ssh_port = free_port(), free_port()
         forwards = f"hostfwd=tcp:127.0.0.1:{port}-:{PORT},hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}"
+        priority = ("chrt", "--rr", "1") if real_time else ("nice", "-n", "5")
         command = [
+            *(priority if shutil.which(priority[0]) else ()),
             *emulator.words(machine["program"], machine.get("version", 0), folder, kept),
             *("-M", machine["machine"], "-cpu", machine["cpu"], "-m", str(machine["ram_mib"])),
             *("-accel", machine.get("accel", "tcg")),
@@ -76,11 +79,9 @@ class Guest:
     def on(self) -> None:
         """Returns as soon as it is switched on."""
         command = json.loads((self.folder / "guest.json").read_text())["command"]
-        nice = shutil.which("nice")
-        words = [nice, "-n", "5", *command] if nice else command
         with (self.folder / "qemu.log").open("ab") as log:
             process = subprocess.Popen(
-                words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         self._pid.write_text(str(process.pid))
 

@@ -14,7 +14,7 @@ import zstandard
 
 from headgate.linux.image_format import Partition
 from headgate_host.flash import partition_table
-from headgate_host.image import boot_files, disk, recipe
+from headgate_host.image import boot_files, device_tree, disk, recipe
 from headgate_host.image.recipe import Recipe
 
 MIB = 1 << 20
@@ -63,6 +63,7 @@ def check(path: Path, board: str, image: Path) -> dict[str, Any]:
     kernel = (boot / "vmlinuz").read_bytes()
     _initrd((boot / "initrd").read_bytes(), plan)
     _slot(boot, plan)
+    _emulator_tree(image, boot, plan)
     _memory(script, u_boot, kernel, (boot / "initrd").stat().st_size, plan)
     (root_size,) = struct.unpack_from("<Q", root, 40)
     sizes = {"image": image.stat().st_size, "root": root_size, "kernel": len(kernel)}
@@ -142,6 +143,23 @@ def _slot(boot: Path, plan: Recipe) -> None:
     trees = sorted(path.name for path in boot.glob("*.dtb"))
     must(trees == sorted(Path(name).name for name in plan.own.get("dtbs", ())), f"device trees: {trees}")
     must(variables.get("hg_fdt") == (trees[0] if len(trees) == 1 else None), f"boot.txt: {variables}")
+
+
+def _emulator_tree(image: Path, boot: Path, plan: Recipe) -> None:
+    """Beside an emulator's image: the slot's device tree, in which U-Boot finds switched off what it must leave alone,
+    and nothing else is changed."""
+    stem = image.name.removesuffix(".img.zst")
+    beside = sorted(image.parent.glob(f"{stem}.*.dtb"))
+    trees = sorted(boot.glob("*.dtb")) if "emulator" in plan.board.facts else []
+    must([path.name for path in beside] == [f"{stem}.{tree.name}" for tree in trees], f"beside the image: {beside}")
+    for tree, own in zip(trees, beside, strict=True):
+        off = {path.rpartition("/")[2] for path in plan.board.facts["emulator"].get("u_boot_without", ())}
+        before, after = (device_tree.nodes(path.read_bytes()) for path in (tree, own))
+        must({node.name for node in before if node.enabled} >= off, f"{tree.name} has not all of {off}, switched on")
+        for node in before:
+            if node.name in off:
+                node.properties["status"] = b"disabled\0"
+        must(before == after, f"{own.name} is not {tree.name} without {off}")
 
 
 def _initrd(data: bytes, plan: Recipe) -> None:

@@ -8,6 +8,7 @@ updates to slot b, and has a broken update roll itself back. Prints a transcript
 
 --quick: one power cut, no stopped process 1, no second build (the update is the same image again) and a broken update
 whose kernel is none, which is quicker than one that starts and does not work.
+--starts N: nothing but N starts, of an emulator that waits for nothing else on this machine: how long they take.
 --twice: two builds from nothing, compared, and none of the above.
 
 A board that no emulator has (rpi-4): its image is built, flashed to a file, and looked at (image_check.py), no more.
@@ -47,7 +48,7 @@ from headgate_host.flash.image_open import Image, trusted_keys  # noqa: E402
 
 CACHE = ROOT / ".cache/image"
 BOOT_S = 420.0  # of a busy machine that emulates: 10 times what a quiet one takes
-EPOCH = 1790000000  # SOURCE_DATE_EPOCH of the first image
+EPOCH = 1790000000  # SOURCE_DATE_EPOCH of the first image: the same bytes from day to day
 TRIAL_S = 60  # a new slot has in this proof, once its appliance was started
 MESSAGES = 20
 MIB = 1 << 20
@@ -89,6 +90,7 @@ class Proof:
         self.figures: dict[str, Any] = {"board": options.board, "quick": options.quick}
         self.began = time.monotonic()
         self.access = Access(folder)
+        self.created = EPOCH  # of the first image; what follows must be younger
 
     # --- words
 
@@ -155,6 +157,7 @@ class Proof:
             manifest = opened.manifest
         self.figures["image_bytes"] = image.stat().st_size
         self.figures["disk_bytes"] = manifest.size
+        self.created = manifest.created
 
     def changed(self, image: Path, name: str, version: str, epoch: int, change: str) -> Path:
         """`image` with another boot partition: `change` is "" (none), "kernel" (it is none), "service" (masked)."""
@@ -220,7 +223,7 @@ class Proof:
             file.truncate(2 * file.seek(0, os.SEEK_END))
         for beside in self.beside(image):
             shutil.copyfile(beside, self.folder / ("u-boot.bin" if beside.suffix == ".bin" else TREE))
-        return Guest.make(self.folder, self.board, CACHE / "build/rootfs")
+        return Guest.make(self.folder, self.board, CACHE / "build/rootfs", real_time=bool(self.options.starts))
 
     def fleet(self, broker: int) -> str:
         return FLEET.format(us=GUEST_SEES_US_AS, port=broker, ssh_key=self.access.public)
@@ -332,9 +335,12 @@ class Proof:
         self.figures["memory_total_mib"] = round(total / MIB, 1)
         self.figures["memory_used_mib"] = round((total - available) / MIB, 1)
         self.figures["appliance_pss_mib"] = round(found["process_proportional_bytes"] / MIB, 1)
+        machine = boards.load(self.board).facts["emulator"]["ram_mib"] * MIB
+        self.figures["memory_with_kernel_mb"] = round((machine - available) / 10**6, 1)
         self.say(
             f"memory: {self.figures['memory_used_mib']} of {self.figures['memory_total_mib']} MiB used by all, "
-            f"{self.figures['appliance_pss_mib']} MiB of it the appliance's"
+            f"{self.figures['appliance_pss_mib']} MiB of it the appliance's (PSS); "
+            f"{self.figures['memory_with_kernel_mb']} MB with what the kernel keeps for itself"
         )
 
     def status(self, guest: Guest) -> dict[str, Any]:
@@ -464,7 +470,7 @@ def run(proof: Proof) -> None:
         receiver = Receiver(proof.folder, broker.port, "--seal-key", str(proof.folder / "keys/seal.key"))
         try:
             with switched_off(guest):
-                life(proof, guest, receiver, one, times)
+                starts(proof, guest, receiver) if proof.options.starts else life(proof, guest, receiver, one, times)
         finally:
             receiver.stop()
 
@@ -480,6 +486,18 @@ def twice(proof: Proof) -> None:
 
     differences = image_twice.compare(proof.folder, CACHE / "build/rootfs", build, proof.say)
     proof.must(not differences, "; ".join(differences))
+
+
+def starts(proof: Proof, guest: Guest, receiver: Receiver) -> None:
+    """How long it takes to start, each time after the plug was pulled."""
+    proof.figures["starts_ready_s"] = []
+    for number in range(proof.options.starts):
+        guest.off()
+        proof.boot(guest, f"start {number + 1}")
+        proof.figures["starts_ready_s"].append(proof.status(guest)["ready_ms"] / 1000)
+        proof.post(guest, receiver, 1 + 1000 * number)
+        proof.say(f"from the kernel's start to ready: {proof.figures['starts_ready_s'][-1]:.1f} s of the guest's time")
+        proof.memory(guest)
 
 
 def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, times: TimeServer | None) -> None:
@@ -498,16 +516,16 @@ def life(proof: Proof, guest: Guest, receiver: Receiver, one: Path, times: TimeS
     proof.figures["boot_ready_s"] = later["ready_ms"] / 1000
     proof.say(f"from the kernel's start to ready: {later['ready_ms'] / 1000:.1f} s of the guest's time")
     if proof.options.quick:
-        two = proof.changed(one, "two", "1.0.1", EPOCH + 1, "")
+        two = proof.changed(one, "two", "1.0.1", proof.created + 1, "")
     else:
-        two = proof.build("two", "2.0.0", EPOCH + 1)
+        two = proof.build("two", "2.0.0", proof.created + 1)
     proof.update(guest, two)
     proof.must(proof.status(guest)["slot"] == "b", "slot b")
     proof.post(guest, receiver, 1001)
     if not proof.options.quick:
         proof.refused(guest, one)
     change = "kernel" if proof.options.quick else "service"
-    broken = proof.changed(two, "broken", "3.0.0", EPOCH + 2, change)
+    broken = proof.changed(two, "broken", "3.0.0", proof.created + 2, change)
     proof.update(guest, broken, expect=errors.FINDING)
     after = proof.status(guest)
     proof.must(after["slot"] == "b", "slot b again")
@@ -525,6 +543,7 @@ def main(words: list[str]) -> int:
     having = [board.name for board in boards.every() if "image" in board.facts]
     parser.add_argument("--board", choices=having, default="qemu-virt-arm64", help="(default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="what fits into CI")
+    parser.add_argument("--starts", type=int, default=0, metavar="N", help="only N starts, at real-time priority")
     parser.add_argument("--twice", action="store_true", help="two builds from nothing: the same bytes?")
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
     parser.add_argument(
