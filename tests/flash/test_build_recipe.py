@@ -1,10 +1,15 @@
 """What an image is made of: data that fits together, and one line for each mistake on the command line."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from headgate.errors import USAGE, CommandError
+from headgate import __version__
+from headgate.errors import MISSING, USAGE, CommandError
 from headgate_host.flash import boards
-from headgate_host.image import disk, recipe, verb_build
+from headgate_host.image import disk, recipe, rootless, verb_build
 
 WITH_IMAGES = [board.name for board in boards.every() if "image" in board.facts]
 
@@ -77,3 +82,34 @@ def test_the_time_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
         verb_build.source_date_epoch()
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     assert verb_build.source_date_epoch() > 1764000000
+
+
+def unshare(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of that name, before all others."""
+    program = folder / "unshare"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_who_is_not_root_goes_on_in_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The namespaces stand for themselves: what is started in them is the same verb with the same words."""
+    unshare(tmp_path, 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"', monkeypatch)
+    program = "from headgate_host.image import rootless; rootless.again(['--version'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"headgate {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [("echo unshare: not permitted >&2; exit 1", "cannot be had: unshare: not permitted"), ("", "no unshare")],
+)
+def test_no_namespaces_to_be_had(script: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if script:
+        unshare(tmp_path, script, monkeypatch)
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match=cause) as caught:
+        rootless.again(["--version"])
+    assert caught.value.code == MISSING
+    assert "sudo" in caught.value.next_step

@@ -3,6 +3,7 @@
 import argparse
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from headgate.errors import OK, USAGE, CommandError
 from headgate.linux import keys
 from headgate_host.flash.disks import readable_size
 from headgate_host.flash.progress import Progress
-from headgate_host.image import build, recipe
+from headgate_host.image import build, recipe, rootless
 
 HELP = "make the image of a board: Debian, kernel, boot files and Headgate, signed, with its bill of materials"
 
@@ -19,7 +20,8 @@ EPILOG = """\
 Makes NAME.img.zst, which 'headgate flash' writes, NAME.hgu, which 'headgate update' sends to a board that runs,
 and NAME.spdx.json, which says what is in it.
 Packages come from this machine's mirror of Debian; none of their programs is run, and the tools are unpacked, too:
-only mmdebstrap must be installed. Needs root. What takes long is kept in --cache.
+only mmdebstrap must be installed. Without root it works in a user namespace (package uidmap). What takes long is
+kept in --cache.
 
 examples
   headgate image build rpi-4 --sign image.key
@@ -53,6 +55,8 @@ def main(args: argparse.Namespace) -> int:
         raise CommandError(USAGE, f"--out {target}: not the name of an image", "NAME.img.zst")
     plan = recipe.load(args.board, args.set)
     seed = keys.load_private(args.sign) if args.sign is not None else None
+    if os.geteuid() != 0:
+        rootless.again(sys.argv[1:])
     wish = build.Wish(target, args.version, source_date_epoch(), seed, args.wheel, args.level)
     cache = args.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgate"
     progress = Steps(as_json=args.json)
