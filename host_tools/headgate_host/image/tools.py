@@ -18,8 +18,8 @@ PACKAGES = (
     *("busybox", "coreutils", "cpio", "device-tree-compiler", "dosfstools", "e2fsprogs", "findutils", "genimage"),
     *("kmod", "mtools", "python3", "squashfs-tools", "u-boot-tools", "zstd"),
 )
-# $0: the root, $1: the folder of work, which is /mnt there. Mounts end with the namespace. --rbind: a user namespace may
-# not look below what is mounted in /dev.
+# $0: the root, $1: the folder of work, which is /mnt there. Mounts end with the namespace. --rbind: a user namespace
+# may not look below what is mounted in /dev.
 _INSIDE = """set -e
 mount --make-rprivate /
 mount -t proc proc "$0/proc"
