@@ -113,7 +113,7 @@ class Proof:
         if show or done.returncode != expect:
             for line in done.stdout.splitlines():
                 if " %  " not in line:
-                    print(f"          {line}", flush=True)
+                    print(f"          {line.replace(f'{ROOT}/', '')}", flush=True)
         self.must(done.returncode == expect, f"exit code {expect}, not {done.returncode}")
         return done.stdout
 
