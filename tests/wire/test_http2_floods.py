@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import wire
 from raw_frames import (
     ACK,
     CONTINUATION,

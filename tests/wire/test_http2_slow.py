@@ -11,8 +11,8 @@ from raw_frames import (
     END_STREAM,
     ENHANCE_YOUR_CALM,
     NO_ERROR,
-    PING,
     RST_STREAM,
+    WINDOW_UPDATE,
     RawClient,
     block,
     frame,
@@ -52,7 +52,7 @@ def put_value(server: Server) -> None:
 
 # Answers by the server, by Python, and by gRPC's translator.
 ASKED = {
-    "GET": lambda: get(),
+    "GET": get,
     "GET of a value": cached,
     "a page of Python's": lambda: headers(1, request("GET", "/metrics")),
     "gRPC": lambda: grpc(1, "/headgate.v1.Validator/ValidateOne", put_bytes(1, "any") + put_bytes(3, b"[1]")),
@@ -60,7 +60,6 @@ ASKED = {
     "gRPC of many": lambda: grpc(1, "/headgate.v1.Cache/BatchGet", put_bytes(1, "slow") + put_bytes(1, "none")),
     "gRPC, both ways": lambda: grpc(1, "/headgate.v1.Validator/Validate", put_bytes(1, "any") + put_bytes(3, b"["), 0),
     "gRPC of Python's": lambda: grpc(1, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", put_bytes(7, "")),
-    "gRPC of Python's, for ever": lambda: grpc(1, "/grpc.health.v1.Health/Watch", b""),
 }
 
 
@@ -82,7 +81,7 @@ def test_a_window_of_zero(http2_server: Server, asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["GET", "gRPC"])
 def test_one_byte_at_a_time(http2_server: Server, asked: str) -> None:
-    """A window that opens by a byte. (That the time is the whole answer's: tests/c/test_http2_server.c, test_http2_grpc.c.)"""
+    """A window that opens by a byte. (That this does not give it more time: tests/c/test_http2_server.c, _grpc.c.)"""
     with RawClient(http2_server.port, first=settings((INITIAL_WINDOW_SIZE, 1))) as client:
         client.send(ASKED[asked]())
         while (found := client.next()) is not None and not (found.stream == 1 and found.flags & END_STREAM):
@@ -93,6 +92,30 @@ def test_one_byte_at_a_time(http2_server: Server, asked: str) -> None:
                 break
         assert found is not None
     others_are_served(http2_server)
+
+
+def test_a_batch_whose_results_are_not_taken(http2_server: Server) -> None:
+    """Results pile up only so far: then the body is not read any more, then the stream is reset."""
+    records = b"1\n" * 8000
+    fields = (("content-type", wire.NDJSON), ("authorization", "Bearer " + wire.token()))
+    with RawClient(http2_server.port, first=settings((INITIAL_WINDOW_SIZE, 0))) as client:
+        client.send(headers(1, request("POST", "/v1/streams/any", *fields), END_HEADERS))
+        windows, sent = {0: 65535, 1: 65535}, 0
+        while True:
+            if min(windows.values()) >= len(records):
+                client.send(frame(DATA, 0, 1, records))
+                sent += len(records)
+                windows = {stream: window - len(records) for stream, window in windows.items()}
+                assert sent < 10_000_000, "it takes everything"
+            found = client.next()
+            assert found is not None, "the connection was closed"
+            if found.type == WINDOW_UPDATE:
+                windows[found.stream] += int.from_bytes(found.payload, "big")
+            elif found.type == RST_STREAM:
+                break
+        assert sent >= len(records)
+        client.send(settings((INITIAL_WINDOW_SIZE, 65535)) + get(3))
+        assert client.status(3) == "200"
 
 
 def test_a_socket_that_is_not_read(http2_server: Server) -> None:
@@ -172,7 +195,7 @@ def test_a_table_that_is_filled_anew_by_each_request(http2_server: Server) -> No
 
 
 def test_a_table_that_changes_its_size_without_end(http2_server: Server) -> None:
-    """A block of nothing but size updates (RFC 7541 section 6.3), and SETTINGS that ask us for the largest of tables."""
+    """A block of nothing but size updates (RFC 7541 section 6.3), and SETTINGS that ask us for the largest table."""
     with RawClient(http2_server.port, first=settings((0x1, 2**32 - 1))) as client:
         client.send(headers(1, b"\x20" * 16000 + block(request())))
         assert client.status(1) == "200"

@@ -207,7 +207,7 @@ class Server:
     """serve.py in a child process."""
 
     def __init__(self, folder: Path, document: dict[str, Any], *words: str) -> None:
-        """`words`: "http2", for the native server."""
+        """`words`, for the native server: "http2"; "tls", with certificates in `folder`/certs."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
