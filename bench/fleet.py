@@ -3,9 +3,9 @@
     python bench/fleet.py                  5 s of each phase
     python bench/fleet.py --seconds 1      to try it; kept only with --output
 
-Two appliances share a real server (`redis-server`, `valkey-server` or what HEADGATE_REDIS_SERVER names). Four clients of the one put,
-get and delete as fast as they are answered; each answer is judged (tests/e2e/fleet_kit.py: CacheLoad). In the end the other one must
-give what was put last. Exit code 0; 1 if a request failed or a value is missing."""
+Two appliances share a real server (`redis-server`, `valkey-server` or what HEADGATE_REDIS_SERVER names). Four clients
+of the one put, get and delete as fast as they are answered; each answer is judged (tests/e2e/fleet_kit.py: CacheLoad).
+In the end the other one must give what was put last. Exit code 0; 1 if a request failed or a value is missing."""
 
 import argparse
 import json
@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT / "tests" / "e2e")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 from fleet_kit import Board, CacheLoad, config
 from redis_server import Redis, binary
 
+ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "bench" / "results" / "fleet-x86_64.json"
 TIMEOUT_MS = 200  # of redis.timeout: by default 20, which a machine that is busy with other things does not keep
 COUNTED = ("timeouts", "skipped", "opened", "dropped")

@@ -12,7 +12,6 @@ import pytest
 import test_batches
 import test_routes
 import wire
-from conftest import living
 from wire import Server
 
 h2_client = pytest.importorskip("h2_client", reason="needs the Python package h2")
@@ -53,5 +52,5 @@ def server(
     certs = certificates.make(folder / "certs")
     secure = ssl.create_default_context(cafile=str(certs / "ca.pem"))
     secure.set_alpn_protocols(["h2"])
-    for running in living(folder, wire.plan(), "http2", "tls"):
+    for running in wire.living(folder, wire.plan(), "http2", "tls"):
         yield h2_client.Http2Server(running, secure)
