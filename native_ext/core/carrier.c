@@ -46,6 +46,8 @@ static void host_refund(void *owner, uint32_t size) { hg_work_refund(((struct hg
 
 static int64_t host_now_ms(void *owner) { return ((struct hg_carrier *)owner)->server->now_ms; }
 
+static int64_t host_body_ms(void *owner) { return ((struct hg_carrier *)owner)->server->gate->plan->spec.body_ms; }
+
 static bool host_begin(struct hg_http2_stream *stream) {
     struct hg_carrier *carrier = carrier_of(stream);
     struct hg_server *server = carrier->server;
@@ -145,7 +147,7 @@ static void host_closed(struct hg_http2_stream *stream) {
     }
 }
 
-static const struct hg_http2_host host = {host_charge, host_refund, host_now_ms, host_begin,
+static const struct hg_http2_host host = {host_charge, host_refund, host_now_ms, host_body_ms, host_begin,
                                           host_input,  host_output, host_taken,  host_closed};
 
 /* --- virtual connections --------------------------------------------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct hg_http2_host {
     bool (*charge)(void *owner, uint32_t size); /* bytes are held for the connection; false: there may not be so many */
     void (*refund)(void *owner, uint32_t size); /* ... not any more */
     int64_t (*now_ms)(void *owner); /* monotonic */
+    int64_t (*body_ms)(void *owner); /* how long a peer may take for what it was sent, where the server has written it already */
     /* A request begins: sets stream->connection. false: nobody can serve it. */
     bool (*begin)(struct hg_http2_stream *stream);
     /* Text for the virtual connection. text[length] may be written. */

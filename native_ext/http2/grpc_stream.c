@@ -10,10 +10,29 @@ enum { TRAILERS = 8 };
  * be let send more than is taken. */
 struct stream_call {
     struct hg_grpc_call call;
-    uint32_t unread; /* bytes of DATA that the peer may not send again yet */
+    uint32_t unread;  /* bytes of DATA that the peer may not send again yet */
+    uint32_t owed;    /* ... that it has to take until taken_ms */
+    int64_t taken_ms; /* 0: there is nothing to take */
+    int64_t ends_ms;  /* the call's deadline; 0: none */
 };
 
 static struct hg_grpc_call *call_of(const struct hg_stream *stream) { return &((struct stream_call *)stream->state)->call; }
+
+static void set_due(struct hg_stream *stream) {
+    const struct stream_call *state = stream->state;
+    const bool taken_first = state->ends_ms == 0 || (state->taken_ms != 0 && state->taken_ms < state->ends_ms);
+    hg_stream_due(stream, taken_first ? state->taken_ms : state->ends_ms);
+}
+
+/* What is there for the peer it has to take in the time of a body; then it has as long for what came meanwhile. To the server it is
+ * written already. */
+static void owe(struct hg_stream *stream) {
+    struct stream_call *state = stream->state;
+    const struct hg_session *session = stream->session;
+    state->owed = hg_grpc_left(&state->call.data).length;
+    state->taken_ms = state->owed == 0 ? 0 : session->host->now_ms(session->owner) + session->host->body_ms(session->owner);
+    set_due(stream);
+}
 
 static void *allocate(void *context, size_t size) { /* as struct hg_alloc has it */
     return hg_memory_allocate(size, context);
@@ -61,6 +80,9 @@ static void tell(struct hg_stream *stream) {
     const bool empty = hg_grpc_left(&call->data).length == 0;
     if (stream->finished || (!call->done && empty)) {
         return;
+    }
+    if (!empty && ((struct stream_call *)stream->state)->taken_ms == 0) {
+        owe(stream);
     }
     if (call->mute && empty) { /* there is no memory to say more */
         stream->finished = true;
@@ -116,7 +138,8 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
         return false;
     }
     stream->state = state;
-    state->unread = 0;
+    state->unread = state->owed = 0;
+    state->taken_ms = state->ends_ms = 0;
     call = &state->call;
     hg_grpc_open(call, &alloc, method);
     if (block->cut) {
@@ -129,7 +152,8 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
         return false;
     }
     if (call->timeout_ms != 0) {
-        hg_stream_due(stream, stream->session->host->now_ms(stream->session->owner) + call->timeout_ms);
+        state->ends_ms = stream->session->host->now_ms(stream->session->owner) + call->timeout_ms;
+        set_due(stream);
     }
     tell(stream);
     return true;
@@ -167,6 +191,9 @@ static uint32_t write(struct hg_stream *stream, const uint8_t *text, uint32_t le
 
 static void lost(struct hg_stream *stream) {
     hg_grpc_lost(call_of(stream));
+    if (stream->sent) { /* only the peer's end is missing */
+        hg_stream_reset(stream, NGHTTP2_NO_ERROR);
+    }
     tell(stream);
 }
 
@@ -183,13 +210,18 @@ static void resume(struct hg_stream *stream) {
 }
 
 static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *over) {
-    struct hg_grpc_call *call = call_of(stream);
+    struct stream_call *state = stream->state;
+    struct hg_grpc_call *call = &state->call;
     const struct hg_view left = hg_grpc_left(&call->data);
     const uint32_t length = left.length < room ? left.length : room;
     nghttp2_nv fields[TRAILERS];
     if (length != 0) {
         memcpy(to, left.at, length);
         hg_grpc_sent(call, length);
+        state->owed -= length < state->owed ? length : state->owed;
+        if (state->owed == 0) {
+            owe(stream);
+        }
         if (call->request.length != 0 || call->credit != 0) {
             hg_stream_again(stream);
         }
@@ -206,7 +238,14 @@ static int32_t pull(struct hg_stream *stream, uint8_t *to, uint32_t room, bool *
 }
 
 static void expire(struct hg_stream *stream) {
-    hg_grpc_fail(call_of(stream), HG_GRPC_DEADLINE_EXCEEDED, "the call's time is up");
+    struct stream_call *state = stream->state;
+    if (state->taken_ms != 0 && state->taken_ms <= stream->session->host->now_ms(stream->session->owner)) {
+        hg_stream_reset(stream, NGHTTP2_CANCEL);
+        return;
+    }
+    hg_grpc_fail(&state->call, HG_GRPC_DEADLINE_EXCEEDED, "the call's time is up");
+    state->ends_ms = 0;
+    set_due(stream);
     tell(stream);
 }
 

@@ -231,6 +231,18 @@ static void test_windows(void) {
     pass(&world, 2 * TICKS_MS);
     CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.reset && answer.code == NGHTTP2_CANCEL);
     CHECK(!is_closed(&world, client.fd));
+    h2_ask(&world, &client, 7, "GET", "/v1/cache/k", NULL, true); /* a byte now and then does not give it more time */
+    serve(&world);
+    memset(&answer, 0, sizeof answer);
+    answer.stream = 7;
+    for (uint32_t byte = 1; byte < 10; byte++) {
+        pass(&world, BODY_MS / 10);
+        h2_say(&world, &client, NGHTTP2_WINDOW_UPDATE, 0, 7, "\0\0\0\1", 4);
+        serve(&world);
+        CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.length == byte && !answer.reset);
+    }
+    pass(&world, BODY_MS / 10 + TICKS_MS);
+    CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.reset && answer.code == NGHTTP2_CANCEL);
     h2_forget(&client);
     h2_world_close(&world, library);
 }

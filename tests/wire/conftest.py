@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,17 +15,9 @@ import wire
 from headgate import _accel
 
 
-def living(folder: Path, document: dict[str, Any], *words: str) -> Iterator[wire.Server]:
-    running = wire.Server(folder, document, *words)
-    yield running
-    assert running.process.poll() is None, running.process.communicate()[0]
-    said = running.stop()
-    assert "Traceback" not in said, said
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wire.Server]:
-    yield from living(tmp_path_factory.mktemp("wire"), wire.plan())
+    yield from wire.living(tmp_path_factory.mktemp("wire"), wire.plan())
 
 
 @pytest.fixture(scope="module")
@@ -39,4 +30,4 @@ def http2_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if http2_missing():
         pytest.skip(f"built without HTTP/2: {http2_missing()} (Debian: apt-get install libnghttp2-dev)")
     document = getattr(request.module, "PLAN", None) or wire.plan()
-    yield from living(tmp_path_factory.mktemp("wire"), document, "http2")
+    yield from wire.living(tmp_path_factory.mktemp("wire"), document, "http2")

@@ -5,6 +5,7 @@ wire interface are the same for both. Each request is a stream; the answers come
 from __future__ import annotations
 
 import contextlib
+import ssl
 
 import h2.config
 import h2.connection
@@ -30,8 +31,11 @@ class Exchange:
 class Http2Client(Client):
     """`reset`: error codes of streams that the server has reset; `gone`: the code of its GOAWAY."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, secure: ssl.SSLContext | None = None) -> None:
         super().__init__(port)
+        if secure is not None:
+            self.socket = secure.wrap_socket(self.socket, server_hostname="127.0.0.1")
+            assert self.socket.selected_alpn_protocol() == "h2"
         configuration = h2.config.H2Configuration(client_side=True, header_encoding="ascii")
         self.frames = h2.connection.H2Connection(configuration)
         self.frames.initiate_connection()
@@ -171,14 +175,15 @@ class Http2Client(Client):
 
 
 class Http2Server:
-    """The same server, spoken to in HTTP/2."""
+    """The same server, spoken to in HTTP/2; `secure`: over TLS."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, secure: ssl.SSLContext | None = None) -> None:
         self._server = server
+        self._secure = secure
         self.port = server.port
 
     def client(self) -> Http2Client:
-        return Http2Client(self.port)
+        return Http2Client(self.port, self._secure)
 
     request = Server.request
     metrics = Server.metrics

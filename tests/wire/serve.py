@@ -1,4 +1,4 @@
-"""The server under test, on CPython and MicroPython:   <python> serve.py plan.json port folder [http2]
+"""The server under test, on CPython and MicroPython:   <python> serve.py plan.json port folder [http2] [tls]
 
 The gateway and nothing else: with a memory sink, or, when the native backend is chosen, on the native server with an
 outbox in `folder`. Prints "listening" when it does. On CPython SIGTERM drains it.
@@ -74,6 +74,6 @@ async def serve(path, port):
 if BACKEND == "native":
     from serve_native import run
 
-    run(sys.argv[1], int(sys.argv[2]), sys.argv[3], "http2" in sys.argv[4:])
+    run(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:])
 else:
     asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

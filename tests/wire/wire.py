@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,7 +208,7 @@ class Server:
     """serve.py in a child process."""
 
     def __init__(self, folder: Path, document: dict[str, Any], *words: str) -> None:
-        """`words`: "http2", for the native server."""
+        """`words`, for the native server: "http2"; "tls", with certificates in `folder`/certs."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -247,3 +248,12 @@ class Server:
             self.process.kill()
             said, _ = self.process.communicate()
         return said.decode(errors="replace")
+
+
+def living(folder: Path, document: dict[str, Any], *words: str) -> Iterator[Server]:
+    """A server that must live through all that is done to it and say nothing."""
+    running = Server(folder, document, *words)
+    yield running
+    assert running.process.poll() is None, running.process.communicate()[0]
+    said = running.stop()
+    assert "Traceback" not in said, said

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # google/protobuf/descriptor.proto: numbers of the fields that name something
 _NAME, _PACKAGE = 1, 2
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6  # of a file
-_FIELDS, _NESTED, _NESTED_ENUMS = 2, 3, 4  # of a message; 2: also the methods of a service
+_FIELDS, _NESTED, _NESTED_ENUMS = 2, 3, 4  # of a message; 2: also the methods of a service, the values of an enum
 # ServerReflectionRequest
 _BY_FILENAME, _BY_SYMBOL, _BY_EXTENSION, _EXTENSIONS_OF, _LIST = 3, 4, 5, 6, 7
 
@@ -33,11 +33,16 @@ def _name(data: bytes, scope: str) -> str:
     return f"{scope}.{name}" if scope else name
 
 
+def _enum_symbols(data: bytes, scope: str) -> list[str]:
+    """An enum's values are named beside it, not in it."""
+    return [_name(part, scope) for part in (data, *_parts(data, _FIELDS))]
+
+
 def _message_symbols(data: bytes, scope: str) -> list[str]:
     name = _name(data, scope)
-    symbols = [name]
-    for part in (_FIELDS, _NESTED_ENUMS):
-        symbols += [_name(inner, name) for inner in _parts(data, part)]
+    symbols = [name, *[_name(inner, name) for inner in _parts(data, _FIELDS)]]
+    for inner in _parts(data, _NESTED_ENUMS):
+        symbols += _enum_symbols(inner, name)
     for inner in _parts(data, _NESTED):
         symbols += _message_symbols(inner, name)
     return symbols
@@ -58,7 +63,7 @@ def index() -> "tuple[dict[str, bytes], dict[str, bytes], list[str], set[str]]":
             messages.add(_name(message, package))
             symbols.update(dict.fromkeys(_message_symbols(message, package), file))
         for enum in _parts(file, _ENUMS):
-            symbols[_name(enum, package)] = file
+            symbols.update(dict.fromkeys(_enum_symbols(enum, package), file))
         for service in _parts(file, _SERVICES):
             name = _name(service, package)
             services.append(name)
