@@ -88,7 +88,8 @@ SCHEMA_PROGRAM = 16777216  # bytes of one compiled schema (native); over it: ref
 SCHEMA_NAMES = 1024  # property names one subschema may mention; over it: refused at load
 MULTIPLE_DIGITS = 18  # significant digits of `multipleOf`; over it: refused at load
 SCHEMA_ERRORS = 16  # violations reported for one document
-SCHEMA_NODES = 4096  # subschemas; over it: refused at load
+SCHEMA_NODES = 4096  # subschemas, each once for every dynamic scope it is reached in; over it: refused at load
+SCHEMA_DYNAMIC = 64  # different names of dynamic anchors that `$dynamicRef` asks for; over it: refused at load
 SCHEMA_CHAIN = 32  # subschemas in a chain ($ref, allOf, anyOf, ...) for one value; over it: refused at load
 SCHEMA_STEPS = 500000  # subschemas applied to the values of one document (native: only those applied again to what was
 # read before, in units of 16 bytes, and 16 more for each byte of the document); over it: the document is invalid

@@ -122,8 +122,12 @@ HG_INLINE const uint8_t *r_open(struct hg_run *run, const uint8_t *p, struct hg_
 /* 1: an item or name starts at *p (that it is one is not known yet). 0: the container ended before *p. -1: fault. */
 HG_INLINE int r_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter, bool object) {
     (void)object;
-    if (HG_LIKELY(iter->left != UINT32_MAX)) {
-        return iter->left == 0 ? 0 : (iter->left--, 1);
+    if (HG_LIKELY(iter->left - 1 < UINT32_MAX - 1)) { /* neither none nor UINT32_MAX */
+        iter->left--;
+        return 1;
+    }
+    if (iter->left == 0) {
+        return 0;
     }
     if (HG_UNLIKELY(*p >= run->end)) {
         (void)hg_malformed(run, HG_UNEXPECTED_END, run->end);
@@ -253,46 +257,50 @@ HG_INLINE const uint8_t *r_quick_number(const struct hg_run *run, const uint8_t 
     if (HG_UNLIKELY(room <= 0)) {
         return NULL;
     }
-    const unsigned major = *p >> 5, info = *p & 31;
-    uint64_t argument = info;
+    double value;
     uint32_t size = 1;
-    if (info >= 24) {
-        if (info == 24 && room >= 2) {
-            argument = p[1];
-            size = 2;
-        } else if (info == 25 && room >= 3) {
-            argument = (uint64_t)p[1] << 8 | p[2];
-            size = 3;
-        } else if (info == 26 && room >= 5) {
-            argument = hg_big32(p + 1);
-            size = 5;
-        } else if (info == 27 && room >= 9) {
-            argument = hg_big64(p + 1);
-            size = 9;
-        } else {
+    if (*p == 0xFB && HG_LIKELY(room >= 9)) { /* most encoders know no other floats */
+        const uint64_t bits = hg_big64(p + 1);
+        memcpy(&value, &bits, sizeof value);
+        size = 9;
+    } else {
+        const unsigned major = *p >> 5, info = *p & 31;
+        uint64_t argument = info;
+        if (info >= 24) {
+            if (info == 24 && room >= 2) {
+                argument = p[1];
+                size = 2;
+            } else if (info == 25 && room >= 3) {
+                argument = (uint64_t)p[1] << 8 | p[2];
+                size = 3;
+            } else if (info == 26 && room >= 5) {
+                argument = hg_big32(p + 1);
+                size = 5;
+            } else if (info == 27 && room >= 9) {
+                argument = hg_big64(p + 1);
+                size = 9;
+            } else {
+                return NULL;
+            }
+        }
+        if (HG_LIKELY(major <= 1)) {
+            *negative = major == 1;
+            *exponent = 0;
+            *mantissa = argument + major;
+            return HG_LIKELY(argument < INT64_MAX) ? p + size : NULL;
+        }
+        if (major != 7 || (size != 5 && (size != 3 || ((argument >> 10 & 31) - 1) >= 30))) {
             return NULL;
         }
-    }
-    if (HG_LIKELY(major <= 1)) {
-        *negative = major == 1;
-        *exponent = 0;
-        *mantissa = argument + major;
-        return HG_LIKELY(argument < INT64_MAX) ? p + size : NULL;
-    }
-    double value;
-    if (size == 9) {
-        memcpy(&value, &argument, sizeof value);
-    } else if (size == 5 || (size == 3 && ((argument >> 10 & 31) - 1) < 30)) { /* a float, or a half that is normal: 8 bits of exponent */
+        /* a float, or a half that is normal: 8 bits of exponent */
         const uint32_t half = (uint32_t)argument;
         const uint32_t bits = size == 5 ? half : (half & 0x8000) << 16 | (((half & 0x7FFF) << 13) + (112u << 23));
         float narrow;
         memcpy(&narrow, &bits, sizeof narrow);
         value = narrow;
-    } else {
-        return NULL;
     }
     *exponent = -6;
-    return major == 7 && r_millionths(value, mantissa, negative) ? p + size : NULL;
+    return r_millionths(value, mantissa, negative) ? p + size : NULL;
 }
 
 /* A map with a name given twice is not valid (RFC 8949 section 5.6), whatever is wanted of JSON. */

@@ -219,7 +219,7 @@ static hg_ref locate(struct hg_compiler *compiler, uint32_t document, uint32_t i
 /* The number of the subschema in compiler->compiled. */
 static bool number_schema(struct hg_compiler *compiler, uint32_t document, uint32_t item, uint32_t *number) {
     struct hg_item *schema = &compiler->documents[document].tree.items[item];
-    struct hg_compiled compiled = {.document = document, .item = item};
+    struct hg_compiled compiled = {.stop = {.document = document, .item = item}};
     uint32_t owner;
     if (schema->user != 0) {
         *number = schema->user - 1;
@@ -275,8 +275,7 @@ bool hg_in_place(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_
     if (*node == 0) {
         return true;
     }
-    hg_compiled_at(compiler, sub->number)
-        ->edge_count++; /* its edges are added one after the other: edges begins where it began */
+    hg_compiled_at(compiler, sub->number)->stop.edge_count++; /* one after the other, from where its edges begin */
     return hg_buffer_append(&compiler->edges, compiler->memory, &number, sizeof number) || hg_no_memory(compiler);
 }
 
@@ -299,7 +298,7 @@ static bool add_dynamic(struct hg_compiler *compiler, uint32_t *next) {
         for (uint32_t i = 0; i < compiler->anchors.size / sizeof *anchors; i++) {
             anchors = (const struct hg_anchor *)(void *)compiler->anchors.data;
             if (anchors[i].name != 0 &&
-                ((struct hg_dynamic_name *)(void *)compiler->dynamic_names.data)[anchors[i].name - 1].used &&
+                hg_dynamic_name_at(compiler, anchors[i].name - 1)->slot != 0 &&
                 !hg_schema(compiler, hg_resource_at(compiler, anchors[i].resource)->document, anchors[i].item, &node)) {
                 return false;
             }
@@ -320,7 +319,7 @@ static bool put_dynamic(struct hg_compiler *compiler, struct hg_program *program
     for (uint32_t i = 0; i < anchor_count; i++) {
         const struct hg_schema_resource *resource = hg_resource_at(compiler, anchors[i].resource);
         if (anchors[i].name == 0 || resource->number == 0 ||
-            !((struct hg_dynamic_name *)(void *)compiler->dynamic_names.data)[anchors[i].name - 1].used) {
+            hg_dynamic_name_at(compiler, anchors[i].name - 1)->slot == 0) {
             continue;
         }
         if (!hg_schema(compiler, resource->document, anchors[i].item, &entry.node)) {
@@ -438,14 +437,12 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
         !hg_put_plain_rules(compiler, program->root)) {
         return false;
     }
-    const struct hg_dynamic_name *names = (const struct hg_dynamic_name *)(void *)compiler->dynamic_names.data;
-    for (uint32_t i = 0; i < compiler->dynamic_names.size / sizeof *names; i++) {
-        program->flags |= names[i].used ? HG_PROGRAM_DYNAMIC : 0;
-    }
+    program->flags |= compiler->dynamic_slots != 0 ? HG_PROGRAM_DYNAMIC : 0;
     program->flags |= options->last_duplicate ? HG_PROGRAM_LAST_DUPLICATE : 0;
     count = hg_compiled_count(compiler);
     size = compiler->program.size;
-    if (!check_the_rest(compiler, &next) || !hg_check_loops(compiler)) {
+    if (!check_the_rest(compiler, &next) || !add_dynamic(compiler, &next) || !hg_check_loops(compiler) ||
+        !hg_check_scopes(compiler)) {
         return false;
     }
     const bool dynamic = (program->flags & HG_PROGRAM_DYNAMIC) != 0;

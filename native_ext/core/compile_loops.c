@@ -3,15 +3,19 @@
 #include "compiler.h"
 
 /* Depth first over the edges to subschemas for the same value: an edge back to where one stands would never end, and a
- * long chain would need a long stack. hg_compiled.chain: 0 not seen, ON_THE_WAY, else the longest chain from there. */
+ * long chain would need a long stack. hg_stop.chain: 0 not seen, ON_THE_WAY, else the longest chain from there. */
 
 enum { ON_THE_WAY = HG_SCHEMA_NODES + 1 };
 
-static uint32_t edge(const struct hg_compiler *compiler, const struct hg_compiled *from, uint32_t i) {
-    return ((const uint32_t *)(const void *)compiler->edges.data)[from->edges + i];
+static struct hg_stop *stop_at(const struct hg_graph *graph, uint32_t number) {
+    return (struct hg_stop *)(void *)(graph->stops->data + number * graph->stride);
 }
 
-static bool refuse_loop(struct hg_compiler *compiler, const struct hg_compiled *from, const struct hg_compiled *to) {
+static uint32_t edge(const struct hg_buffer *edges, const struct hg_stop *from, uint32_t i) {
+    return ((const uint32_t *)(const void *)edges->data)[from->edges + i];
+}
+
+static bool refuse_loop(struct hg_compiler *compiler, const struct hg_stop *from, const struct hg_stop *to) {
     struct hg_buffer path = {0};
     char shown[HG_SHORT];
     const struct hg_tree *tree = &compiler->documents[to->document].tree;
@@ -33,8 +37,8 @@ static bool refuse_loop(struct hg_compiler *compiler, const struct hg_compiled *
 }
 
 static bool demands_nothing(const struct hg_compiler *compiler, const struct hg_compiled *here, hg_ref ref) {
-    for (uint32_t i = 0; i < here->edge_count && ref != 0; i++) {
-        const struct hg_compiled *there = hg_compiled_at(compiler, edge(compiler, here, i));
+    for (uint32_t i = 0; i < here->stop.edge_count && ref != 0; i++) {
+        const struct hg_compiled *there = hg_compiled_at(compiler, edge(&compiler->edges, &here->stop, i));
         if (there->node == ref) {
             return there->nothing;
         }
@@ -65,22 +69,34 @@ static void drop_nothing(struct hg_compiler *compiler, struct hg_compiled *here,
     here->nothing = (node->flags & HG_NODE_BARE) != 0 && node->same == 0;
 }
 
+/* What is known of a subschema once all is known that applies to the same value. A $dynamicRef may lead to anything. */
+static void settle(struct hg_compiler *compiler, uint32_t number) {
+    struct hg_compiled *here = hg_compiled_at(compiler, number);
+    struct hg_node node;
+    if (here->node != 0) {
+        memcpy(&node, compiler->program.data + here->node, sizeof node);
+        drop_nothing(compiler, here, &node);
+        memcpy(compiler->program.data + here->node, &node, sizeof node);
+    }
+    here->takes = hg_takes(compiler, here);
+}
+
 /* All that can be reached from `start`; `path` and `next` (the edge to take) have room for one more than
  * HG_SCHEMA_CHAIN. */
-static bool walk(struct hg_compiler *compiler, uint32_t start) {
+static bool walk_from(struct hg_compiler *compiler, const struct hg_graph *graph, uint32_t start) {
     uint32_t path[HG_SCHEMA_CHAIN + 1], next[HG_SCHEMA_CHAIN + 1];
     uint32_t depth = 1;
     path[0] = start;
     next[0] = 0;
-    if (hg_compiled_at(compiler, start)->chain != 0) {
+    if (stop_at(graph, start)->chain != 0) {
         return true;
     }
-    hg_compiled_at(compiler, start)->chain = ON_THE_WAY;
+    stop_at(graph, start)->chain = ON_THE_WAY;
     while (depth != 0) {
-        struct hg_compiled *here = hg_compiled_at(compiler, path[depth - 1]);
+        struct hg_stop *here = stop_at(graph, path[depth - 1]);
         if (next[depth - 1] < here->edge_count) {
-            const uint32_t to = edge(compiler, here, next[depth - 1]++);
-            struct hg_compiled *there = hg_compiled_at(compiler, to);
+            const uint32_t to = edge(graph->edges, here, next[depth - 1]++);
+            struct hg_stop *there = stop_at(graph, to);
             if (there->chain == ON_THE_WAY) {
                 return refuse_loop(compiler, here, there);
             }
@@ -96,35 +112,33 @@ static bool walk(struct hg_compiler *compiler, uint32_t start) {
             continue;
         }
         uint32_t longest = 0;
-        struct hg_node node;
-        memcpy(&node, compiler->program.data + here->node, sizeof node);
         for (uint32_t i = 0; i < here->edge_count; i++) {
-            const struct hg_compiled *there = hg_compiled_at(compiler, edge(compiler, here, i));
-            struct hg_node other;
-            memcpy(&other, compiler->program.data + there->node, sizeof other);
-            longest = there->chain > longest ? there->chain : longest;
-            node.flags |= other.flags & HG_NODE_LIST;
+            const uint32_t chain = stop_at(graph, edge(graph->edges, here, i))->chain;
+            longest = chain > longest ? chain : longest;
         }
         if (longest >= HG_SCHEMA_CHAIN) {
             return hg_error(compiler, here->document, here->item, "more than %d schemas in a chain for one value",
                             HG_SCHEMA_CHAIN);
         }
-        if (here->node != 0) {
-            drop_nothing(compiler, here, &node);
-            memcpy(compiler->program.data + here->node, &node, sizeof node);
-        }
         here->chain = longest + 1;
-        here->takes = hg_takes(compiler, here);
+        if (graph->settle != NULL) {
+            graph->settle(compiler, path[depth - 1]);
+        }
         depth--;
     }
     return true;
 }
 
-bool hg_check_loops(struct hg_compiler *compiler) {
-    for (uint32_t i = 0; i < hg_compiled_count(compiler); i++) {
-        if (!walk(compiler, i)) {
+bool hg_walk(struct hg_compiler *compiler, const struct hg_graph *graph) {
+    for (uint32_t i = 0; i < graph->stops->size / graph->stride; i++) {
+        if (!walk_from(compiler, graph, i)) {
             return false;
         }
     }
     return true;
+}
+
+bool hg_check_loops(struct hg_compiler *compiler) {
+    const struct hg_graph graph = {&compiler->compiled, sizeof(struct hg_compiled), &compiler->edges, settle};
+    return hg_walk(compiler, &graph);
 }

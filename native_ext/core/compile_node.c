@@ -193,11 +193,14 @@ static bool read_count(struct hg_compiler *compiler, const struct hg_subschema *
     return true;
 }
 
+bool hg_only_ref(const struct hg_tree *tree, uint32_t item, struct hg_dialect dialect) {
+    return dialect.draft == HG_IN_7 && hg_tree_member(tree, item, (const uint8_t *)"$ref", 4) != 0;
+}
+
 /* Sorts the keywords into sub->at. */
 static bool read_keywords(struct hg_compiler *compiler, struct hg_subschema *sub) {
     const struct hg_tree *tree = sub->tree;
-    const bool only_ref = sub->dialect.draft == HG_IN_7 &&
-                          hg_tree_member(tree, sub->item, (const uint8_t *)"$ref", 4) != 0;
+    const bool only_ref = hg_only_ref(tree, sub->item, sub->dialect);
     for (uint32_t i = tree->items[sub->item].start; i != 0; i = tree->items[i].next) {
         const struct hg_item *value = &tree->items[i];
         const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size,
@@ -277,11 +280,11 @@ bool hg_compile_node(struct hg_compiler *compiler, uint32_t number) {
     const hg_ref ref = compiled->node;
     struct hg_subschema sub;
     memset(&sub, 0, sizeof sub);
-    sub.document = compiler->document = compiled->document;
-    sub.item = compiler->item = compiled->item;
+    sub.document = compiler->document = compiled->stop.document;
+    sub.item = compiler->item = compiled->stop.item;
     sub.number = number;
     sub.tree = &compiler->documents[sub.document].tree;
-    compiled->edges = compiler->edges.size / (uint32_t)sizeof(uint32_t);
+    compiled->stop.edges = compiler->edges.size / (uint32_t)sizeof(uint32_t);
     if (sub.tree->items[sub.item].kind != HG_KIND_OBJECT) {
         return true;
     }

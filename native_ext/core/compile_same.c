@@ -13,18 +13,39 @@ static uint32_t last_number(const struct hg_compiler *compiler) {
     return ((const uint32_t *)(const void *)compiler->edges.data)[compiler->edges.size / sizeof(uint32_t) - 1];
 }
 
+/* A $dynamicRef to a dynamic anchor: `target` is where it leads if no dynamic scope says otherwise. */
+static bool add_dynamic_reference(struct hg_compiler *compiler, const struct hg_subschema *sub, struct hg_target target) {
+    struct hg_same same = {.op = HG_SAME_DYNAMIC, .keyword = HG_K_DYNAMIC_REF, .b = target.dynamic - 1};
+    struct hg_dynamic_name *name = hg_dynamic_name_at(compiler, same.b);
+    if (name->slot == 0) {
+        if (compiler->dynamic_slots == HG_SCHEMA_DYNAMIC) {
+            return hg_error(compiler, sub->document, sub->at[HG_K_DYNAMIC_REF],
+                            "more than %d different names of dynamic anchors", HG_SCHEMA_DYNAMIC);
+        }
+        name->slot = ++compiler->dynamic_slots;
+    }
+    if (!hg_schema(compiler, target.document, target.item, &same.a)) {
+        return false;
+    }
+    struct hg_compiled *compiled = hg_compiled_at(compiler, sub->number);
+    compiled->dynamic_name = target.dynamic;
+    compiled->dynamic_to = compiler->documents[target.document].tree.items[target.item].user - 1;
+    return add_same(compiler, same);
+}
+
 static bool add_reference(struct hg_compiler *compiler, struct hg_subschema *sub, uint32_t keyword) {
     struct hg_target target;
     struct hg_same same = {.op = HG_SAME_ALL, .keyword = (uint16_t)keyword};
-    if (!hg_refer(compiler, sub->document, sub->at[keyword], sub->resource, &target) ||
-        !hg_in_place(compiler, sub, target.document, target.item, &same.a)) {
+    if (!hg_refer(compiler, sub->document, sub->at[keyword], sub->resource, &target)) {
         return false;
     }
     if (keyword == HG_K_DYNAMIC_REF && target.dynamic != 0) {
-        same.op = HG_SAME_DYNAMIC;
-        same.b = target.dynamic - 1;
-        ((struct hg_dynamic_name *)(void *)compiler->dynamic_names.data)[same.b].used = true;
-    } else if (same.a != 0) {
+        return add_dynamic_reference(compiler, sub, target);
+    }
+    if (!hg_in_place(compiler, sub, target.document, target.item, &same.a)) {
+        return false;
+    }
+    if (same.a != 0) {
         same.b = last_number(compiler);
     }
     return same.a == 0 && keyword == HG_K_REF ? true : add_same(compiler, same);

@@ -5,9 +5,11 @@
  *   findings.c  what is wrong, for the caller
  *   compile.c   the queue of subschemas, the memory of the program
  *   compile_road.c the short ways to values of one kind
- *   compile_node.c, compile_object.c, compile_array.c, compile_number.c, compile_choice.c, compile_same.c: keywords ->
- * records constants.c the values of const and enum as JSON and CBOR compile_loops.c  what applies to the same value
- * without end;  compile_look.c  which alternatives a first look at a value leaves;  lint.c  what is allowed but hardly meant
+ *   compile_node.c, compile_object.c, compile_array.c, compile_number.c, compile_choice.c, compile_same.c: keywords -> records
+ *   constants.c the values of const and enum as JSON and CBOR
+ *   compile_loops.c, compile_scopes.c: what applies to the same value without end
+ *   compile_look.c which alternatives a first look at a value leaves
+ *   lint.c      what is allowed but hardly meant
  *
  * Functions return false when the compilation has failed (compiler->status says how). Subschemas wait in a queue, so
  * neither their nesting nor their references need the stack; what recurses goes down the tree (HG_DOCUMENT_DEPTH). */
@@ -20,6 +22,8 @@
 #include "pool.h"
 #include "tree.h"
 #include "uri.h"
+
+struct hg_compiler;
 
 struct hg_dialect {
     uint8_t draft;        /* HG_IN_7 or HG_IN_2020 */
@@ -56,18 +60,33 @@ struct hg_anchor {
 /* The name of dynamic anchors. */
 struct hg_dynamic_name {
     uint32_t document, text, length;
-    bool used; /* by a $dynamicRef */
+    uint32_t slot; /* among those that a $dynamicRef asks for, plus 1; 0: none does */
+};
+
+/* Where the walk over what applies to the same value (compile_loops.c) may come to. */
+struct hg_stop {
+    uint32_t document, item;
+    uint32_t edges, edge_count; /* where the walk may go on */
+    uint32_t chain;
 };
 
 /* A subschema that is or will be compiled. hg_item.user of its item is its number plus 1. */
 struct hg_compiled {
-    uint32_t document, item;
-    hg_ref node; /* 0: it accepts everything */
+    struct hg_stop stop; /* the edges lead to those for the same value, but for that of $dynamicRef */
+    hg_ref node;         /* 0: it accepts everything */
     hg_ref location;
-    uint32_t edges, edge_count; /* numbers of the subschemas for the same value */
-    uint32_t chain;             /* compile_loops.c */
-    uint8_t takes;              /* bits: types of values that it may accept; known with `chain`, as is */
-    bool nothing;               /* it asserts nothing, nor does it evaluate anything for unevaluated... */
+    uint32_t dynamic_name; /* of the anchor that its $dynamicRef asks for, plus 1; 0: it has none, or it leads to the same place always */
+    uint32_t dynamic_to;   /* the subschema that it leads to if no scope says otherwise */
+    uint8_t takes;         /* bits: types of values that it may accept; known with `chain`, as is */
+    bool nothing;          /* it asserts nothing, nor does it evaluate anything for unevaluated... */
+};
+
+/* What hg_walk walks over. */
+struct hg_graph {
+    const struct hg_buffer *stops; /* each begins with its struct hg_stop */
+    uint32_t stride;
+    const struct hg_buffer *edges;                                     /* numbers of stops */
+    void (*settle)(struct hg_compiler *compiler, uint32_t number); /* all that can be reached from there is settled; or NULL */
 };
 
 struct hg_piece {
@@ -86,7 +105,8 @@ struct hg_compiler {
     struct hg_buffer texts;    /* URIs, each with a NUL */
     struct hg_buffer resources, addresses, anchors, dynamic_names, compiled, edges;
     struct hg_index by_address, by_anchor, by_dynamic_name;
-    uint32_t resource_numbers; /* given so far */
+    uint32_t dynamic_slots;    /* given so far, as are */
+    uint32_t resource_numbers;
     struct hg_buffer program;
     hg_ref plain_number, plain_string; /* compile_road.c */
     struct hg_buffer pieces; /* what is in the program and may be used again */
@@ -159,6 +179,9 @@ static inline uint32_t hg_compiled_count(const struct hg_compiler *compiler) {
 static inline struct hg_schema_resource *hg_resource_at(const struct hg_compiler *compiler, uint32_t number) {
     return (struct hg_schema_resource *)(void *)compiler->resources.data + number;
 }
+static inline struct hg_dynamic_name *hg_dynamic_name_at(const struct hg_compiler *compiler, uint32_t number) {
+    return (struct hg_dynamic_name *)(void *)compiler->dynamic_names.data + number;
+}
 /* Parses a document and finds what is in it; `uri` is where it comes from. */
 bool hg_load(struct hg_compiler *compiler, const char *uri, uint32_t uri_length, const uint8_t *text, uint32_t length,
              uint32_t *document);
@@ -175,6 +198,8 @@ bool hg_refer(struct hg_compiler *compiler, uint32_t document, uint32_t item, ui
 
 /* compile_node.c: the record of compiler->compiled[number]. */
 bool hg_compile_node(struct hg_compiler *compiler, uint32_t number);
+/* Whether $ref is all that counts of the subschema, but for definitions (draft-07 core section 8.3). */
+bool hg_only_ref(const struct hg_tree *tree, uint32_t item, struct hg_dialect dialect);
 /* True if none of the keywords of the object asserts anything. */
 bool hg_accepts_everything(struct hg_compiler *compiler, uint32_t document, uint32_t item, struct hg_dialect dialect);
 /* The rest: each sets its part of sub->node. */
@@ -195,8 +220,11 @@ bool hg_put_constant(struct hg_compiler *compiler, const struct hg_number *numbe
 /* A list of names, each once; `what` goes wrong as the twin says it. */
 bool hg_check_names(struct hg_compiler *compiler, const struct hg_subschema *sub, uint32_t item);
 
-/* compile_loops.c: refuses endless and too long chains; sets HG_NODE_LIST; drops from `same` what is without effect. */
+/* compile_loops.c: refuses endless and too long chains; drops from `same` what is without effect... */
 bool hg_check_loops(struct hg_compiler *compiler);
+bool hg_walk(struct hg_compiler *compiler, const struct hg_graph *graph);
+/* ... compile_scopes.c: and those that go through a $dynamicRef, in each dynamic scope. */
+bool hg_check_scopes(struct hg_compiler *compiler);
 
 /* compile_look.c: hg_compiled.takes, when that of all for the same value is known... */
 uint8_t hg_takes(const struct hg_compiler *compiler, const struct hg_compiled *compiled);

@@ -11,12 +11,9 @@
 
 extern const char HG_PAIRS[201]; /* "00" to "99" */
 
-/* The two digits of a number below 100, as they lie in memory. */
-HG_INLINE uint16_t hg_decimal_pair(uint32_t number) {
-    uint16_t pair;
-    memcpy(&pair, HG_PAIRS + 2 * number, sizeof pair);
-    return pair;
-}
+/* The three digits of a number below 1000, then a byte: 16 times how many zeros it has in front (the last digit is none of them), and
+ * how many digits are left without the zeros at its end. decimal_triples.c */
+extern const uint8_t HG_TRIPLES[1000][4];
 
 /* 1 to 20; 0 has one digit. */
 HG_INLINE uint32_t hg_decimal_digits(uint64_t number) {

@@ -72,19 +72,27 @@ static HG_NOINLINE void w_integer(struct hg_run *run, int64_t value) {
     w_number(run, &(struct hg_number){.mantissa = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, .negative = value < 0});
 }
 
-/* Where there is room for any number. Fewer than five digits are put together in a word, without a branch: of these there are many. */
+/* The digits of a number below 1000; so many bytes more are written that there are four. */
+HG_INLINE uint8_t *w_triple(uint8_t *out, uint32_t number) {
+    const uint8_t *const triple = HG_TRIPLES[number];
+    const uint32_t zeros = triple[3] >> 4;
+    memcpy(out, triple + zeros, 4);
+    return out + 3 - zeros;
+}
+
+/* Where there is room for any number. */
 HG_INLINE uint8_t *w_digits(uint8_t *out, bool negative, uint64_t magnitude) {
     *out = '-';
     out += negative;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (HG_LIKELY(magnitude < 10000)) {
-        const uint32_t number = (uint32_t)magnitude, high = number / 100;
-        const uint32_t missing = (uint32_t)(number < 1000) + (uint32_t)(number < 100) + (uint32_t)(number < 10);
-        const uint32_t digits = (hg_decimal_pair(high) | (uint32_t)hg_decimal_pair(number - high * 100) << 16) >> 8 * missing;
-        memcpy(out, &digits, sizeof digits);
-        return out + 4 - missing;
+    if (HG_LIKELY(magnitude < 1000)) {
+        return w_triple(out, (uint32_t)magnitude);
     }
-#endif
+    if (HG_LIKELY(magnitude < 1000000)) {
+        const uint32_t number = (uint32_t)magnitude, high = number / 1000;
+        out = w_triple(out, high);
+        memcpy(out, HG_TRIPLES[number - high * 1000], 4);
+        return out + 3;
+    }
     out += hg_decimal_digits(magnitude);
     (void)hg_decimal_before(out, magnitude);
     return out;
@@ -100,32 +108,28 @@ HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
 
 /* A point and so many of six digits that the last one is not 0; there is one that is not. */
 HG_INLINE uint8_t *w_millionths(uint8_t *out, uint32_t millionths) {
-    const uint32_t first = millionths / 10000, four = millionths - first * 10000, middle = four / 100;
-    const uint16_t pairs[3] = {hg_decimal_pair(first), hg_decimal_pair(middle), hg_decimal_pair(four - middle * 100)};
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    const uint64_t digits = pairs[0] | (uint64_t)pairs[1] << 16 | (uint64_t)pairs[2] << 32, word = digits << 8 | '.';
-    const uint64_t used = digits ^ UINT64_C(0x303030303030); /* a byte that is not 0 for each digit that is not */
-    memcpy(out, &word, sizeof word);
-    return out + 9 - (unsigned)__builtin_clzll(used) / 8;
-#else
-    uint8_t *end = out + 7;
+    const uint32_t high = millionths / 1000, low = millionths - high * 1000;
     *out = '.';
-    memcpy(out + 1, pairs, 6);
-    for (; end[-1] == '0'; end--) {
+    memcpy(out + 1, HG_TRIPLES[high], 4);
+    if (HG_LIKELY(low == 0)) {
+        return out + 1 + (HG_TRIPLES[high][3] & 3);
     }
-    return end;
-#endif
+    memcpy(out + 4, HG_TRIPLES[low], 4);
+    return out + 4 + (HG_TRIPLES[low][3] & 3);
 }
 
-/* Of millionths, as the reader finds them, the last ones are mostly zeros. No fraction of them is written with an exponent. */
+/* A number of millionths, as r_quick_number finds fractions. None of these is written with an exponent. */
 HG_INLINE void e_fraction(struct hg_run *run, const struct hg_number *number) {
     const uint64_t whole = number->mantissa / 1000000;
     const uint32_t millionths = (uint32_t)(number->mantissa - whole * 1000000);
-    if (HG_UNLIKELY(number->exponent != -6 || millionths == 0 || run->out_end - run->out < PLAIN)) {
+    if (HG_UNLIKELY(run->out_end - run->out < PLAIN)) {
         e_number(run, number);
         return;
     }
-    run->out = w_millionths(w_digits(run->out, number->negative, whole), millionths);
+    run->out = w_digits(run->out, number->negative, whole);
+    if (HG_LIKELY(millionths != 0)) {
+        run->out = w_millionths(run->out, millionths);
+    }
 }
 
 /* The first byte of [p, end) that must be escaped in a JSON string (RFC 8259 section 7), or end. */
@@ -240,29 +244,28 @@ static HG_NOINLINE void w_known(struct hg_run *run, const struct hg_name *name, 
     }
 }
 
-/* Blocks from the program, which has 16 bytes behind the last name -> false: there is no room for them, or the name must be escaped. */
-HG_INLINE bool w_known_plain(const struct hg_run *run, uint8_t *out, const struct hg_name *name, uint32_t size) {
+/* w_known_plain may be called: nothing in the name need be escaped, and there is room, for a comma as well. */
+HG_INLINE bool w_known_fits(const struct hg_run *run, const struct hg_name *name) {
+    return HG_LIKELY((size_t)(run->out_end - run->out) >= (size_t)name->length + 20 && (name->head & HG_NAME_ESCAPED) == 0);
+}
+
+/* `"name":` in blocks from the program, which has 16 bytes behind the last name. */
+HG_INLINE void w_known_plain(const struct hg_run *run, uint8_t *out, const struct hg_name *name) {
     const uint8_t *const from = (const uint8_t *)hg_at(run->program, name->text) - 1;
-    if (HG_UNLIKELY((size_t)(run->out_end - out) < (size_t)size + 16 || (name->head & HG_NAME_ESCAPED) != 0)) {
-        return false;
-    }
     memcpy(out, from, 16);
-    for (uint32_t i = 16; HG_UNLIKELY(i < size); i += 16) {
+    for (uint32_t i = 16; HG_UNLIKELY(i < name->length + 3); i += 16) {
         memcpy(out + i, from + i, 16);
     }
-    return true;
 }
 
 HG_INLINE void e_known_name(struct hg_run *run, uint32_t index, const struct hg_name *name) {
-    uint8_t *out = run->out;
-    const uint32_t size = name->length + 3;
-    if (HG_LIKELY(out < run->out_end)) {
+    if (HG_LIKELY(w_known_fits(run, name))) {
+        uint8_t *out = run->out;
         *out = ',';
         out += index != 0;
-        if (HG_LIKELY(w_known_plain(run, out, name, size))) {
-            run->out = out + size;
-            return;
-        }
+        w_known_plain(run, out, name);
+        run->out = out + name->length + 3;
+        return;
     }
     e_item(run, index);
     w_known(run, name, 0);
@@ -270,9 +273,9 @@ HG_INLINE void e_known_name(struct hg_run *run, uint32_t index, const struct hg_
 
 /* A string of the schema as a value. */
 HG_INLINE void e_known_text(struct hg_run *run, const struct hg_name *name) {
-    const uint32_t size = name->length + 2;
-    if (HG_LIKELY(w_known_plain(run, run->out, name, size))) {
-        run->out += size;
+    if (HG_LIKELY(w_known_fits(run, name))) {
+        w_known_plain(run, run->out, name);
+        run->out += name->length + 2;
     } else {
         w_known(run, name, 1);
     }

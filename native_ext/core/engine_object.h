@@ -312,7 +312,8 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
                 if (HG_UNLIKELY(at == NULL || (seen & bit) != 0)) {
                     break;
                 }
-                e_known_name(run, count + (uint32_t)(property - from), &property->name);
+                /* whether it is the first one is all that matters */
+                e_known_name(run, count | (uint32_t)(property != from), &property->name);
                 seen |= bit;
                 p = take_road(run, &property->road, &property->node, at);
                 if (HG_UNLIKELY(p == NULL)) {

@@ -104,7 +104,7 @@ struct hg_node {
 enum {
     HG_NODE_BARE = 1, /* has nothing but `same`: types == HG_ANY and no rules */
     HG_NODE_REF = 2,  /* bare, and `same` is one HG_SAME_ALL, in the same resource or without dynamic scope: jump */
-    HG_NODE_LIST = 4, /* unevaluatedProperties or -Items in this node or reached in place by it */
+    HG_NODE_LIST = 4, /* unevaluatedProperties or -Items in this node: no short way to it */
     HG_NODE_BYTES = 8, /* contentEncoding: a CBOR byte string is a string here */
     HG_NODE_ONE = 16,  /* bare, and `same` is one HG_SAME_ALL or HG_SAME_DYNAMIC */
     HG_NODE_TYPED = 32 /* has nothing but types, which have both kinds of numbers or none, and `same` */

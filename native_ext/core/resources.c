@@ -41,10 +41,6 @@ static struct hg_anchor *anchor_at(const struct hg_compiler *compiler, uint32_t 
     return (struct hg_anchor *)(void *)compiler->anchors.data + number;
 }
 
-static struct hg_dynamic_name *name_at(const struct hg_compiler *compiler, uint32_t number) {
-    return (struct hg_dynamic_name *)(void *)compiler->dynamic_names.data + number;
-}
-
 /* The resource of that URI, plus 1; 0: none. */
 static uint32_t find_address(const struct hg_compiler *compiler, const char *uri, uint32_t length) {
     const uint32_t hash = text_hash(compiler, uri, length, 0);
@@ -256,13 +252,13 @@ static uint32_t dynamic_name(struct hg_compiler *compiler, uint32_t document, ui
     const uint32_t hash = text_hash(compiler, bytes, size, 0);
     uint32_t at = 0, id;
     while ((id = hg_index_next(&compiler->by_dynamic_name, hash, &at)) != 0) {
-        const struct hg_dynamic_name *name = name_at(compiler, id - 1);
+        const struct hg_dynamic_name *name = hg_dynamic_name_at(compiler, id - 1);
         if (name->length == size &&
             memcmp(compiler->documents[name->document].tree.text + name->text, bytes, size) == 0) {
             return id;
         }
     }
-    const struct hg_dynamic_name name = {document, text, size, false};
+    const struct hg_dynamic_name name = {document, text, size, 0};
     id = compiler->dynamic_names.size / (uint32_t)sizeof name + 1;
     if (!hg_buffer_append(&compiler->dynamic_names, compiler->memory, &name, sizeof name) ||
         !hg_index_add(&compiler->by_dynamic_name, compiler->memory, hash, id)) {

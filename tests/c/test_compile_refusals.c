@@ -106,6 +106,10 @@ static void test_errors(void) {
          "E /dependentSchemas/a: the reference to the top never ends\n"},
         {HG_DRAFT_2020, "{\"$dynamicAnchor\":\"a\",\"$dynamicRef\":\"#a\"}",
          "E : the reference to the top never ends\n"},
+        /* where it leads at first is no circle; where it leads from there, is one */
+        {HG_DRAFT_2020, "{\"$id\":\"http://x/a\",\"$dynamicAnchor\":\"n\",\"$ref\":\"b\",\"$defs\":{\"b\":{\"$id\":\"b\",\"not\":{"
+                        "\"$dynamicRef\":\"#n\"},\"$defs\":{\"c\":{\"$dynamicAnchor\":\"n\"}}}}}",
+         "E /$defs/b/not: the reference to the top never ends\n"},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct run run;

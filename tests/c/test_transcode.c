@@ -297,7 +297,33 @@ static void test_numbers(void) {
     CHECK(heap.live == 0);
 }
 
-/* Maps in maps, many names, all in the wrong order. */
+/* Every three digits: as a number, behind others, and behind the point. */
+static void test_triples(void) {
+    struct hg_program *program = compiled("{\"items\":{\"type\":\"number\"}}");
+    char json[128];
+    for (unsigned i = 0; i < 1000; i++) {
+        int size = snprintf(json, sizeof json, "[%u,-%u,%u%03u,7%03u", i, i + 1, i + 1, i, i);
+        if (i % 10 != 0) { /* a fraction does not end in 0 */
+            size += snprintf(json + size, sizeof json - (size_t)size, ",0.%03u,-%u.%03u,1.%03u%03u", i, i, i, 999 - i, i);
+        } else if (i % 100 != 0) {
+            size += snprintf(json + size, sizeof json - (size_t)size, ",0.%02u,1.000%02u", i / 10, i / 10);
+        } else if (i != 0) {
+            size += snprintf(json + size, sizeof json - (size_t)size, ",0.%u,1.%03u%u", i / 100, i, i / 100);
+        }
+        size += snprintf(json + size, sizeof json - (size_t)size, "]");
+        uint32_t written;
+        enum hg_verdict verdict;
+        uint8_t *cbor = to_cbor(program, json, (size_t)size, &written, &verdict), room[sizeof json * 2];
+        struct hg_fault fault;
+        CHECK(verdict == HG_VALID);
+        CHECK(hg_cbor_to_json(program, cbor, written, room, sizeof room, &written, &fault) == HG_VALID);
+        CHECK(written == (uint32_t)size && memcmp(room, json, (size_t)size) == 0);
+        free(cbor);
+    }
+    heap_release(&heap, program);
+    CHECK(heap.live == 0);
+}
+
 /* mantissa * 10^-places in the shortest format, by a division. */
 static void check_fraction(const struct hg_program *program, uint32_t mantissa, unsigned places) {
     static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
@@ -339,6 +365,7 @@ static void test_fractions(void) {
     memory.release(memory.context, program);
 }
 
+/* Maps in maps, many names, all in the wrong order. */
 static void test_sort(void) {
     struct hg_program program = anything();
     program.max_depth = HG_DOCUMENT_DEPTH;
@@ -403,6 +430,7 @@ int main(void) {
     test_schemas();
     test_texts();
     test_numbers();
+    test_triples();
     test_sort();
     return 0;
 }

@@ -100,7 +100,25 @@ class Material:
         if isinstance(schema, dict):
             definitions = "$defs" if draft == "2020-12" else "definitions"
             schema = {**schema, definitions: {name: self.random_schema(draft, 2) for name in "ab"}}
+            if draft == "2020-12":
+                schema = self.with_scopes(schema)
         return draft, schema, [self.value(3) for _ in range(4)]
+
+    def with_scopes(self, schema: Any) -> Any:
+        """The schema, and mostly what is in its $defs, as resources that have a (dynamic) anchor each: a $dynamicRef
+        leads to one or the other, and sometimes round in a circle.
+        """
+        rng = self.rng
+        resources = [("", schema), *schema["$defs"].items()]
+        for name, one in resources:
+            if not isinstance(one, dict) or (name and rng.randrange(4) == 0):
+                continue
+            one["$id"] = f"x:{name or 'top'}"
+            anchored = one if rng.randrange(2) else {"type": rng.choice(TYPES)}
+            anchored[rng.choice(["$dynamicAnchor", "$dynamicAnchor", "$anchor"])] = "n"
+            if anchored is not one:
+                one["$defs"] = {**one.get("$defs", {}), "n": anchored}
+        return schema
 
     # --- values -----------------------------------------------------------------------------------------------------
 
@@ -231,10 +249,13 @@ class Material:
             made["lists"] = {rng.choice(NAMES[:5]): sorted({rng.choice(NAMES[:5])}) for _ in range(2)}
         elif takes == "reference":
             place = "#/$defs/" if draft == "2020-12" else "#/definitions/"
-            made["reference"] = rng.choice(["#", place + "a", place + "b"])
+            made["reference"] = rng.choice(["#", place + "a", place + "b", *ACROSS[draft]])
+        elif takes == "dynamic":
+            made["dynamic"] = rng.choice(["#n", "#n", "x:a#n", "#/$defs/n", *ACROSS[draft]])
         return made[takes]
 
 
+ACROSS = {"2020-12": ["x:top", "x:a", "x:b"], "7": []}  # Material.with_scopes
 _COUNTS = [Number(count) for count in range(5)]
 _BOUNDS = [
     Number(text) for text in ["0", "1", "1.5", "-1", "2", "3", "10", "9007199254740993", "9223372036854775808", "1e30"]
@@ -256,7 +277,7 @@ NESTED: dict[str, dict[str, Any]] = {
     "2020-12": {
         **_COMMON, "prefixItems": "subs", "items": "sub", "minContains": _COUNTS, "maxContains": _COUNTS,
         "unevaluatedItems": "sub", "unevaluatedProperties": "sub", "dependentSchemas": "map",
-        "dependentRequired": "lists",
+        "dependentRequired": "lists", "$dynamicRef": "dynamic",
     },
     "7": {**_COMMON, "items": "both", "additionalItems": "sub", "dependencies": "map"},
 }  # fmt: skip

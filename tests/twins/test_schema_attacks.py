@@ -244,12 +244,58 @@ def test_references_that_double(twin: Any, refused: Any) -> None:
         {"if": {"$ref": "#"}},
         {"dependentSchemas": {"a": {"$ref": "#"}}},
         {"$dynamicAnchor": "a", "$dynamicRef": "#a"},
+        # round through the dynamic scope only: `b` alone would lead to its own anchor
+        {
+            "$id": "x:a",
+            "$dynamicAnchor": "n",
+            "$ref": "x:b",
+            "$defs": {
+                "b": {
+                    "$id": "x:b",
+                    "if": {"$dynamicRef": "#n"},
+                    "$defs": {"n": {"$dynamicAnchor": "n", "type": "null"}},
+                }
+            },
+        },
+        {
+            "allOf": [{"$dynamicRef": f"#n{i}"} for i in range(65)],
+            "$defs": {str(i): {"$dynamicAnchor": f"n{i}"} for i in range(65)},
+        },
         {"$ref": "#/$defs/0", "$defs": {str(i): {"$ref": f"#/$defs/{i + 1}"} for i in range(5000)}},
     ],
 )
 def test_references_that_never_end(twin: Any, refused: Any, schema: Any) -> None:
     with pytest.raises(refused):
         twin(schema)
+
+
+@both
+def test_a_circle_that_the_dynamic_scope_leads_out_of(twin: Any, refused: Any) -> None:
+    schema: dict[str, Any] = {
+        "$id": "x:a",
+        "$ref": "x:b",
+        "$defs": {
+            "n": {"$dynamicAnchor": "n", "type": "string"},
+            "b": {"$id": "x:b", "$dynamicAnchor": "n", "$dynamicRef": "#n"},
+        },
+    }
+    compiled = twin(schema)
+    assert compiled.is_valid(b'"a"')
+    assert not compiled.is_valid(b"1")
+
+
+@both
+def test_scopes_that_multiply(twin: Any, refused: Any) -> None:
+    """Each of 13 resources binds a name of its own or not: 2^13 scopes. Refused when loaded."""
+    schema: dict[str, Any] = {"$ref": "x:0", "$defs": {}}
+    for i in range(13):
+        after = {"$ref": f"x:{i + 1}"} if i < 12 else {}
+        schema["$defs"][f"{i}"] = {"$id": f"x:{i}", "items": after, "additionalProperties": {"$ref": f"x:{i}b"}}
+        bound = {"d": {"$dynamicAnchor": f"d{i}", "type": "null"}}
+        schema["$defs"][f"{i}b"] = {"$id": f"x:{i}b", "items": after, "not": {"$dynamicRef": f"#d{i}"}, "$defs": bound}
+    with pytest.raises(refused) as error:
+        twin(schema)
+    assert "more than 4096 subschemas" in str(error.value)
 
 
 @both

@@ -111,6 +111,7 @@ class Place:
         """What `$dynamicRef` leads to in this scope (core section 8.2.3.2)."""
         schema, pointer, resource, name = self._library.find(self._resource, reference, at)
         if name in resource.dynamic:
+            self._library.ask(name, at)
             for anchor, number in self.scope:
                 if anchor == name:
                     resource = self._library.resources[number]
@@ -131,6 +132,7 @@ class Library:
         self._by_uri: dict[str, Resource] = {}
         self._documents = 0
         self._places: dict[tuple[int, Scope], Place] = {}
+        self._asked: set[str] = set()  # names of dynamic anchors
         self._dialects: dict[str, Dialect] = {}
 
     def main(self, schema: object) -> Place:
@@ -147,6 +149,12 @@ class Library:
             place = Place(self, resource, scope, len(self._places))
             self._places[resource.number, scope] = place
         return place
+
+    def ask(self, name: str, at: str) -> None:
+        """A $dynamicRef asks for the dynamic anchor of that name. Raises SchemaError if there are too many."""
+        self._asked.add(name)
+        if len(self._asked) > limits.SCHEMA_DYNAMIC:
+            raise SchemaError(at, f"more than {limits.SCHEMA_DYNAMIC} different names of dynamic anchors")
 
     def find(self, here: Resource, reference: object, at: str) -> "tuple[object, str, Resource, str]":
         """-> the schema that is referred to, its pointer in its document, its resource, the anchor's name or ""."""

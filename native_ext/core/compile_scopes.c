@@ -1,0 +1,259 @@
+#include <string.h>
+
+#include "compiler.h"
+#include "siphash.h"
+
+/* Where a $dynamicRef leads depends on the resources that evaluation has entered (core section 8.2.3.2). So what applies to the same value
+ * without end is found among states: a subschema, and the resource that each dynamic anchor is bound to where it is reached. */
+
+enum { START = 0 }; /* the scope before anything was entered */
+
+struct state {
+    struct hg_stop stop;
+    uint32_t number; /* of the subschema */
+    uint32_t scope;
+};
+
+/* A dynamic anchor whose name is asked for. */
+struct bound {
+    uint32_t slot;   /* of its name */
+    uint32_t number; /* of the subschema */
+    uint32_t next;   /* of the same resource, plus 1 */
+};
+
+/* The subschemas within a subschema that are not within another one of them; plus 1, 0: none. */
+struct within {
+    uint32_t first, next;
+};
+
+struct scopes {
+    struct hg_compiler *compiler;
+    struct hg_buffer states, edges; /* struct state; for the same value: uint32_t */
+    struct hg_buffer scopes;        /* uint16_t[slots] each: the resource of a name, plus 1; 0: none yet */
+    struct hg_buffer bounds, firsts; /* struct bound; uint32_t for each resource: its first one, plus 1 */
+    struct hg_buffer within;
+    struct hg_index by_state, by_scope;
+    uint32_t slots; /* names that are asked for */
+};
+
+static struct state *state_at(const struct scopes *scopes, uint32_t number) {
+    return (struct state *)(void *)scopes->states.data + number;
+}
+
+static const struct bound *bound_at(const struct scopes *scopes, uint32_t number) {
+    return (const struct bound *)(const void *)scopes->bounds.data + number;
+}
+
+static uint32_t first_bound(const struct scopes *scopes, uint32_t resource) {
+    return ((const uint32_t *)(const void *)scopes->firsts.data)[resource];
+}
+
+static uint32_t resource_of(const struct scopes *scopes, uint32_t number) {
+    const struct hg_compiled *compiled = hg_compiled_at(scopes->compiler, number);
+    return scopes->compiler->documents[compiled->stop.document].tree.items[compiled->stop.item].owner - 1u;
+}
+
+static bool append(struct scopes *scopes, struct hg_buffer *buffer, const void *bytes, uint32_t size) {
+    return hg_buffer_append(buffer, scopes->compiler->memory, bytes, size) || hg_no_memory(scopes->compiler);
+}
+
+/* `count` entries of `size` bytes, all zero. */
+static bool zeros(struct scopes *scopes, struct hg_buffer *buffer, uint32_t count, uint32_t size) {
+    if (!hg_buffer_reserve(buffer, scopes->compiler->memory, count * size)) {
+        return hg_no_memory(scopes->compiler);
+    }
+    buffer->size = count * size;
+    if (buffer->size != 0) {
+        memset(buffer->data, 0, buffer->size);
+    }
+    return true;
+}
+
+/* The anchors of each resource that a $dynamicRef may ask for. */
+static bool list_bounds(struct scopes *scopes) {
+    struct hg_compiler *compiler = scopes->compiler;
+    const struct hg_anchor *anchors = (const struct hg_anchor *)(const void *)compiler->anchors.data;
+    if (!zeros(scopes, &scopes->firsts, compiler->resources.size / (uint32_t)sizeof(struct hg_schema_resource),
+               sizeof(uint32_t))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < compiler->anchors.size / sizeof *anchors; i++) {
+        const struct hg_anchor *anchor = &anchors[i];
+        const uint32_t slot = anchor->name == 0 ? 0 : hg_dynamic_name_at(compiler, anchor->name - 1)->slot;
+        if (slot != 0) {
+            uint32_t *first = (uint32_t *)(void *)scopes->firsts.data + anchor->resource;
+            const struct hg_tree *tree = &compiler->documents[hg_resource_at(compiler, anchor->resource)->document].tree;
+            const struct bound bound = {slot - 1, tree->items[anchor->item].user - 1, *first};
+            if (!append(scopes, &scopes->bounds, &bound, sizeof bound)) {
+                return false;
+            }
+            *first = scopes->bounds.size / (uint32_t)sizeof bound;
+        }
+    }
+    return true;
+}
+
+/* The item is (a part of) the value of a keyword with subschemas, in the subschema at its parent. */
+static bool is_of_keyword(const struct scopes *scopes, uint32_t document, uint32_t item) {
+    const struct hg_tree *tree = &scopes->compiler->documents[document].tree;
+    const struct hg_item *value = &tree->items[item], *schema = &tree->items[value->parent];
+    const struct hg_dialect dialect = hg_resource_at(scopes->compiler, schema->owner - 1u)->dialect;
+    if (schema->kind != HG_KIND_OBJECT) {
+        return false;
+    }
+    const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, dialect.draft);
+    return row != NULL && row->shape >= HG_SHAPE_SCHEMA && (row->vocabulary & ~dialect.vocabularies) == 0 &&
+           (row->id == HG_K_DEFS || !hg_only_ref(tree, value->parent, dialect));
+}
+
+static bool list_within(struct scopes *scopes) {
+    struct hg_compiler *compiler = scopes->compiler;
+    const uint32_t count = hg_compiled_count(compiler);
+    if (!zeros(scopes, &scopes->within, count, sizeof(struct within))) {
+        return false;
+    }
+    struct within *within = (struct within *)(void *)scopes->within.data;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hg_compiled *compiled = hg_compiled_at(compiler, i);
+        const struct hg_item *items = compiler->documents[compiled->stop.document].tree.items;
+        uint32_t item = compiled->stop.item, above = items[item].parent;
+        for (; above != 0 && items[above].user == 0; above = items[above].parent) {
+            item = above;
+        }
+        if (above != 0 && is_of_keyword(scopes, compiled->stop.document, item)) {
+            const uint32_t around = items[above].user - 1;
+            within[i].next = within[around].first;
+            within[around].first = i + 1;
+        }
+    }
+    return true;
+}
+
+/* The scope where `resource` is entered from `scope`. */
+static bool enter(struct scopes *scopes, uint32_t scope, uint32_t resource, uint32_t *entered) {
+    struct hg_compiler *compiler = scopes->compiler;
+    const uint32_t size = scopes->slots * (uint32_t)sizeof(uint16_t);
+    uint16_t names[HG_SCHEMA_DYNAMIC];
+    bool changed = false;
+    uint32_t at = 0, id;
+    memcpy(names, scopes->scopes.data + scope * size, size);
+    for (uint32_t i = first_bound(scopes, resource); i != 0; i = bound_at(scopes, i - 1)->next) {
+        uint16_t *name = &names[bound_at(scopes, i - 1)->slot];
+        if (*name == 0) { /* the outermost one counts */
+            *name = (uint16_t)(resource + 1);
+            changed = true;
+        }
+    }
+    *entered = scope;
+    if (!changed) {
+        return true;
+    }
+    const uint32_t hash = (uint32_t)hg_siphash13(compiler->options->seed, (const uint8_t *)names, size);
+    while ((id = hg_index_next(&scopes->by_scope, hash, &at)) != 0) {
+        if (memcmp(scopes->scopes.data + id * size, names, size) == 0) {
+            *entered = id;
+            return true;
+        }
+    }
+    *entered = scopes->scopes.size / size;
+    return append(scopes, &scopes->scopes, names, size) &&
+           (hg_index_add(&scopes->by_scope, compiler->memory, hash, *entered) || hg_no_memory(compiler));
+}
+
+/* The state of a subschema that is reached from `scope`. */
+static bool reach(struct scopes *scopes, uint32_t number, uint32_t scope, uint32_t *reached) {
+    struct hg_compiler *compiler = scopes->compiler;
+    const struct hg_compiled *compiled = hg_compiled_at(compiler, number);
+    struct state state = {.stop = {.document = compiled->stop.document, .item = compiled->stop.item}, .number = number};
+    uint32_t at = 0, id;
+    if (!enter(scopes, scope, resource_of(scopes, number), &state.scope)) {
+        return false;
+    }
+    const uint32_t key[2] = {number, state.scope};
+    const uint32_t hash = (uint32_t)hg_siphash13(compiler->options->seed, (const uint8_t *)key, sizeof key);
+    while ((id = hg_index_next(&scopes->by_state, hash, &at)) != 0) {
+        if (state_at(scopes, id - 1)->number == number && state_at(scopes, id - 1)->scope == state.scope) {
+            *reached = id - 1;
+            return true;
+        }
+    }
+    *reached = scopes->states.size / (uint32_t)sizeof state;
+    if (*reached == HG_SCHEMA_NODES) {
+        return hg_error(compiler, state.stop.document, state.stop.item, "more than %d subschemas", HG_SCHEMA_NODES);
+    }
+    return append(scopes, &scopes->states, &state, sizeof state) &&
+           (hg_index_add(&scopes->by_state, compiler->memory, hash, *reached + 1) || hg_no_memory(compiler));
+}
+
+/* One more for the same value as the state at hand, whose edges stand together. */
+static bool add_edge(struct scopes *scopes, uint32_t state, uint32_t number) {
+    uint32_t to;
+    if (!reach(scopes, number, state_at(scopes, state)->scope, &to)) {
+        return false;
+    }
+    state_at(scopes, state)->stop.edge_count++;
+    return append(scopes, &scopes->edges, &to, sizeof to);
+}
+
+/* The subschema that a $dynamicRef leads to. */
+static uint32_t dynamic_target(const struct scopes *scopes, uint32_t scope, const struct hg_compiled *compiled) {
+    const uint32_t slot = hg_dynamic_name_at(scopes->compiler, compiled->dynamic_name - 1)->slot - 1;
+    const uint32_t resource = ((const uint16_t *)(const void *)scopes->scopes.data)[scope * scopes->slots + slot];
+    if (resource != 0) {
+        for (uint32_t i = first_bound(scopes, resource - 1); i != 0; i = bound_at(scopes, i - 1)->next) {
+            if (bound_at(scopes, i - 1)->slot == slot) {
+                return bound_at(scopes, i - 1)->number;
+            }
+        }
+    }
+    return compiled->dynamic_to;
+}
+
+/* All that is reached from the state at once. */
+static bool follow(struct scopes *scopes, uint32_t state) {
+    const struct hg_compiler *compiler = scopes->compiler;
+    const uint32_t number = state_at(scopes, state)->number, scope = state_at(scopes, state)->scope;
+    const struct hg_compiled *compiled = hg_compiled_at(compiler, number);
+    const struct within *within = (const struct within *)(const void *)scopes->within.data;
+    uint32_t to;
+    state_at(scopes, state)->stop.edges = scopes->edges.size / (uint32_t)sizeof(uint32_t);
+    for (uint32_t i = 0; i < compiled->stop.edge_count; i++) {
+        if (!add_edge(scopes, state, ((const uint32_t *)(const void *)compiler->edges.data)[compiled->stop.edges + i])) {
+            return false;
+        }
+    }
+    if (compiled->dynamic_name != 0 && !add_edge(scopes, state, dynamic_target(scopes, scope, compiled))) {
+        return false;
+    }
+    for (uint32_t i = within[number].first; i != 0; i = within[i - 1].next) {
+        if (!reach(scopes, i - 1, scope, &to)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool hg_check_scopes(struct hg_compiler *compiler) {
+    struct scopes scopes = {.compiler = compiler, .slots = compiler->dynamic_slots};
+    const struct hg_graph graph = {&scopes.states, sizeof(struct state), &scopes.edges, NULL};
+    struct hg_buffer *buffers[] = {&scopes.states, &scopes.edges,  &scopes.scopes,
+                                   &scopes.bounds, &scopes.firsts, &scopes.within};
+    struct hg_index *indexes[] = {&scopes.by_state, &scopes.by_scope};
+    uint32_t root;
+    if (scopes.slots == 0) {
+        return true;
+    }
+    bool good = list_bounds(&scopes) && list_within(&scopes) && zeros(&scopes, &scopes.scopes, scopes.slots, sizeof(uint16_t)) &&
+           reach(&scopes, 0, START, &root);
+    for (uint32_t i = 0; good && i < scopes.states.size / sizeof(struct state); i++) {
+        good = follow(&scopes, i);
+    }
+    good = good && hg_walk(compiler, &graph);
+    for (uint32_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+        hg_buffer_clear(buffers[i], compiler->memory);
+    }
+    for (uint32_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
+        hg_index_clear(indexes[i], compiler->memory);
+    }
+    return good;
+}
