@@ -305,6 +305,11 @@ int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context
     return server->net.watch(server->net.context, fd, TAG_BELL, HG_NET_IN);
 }
 
+void hg_server_taker(struct hg_server *server, hg_taker take, void *context) {
+    server->take = take;
+    server->take_context = context;
+}
+
 /* --- serving --------------------------------------------------------------------------------------------------------- */
 
 void hg_server_leave(struct hg_server *server) {
@@ -362,18 +367,28 @@ static int64_t rows_due_ms(const struct hg_server *server) {
     return due_ms == server->rows_told_ms ? -1 : due_ms;
 }
 
+/* When rows are due that Python does not know of; -1: none are. */
+static int64_t news_due_ms(struct hg_server *server) {
+    const struct hg_intake *intake = server->gate->intake;
+    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
+        server->takes = intake->takes;
+        server->batch_told = false;
+        server->rows_told_ms = -1;
+    }
+    return rows_due_ms(server);
+}
+
 static void look_at_intake(struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
     int64_t due_ms;
     if (intake == NULL) {
         return;
     }
-    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
-        server->takes = intake->takes;
-        server->batch_told = false;
-        server->rows_told_ms = -1;
+    due_ms = news_due_ms(server);
+    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0 &&
+        server->take(server->take_context, &server->limits, &server->gate->clock)) {
+        due_ms = news_due_ms(server); /* of those that are left */
     }
-    due_ms = rows_due_ms(server);
     if (due_ms >= 0 && due_ms <= server->now_ms) {
         server->rows = true;
         server->rows_told_ms = due_ms;
