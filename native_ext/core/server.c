@@ -63,10 +63,15 @@ void hg_server_free(struct hg_server *server) {
 
 /* --- clocks ---------------------------------------------------------------------------------------------------------- */
 
-void hg_server_now(struct hg_server *server) {
-    struct hg_clock clock = server->clock;
+/* How long it has been busy: of interest to nobody but the turn. A look at both clocks costs more. */
+static void look_at_turn(struct hg_server *server) {
     server->now_us = server->net.monotonic_us(server->net.context);
     server->now_ms = server->now_us / 1000;
+}
+
+void hg_server_now(struct hg_server *server) {
+    struct hg_clock clock = server->clock;
+    look_at_turn(server);
     if (clock.state != HG_CLOCK_UNSET) {
         /* The system's clock tells when a second begins; how many have gone by it must not exaggerate. */
         const int64_t most = (server->now_ms - server->clock_ms) / 1000 + 1;
@@ -502,7 +507,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         hg_carriers_send(server);
         hg_server_leave(server);
         look_at_intake(server);
-        hg_server_now(server);
+        look_at_turn(server);
         if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
         }

@@ -235,7 +235,9 @@ class Outbox:
     def _look(self) -> None:
         """Begin a commit if one is due and none is under way; else see to it that it is looked again in time."""
         self._noted = False
-        self._thread.awaited = True  # until the next one begins; before what has ended is asked for: nothing falls between
+        self._thread.awaited = (
+            True  # until the next one begins; before what has ended is asked for: nothing falls between
+        )
         self._thread.recall()
         self._thread.settle()
         if self._thread.under_way or self._ended.done():

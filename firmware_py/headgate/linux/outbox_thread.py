@@ -111,9 +111,7 @@ class CommitThread:
         self._begun_s = None
         done(committed, error)
 
-    def _ended_handed_over(
-        self, taken: intake.Batch, committed: Committed | None, error: BaseException | None
-    ) -> None:
+    def _ended_handed_over(self, taken: intake.Batch, committed: Committed | None, error: BaseException | None) -> None:
         self._heard += 1
         self._handed_over(taken, committed, error)
 

@@ -94,7 +94,9 @@ def test_a_replay_is_for_the_event_loop_to_answer(folder: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), sqlite3.OperationalError("disk I/O error"), ValueError("a bug")])
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), sqlite3.OperationalError("disk I/O error"), ValueError("a bug")]
+)
 def test_a_commit_that_fails_answers_503_and_stores_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
