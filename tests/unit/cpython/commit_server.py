@@ -22,7 +22,7 @@ def add_rows(outbox: Outbox, count: int, *, key: str | None = None) -> None:
 
 
 class CommitServer:
-    """Joins the outbox. What is posted it notes at once, and releases with the next `hand`, which hands a batch over."""
+    """Joins the outbox. It notes what is posted, and releases it with the next `hand`, which hands a batch over."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.posted: list[tuple[int, bool]] = []  # rows to be released early, tell

@@ -1,5 +1,5 @@
-"""How a commit ends where a native server answers: what the outbox posts to it, and when the event loop is told. Here the
-server hands nothing over: see test_outbox_handover.py."""
+"""How a commit ends where a native server answers: what the outbox posts to it, and when the event loop is told. Here
+the server hands nothing over: see test_outbox_handover.py."""
 
 # ruff: noqa: F811  # a fixture and its parameters have one name
 from __future__ import annotations
