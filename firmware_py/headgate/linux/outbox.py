@@ -228,6 +228,7 @@ class Outbox:
 
     def _notify(self) -> None:
         """Something new to commit. What else comes in this turn of the event loop joins it."""
+        self._thread.recall()  # at once: the server serves before `_look` runs, and must not hand over a ticket's row
         if not self._noted:
             self._noted = True
             self._loop.call_soon(self._look)

@@ -58,6 +58,19 @@ def test_the_event_loop_is_not_told_until_it_wants_something(folder: Path) -> No
     asyncio.run(scenario())
 
 
+def test_a_ticket_is_not_handed_over_before_the_event_loop_looks(folder: Path) -> None:
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            server = CommitServer(outbox)
+            await begin(outbox, server)
+            add_rows(outbox, 2)
+            ticket = outbox.submit(record(1), True)
+            assert not server.hand()  # the server serves before anything else of the event loop runs
+            assert (await asyncio.wait_for(ticket.wait(), BOUND_S)).seq == "1.4"
+
+    asyncio.run(scenario())
+
+
 def test_the_event_loop_hears_in_bounded_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNHEARD_COMMITS", 3)
 
