@@ -123,6 +123,8 @@ struct hg_server {
     bool batch_told, files_told;
     hg_rung rung;               /* hg_server_bell */
     void *rung_context;
+    hg_taker take;              /* hg_server_taker; NULL: there is none */
+    void *take_context;
     bool rows, no_files, empty, committed; /* to be told */
     bool changes_told;        /* Python knows that the gate has some */
     bool draining, clock_asked;

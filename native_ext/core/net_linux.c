@@ -22,8 +22,8 @@ static int net_accept(void *context, int listener) {
     return fd;
 }
 
-/* recv and send without the C library's, which are cancellation points: in a process with threads they are asked for with each
- * call, and nobody is ever cancelled here. */
+/* recv, send and epoll_wait without the C library's, which are cancellation points: in a process with threads they are asked for
+ * with each call, and nobody is ever cancelled here. */
 static int32_t net_read(void *context, int fd, uint8_t *data, uint32_t room) {
     const long count = syscall(SYS_recvfrom, fd, data, (size_t)room, 0, NULL, NULL);
     (void)context;
@@ -66,7 +66,8 @@ static int net_forget(void *context, int fd) { return control(context, EPOLL_CTL
 static int net_wait(void *context, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms) {
     struct epoll_event events[HG_NET_BATCH];
     const int most = room < HG_NET_BATCH ? (int)room : HG_NET_BATCH;
-    const int count = epoll_wait(*(const int *)context, events, most, timeout_ms);
+    /* epoll_pwait: epoll_wait is no system call of newer architectures */
+    const int count = (int)syscall(SYS_epoll_pwait, *(const int *)context, events, most, timeout_ms, NULL, (size_t)0);
     for (int i = 0; i < count; i++) {
         ready[i].tag = events[i].data.u64;
         ready[i].events = ((events[i].events & EPOLLIN) != 0 ? HG_NET_IN : 0u) |

@@ -63,10 +63,15 @@ void hg_server_free(struct hg_server *server) {
 
 /* --- clocks ---------------------------------------------------------------------------------------------------------- */
 
-void hg_server_now(struct hg_server *server) {
-    struct hg_clock clock = server->clock;
+/* How long it has been busy: of interest to nobody but the turn. A look at both clocks costs more. */
+static void look_at_turn(struct hg_server *server) {
     server->now_us = server->net.monotonic_us(server->net.context);
     server->now_ms = server->now_us / 1000;
+}
+
+void hg_server_now(struct hg_server *server) {
+    struct hg_clock clock = server->clock;
+    look_at_turn(server);
     if (clock.state != HG_CLOCK_UNSET) {
         /* The system's clock tells when a second begins; how many have gone by it must not exaggerate. */
         const int64_t most = (server->now_ms - server->clock_ms) / 1000 + 1;
@@ -305,6 +310,11 @@ int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context
     return server->net.watch(server->net.context, fd, TAG_BELL, HG_NET_IN);
 }
 
+void hg_server_taker(struct hg_server *server, hg_taker take, void *context) {
+    server->take = take;
+    server->take_context = context;
+}
+
 /* --- serving --------------------------------------------------------------------------------------------------------- */
 
 void hg_server_leave(struct hg_server *server) {
@@ -362,18 +372,28 @@ static int64_t rows_due_ms(const struct hg_server *server) {
     return due_ms == server->rows_told_ms ? -1 : due_ms;
 }
 
+/* When rows are due that Python does not know of; -1: none are. */
+static int64_t news_due_ms(struct hg_server *server) {
+    const struct hg_intake *intake = server->gate->intake;
+    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
+        server->takes = intake->takes;
+        server->batch_told = false;
+        server->rows_told_ms = -1;
+    }
+    return rows_due_ms(server);
+}
+
 static void look_at_intake(struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
     int64_t due_ms;
     if (intake == NULL) {
         return;
     }
-    if (server->takes != intake->takes) { /* rows may have gone and others come since the last look */
-        server->takes = intake->takes;
-        server->batch_told = false;
-        server->rows_told_ms = -1;
+    due_ms = news_due_ms(server);
+    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0 &&
+        server->take(server->take_context, &server->limits, &server->gate->clock)) {
+        due_ms = news_due_ms(server); /* of those that are left */
     }
-    due_ms = rows_due_ms(server);
     if (due_ms >= 0 && due_ms <= server->now_ms) {
         server->rows = true;
         server->rows_told_ms = due_ms;
@@ -487,7 +507,7 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         hg_carriers_send(server);
         hg_server_leave(server);
         look_at_intake(server);
-        hg_server_now(server);
+        look_at_turn(server);
         if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
         }

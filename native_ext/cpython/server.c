@@ -1,44 +1,18 @@
 /* The type Server: core/server.h on epoll, for linux/selector.py. It waits without the interpreter's lock. */
-#include "core/server.h"
-
-#include <errno.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "binding.h"
 #include "core/limits.h"
 #include "intake.h"
 #include "plan.h"
+#include "server_object.h"
 #include "tls.h"
 
 #define READ_MOST 16384 /* bytes of one lent_read */
 
-struct server_object {
-    PyObject_HEAD
-    struct hg_gate gate;
-    struct hg_server *server;
-    int epoll, bell; /* bell: an eventfd; see server_post */
-    _Atomic(struct hg_batch *) posted; /* committed, and to be released at the next look; NULL: none */
-    atomic_bool tell;                  /* Python is to be told then */
-    PyObject *kept;                    /* the Batch that was posted last; NULL: none */
-    PyObject *plan, *store, *limiter, *intake;
-    PyObject *retired; /* list: earlier plans that requests may still be on */
-    PyObject *tls;     /* list: of the listeners */
-    PyObject *http2;   /* the capsule; NULL: none */
-};
-
 static struct hg_server *of(PyObject *object) { return ((struct server_object *)object)->server; }
-
-static PyObject *done(int result) {
-    if (result < 0) {
-        errno = -result;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return Py_NewRef(Py_None);
-}
 
 static bool descriptor(PyObject *object, int *fd) {
     const long number = PyLong_AsLong(object); /* as PyObject_AsFileDescriptor, for numbers only */
@@ -51,34 +25,6 @@ static bool descriptor(PyObject *object, int *fd) {
     }
     *fd = (int)number;
     return true;
-}
-
-static bool identity(PyObject *object, uint64_t *id) {
-    *id = PyLong_AsUnsignedLongLong(object);
-    return PyErr_Occurred() == NULL;
-}
-
-static bool arguments(const char *name, Py_ssize_t count, Py_ssize_t wanted) {
-    if (count == wanted) {
-        return true;
-    }
-    PyErr_Format(PyExc_TypeError, "%s() takes %zd arguments", name, wanted);
-    return false;
-}
-
-/* In hg_server_wait: what the outbox's thread has posted. */
-static bool rung(void *context) {
-    struct server_object *self = context;
-    struct hg_batch *batch;
-    uint64_t times;
-    if (read(self->bell, &times, sizeof times) < 0) {
-        return false; /* EAGAIN: somebody else was meant */
-    }
-    batch = atomic_exchange(&self->posted, NULL);
-    if (batch != NULL) {
-        hg_server_release(self->server, batch, NULL, NULL);
-    }
-    return atomic_exchange(&self->tell, false);
 }
 
 /* --- making ---------------------------------------------------------------------------------------------------------- */
@@ -131,6 +77,11 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         (void)PyErr_SetFromErrno(PyExc_OSError);
         goto finally;
     }
+    self->handover = hg_handover_new();
+    if (self->handover == NULL) {
+        PyErr_NoMemory();
+        goto finally;
+    }
     net.context = &self->epoll;
     self->server = hg_server_new(&hg_malloc, &net, &self->gate,
                                  &(struct hg_server_limits){turn_us, buffer_bytes, batch_rows, batch_bytes, batches,
@@ -139,7 +90,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         PyErr_NoMemory();
         goto finally;
     }
-    errno = -hg_server_bell(self->server, self->bell, rung, self);
+    hg_server_taker(self->server, hg_commits_take, self);
+    errno = -hg_server_bell(self->server, self->bell, hg_commits_rung, self);
     result = errno != 0 ? PyErr_SetFromErrno(PyExc_OSError) : Py_NewRef((PyObject *)self);
 finally:
     Py_XDECREF((PyObject *)self);
@@ -170,6 +122,7 @@ static void server_dealloc(PyObject *object) {
         hg_server_free(self->server);
     }
     hg_gate_clear(&self->gate);
+    hg_handover_free(self->handover);
     if (self->epoll >= 0) {
         (void)close(self->epoll);
     }
@@ -199,7 +152,7 @@ static PyObject *server_listen(PyObject *object, PyObject *const *args, Py_ssize
     struct server_object *self = (struct server_object *)object;
     const struct hg_tls *tls = NULL;
     int fd;
-    if (!arguments("listen", count, 2) || !descriptor(args[0], &fd)) {
+    if (!hg_arguments("listen", count, 2) || !descriptor(args[0], &fd)) {
         return NULL;
     }
     if (args[1] != Py_None) {
@@ -208,7 +161,7 @@ static PyObject *server_listen(PyObject *object, PyObject *const *args, Py_ssize
             return NULL;
         }
     }
-    return done(hg_server_listen(self->server, fd, tls));
+    return hg_done(hg_server_listen(self->server, fd, tls));
 }
 
 static PyObject *server_http2(PyObject *object, PyObject *capsule) {
@@ -239,10 +192,10 @@ static PyObject *watch(PyObject *object, const char *name, PyObject *const *args
                        int (*change)(struct hg_server *, int, uint32_t)) {
     int fd;
     int64_t mask;
-    if (!arguments(name, count, 2) || !descriptor(args[0], &fd) || !hg_int(args[1], &mask)) {
+    if (!hg_arguments(name, count, 2) || !descriptor(args[0], &fd) || !hg_int(args[1], &mask)) {
         return NULL;
     }
-    return done(change(of(object), fd, (uint32_t)mask & (HG_NET_IN | HG_NET_OUT)));
+    return hg_done(change(of(object), fd, (uint32_t)mask & (HG_NET_IN | HG_NET_OUT)));
 }
 
 static PyObject *server_register(PyObject *object, PyObject *const *args, Py_ssize_t count) {
@@ -255,7 +208,7 @@ static PyObject *server_modify(PyObject *object, PyObject *const *args, Py_ssize
 
 static PyObject *server_unregister(PyObject *object, PyObject *argument) {
     int fd;
-    return descriptor(argument, &fd) ? done(hg_server_unregister(of(object), fd)) : NULL;
+    return descriptor(argument, &fd) ? hg_done(hg_server_unregister(of(object), fd)) : NULL;
 }
 
 static PyObject *server_wait(PyObject *object, PyObject *argument) {
@@ -276,7 +229,7 @@ static PyObject *server_wait(PyObject *object, PyObject *argument) {
     count = hg_server_wait(server, ready, timeout_ms);
     PyEval_RestoreThread(thread);
     if (count < 0) {
-        return done(count);
+        return hg_done(count);
     }
     list = PyList_New(count);
     for (int i = 0; i < count && list != NULL; i++) {
@@ -336,7 +289,7 @@ static PyObject *server_set_clock(PyObject *object, PyObject *const *args, Py_ss
     static const char *const states[] = {"unset", "estimated", "trusted"};
     struct hg_clock clock = {0};
     int state = 0;
-    if (!arguments("set_clock", count, 3) || !hg_int(args[0], &clock.now_s) || !hg_int(args[2], &clock.floor_s)) {
+    if (!hg_arguments("set_clock", count, 3) || !hg_int(args[0], &clock.now_s) || !hg_int(args[2], &clock.floor_s)) {
         return NULL;
     }
     while (state < 3 && (!PyUnicode_Check(args[1]) || PyUnicode_CompareWithASCIIString(args[1], states[state]) != 0)) {
@@ -357,12 +310,12 @@ static PyObject *server_lent_read(PyObject *object, PyObject *argument) {
     uint8_t data[READ_MOST];
     uint64_t id;
     int32_t count;
-    if (!identity(argument, &id)) {
+    if (!hg_identity(argument, &id)) {
         return NULL;
     }
     count = hg_server_lent_read(of(object), id, data, sizeof data);
     return count < 0 || (count == 0 && hg_server_lent_ended(of(object), id))
-               ? done(count)
+               ? hg_done(count)
                : PyBytes_FromStringAndSize((const char *)data, count);
 }
 
@@ -371,146 +324,46 @@ static PyObject *server_lent_write(PyObject *object, PyObject *const *args, Py_s
     const uint8_t *data;
     size_t length;
     int result;
-    if (!arguments("lent_write", count, 2) || !identity(args[0], &id) || !hg_bytes(args[1], "data", &data, &length)) {
+    if (!hg_arguments("lent_write", count, 2) || !hg_identity(args[0], &id) || !hg_bytes(args[1], "data", &data, &length)) {
         return NULL;
     }
     result = length > INT32_MAX ? -EMSGSIZE : hg_server_lent_write(of(object), id, data, (uint32_t)length);
-    return result < 0 ? done(result) : PyBool_FromLong(result);
+    return result < 0 ? hg_done(result) : PyBool_FromLong(result);
 }
 
 static PyObject *server_lent_return(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     uint64_t id;
     const uint8_t *rest;
     size_t length;
-    if (!arguments("lent_return", count, 2) || !identity(args[0], &id) || !hg_bytes(args[1], "rest", &rest, &length)) {
+    if (!hg_arguments("lent_return", count, 2) || !hg_identity(args[0], &id) || !hg_bytes(args[1], "rest", &rest, &length)) {
         return NULL;
     }
-    return done(length > INT32_MAX ? -EMSGSIZE : hg_server_lent_return(of(object), id, rest, (uint32_t)length));
+    return hg_done(length > INT32_MAX ? -EMSGSIZE : hg_server_lent_return(of(object), id, rest, (uint32_t)length));
 }
 
 static PyObject *server_lent_close(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     uint64_t id;
     int abort;
-    if (!arguments("lent_close", count, 2) || !identity(args[0], &id) || (abort = PyObject_IsTrue(args[1])) < 0) {
+    if (!hg_arguments("lent_close", count, 2) || !hg_identity(args[0], &id) || (abort = PyObject_IsTrue(args[1])) < 0) {
         return NULL;
     }
-    return done(hg_server_lent_close(of(object), id, abort == 1));
+    return hg_done(hg_server_lent_close(of(object), id, abort == 1));
 }
 
 static PyObject *server_lent_finish(PyObject *object, PyObject *argument) {
     uint64_t id;
-    return identity(argument, &id) ? done(hg_server_lent_finish(of(object), id)) : NULL;
+    return hg_identity(argument, &id) ? hg_done(hg_server_lent_finish(of(object), id)) : NULL;
 }
 
 static PyObject *server_lent_identity(PyObject *object, PyObject *argument) {
     uint64_t id;
     struct hg_view name;
     int error;
-    if (!identity(argument, &id)) {
+    if (!hg_identity(argument, &id)) {
         return NULL;
     }
     error = hg_server_lent_identity(of(object), id, &name);
-    return error < 0 ? done(error) : PyUnicode_DecodeUTF8((const char *)name.at, (Py_ssize_t)name.length, "replace");
-}
-
-/* --- commits --------------------------------------------------------------------------------------------------------- */
-
-struct outcomes {
-    PyObject *mapping; /* index -> "boot.seq" of the first message under its key, or False: used for another body */
-    bool failed;
-};
-
-static const char *outcome_of(void *context, uint32_t index) {
-    struct outcomes *outcomes = context;
-    PyObject *key = outcomes->failed ? NULL : PyLong_FromUnsignedLong(index);
-    PyObject *value = key == NULL ? NULL : PyObject_GetItem(outcomes->mapping, key);
-    const char *text = NULL;
-    if (value == NULL && key != NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
-    } else if (value == Py_False) {
-        text = "";
-    } else if (value != NULL) {
-        text = PyUnicode_AsUTF8AndSize(value, NULL); /* the mapping keeps it */
-    }
-    outcomes->failed = outcomes->failed || PyErr_Occurred() != NULL;
-    Py_XDECREF(key);
-    Py_XDECREF(value);
-    return outcomes->failed ? NULL : text;
-}
-
-static struct hg_batch *batch_argument(struct server_object *self, PyObject *object) {
-    const struct hg_module *module = HG_MODULE((PyObject *)self);
-    if (self->intake == Py_None) {
-        PyErr_SetString(PyExc_ValueError, "this server has no intake");
-        return NULL;
-    }
-    return hg_expect(object, module->batch, "batch") ? hg_batch_of(object) : NULL;
-}
-
-static PyObject *server_release(PyObject *object, PyObject *const *args, Py_ssize_t count) {
-    struct server_object *self = (struct server_object *)object;
-    struct hg_batch *batch;
-    struct outcomes outcomes;
-    if (!arguments("release", count, 2) || (batch = batch_argument(self, args[0])) == NULL) {
-        return NULL;
-    }
-    outcomes = (struct outcomes){args[1], false};
-    if (atomic_load(&self->posted) == batch) {
-        atomic_store(&self->posted, NULL);
-    }
-    hg_server_release(self->server, batch, args[1] == Py_None ? NULL : outcome_of, &outcomes);
-    return outcomes.failed ? NULL : Py_NewRef(Py_None);
-}
-
-/* The only call for other threads, with the interpreter's lock held. */
-static PyObject *server_post(PyObject *object, PyObject *const *args, Py_ssize_t count) {
-    struct server_object *self = (struct server_object *)object;
-    const uint64_t once = 1;
-    struct hg_batch *batch = NULL;
-    int tell;
-    if (!arguments("post", count, 2) || (tell = PyObject_IsTrue(args[1])) < 0 ||
-        (args[0] != Py_None && (batch = batch_argument(self, args[0])) == NULL)) {
-        return NULL;
-    }
-    if (batch != NULL) {
-        PyObject *last = self->kept;
-        if (atomic_load(&self->posted) != NULL) {
-            PyErr_SetString(PyExc_RuntimeError, "the last batch was not released yet");
-            return NULL;
-        }
-        self->kept = Py_NewRef(args[0]);
-        atomic_store(&self->posted, batch);
-        Py_XDECREF(last);
-    }
-    if (tell == 1) {
-        atomic_store(&self->tell, true);
-    }
-    return done(write(self->bell, &once, sizeof once) < 0 ? -errno : 0);
-}
-
-static PyObject *server_fail(PyObject *object, PyObject *const *args, Py_ssize_t count) {
-    struct server_object *self = (struct server_object *)object;
-    struct hg_problem problem = {503, HG_P_NONE, false, ""};
-    struct hg_batch *batch;
-    const char *slug, *detail;
-    int64_t retry_s;
-    if (!arguments("fail", count, 4) || (batch = batch_argument(self, args[0])) == NULL ||
-        (slug = PyUnicode_AsUTF8AndSize(args[1], NULL)) == NULL ||
-        (detail = PyUnicode_AsUTF8AndSize(args[2], NULL)) == NULL || !hg_int(args[3], &retry_s)) {
-        return NULL;
-    }
-    for (int code = 0; code < HG_P_COUNT; code++) {
-        if (strcmp(hg_code_slug((enum hg_code)code), slug) == 0) {
-            problem.code = (uint8_t)code;
-        }
-    }
-    if (problem.code == HG_P_NONE || retry_s < 0 || retry_s > INT32_MAX) {
-        PyErr_SetString(PyExc_ValueError, "no such problem, or no such time");
-        return NULL;
-    }
-    problem.detail = detail;
-    hg_server_fail(self->server, batch, &problem, (uint32_t)retry_s);
-    return Py_NewRef(Py_None);
+    return error < 0 ? hg_done(error) : PyUnicode_DecodeUTF8((const char *)name.at, (Py_ssize_t)name.length, "replace");
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------------------- */
@@ -625,9 +478,12 @@ static PyMethodDef methods[] = {
     {"lent_close", FAST(server_lent_close), PyDoc_STR("lent_close(id, abort, /)")},
     {"lent_finish", server_lent_finish, METH_O, PyDoc_STR("lent_finish(id, /): no more output.")},
     {"lent_identity", server_lent_identity, METH_O, PyDoc_STR("lent_identity(id, /): by the client's certificate.")},
-    {"release", FAST(server_release), PyDoc_STR("release(batch, outcomes, /): it is committed.")},
-    {"post", FAST(server_post), PyDoc_STR("post(batch, tell, /): any thread: a commit has ended; release `batch`, or None, soon.")},
-    {"fail", FAST(server_fail), PyDoc_STR("fail(batch, code, detail, retry_s, /): it is not.")},
+    {"release", FAST(hg_commits_release), PyDoc_STR("release(batch, outcomes, /): it is committed.")},
+    {"post", FAST(hg_commits_post), PyDoc_STR("post(batch, tell, /): any thread: a commit has ended; release `batch`, or None, soon.")},
+    {"order", hg_commits_order, METH_NOARGS, PyDoc_STR("order() -> its number: batches that are due go to whoever takes them, until recall().")},
+    {"recall", hg_commits_recall, METH_NOARGS, PyDoc_STR("No order holds any more; any thread. -> batches that went there since the beginning.")},
+    {"take", FAST(hg_commits_wait), PyDoc_STR("take(order, batch, tell, /): post(batch, tell); -> (batch, now_s, trusted), or None: recalled. Another thread waits so.")},
+    {"fail", FAST(hg_commits_fail), PyDoc_STR("fail(batch, code, detail, retry_s, /): it is not.")},
     {"drain", server_drain, METH_NOARGS, PyDoc_STR("Accept no more, finish what is under way.")},
     {"abort", server_abort, METH_NOARGS, PyDoc_STR("Close every connection.")},
     {"counters", server_counters, METH_NOARGS, PyDoc_STR("As headgate.tasks.counters.Counters.")},

@@ -345,8 +345,56 @@ static void test_a_bell_ends_a_commit(void) {
     world_close(&world);
 }
 
+struct taker {
+    struct world *world;
+    struct hg_batch batch;
+    bool willing;
+    uint32_t asked;
+    int64_t now_s;
+};
+
+static bool take_them(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock) {
+    struct taker *taker = context;
+    taker->asked += 1;
+    if (taker->willing) {
+        hg_intake_take(&taker->world->intake, limits->batch_rows, limits->batch_bytes, &taker->batch);
+        taker->now_s = clock->now_s;
+    }
+    return taker->willing;
+}
+
+/* Rows that are due go to who takes them, and Python hears nothing of it; of those that are not taken it hears as ever. */
+static void test_rows_that_are_taken_are_not_told(void) {
+    struct world world;
+    struct taker taker = {.world = &world};
+    world_open(&world, NULL);
+    hg_server_taker(world.server, take_them, &taker);
+    forget_events(&world);
+    for (int willing = 0; willing < 2; willing++) {
+        const int fd = connect_client(&world);
+        taker.willing = willing == 1;
+        taker.asked = 0;
+        forget_events(&world);
+        post(&world, fd, "safe", "1");
+        CHECK(taker.asked >= 1 && told(&world, HG_EVENT_ROWS, NULL) == (willing == 1 ? 0u : 1u));
+        struct hg_batch batch = taker.batch;
+        if (willing == 0) {
+            batch = take(&world, 1);
+        }
+        CHECK(batch.rows == 1 && world.intake.rows == 0 && (willing == 0 || taker.now_s == world.gate.clock.now_s));
+        commit_with(&world, &batch, stored);
+        (void)expect(&world, fd, 202);
+    }
+    taker.asked = 0; /* nobody waits for this one: several of those may share a commit, which is Python's to decide */
+    forget_events(&world);
+    post(&world, connect_client(&world), "any", "1");
+    CHECK(taker.asked == 0);
+    world_close(&world);
+}
+
 int main(void) {
     test_answered_by_the_commit();
+    test_rows_that_are_taken_are_not_told();
     test_a_bell_ends_a_commit();
     test_pipelined_behind_a_commit();
     test_slow_reader_while_it_waits();

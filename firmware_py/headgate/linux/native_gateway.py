@@ -255,7 +255,7 @@ def open_gateway(
     if http2:
         gateway.http2_counters = _http2.counters
         gateway.serve_grpc()
-    outbox.release, outbox.fail, outbox.post = server.release, server.fail, server.post
+    outbox.join(server)
     gateway.committed, gateway.parted = outbox.settle, outbox.part
     if gateway.second is not None:
         parts["second"].gather = gateway.tell_changes

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate import limits
 from headgate._accel import Intake
@@ -18,6 +19,7 @@ from headgate.linux import intake
 from headgate.linux.batch import Batch
 from headgate.linux.outbox_db import Database
 from headgate.linux.outbox_schema import StorageFailed
+from headgate.linux.outbox_thread import CommitThread
 from headgate.linux.outbox_types import (
     DROP_OLDEST,
     Committed,
@@ -28,8 +30,10 @@ from headgate.linux.outbox_types import (
     StoredBatch,
     Work,
 )
-from headgate.linux.worker import Worker
 from headgate.tasks.sink import Receipt, Record, Ticket
+
+if TYPE_CHECKING:
+    from headgate.linux.server_port import CommitServer
 
 __all__ = ["Outbox", "OutboxConfig", "StoredBatch"]
 
@@ -64,11 +68,6 @@ class Outbox:
         # release(batch, outcomes of those that were not, or None); if not: fail(batch, code, detail, Retry-After in s).
         self.release: Callable[[intake.Batch, Mapping[int, Outcome] | None], None] = _release
         self.fail: Callable[[intake.Batch, str, str, int], None] = self._forget
-        # post(batch, tell) of a native server, for the worker's thread: a commit has ended. The server releases `batch`
-        # (None: nothing) before the event loop hears of it, which is at once if `tell`. None: there is no such server.
-        self.post: Callable[[intake.Batch | None, bool], None] | None = None
-        self._early: intake.Batch | None = None  # the batch to be posted; of the worker's thread
-        self._awaited = False  # the event loop has something to do when the commit ends, not with the next one
         self._hungry = False  # next_batch waits for one
         self._tickets: dict[int, tuple[Ticket, bool]] = {}  # by number: of what came by `submit` and waits; durable
         self._overfull = 0  # of the intake, as it was last seen
@@ -85,11 +84,9 @@ class Outbox:
         self._failures = 0
         self._last_error = ""
         self._commits = 0
-        self._commit_since: float | None = None
         self._ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
         self._oldest_s: int | None = None
-        self._worker = Worker("outbox")
-        self._worker.tell = self._tell
+        self._thread = CommitThread(config, self._committed_for_server, self._break)
         self._database: Database
         self._ended: asyncio.Future[None] = self._loop.create_future()  # closed; or what ended the work before
 
@@ -112,15 +109,15 @@ class Outbox:
         outbox = cls(config or OutboxConfig(), clock, log)
         database = Database(state_dir, outbox.config, log)
         try:
-            identity = await outbox._worker.call(database.open, appliance)
+            identity = await outbox._thread.call(database.open, appliance)
         except BaseException:
-            await outbox._worker.call(database.close)
-            outbox._worker.stop()
+            await outbox._thread.call(database.close)
+            outbox._thread.stop()
             raise
         if identity.note:
             log("warning", identity.note)
         outbox.appliance, outbox.boot = identity.appliance, identity.boot
-        outbox._database = database
+        outbox._database = outbox._thread.database = database
         outbox.intake = Intake(identity.boot, outbox.config.buffer_records, outbox.config.buffer_bytes)
         outbox._take_ledger(database.ledger)
         return outbox
@@ -140,8 +137,8 @@ class Outbox:
         lost = self.intake.rows
         if lost:
             self._log("error", f"{lost} messages of streams with memory durability were not stored before the end")
-        await self._worker.call(self._database.close)
-        self._worker.stop()
+        await self._thread.call(self._database.close)
+        self._thread.stop()
         for future in [*self._delivered.values(), *(future for _, future, _ in self._shrunk.values())]:
             future.cancel()
 
@@ -231,6 +228,7 @@ class Outbox:
 
     def _notify(self) -> None:
         """Something new to commit. What else comes in this turn of the event loop joins it."""
+        self._thread.recall()  # at once: the server serves before `_look` runs, and must not hand over a ticket's row
         if not self._noted:
             self._noted = True
             self._loop.call_soon(self._look)
@@ -238,9 +236,12 @@ class Outbox:
     def _look(self) -> None:
         """Begin a commit if one is due and none is under way; else see to it that it is looked again in time."""
         self._noted = False
-        self._awaited = True  # until the next one begins; before what has ended is asked for: nothing falls between
-        self._worker.settle()
-        if self._commit_since is not None or self._ended.done():
+        self._thread.awaited = (
+            True  # until the next one begins; before what has ended is asked for: nothing falls between
+        )
+        self._thread.recall()
+        self._thread.settle()
+        if self._thread.under_way or self._ended.done():
             return
         deadline = self._deadline()
         if deadline is None:
@@ -251,7 +252,7 @@ class Outbox:
             try:
                 self._commit()
             except Exception as error:
-                self._ended.set_exception(error)
+                self._break(error)
         elif self._timer is None or deadline < self._timer.when():
             self._forget_timer()
             self._timer = self._loop.call_at(deadline, self._ring)
@@ -276,37 +277,21 @@ class Outbox:
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
         work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
-        self._commit_since = self._loop.time()
-        self._awaited = self._hungry or bool(delivered or shrunk or self._tickets)
-        # Answered before Python hears of it only far from the budget: until then the intake has the room it had.
-        room = self.intake.room
-        early = not self._tickets and (room is None or room >= self.config.buffer_bytes + self.config.batch_bytes)
-        self._worker.start(partial(self._committed, taken, delivered, shrunk), self._store, work, early)
+        done = partial(self._committed, taken, delivered, shrunk)
+        awaited = self._hungry or bool(delivered or shrunk or self._tickets)
+        self._thread.commit(work, done, alone=not self._tickets, awaited=awaited)
 
-    def _store(self, work: Work, early: bool) -> Committed:
-        """In the worker's thread. `early`: nobody but a native server waits for any of the rows."""
-        committed = self._database.commit(work)
-        if early and len(committed.outcomes) == 1 and not committed.outcomes[0]:
-            self._early = work.taken[0]
-        return committed
-
-    def _tell(self) -> None:
-        """In the worker's thread, after each of its calls."""
-        early, self._early = self._early, None
-        post = self.post  # which the event loop may take away
-        if post is None:
-            self._worker.wake()
-        else:
-            post(early, early is None or self._awaited)
-
-    def settle(self) -> None:
-        """Hear of what the worker has done; in the event loop, when somebody was told."""
-        self._worker.settle()
+    def join(self, server: "CommitServer") -> None:
+        """A native server, which adds rows to the intake, answers for them from now on."""
+        self.release, self.fail, self._thread.server = server.release, server.fail, server
 
     def part(self) -> None:
         """The native server serves no more."""
-        self.post = None
-        self.settle()
+        self._thread.part()
+
+    def settle(self) -> None:
+        """Hear of what the thread has done; when somebody was told."""
+        self._thread.settle()
 
     def _committed(
         self,
@@ -316,7 +301,25 @@ class Outbox:
         committed: Committed | None,
         error: BaseException | None,
     ) -> None:
-        self._commit_since = None
+        self._take_outcome(taken, delivered, shrunk, committed, error)
+        self._look()
+
+    def _committed_for_server(
+        self, taken: intake.Batch, committed: Committed | None, error: BaseException | None
+    ) -> None:
+        """As `_committed`; but the server goes on by itself, unless there is something to do here."""
+        self._take_outcome([taken], {}, {}, committed, error)
+        if error is not None or (self._thread.awaited and not self._thread.under_way):
+            self._look()
+
+    def _take_outcome(
+        self,
+        taken: list[intake.Batch],
+        delivered: "dict[int, asyncio.Future[None]]",
+        shrunk: "dict[int, tuple[Batch, asyncio.Future[None], bool]]",
+        committed: Committed | None,
+        error: BaseException | None,
+    ) -> None:
         try:
             if committed is not None:
                 self._stored(taken, committed)
@@ -330,8 +333,12 @@ class Outbox:
                 if self.intake.closing:  # the disk will not have it: do not hang at the end
                     self._ended.set_result(None)
         except Exception as bug:
-            self._ended.set_exception(bug)
-        self._look()
+            self._break(bug)
+
+    def _break(self, error: BaseException) -> None:
+        """Nothing is stored any more: `watch` says it."""
+        if not self._ended.done():
+            self._ended.set_exception(error)
 
     def _stored(self, taken: list[intake.Batch], committed: Committed) -> None:
         self._succeeded(committed)
@@ -418,7 +425,7 @@ class Outbox:
             self._arrival.clear()
             now_s, state = self._clock()
             try:
-                fetched = await self._worker.call(
+                fetched = await self._thread.call(
                     self._database.fetch, self._cursor, frozenset(self._busy), now_s, state == TRUSTED
                 )
             except StorageFailed as error:
@@ -428,7 +435,7 @@ class Outbox:
             self._succeeded(fetched)
             batch = fetched.batch
             if batch is None:
-                self._hungry = self._awaited = True
+                self._hungry = self._thread.awaited = True
                 self.settle()  # a commit may have ended of which nobody was told
                 try:
                     await self._arrival.wait()
@@ -515,9 +522,10 @@ class Outbox:
     def stalled(self, limit_s: float) -> str | None:
         """For the watchdog: a reason when one commit takes longer than that. A disk that refuses is no stall."""
         self.settle()
-        if self._commit_since is None or self._loop.time() - self._commit_since < limit_s:
+        since_s = self._thread.since_s
+        if since_s is None or time.monotonic() - since_s < limit_s:
             return None
-        return f"a commit takes {int(self._loop.time() - self._commit_since)} s"
+        return f"a commit takes {int(time.monotonic() - since_s)} s"
 
     def _state(self) -> str:
         if self._failures:

@@ -8,7 +8,6 @@ a full or failing disk makes a transaction fail as a whole (StorageFailed), a da
 import contextlib
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from json.encoder import encode_basestring_ascii
@@ -31,11 +30,11 @@ from headgate.linux.outbox_types import (
     StoredBatch,
     Work,
 )
+from headgate.linux.outbox_wear import Wear
 from headgate.tasks.plan import is_name
 
 RESERVE = "outbox.reserve"
 LOCK = "outbox.lock"
-_WEAR_EVERY = 64  # transactions between two looks at /proc
 _T = TypeVar("_T")
 _LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_UPDATE = f"UPDATE ledger SET {', '.join(f'{name} = ?' for name in Ledger._fields)}"  # noqa: S608  # constant
@@ -422,7 +421,9 @@ class Database:
         payload, streams = taken.totals(outcomes)
         identity = self.identity
         codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
-        database.execute(_BATCH_INSERT, (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), blob))
+        # A bytearray: of bytes sqlite3 first asks for an adapter, in vain, which costs more than a copy.
+        row = (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), bytearray(blob))
+        database.execute(_BATCH_INSERT, row)
         self._next_id += 1
         if ledger.stored == 0:
             self._first_known = False
@@ -576,32 +577,3 @@ def _number(value: object) -> int:
     if not isinstance(value, int):
         raise Damaged("a number is not a number")
     return value
-
-
-class Wear:
-    """Bytes the worker thread wrote, from /proc: nothing but SQLite writes there. Unknown without that file."""
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._transactions = 0
-
-    def update(self, ledger: Ledger, *, now: bool = False) -> Ledger:
-        """Add what was written since the last look, every few transactions or `now`."""
-        self._transactions += 1
-        if not now and self._transactions % _WEAR_EVERY:
-            return ledger
-        written = self._read()
-        fresh, self._last = max(written - self._last, 0), max(written, self._last)
-        return ledger._replace(written_bytes=ledger.written_bytes + fresh)
-
-    @staticmethod
-    def _read() -> int:
-        try:
-            text = Path(f"/proc/self/task/{threading.get_native_id()}/io").read_text()
-        except OSError:
-            return 0
-        for line in text.splitlines():
-            name, _, value = line.partition(":")
-            if name == "wchar":
-                return int(value)
-        return 0

@@ -7,7 +7,35 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class Server(Protocol):
+class CommitServer(Protocol):
+    """Of the server: who waits for commits, as the outbox and its thread see it."""
+
+    def release(self, batch: Any, outcomes: Mapping[int, Any] | None, /) -> None:
+        """The batch of the intake is committed: who waits is answered, and it is freed. `outcomes`: of rows that were
+        not stored, by their index: "boot.seq" of the first message under the key, False when that had another body."""
+
+    def fail(self, batch: Any, code: str, detail: str, retry_s: int, /) -> None:
+        """It is not: who waits hears that; promised rows go back to the intake."""
+
+    def post(self, batch: Any, tell: bool, /) -> None:
+        """For another thread: a commit has ended. `batch`: every row is stored and none is of interest to Python: it is
+        released as soon as the server looks, before Python does; None: there is no such batch. `tell`: Python waits for
+        that, event "committed"."""
+
+    def order(self) -> int:
+        """From now on a batch that is due, and that somebody waits for, goes to the thread that waits in `take`. If
+        none does, or nobody waits for the rows, it is event "rows" as ever. -> the order's number, for `take`."""
+
+    def recall(self) -> int:
+        """No order holds any more, and whoever waits in `take` gets None. -> batches handed over since the
+        beginning."""
+
+    def take(self, order: int, batch: Any, tell: bool, /) -> "tuple[Any, int, bool] | None":
+        """For another thread: post(batch, tell), then wait for the next batch. -> (it, Unix s, whether that is
+        trusted); None: that order was recalled. What it raises, it raises before anything is posted."""
+
+
+class Server(CommitServer, Protocol):
     """One thread's. Calls on a lent connection raise OSError when it is broken or not there (any more)."""
 
     plan: Any  # the native form of tasks.plan.Plan, for new requests
@@ -55,18 +83,6 @@ class Server(Protocol):
     def lent_close(self, identity: int, abort: bool) -> None: ...
 
     def lent_finish(self, identity: int) -> None: ...
-
-    def release(self, batch: Any, outcomes: Mapping[int, Any] | None, /) -> None:
-        """The batch of the intake is committed: who waits is answered, and it is freed. `outcomes`: of rows that were
-        not stored, by their index: "boot.seq" of the first message under the key, False when that had another body."""
-
-    def post(self, batch: Any, tell: bool, /) -> None:
-        """The one call for other threads: a commit has ended. `batch`: every row is stored and none is of interest to
-        Python: it is released as soon as the server looks, before Python does; None: there is no such batch. `tell`:
-        Python waits for that, event "committed"."""
-
-    def fail(self, batch: Any, code: str, detail: str, retry_s: int, /) -> None:
-        """It is not: who waits hears that; promised rows go back to the intake."""
 
     def drain(self) -> None: ...
 

@@ -16,13 +16,15 @@ Done = Callable[[Any, BaseException | None], None]  # (result, None) or (None, w
 class Worker:
     """Use from one event loop. A daemon: a process that ends without `stop` is a power cut, which the disk survives.
 
-    `tell`: called by the thread after each call, whose outcome then waits for `settle`; may be replaced."""
+    `tell`: called by the thread after each call, whose outcome then waits for `settle`; `rest`: by the thread before it
+    sleeps, which may `do` calls of its own meanwhile. Both may be replaced."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[tuple[Done, Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
         self._outcomes: deque[tuple[Done, Any, BaseException | None]] = deque()
         self.tell: Callable[[], object] = self.wake
+        self.rest: Callable[[], object] = _sleep_at_once
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -35,6 +37,11 @@ class Worker:
     def start(self, done: Done, function: Callable[..., Any], *arguments: Any) -> None:
         """The event loop calls `done` with the outcome: for who would rather not wake a task for it."""
         self._calls.put((done, function, arguments))
+
+    @property
+    def unsettled(self) -> int:
+        """Outcomes that wait for `settle`."""
+        return len(self._outcomes)
 
     def wake(self) -> None:
         """Any thread: the event loop calls `settle`."""
@@ -55,15 +62,23 @@ class Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            done, function, arguments = call
-            result, error = None, None
-            try:
-                result = function(*arguments)
-            except BaseException as raised:
-                error = raised
-            self._outcomes.append((done, result, error))
-            self.tell()
-            del call, done, function, arguments, result, error  # an idle thread holds on to nothing
+            self.do(*call)
+            del call  # an idle thread holds on to nothing
+            self.rest()
+
+    def do(self, done: Done, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """In the thread: as if it had been started."""
+        result, error = None, None
+        try:
+            result = function(*arguments)
+        except BaseException as raised:
+            error = raised
+        self._outcomes.append((done, result, error))
+        self.tell()
+
+
+def _sleep_at_once() -> None:
+    """Nothing else is to be done."""
 
 
 def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:

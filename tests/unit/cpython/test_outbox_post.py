@@ -1,4 +1,5 @@
-"""How a commit ends where a native server answers: what the outbox posts to it, and when the event loop is told."""
+"""How a commit ends where a native server answers: what the outbox posts to it, and when the event loop is told. Here
+the server hands nothing over: see test_outbox_handover.py."""
 
 # ruff: noqa: F811  # a fixture and its parameters have one name
 from __future__ import annotations
@@ -9,47 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commit_server import CommitServer, add_rows
 from outbox_kit import BOUND_S, folder, on_disk, opened, record, store  # noqa: F401
 
-from headgate.linux import intake, outbox_db
+from headgate.linux import outbox_db
 from headgate.linux.batch import decode
 from headgate.linux.outbox import Outbox
 
 
-class Server:
-    """The native server's part: notes what is posted, and tells the event loop of it if it is to be told."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self.posted: list[tuple[int, bool]] = []  # rows to be released early, tell
-        self._outbox = outbox
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-        outbox.post = self.post
-
-    def post(self, batch: Any, tell: bool) -> None:
-        self.posted.append((0 if batch is None else len(batch), tell))
-        self._loop.call_soon_threadsafe(self._news.set)
-        if tell:
-            self._loop.call_soon_threadsafe(self._outbox.settle)
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(BOUND_S):
-            while len(self.posted) < count:
-                self._news.clear()
-                await self._news.wait()
-
-
 def add(outbox: Outbox, rows: int) -> None:
-    """As the native server does: somebody waits for them, and has no ticket."""
-    for number in range(rows):
-        outbox.intake.add("weather", "c1", b'{"n":%d}' % number, None, outbox._now_ms(), intake.DURABLE)
+    """As the native server does."""
+    add_rows(outbox, rows)
     outbox.note_rows()
 
 
 def test_nobody_is_told_of_what_only_the_server_waits_for(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder) as outbox:
-            server = Server(outbox)
+            server = CommitServer(outbox)
             add(outbox, 3)
             await server.until(1)
             assert server.posted == [(3, False)]
@@ -70,7 +48,7 @@ def test_nobody_is_told_of_what_only_the_server_waits_for(folder: Path) -> None:
 def test_a_ticket_is_told_and_its_batch_is_not_released_early(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder) as outbox:
-            server = Server(outbox)
+            server = CommitServer(outbox)
             first, again = await store(outbox, record(1, key="k")), await store(outbox, record(1, key="k"))
             assert (first[0].replayed, again[0].replayed) == (False, True)
             assert server.posted == [(0, True)] * 2
@@ -90,7 +68,7 @@ def test_rows_that_come_during_a_commit_are_not_forgotten(folder: Path, monkeypa
 
         monkeypatch.setattr(outbox_db, "encode_rows", encode)
         async with opened(folder) as outbox:
-            server = Server(outbox)
+            server = CommitServer(outbox)
             add(outbox, 1)
             assert await asyncio.to_thread(begun.wait, BOUND_S)
             add(outbox, 2)
@@ -104,7 +82,7 @@ def test_rows_that_come_during_a_commit_are_not_forgotten(folder: Path, monkeypa
 def test_the_uplink_has_a_batch_however_it_was_stored(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder) as outbox:
-            server = Server(outbox)
+            server = CommitServer(outbox)
             for rows in (1, 2):
                 consumer = asyncio.create_task(outbox.next_batch())
                 if rows == 2:  # it waits already
@@ -122,7 +100,7 @@ def test_the_uplink_has_a_batch_however_it_was_stored(folder: Path) -> None:
 def test_a_server_that_parts_is_posted_nothing(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder) as outbox:
-            server = Server(outbox)
+            server = CommitServer(outbox)
             add(outbox, 1)
             await server.until(1)
             outbox.part()
