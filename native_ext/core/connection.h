@@ -112,8 +112,8 @@ struct hg_server {
     uint64_t memory, buffers; /* bytes held for connections; of them for their work */
     int64_t now_us, now_ms;   /* monotonic */
     int64_t resume_ms;        /* when accepting goes on; 0: it does */
-    struct hg_clock clock;    /* as it was told at clock_ms (monotonic) and clock_wall_s */
-    int64_t clock_ms, clock_wall_s;
+    struct hg_clock clock; /* as it was told at clock_ms, in the second that began at clock_second_us (both monotonic) */
+    int64_t clock_ms, clock_second_us;
     const struct hg_tls *entered; /* its enter was called */
     struct hg_output answers;     /* of the connection being served */
     struct hg_output frames;      /* of the carrier being written to */

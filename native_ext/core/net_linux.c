@@ -84,13 +84,13 @@ static int64_t net_monotonic_us(void *context) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int64_t net_wall_s(void *context) {
+static int64_t net_wall_us(void *context) {
     struct timespec now;
     (void)context;
     (void)clock_gettime(CLOCK_REALTIME, &now); /* not _COARSE: it would be late where Python is not */
-    return (int64_t)now.tv_sec;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 const struct hg_net hg_net_linux = {NULL,      net_accept, net_read,   net_write, net_finish, net_close, net_watch,
-                                    net_change, net_forget, net_wait, net_monotonic_us, net_wall_s};
+                                    net_change, net_forget, net_wait, net_monotonic_us, net_wall_us};
 #endif

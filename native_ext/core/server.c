@@ -63,7 +63,7 @@ void hg_server_free(struct hg_server *server) {
 
 /* --- clocks ---------------------------------------------------------------------------------------------------------- */
 
-/* How long it has been busy: of interest to nobody but the turn. A look at both clocks costs more. */
+/* How long it has been busy: of interest to nobody but the turn. */
 static void look_at_turn(struct hg_server *server) {
     server->now_us = server->net.monotonic_us(server->net.context);
     server->now_ms = server->now_us / 1000;
@@ -73,18 +73,16 @@ void hg_server_now(struct hg_server *server) {
     struct hg_clock clock = server->clock;
     look_at_turn(server);
     if (clock.state != HG_CLOCK_UNSET) {
-        /* The system's clock tells when a second begins; how many have gone by it must not exaggerate. */
-        const int64_t most = (server->now_ms - server->clock_ms) / 1000 + 1;
-        const int64_t gone = server->net.wall_s(server->net.context) - server->clock_wall_s;
-        clock.now_s += gone < 0 ? 0 : gone > most ? most : gone;
+        clock.now_s += (server->now_us - server->clock_second_us) / 1000000;
     }
     hg_gate_time(server->gate, server->now_ms, &clock);
 }
 
 void hg_server_clock(struct hg_server *server, const struct hg_clock *clock) {
+    const int64_t now_us = server->net.monotonic_us(server->net.context);
     server->clock = *clock;
-    server->clock_ms = server->net.monotonic_us(server->net.context) / 1000;
-    server->clock_wall_s = server->net.wall_s(server->net.context);
+    server->clock_ms = now_us / 1000;
+    server->clock_second_us = now_us - server->net.wall_us(server->net.context) % 1000000;
     server->clock_asked = false;
     hg_server_now(server);
 }

@@ -49,7 +49,7 @@ struct hg_net {
     int (*forget)(void *context, int fd);
     int (*wait)(void *context, struct hg_net_ready *ready, uint32_t room, int32_t timeout_ms); /* -1: for ever */
     int64_t (*monotonic_us)(void *context);
-    int64_t (*wall_s)(void *context);
+    int64_t (*wall_us)(void *context); /* not negative */
 };
 /* The real one (epoll); give it a context: &fd of an epoll set. */
 extern const struct hg_net hg_net_linux;
@@ -95,7 +95,8 @@ int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context
 typedef bool (*hg_taker)(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock);
 void hg_server_taker(struct hg_server *server, hg_taker take, void *context);
 
-/* What time it is, from now on: `clock` at the moment of the call, which goes on with the system's clocks. */
+/* What time it is, from now on: `clock` at the moment of the call, which goes on with the monotonic clock; its seconds begin when
+ * those of the system's clock do. */
 void hg_server_clock(struct hg_server *server, const struct hg_clock *clock);
 
 /* Serve until one of asyncio's descriptors is ready (pairs of fd and HG_NET_* in `ready`, which has room for HG_NET_BATCH), there

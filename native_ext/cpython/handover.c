@@ -61,7 +61,7 @@ uint64_t hg_handover_recall(struct hg_handover *handover) {
 }
 
 bool hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
-                   const struct hg_clock *clock) {
+                      const struct hg_clock *clock) {
     struct hg_batch *wanted;
     (void)pthread_mutex_lock(&handover->lock);
     wanted = handover->wanted;

@@ -17,7 +17,7 @@ uint64_t hg_handover_recall(struct hg_handover *handover);
 
 /* By the intake's thread: the batch goes to who waits. false: nobody does, and nothing has happened. */
 bool hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
-                   const struct hg_clock *clock);
+                      const struct hg_clock *clock);
 /* By one other thread: it wants the empty *batch filled, if the order holds; ... */
 void hg_handover_want(struct hg_handover *handover, uint64_t order, struct hg_batch *batch);
 /* ... and waits for that, and what time it is then. false: the order was recalled. */

@@ -316,11 +316,11 @@ static int script_wait(void *context, struct hg_net_ready *ready, uint32_t room,
 
 static int64_t script_monotonic_us(void *context) { return ((struct net_script *)context)->now_us; }
 
-static int64_t script_wall_s(void *context) { return NET_WALL_S + ((struct net_script *)context)->now_us / 1000000; }
+static int64_t script_wall_us(void *context) { return NET_WALL_S * INT64_C(1000000) + ((struct net_script *)context)->now_us; }
 
 static inline struct hg_net net_of_script(struct net_script *net) {
     return (struct hg_net){net,          script_accept, script_read,   script_write, script_finish,       script_close,
-                           script_watch, script_change, script_forget, script_wait,  script_monotonic_us, script_wall_s};
+                           script_watch, script_change, script_forget, script_wait,  script_monotonic_us, script_wall_us};
 }
 
 static inline void net_init(struct net_script *net) {

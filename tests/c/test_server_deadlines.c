@@ -233,7 +233,7 @@ static void test_thousand_deadlines(void) {
     world_close(&world);
 }
 
-/* The date goes on with the system's clock between two calls of hg_server_clock. */
+/* The date goes on between two calls of hg_server_clock, and its seconds begin when the system's do. */
 static void test_dates(void) {
     struct world world;
     world_open(&world, NULL);
@@ -245,6 +245,17 @@ static void test_dates(void) {
     say(&world, fd, HEALTH);
     answer = expect(&world, fd, 200);
     CHECK(has_field(&answer, "Date", "Fri, 15 Jan 2027 08:00:07 GMT"));
+    pass(&world, 600);
+    const struct hg_clock set = {NET_WALL_S + 60, NET_WALL_S, HG_CLOCK_TRUSTED};
+    hg_server_clock(world.server, &set); /* in the middle of one */
+    pass(&world, 399);
+    say(&world, fd, HEALTH);
+    answer = expect(&world, fd, 200);
+    CHECK(has_field(&answer, "Date", "Fri, 15 Jan 2027 08:01:00 GMT"));
+    pass(&world, 1);
+    say(&world, fd, HEALTH);
+    answer = expect(&world, fd, 200);
+    CHECK(has_field(&answer, "Date", "Fri, 15 Jan 2027 08:01:01 GMT"));
     const struct hg_clock unset = {0, NET_WALL_S, HG_CLOCK_UNSET};
     hg_server_clock(world.server, &unset);
     say(&world, fd, HEALTH);
