@@ -51,6 +51,7 @@ BOOT_S = 420.0  # of a busy machine that emulates: 10 times what a quiet one tak
 EPOCH = 1790000000  # SOURCE_DATE_EPOCH of the first image: the same bytes from day to day
 TRIAL_S = 60  # a new slot has in this proof, once its appliance was started
 MESSAGES = 20
+STEADY, SETTLE_S = 5, 120.0  # memory in use: so many looks, a second apart, that differ by half a MiB at most
 MIB = 1 << 20
 # What goes wrong in a proof: a command that takes too long, a file or an entry that is not in the image.
 UNFORESEEN = (subprocess.SubprocessError, OSError, LookupError, struct.error, AssertionError)
@@ -329,8 +330,13 @@ class Proof:
         self.until_ready(guest)
 
     def memory(self, guest: Guest) -> None:
-        text = self.ask(guest, "GET", "/metrics")[1].decode()
-        found = {name: int(value) for name, value in re.findall(r"(?m)^headgate_(\w+) (\d+)$", text)}
+        """When it no longer changes: programs of the start end after the appliance is ready."""
+        seen: list[int] = []
+        deadline = time.monotonic() + SETTLE_S
+        while len(seen) < STEADY or (max(seen) - min(seen) > MIB // 2 and time.monotonic() < deadline):
+            time.sleep(1)
+            found = self.metrics(guest)
+            seen = [*seen, found["board_memory_available_bytes"]][-STEADY:]
         total, available = found["board_memory_bytes"], found["board_memory_available_bytes"]
         self.figures["memory_total_mib"] = round(total / MIB, 1)
         self.figures["memory_used_mib"] = round((total - available) / MIB, 1)
@@ -342,6 +348,10 @@ class Proof:
             f"{self.figures['appliance_pss_mib']} MiB of it the appliance's (PSS); "
             f"{self.figures['memory_with_kernel_mb']} MB with what the kernel keeps for itself"
         )
+
+    def metrics(self, guest: Guest) -> dict[str, int]:
+        text = self.ask(guest, "GET", "/metrics")[1].decode()
+        return {name: int(value) for name, value in re.findall(r"(?m)^headgate_(\w+) (\d+)$", text)}
 
     def status(self, guest: Guest) -> dict[str, Any]:
         """When this start is confirmed."""

@@ -11,7 +11,7 @@ import pytest
 
 from headgate.errors import FINDING, MISSING, NETWORK, OK, STATE, CommandError
 from headgate_host.flash.progress import Progress
-from headgate_host.update import verb_update
+from headgate_host.update import board, verb_update
 
 GONE = CommandError(NETWORK, "no connection")
 UNKNOWN = CommandError(STATE, "no slots yet")
@@ -40,6 +40,7 @@ class Board:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verb_update, "POLL_S", 0)
+    monkeypatch.setattr(board, "POLL_S", 0)
 
 
 def outcome(*says: Any) -> tuple[int, dict[str, Any]]:
@@ -53,6 +54,35 @@ def test_it_works() -> None:
     old, new = status("a"), status("b", confirmed=False)
     code, event = outcome(old, old, GONE, UNKNOWN, new, new, status("b"))
     assert (code, event["updated"], event["slot"]) == (OK, True, "b")
+
+
+NO_CLOCK = {"status": 401, "code": "invalid_token", "reason": "clock_untrusted", "detail": "exp: the time is not known"}
+OTHER_KEY = {"status": 401, "code": "invalid_token", "reason": "key_unknown", "detail": "kid"}
+
+
+class Answers(board.Board):
+    """What comes over the wire, one after the other."""
+
+    def __init__(self, *says: tuple[int, dict[str, Any]]) -> None:
+        super().__init__("gate-1", "token")
+        self._says = iter(says)
+
+    def _exchange(self, *_: object) -> Any:
+        status, document = next(self._says)
+        return board._understood(self.name, status, json.dumps(document).encode())
+
+
+def test_a_board_without_a_clock_is_waited_for() -> None:
+    """After a restart no Raspberry Pi knows the time: it judges no token before it was told, which is no refusal."""
+    says = Answers((200, status("a")), (401, NO_CLOCK), (401, NO_CLOCK), (200, {}), (200, status("b")))
+    assert verb_update._wait(says, "b")["slot"] == "b"
+    assert Answers((401, NO_CLOCK), (200, {}), (200, status("a"))).status(patience_s=60)["slot"] == "a"
+    with pytest.raises(CommandError, match="cannot judge the token") as caught:
+        Answers((401, NO_CLOCK)).status()
+    assert caught.value.code == STATE
+    with pytest.raises(CommandError, match="does not take this token") as caught:
+        Answers((401, OTHER_KEY)).status(patience_s=60)
+    assert caught.value.code == MISSING
 
 
 def test_it_goes_back() -> None:

@@ -18,6 +18,11 @@ INSTALL_S = 150.0  # a slow card may take a while to write what was sent last
 _ANSWER_MAX = 65536  # bytes
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 401, 403, 404, 422
 _PORT = 8080
+_AGAIN = "Try again in a minute"
+
+
+class NotYet(CommandError):
+    """A board that has just started: it needs some time to know what it is asked."""
 
 
 class Board:
@@ -41,11 +46,14 @@ class Board:
         """What runs; a board that has just started may need `patience_s` to know. Raises CommandError."""
         deadline = time.monotonic() + patience_s
         while True:
-            answer: dict[str, Any] = self._exchange("GET", {}, None)
-            if answer.get("slot"):
-                return answer
-            if time.monotonic() >= deadline:
-                raise CommandError(STATE, f"{self.name} does not know yet which slot it runs", "Try again in a minute")
+            try:
+                answer: dict[str, Any] = self._exchange("GET", {}, None)
+                if answer.get("slot"):
+                    return answer
+                raise NotYet(STATE, f"{self.name} does not know yet which slot it runs", _AGAIN)
+            except NotYet:
+                if time.monotonic() >= deadline:
+                    raise
             time.sleep(POLL_S)
 
     def install(self, size: int, pieces: Iterator[bytes]) -> dict[str, Any]:
@@ -87,6 +95,8 @@ def _understood(name: str, status: int, text: bytes) -> Any:
     if status < 300:  # noqa: PLR2004 - RFC 9110 section 15: success
         return document
     detail = str(document.get("detail") or document.get("title") or status)
+    if document.get("reason") == "clock_untrusted":  # a board without a clock asks its time servers first
+        raise NotYet(STATE, f"{name} cannot judge the token: {detail}", _AGAIN)
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         raise CommandError(MISSING, f"{name} does not take this token: {detail}", "headgate token --scope 'update:*' …")
     if status == _NOT_FOUND:
