@@ -21,7 +21,7 @@ FIRMWARE = "usr/lib/firmware"
 GLIBC = range(17, 42)  # manylinux_2_17 … 2_41, trixie's
 # -P: what lies in the working directory is not imported.
 LAUNCHER = "#!/usr/bin/python3 -P\nimport sys\n\nfrom headgate.cli import main\n\nsys.exit(main())\n"
-# What of a module is written once or twice depends on what its compiler has loaded, and from where: never from byte code,
+# What of a module is written once or twice depends on what its compiler has loaded, and whence: never from byte code,
 # which the tools have after their first use.
 COMPILE = "import sys, compileall; sys.pycache_prefix = None; sys.exit(not compileall.main())"
 # Places for what is mounted, and links to what the running system keeps in memory.
