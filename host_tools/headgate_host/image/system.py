@@ -21,6 +21,9 @@ FIRMWARE = "usr/lib/firmware"
 GLIBC = range(17, 42)  # manylinux_2_17 … 2_41, trixie's
 # -P: what lies in the working directory is not imported.
 LAUNCHER = "#!/usr/bin/python3 -P\nimport sys\n\nfrom headgate.cli import main\n\nsys.exit(main())\n"
+# What of a module is written once or twice depends on what its compiler has loaded, and whence: never from byte code,
+# which the tools have after their first use.
+COMPILE = "import sys, compileall; sys.pycache_prefix = None; sys.exit(not compileall.main())"
 # Places for what is mounted, and links to what the running system keeps in memory.
 FOLDERS = ("boot", "data", "dev", "mnt", "proc", "run", "sys", "tmp", "var", "root", "etc/headgate")
 LINKS = {"etc/mtab": "../proc/self/mounts", "etc/resolv.conf": "../run/resolv.conf", "var/run": "../run"}
@@ -194,7 +197,7 @@ def _byte_code(job: Job, root: Path) -> None:
     folders = [*root.glob("usr/lib/python3*"), *root.glob("usr/local/lib/python3.*"), *root.glob("usr/lib/headgate")]
     names = [str(folder.relative_to(job.work)) for folder in sorted(folders)]
     options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", root.name, "-p", "/"]
-    job.run("python3", "-X", "no_debug_ranges", "-m", "compileall", *options, *names)
+    job.run("python3", "-X", "no_debug_ranges", "-X", "pycache_prefix=/tmp", "-c", COMPILE, *options, *names)
 
 
 def _remove(path: Path) -> None:

@@ -47,6 +47,7 @@ class Tools:
             "SOURCE_DATE_EPOCH": str(self.epoch),
             "E2FSPROGS_FAKE_TIME": str(self.epoch),
             "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
         try:
             done = subprocess.run(  # noqa: S603 - our own words
