@@ -79,6 +79,9 @@ void hg_server_release(struct hg_server *server, struct hg_batch *batch, hg_outc
     static const struct hg_problem reused = {422, HG_P_IDEMPOTENCY_KEY_REUSED, false,
                                              "this Idempotency-Key came before with another body"};
     uint32_t i = 0;
+    if (batch->rows == 0) {
+        return; /* it was released before Python heard of the commit */
+    }
     hg_server_now(server);
     begin_group(server, batch);
     for (const struct hg_row *row = first_waiting(batch); row != NULL; row = row->next, i++) {

@@ -388,8 +388,8 @@ static void look_at_intake(struct hg_server *server) {
         return;
     }
     due_ms = news_due_ms(server);
-    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0 &&
-        server->take(server->take_context, &server->limits, &server->gate->clock)) {
+    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0) {
+        server->take(server->take_context, &server->limits, &server->gate->clock);
         due_ms = news_due_ms(server); /* of those that are left */
     }
     if (due_ms >= 0 && due_ms <= server->now_ms) {

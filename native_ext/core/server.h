@@ -90,9 +90,9 @@ int hg_server_unregister(struct hg_server *server, int fd);
 typedef bool (*hg_rung)(void *context);
 int hg_server_bell(struct hg_server *server, int fd, hg_rung rung, void *context);
 
-/* It may also take the batches: when rows that somebody waits for are due, `take(context)` is called in hg_server_wait before Python
- * is told. It takes them from the intake, one batch within `limits`, `clock` saying what time it is; or not, and returns false. */
-typedef bool (*hg_taker)(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock);
+/* It may also take the batches: when rows are due and somebody waits for some of them, `take(context, limits, clock)` is called in
+ * hg_server_wait before Python is told. It may take one batch within `limits` from the intake; `clock` says what time it is. */
+typedef void (*hg_taker)(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock);
 void hg_server_taker(struct hg_server *server, hg_taker take, void *context);
 
 /* What time it is, from now on: `clock` at the moment of the call, which goes on with the monotonic clock; its seconds begin when

@@ -60,7 +60,7 @@ uint64_t hg_handover_recall(struct hg_handover *handover) {
     return handed;
 }
 
-bool hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
+void hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
                       const struct hg_clock *clock) {
     struct hg_batch *wanted;
     (void)pthread_mutex_lock(&handover->lock);
@@ -69,13 +69,12 @@ bool hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, co
         hg_intake_take(intake, limits->batch_rows, limits->batch_bytes, wanted);
         handover->clock = *clock;
         handover->wanted = NULL;
-        handover->handed += 1;
+        handover->handed += wanted->rows != 0;
     }
     (void)pthread_mutex_unlock(&handover->lock);
     if (wanted != NULL) {
         (void)pthread_cond_signal(&handover->woken);
     }
-    return wanted != NULL;
 }
 
 void hg_handover_want(struct hg_handover *handover, uint64_t order, struct hg_batch *batch) {

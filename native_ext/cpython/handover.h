@@ -15,8 +15,8 @@ uint64_t hg_handover_order(struct hg_handover *handover);
 /* No order holds any more, and whoever waits gets nothing. -> batches handed over since the beginning */
 uint64_t hg_handover_recall(struct hg_handover *handover);
 
-/* By the intake's thread: the batch goes to who waits. false: nobody does, and nothing has happened. */
-bool hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
+/* By the intake's thread: a batch goes to who waits, if somebody does. */
+void hg_handover_hand(struct hg_handover *handover, struct hg_intake *intake, const struct hg_server_limits *limits,
                       const struct hg_clock *clock);
 /* By one other thread: it wants the empty *batch filled, if the order holds; ... */
 void hg_handover_want(struct hg_handover *handover, uint64_t order, struct hg_batch *batch);

@@ -90,7 +90,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         PyErr_NoMemory();
         goto finally;
     }
-    hg_server_taker(self->server, hg_commits_take, self);
+    hg_server_taker(self->server, hg_commits_hand, self);
     errno = -hg_server_bell(self->server, self->bell, hg_commits_rung, self);
     result = errno != 0 ? PyErr_SetFromErrno(PyExc_OSError) : Py_NewRef((PyObject *)self);
 finally:
@@ -482,7 +482,7 @@ static PyMethodDef methods[] = {
     {"post", FAST(hg_commits_post), PyDoc_STR("post(batch, tell, /): any thread: a commit has ended; release `batch`, or None, soon.")},
     {"order", hg_commits_order, METH_NOARGS, PyDoc_STR("order() -> its number: batches that are due go to whoever takes them, until recall().")},
     {"recall", hg_commits_recall, METH_NOARGS, PyDoc_STR("No order holds any more; any thread. -> batches that went there since the beginning.")},
-    {"take", FAST(hg_commits_wait), PyDoc_STR("take(order, batch, tell, /): post(batch, tell); -> (batch, now_s, trusted), or None: recalled. Another thread waits so.")},
+    {"take", FAST(hg_commits_take), PyDoc_STR("take(order, batch, tell, /): post(batch, tell); -> (batch, now_s, trusted), or None: recalled. Another thread waits so.")},
     {"fail", FAST(hg_commits_fail), PyDoc_STR("fail(batch, code, detail, retry_s, /): it is not.")},
     {"drain", server_drain, METH_NOARGS, PyDoc_STR("Accept no more, finish what is under way.")},
     {"abort", server_abort, METH_NOARGS, PyDoc_STR("Close every connection.")},

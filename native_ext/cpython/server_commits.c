@@ -25,10 +25,10 @@ bool hg_commits_rung(void *context) {
 }
 
 /* In hg_server_wait: rows are due. */
-bool hg_commits_take(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock) {
+void hg_commits_hand(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock) {
     struct server_object *self = context;
     release_posted(self); /* there is room for one only */
-    return hg_handover_hand(self->handover, self->gate.intake, limits, clock);
+    hg_handover_hand(self->handover, self->gate.intake, limits, clock);
 }
 
 struct outcomes {
@@ -103,14 +103,15 @@ PyObject *hg_commits_fail(PyObject *object, PyObject *const *args, Py_ssize_t co
     return Py_NewRef(Py_None);
 }
 
-/* The batch, or None, is there to be released; the bell has not been rung yet. */
+/* The batch, or None, is there to be released; the bell has not been rung yet. One without rows is released already: the event loop
+ * may have heard of the commit, and begun the next, before its thread came to say so here. */
 static bool leave(struct server_object *self, PyObject *object, PyObject *tell) {
     const int truth = PyObject_IsTrue(tell);
     struct hg_batch *batch = NULL;
     if (truth < 0 || (object != Py_None && (batch = batch_argument(self, object)) == NULL)) {
         return false;
     }
-    if (batch != NULL) {
+    if (batch != NULL && batch->rows != 0) {
         PyObject *last = self->kept;
         if (atomic_load(&self->posted) != NULL) {
             PyErr_SetString(PyExc_RuntimeError, "the last batch was not released yet");
@@ -131,7 +132,7 @@ static int ring(const struct server_object *self) {
     return write(self->bell, &once, sizeof once) < 0 ? -errno : 0;
 }
 
-/* This, `order`, `recall` and `take` may be called by another thread, which holds the interpreter's lock. */
+/* This and `take` are for the outbox's thread, which holds the interpreter's lock then. */
 PyObject *hg_commits_post(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct server_object *self = (struct server_object *)object;
     if (!hg_arguments("post", count, 2) || !leave(self, args[0], args[1])) {
@@ -150,9 +151,9 @@ PyObject *hg_commits_recall(PyObject *object, PyObject *unused) {
     return PyLong_FromUnsignedLongLong(hg_handover_recall(((struct server_object *)object)->handover));
 }
 
-/* For the outbox's thread, which sleeps without the interpreter's lock. The bell is rung when it is known that somebody waits: with
+/* It sleeps without the interpreter's lock. The bell is rung when it is known that somebody waits: with
  * one processor for both threads, the server runs next. */
-PyObject *hg_commits_wait(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+PyObject *hg_commits_take(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct server_object *self = (struct server_object *)object;
     uint64_t order;
     struct hg_clock clock;

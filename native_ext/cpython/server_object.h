@@ -47,13 +47,13 @@ static inline bool hg_arguments(const char *name, Py_ssize_t count, Py_ssize_t w
 
 /* server_commits.c. What happens in hg_server_wait: hg_rung and hg_taker of core/server.h, with the object as context. */
 bool hg_commits_rung(void *context);
-bool hg_commits_take(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock);
+void hg_commits_hand(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock);
 /* Methods, as server_port.CommitServer. */
 PyObject *hg_commits_release(PyObject *object, PyObject *const *args, Py_ssize_t count);
 PyObject *hg_commits_fail(PyObject *object, PyObject *const *args, Py_ssize_t count);
 PyObject *hg_commits_post(PyObject *object, PyObject *const *args, Py_ssize_t count);
 PyObject *hg_commits_order(PyObject *object, PyObject *unused);
 PyObject *hg_commits_recall(PyObject *object, PyObject *unused);
-PyObject *hg_commits_wait(PyObject *object, PyObject *const *args, Py_ssize_t count);
+PyObject *hg_commits_take(PyObject *object, PyObject *const *args, Py_ssize_t count);
 
 #endif

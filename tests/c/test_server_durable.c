@@ -353,14 +353,13 @@ struct taker {
     int64_t now_s;
 };
 
-static bool take_them(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock) {
+static void take_them(void *context, const struct hg_server_limits *limits, const struct hg_clock *clock) {
     struct taker *taker = context;
     taker->asked += 1;
     if (taker->willing) {
         hg_intake_take(&taker->world->intake, limits->batch_rows, limits->batch_bytes, &taker->batch);
         taker->now_s = clock->now_s;
     }
-    return taker->willing;
 }
 
 /* Rows that are due go to who takes them, and Python hears nothing of it; of those that are not taken it hears as ever. */

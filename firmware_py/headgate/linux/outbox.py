@@ -30,6 +30,7 @@ from headgate.linux.outbox_types import (
     StoredBatch,
     Work,
 )
+from headgate.linux.worker import settle_future
 from headgate.tasks.sink import Receipt, Record, Ticket
 
 if TYPE_CHECKING:
@@ -236,9 +237,8 @@ class Outbox:
     def _look(self) -> None:
         """Begin a commit if one is due and none is under way; else see to it that it is looked again in time."""
         self._noted = False
-        self._thread.awaited = (
-            True  # until the next one begins; before what has ended is asked for: nothing falls between
-        )
+        # Until the next one begins; before what has ended is asked for: nothing falls between.
+        self._thread.awaited = True
         self._thread.recall()
         self._thread.settle()
         if self._thread.under_way or self._ended.done():
@@ -424,15 +424,15 @@ class Outbox:
         while True:
             self._arrival.clear()
             now_s, state = self._clock()
+            future: asyncio.Future[Fetched] = self._loop.create_future()
+            wanted = (self._cursor, frozenset(self._busy), now_s, state == TRUSTED)
+            self._thread.start(partial(self._fetched, future), self._database.fetch, *wanted)
             try:
-                fetched = await self._thread.call(
-                    self._database.fetch, self._cursor, frozenset(self._busy), now_s, state == TRUSTED
-                )
+                fetched = await future
             except StorageFailed as error:
                 self._log("error", f"reading the outbox failed: {error}")
                 await asyncio.sleep(limits.OUTBOX_RETRY_MAX_MS / 1000)
                 continue
-            self._succeeded(fetched)
             batch = fetched.batch
             if batch is None:
                 self._hungry = self._thread.awaited = True
@@ -443,8 +443,15 @@ class Outbox:
                     self._hungry = False
             elif batch.id not in self._busy:
                 self._busy.add(batch.id)
+                self._thread.recall()  # an order knows those that were busy when it was given
                 self._cursor = max(self._cursor, batch.id)
                 return batch._replace(replay=True) if batch.id <= self._replay_up_to else batch
+
+    def _fetched(self, future: "asyncio.Future[Fetched]", fetched: Fetched | None, error: BaseException | None) -> None:
+        """At once: when `next_batch` goes on, the ledger may be that of a later commit."""
+        if fetched is not None:
+            self._succeeded(fetched)
+        settle_future(future, fetched, error)
 
     async def delivered(self, batch: StoredBatch) -> None:
         """The broker has it: delete it and count it as delivered. Returns when that is on disk, however long the disk

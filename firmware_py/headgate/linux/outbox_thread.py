@@ -2,8 +2,8 @@
 
 Where a native server is (server_port.CommitServer), the server hears it first and answers who waits, before the event
 loop knows. And as long as the event loop has no part in the next commit, the server hands that to this thread as well:
-the event loop gives an order for it with a commit, and recalls it whenever it has something to do itself. So a busy
-appliance enters the event loop once in `limits.UNHEARD_COMMITS` commits.
+the event loop gives an order for it with a commit, and recalls it whenever it has something to do itself. So an
+appliance whose uplink waits for nothing enters the event loop once in `limits.UNHEARD_COMMITS` commits.
 """
 
 import asyncio
@@ -49,7 +49,6 @@ class CommitThread:
         self.awaited = False  # the event loop has something to do when the commit ends, not with the next one
         self._config = config
         self._handed_over = handed_over
-        self._broken = broken
         self._begun_s: float | None = None  # monotonic; of the event loop's own commit
         self._begun = self._heard = 0  # of the server's: begun, as of the last recall; heard of
         # Of the thread:
@@ -58,6 +57,7 @@ class CommitThread:
         self._direct_s: float | None = None  # monotonic; when the server's commit that is under way began
         self._worker = Worker("outbox")
         self._worker.tell, self._worker.rest = self._tell, self._commit_handed_over
+        self._worker.broken = broken
 
     # -- the event loop's
 
@@ -65,6 +65,11 @@ class CommitThread:
         """In its turn -> its result."""
         self.recall()
         return self._worker.call(function, *arguments)
+
+    def start(self, done: Done, function: Callable[..., Any], *arguments: Any) -> None:
+        """The same; `done` hears the outcome before those of later calls and commits are heard."""
+        self.recall()
+        self._worker.start(done, function, *arguments)
 
     def commit(self, work: Work, done: Done, *, alone: bool, awaited: bool) -> None:
         """Begin one; `done(committed, error)`. `alone`: nobody but the server waits for its rows; `awaited`: the event
@@ -115,10 +120,6 @@ class CommitThread:
         self._heard += 1
         self._handed_over(taken, committed, error)
 
-    def _ended_broken(self, _: None, error: BaseException | None) -> None:
-        if error is not None:
-            self._broken(error)
-
     # -- in the thread
 
     def _commit(self, work: Work, alone: bool, order: Order | None) -> Committed:
@@ -153,12 +154,8 @@ class CommitThread:
     def _commit_handed_over(self) -> None:
         """Before it sleeps: commits of what the server hands over, as long as the order holds and none of them is out
         of the ordinary."""
-        try:
-            while self._order is not None and self._commit_next(self._order):
-                pass
-        except Exception as error:  # no memory, or a bug; as when the event loop cannot begin a commit
-            self._order = None
-            self._worker.do(self._ended_broken, _raise, (error,))
+        while self._order is not None and self._commit_next(self._order):
+            pass
 
     def _commit_next(self, order: Order) -> bool:
         """False: the order was recalled."""
@@ -173,7 +170,3 @@ class CommitThread:
         self._worker.do(partial(self._ended_handed_over, taken), self._commit, (work, True, order))
         self._direct_s = None
         return True
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -32,11 +32,13 @@ class CommitServer(Protocol):
 
     def take(self, order: int, batch: Any, tell: bool, /) -> "tuple[Any, int, bool] | None":
         """For another thread: post(batch, tell), then wait for the next batch. -> (it, Unix s, whether that is
-        trusted); None: that order was recalled. What it raises, it raises before anything is posted."""
+        trusted); None: that order was recalled. What it raises (no memory) ends the outbox: a batch may have been
+        posted, or handed over."""
 
 
 class Server(CommitServer, Protocol):
-    """One thread's. Calls on a lent connection raise OSError when it is broken or not there (any more)."""
+    """One thread's, but for `post` and `take`. Calls on a lent connection raise OSError when it is broken or not there
+    (any more)."""
 
     plan: Any  # the native form of tasks.plan.Plan, for new requests
 

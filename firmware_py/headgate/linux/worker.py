@@ -17,7 +17,8 @@ class Worker:
     """Use from one event loop. A daemon: a process that ends without `stop` is a power cut, which the disk survives.
 
     `tell`: called by the thread after each call, whose outcome then waits for `settle`; `rest`: by the thread before it
-    sleeps, which may `do` calls of its own meanwhile. Both may be replaced."""
+    sleeps, which may `do` calls of its own meanwhile; `broken`: by `settle`, with what one of them raised (a bug, or no
+    memory). All may be replaced."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.get_running_loop()
@@ -25,13 +26,14 @@ class Worker:
         self._outcomes: deque[tuple[Done, Any, BaseException | None]] = deque()
         self.tell: Callable[[], object] = self.wake
         self.rest: Callable[[], object] = _sleep_at_once
+        self.broken: Callable[[BaseException], object] = _raise
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[..., _T], *arguments: Any) -> "asyncio.Future[_T]":
         """A future of the result. Cancelling it does not stop the call."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        self.start(partial(_settle, future), function, *arguments)
+        self.start(partial(settle_future, future), function, *arguments)
         return future
 
     def start(self, done: Done, function: Callable[..., Any], *arguments: Any) -> None:
@@ -62,9 +64,17 @@ class Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            self.do(*call)
-            del call  # an idle thread holds on to nothing
-            self.rest()
+            try:
+                self.do(*call)
+                del call  # an idle thread holds on to nothing
+                self.rest()
+            except BaseException as raised:
+                self._outcomes.append((self._broke, None, raised))
+                self.wake()
+
+    def _broke(self, _: None, raised: BaseException | None) -> None:
+        if raised is not None:
+            self.broken(raised)
 
     def do(self, done: Done, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """In the thread: as if it had been started."""
@@ -81,7 +91,12 @@ def _sleep_at_once() -> None:
     """Nothing else is to be done."""
 
 
-def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def settle_future(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    """With the outcome of a call."""
     if future.done():  # cancelled meanwhile
         return
     if error is None:

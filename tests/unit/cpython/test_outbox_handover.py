@@ -8,6 +8,7 @@ import resource
 import signal
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -259,5 +260,79 @@ def test_without_memory_to_go_on_the_outbox_ends_and_says_so(folder: Path) -> No
                 await asyncio.wait_for(outbox.watch(), BOUND_S)
             assert server.released == [(2, None)]  # stored, so it is answered
         assert len(stored_ids(folder)) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_cannot_be_told_ends_the_outbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not its thread, which `close` still needs."""
+
+    async def scenario() -> None:
+        async with opened(folder) as outbox:
+            server = CommitServer(outbox)
+
+            def fails(*_: Any) -> None:
+                raise MemoryError
+
+            monkeypatch.setattr(server, "post", fails)
+            add_rows(outbox, 2)
+            outbox.note_rows()
+            with pytest.raises(MemoryError):
+                await asyncio.wait_for(outbox.watch(), BOUND_S)
+            assert server.released == [(2, None)]
+            outbox.part()
+        assert len(stored_ids(folder)) == 2
+
+    asyncio.run(scenario())
+
+
+def test_what_is_handed_out_is_not_dropped_by_an_order_given_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order knows what was on its way to the broker when it was given: with more on its way it is recalled."""
+
+    async def scenario() -> None:
+        go_on = threading.Event()
+        encoded = outbox_db.encode_rows
+
+        def encode(*arguments: Any) -> tuple[int, bytes]:
+            assert go_on.wait(BOUND_S)
+            return encoded(*arguments)
+
+        async with opened(folder, linger_ms=0) as outbox:
+            server = CommitServer(outbox)
+            await begin(outbox, server)
+            monkeypatch.setattr(outbox_db, "encode_rows", encode)
+            consumer = asyncio.create_task(outbox.next_batch())
+            await asyncio.sleep(0)  # it asks for one
+            add_rows(outbox, 1)
+            outbox.note_rows()  # a commit with an order, meanwhile
+            await asyncio.wait_for(consumer, BOUND_S)
+            go_on.set()
+            await server.until(3)  # the first row, what was read, the second row
+            add_rows(outbox, 1)
+            assert not server.hand()
+            outbox.part()
+
+    asyncio.run(scenario())
+
+
+def test_the_ledger_does_not_go_back(folder: Path) -> None:
+    """What `next_batch` has read before a commit is heard of before it."""
+
+    async def scenario() -> None:
+        async with opened(folder, linger_ms=0) as outbox:
+            server = CommitServer(outbox)
+            await begin(outbox, server)
+            consumer = asyncio.create_task(outbox.next_batch())
+            await asyncio.sleep(0)
+            add_rows(outbox, 2)
+            outbox.note_rows()
+            ends = time.monotonic() + BOUND_S
+            while len(server.posted) < 3 and time.monotonic() < ends:
+                time.sleep(0.001)  # noqa: ASYNC251  # the event loop is busy, until both are done
+            outbox.settle()
+            await asyncio.wait_for(consumer, BOUND_S)
+            assert outbox.stats()["accepted"] == 3
 
     asyncio.run(scenario())
