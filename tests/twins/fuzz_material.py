@@ -114,10 +114,14 @@ class Material:
             if not isinstance(one, dict) or (name and rng.randrange(4) == 0):
                 continue
             one["$id"] = f"x:{name or 'top'}"
-            anchored = one if rng.randrange(2) else {"type": rng.choice(TYPES)}
-            anchored[rng.choice(["$dynamicAnchor", "$dynamicAnchor", "$anchor"])] = "n"
-            if anchored is not one:
-                one["$defs"] = {**one.get("$defs", {}), "n": anchored}
+            for anchor in rng.sample(ANCHORS, rng.choice([1, 1, 2, 3])):  # some are asked for, some are not
+                inner = anchor != "n" or rng.randrange(2) == 0
+                anchored = {"type": rng.choice(TYPES)} if inner else one
+                anchored[rng.choice(["$dynamicAnchor", "$dynamicAnchor", "$anchor"])] = anchor
+                if inner and rng.randrange(3) == 0:
+                    anchored["$dynamicRef"] = "#" + rng.choice(ANCHORS)
+                if inner:
+                    one["$defs"] = {**one.get("$defs", {}), anchor: anchored}
         return schema
 
     # --- values -----------------------------------------------------------------------------------------------------
@@ -251,10 +255,11 @@ class Material:
             place = "#/$defs/" if draft == "2020-12" else "#/definitions/"
             made["reference"] = rng.choice(["#", place + "a", place + "b", *ACROSS[draft]])
         elif takes == "dynamic":
-            made["dynamic"] = rng.choice(["#n", "#n", "x:a#n", "#/$defs/n", *ACROSS[draft]])
+            made["dynamic"] = rng.choice(["#n", "#n", "#m", "x:a#n", "x:b#m", "#/$defs/n", *ACROSS[draft]])
         return made[takes]
 
 
+ANCHORS = ["n", "m", "o"]
 ACROSS = {"2020-12": ["x:top", "x:a", "x:b"], "7": []}  # Material.with_scopes
 _COUNTS = [Number(count) for count in range(5)]
 _BOUNDS = [

@@ -284,17 +284,68 @@ def test_a_circle_that_the_dynamic_scope_leads_out_of(twin: Any, refused: Any) -
     assert not compiled.is_valid(b"1")
 
 
-@both
-def test_scopes_that_multiply(twin: Any, refused: Any) -> None:
-    """Each of 13 resources binds a name of its own or not: 2^13 scopes. Refused when loaded."""
+def scopes(asked: bool) -> Any:
+    """Each of 13 resources binds a name of its own or not: 2^13 scopes, if the names are asked for."""
     schema: dict[str, Any] = {"$ref": "x:0", "$defs": {}}
     for i in range(13):
         after = {"$ref": f"x:{i + 1}"} if i < 12 else {}
         schema["$defs"][f"{i}"] = {"$id": f"x:{i}", "items": after, "additionalProperties": {"$ref": f"x:{i}b"}}
-        bound = {"d": {"$dynamicAnchor": f"d{i}", "type": "null"}}
-        schema["$defs"][f"{i}b"] = {"$id": f"x:{i}b", "items": after, "not": {"$dynamicRef": f"#d{i}"}, "$defs": bound}
+        schema["$defs"][f"{i}b"] = {
+            "$id": f"x:{i}b",
+            "items": after,
+            "not": {"$dynamicRef": f"#d{i}"} if asked else {"type": "null"},
+            "$defs": {"d": {"$dynamicAnchor": f"d{i}", "type": "null"}},
+        }
+    return schema
+
+
+@both
+def test_scopes_that_multiply(twin: Any, refused: Any) -> None:
     with pytest.raises(refused) as error:
-        twin(schema)
+        twin(scopes(asked=True))
+    assert "more than 4096 subschemas" in str(error.value)
+
+
+@both
+def test_names_that_nobody_asks_for_make_no_scopes(twin: Any, refused: Any) -> None:
+    schema = twin(scopes(asked=False))
+    assert schema.is_valid(b'{"a":[[1]]}')
+    assert not schema.is_valid(b'{"a":null}')
+
+
+@both
+def test_a_name_that_only_another_name_leads_to(twin: Any, refused: Any) -> None:
+    """`m` is asked for where the dynamic scope leads `n` to, and nothing else leads there."""
+    leads = {"go": {"$ref": "x:c"}, "n": {"$dynamicAnchor": "n", "$dynamicRef": "x:d#m"}}
+    registry = {
+        "x:b": {"$id": "x:b", "$defs": leads},
+        "x:c": {"$id": "x:c", "$dynamicRef": "#n", "$defs": {"n": {"$dynamicAnchor": "n"}}},
+        "x:d": {"$id": "x:d", "$defs": {"m": {"$dynamicAnchor": "m", "type": "string"}}},
+    }
+    schema = twin(
+        {"$id": "x:a", "$ref": "x:b#/$defs/go", "$defs": {"m": {"$dynamicAnchor": "m", "type": "integer"}}},
+        registry=registry,
+    )
+    assert schema.is_valid(b"1")
+    assert not schema.is_valid(b'"a"')
+
+
+@both
+def test_many_anchors_in_one_resource(twin: Any, refused: Any) -> None:
+    """Only those count that are led to."""
+    many: dict[str, Any] = {f"k{i}": {"$dynamicAnchor": f"k{i}"} for i in range(15_000)}
+    many["k7"]["type"] = ["integer", "null"]
+    many["k9"]["$dynamicRef"] = "#k7"
+    registry = {"x:many": json.dumps({"$id": "x:many", "$defs": many})}
+    schema = twin({"$ref": "x:many#k9"}, registry=registry)
+    assert schema.is_valid(b"1")
+    assert not schema.is_valid(b'"a"')
+    top = {"$id": "x:top", "$ref": "x:many#k9", "$defs": {"n": {"$dynamicAnchor": "k7", "type": "string"}}}
+    schema = twin(top, registry=registry)
+    assert schema.is_valid(b'"a"')
+    assert not schema.is_valid(b"1")
+    with pytest.raises(refused) as error:
+        twin({"$defs": many})
     assert "more than 4096 subschemas" in str(error.value)
 
 

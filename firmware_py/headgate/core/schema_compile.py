@@ -128,11 +128,22 @@ class _Compiler:
         self._queue: list[tuple[Node, object, Place | None]] = []
 
     def run(self) -> Node:
-        place = None
-        if self._draft7 or self._registry is not None or not _is_simple(self._document):
+        if not self._draft7 and self._registry is None and _is_simple(self._document):
+            root = self._compile(None)
+        else:
             from headgate.core.schema_places import Library  # noqa: PLC0415 - few schemas need it
 
-            place = Library(self._draft7, self._registry or {}).main(self._document)
+            library = Library(self._draft7, self._registry or {})
+            root = self._compile(library.main(self._document))
+            while library.learned():
+                root = self._compile(library.main(self._document))
+        _refuse_loops(self._nodes)
+        return root
+
+    def _compile(self, place: "Place | None") -> Node:
+        self._nodes = {}
+        if self._lints is not None:
+            self._lints.clear()
         root = self._make(self._document, "", place)
         while self._queue:
             node, document, place = self._queue.pop()
@@ -147,7 +158,6 @@ class _Compiler:
                 if place is None or not place.uri or error.uri:
                     raise
                 raise SchemaError(error.pointer, error.reason, place.uri) from None
-        _refuse_loops(self._nodes)
         return root
 
     def _node(self, document: object, pointer: str, place: "Place | None") -> Node:

@@ -2,8 +2,9 @@
 
 JSON Schema 2020-12 core sections 8 and 9, draft-07 core sections 8 and 9. A `Library` holds the documents of one
 schema: the main one, those of the caller's registry and the metaschemas, each read when a reference first leads there;
-nothing is ever fetched. A `Place` is a resource in a dynamic scope, of which only the dynamic anchors matter: for each
-name, the outermost resource that has it.
+nothing is ever fetched. A `Place` is a resource in a dynamic scope, of which only the dynamic anchors matter that some
+$dynamicRef asks for: for each such name, the outermost resource that has it. Which names these are shows only when
+everything has been read, so the compiler begins again while there are new ones (`Library.learned`).
 """
 
 from headgate import limits
@@ -70,7 +71,7 @@ class Resource:
         self.base = base  # absolute URI of the resource, what references are relative to
         self.dialect = Dialect(False)
         self.anchors: dict[str, tuple[object, str]] = {}  # name -> schema, its pointer in the document
-        self.dynamic: list[str] = []  # those of them made by $dynamicAnchor
+        self.dynamic: set[str] = set()  # those of them made by $dynamicAnchor
 
 
 class Place:
@@ -133,17 +134,25 @@ class Library:
         self._documents = 0
         self._places: dict[tuple[int, Scope], Place] = {}
         self._asked: set[str] = set()  # names of dynamic anchors
+        self._kept: list[str] = []  # those of them that scopes keep: asked for before the compiler began (again)
         self._dialects: dict[str, Dialect] = {}
 
     def main(self, schema: object) -> Place:
-        return self.place(self._add(schema, "", ""), ())
+        self._places = {}
+        return self.place(self.resources[0] if self.resources else self._add(schema, "", ""), ())
+
+    def learned(self) -> bool:
+        """Whether names were asked for that the scopes of the places did not keep; the next ones do."""
+        before = len(self._kept)
+        self._kept = sorted(self._asked)
+        return len(self._kept) > before
 
     def place(self, resource: Resource, scope: "Scope") -> Place:
         """`resource`, entered from `scope`."""
         bound = [anchor for anchor, _ in scope]
-        for name in resource.dynamic:
-            if name not in bound:
-                scope = tuple(sorted(list(scope) + [(name, resource.number)]))  # noqa: RUF005 (portable)
+        new = [(name, resource.number) for name in self._kept if name in resource.dynamic and name not in bound]
+        if new:
+            scope = tuple(sorted(list(scope) + new))
         place = self._places.get((resource.number, scope))
         if place is None:
             place = Place(self, resource, scope, len(self._places))
@@ -248,7 +257,7 @@ class Library:
             dynamic = schema.get("$dynamicAnchor", "")
             if dynamic:
                 _anchor(resource, dynamic, schema, pointer)
-                resource.dynamic.append(dynamic)
+                resource.dynamic.add(dynamic)
         if fragment:
             _anchor(resource, fragment, schema, pointer)
         return resource
