@@ -158,6 +158,7 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
             formatter_class=_Formatter,
         )
         module.add_arguments(parser)
+        parser.set_defaults(words=[*name.split(), *rest])  # for a verb that starts itself again
         return int(module.main(parser.parse_args(rest)))
     except errors.CommandError as problem:
         return _fail(problem, as_json)
