@@ -8,6 +8,7 @@ of the one put, get and delete as fast as they are answered; each answer is judg
 In the end the other one must give what was put last. Exit code 0; 1 if a request failed or a value is missing."""
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -59,9 +60,15 @@ def phase(name: str, act: Callable[[], None], seconds: float, board: Board, load
 def measure(folder: Path, seconds: float) -> list[dict[str, Any]]:
     rows = []
     text = config(0).replace('timeout = "1 s"', f'timeout = "{TIMEOUT_MS} ms"')
-    with Redis(folder / "redis") as redis:
+    with Redis(folder / "redis") as redis, contextlib.ExitStack() as boards:
         text = text.replace("127.0.0.1:0", f"127.0.0.1:{redis.port}")
-        one, other = Board(folder / "one", text), Board(folder / "other", text)
+
+        def board(name: str) -> Board:
+            started = Board(folder / name, text)
+            boards.callback(started.kill)
+            return started
+
+        one, other = board("one"), board("other")
         steps: list[tuple[str, Callable[[], None]]] = [
             ("there", one.settled),
             ("killed", redis.kill),
@@ -69,20 +76,16 @@ def measure(folder: Path, seconds: float) -> list[dict[str, Any]]:
             ("frozen", redis.freeze),
             ("there again", lambda: back(redis.thaw, one)),
         ]
-        try:
-            one.settled()
-            other.settled()
-            with CacheLoad(one) as load:
-                for name, act in steps:
-                    rows.append(phase(name, act, seconds, one, load))
-            if load.wrong:
-                raise SystemExit(f"failed: {load.wrong[:3]}")
-            one.settled()
-            one.put("last", b"1")
-            other.gives("last", b"1")
-        finally:
-            one.kill()
-            other.kill()
+        one.settled()
+        other.settled()
+        with CacheLoad(one) as load:
+            for name, act in steps:
+                rows.append(phase(name, act, seconds, one, load))
+        if load.wrong:
+            raise SystemExit(f"failed: {load.wrong[:3]}")
+        one.settled()
+        one.put("last", b"1")
+        other.gives("last", b"1")
     return rows
 
 

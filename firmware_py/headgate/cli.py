@@ -158,6 +158,7 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
             formatter_class=_Formatter,
         )
         module.add_arguments(parser)
+        parser.set_defaults(words=[*name.split(), *rest])  # for a verb that starts itself again
         return int(module.main(parser.parse_args(rest)))
     except errors.CommandError as problem:
         return _fail(problem, as_json)
@@ -179,15 +180,25 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
 
 def _unforeseen(verb: str, problem: Exception) -> errors.CommandError:
     """What no verb speaks of: a package that this Python does not have, or a bug."""
-    module = (problem.name or "") if isinstance(problem, ModuleNotFoundError) else ""
-    install = LIBRARIES.get(module.partition(".")[0])
-    if install is not None:
-        cause = f"'headgate {verb}' needs {module}, which {sys.executable} does not have"
-        return errors.CommandError(errors.MISSING, cause, f"Type: {install}")
     if os.environ.get("HEADGATE_TRACEBACK"):
         traceback.print_exc()
+    module = (problem.name or "") if isinstance(problem, ModuleNotFoundError) else ""
+    library = module.partition(".")[0]
+    if library in LIBRARIES and not _is_installed(library):
+        cause = f"'headgate {verb}' needs {module}, which {sys.executable} does not have"
+        return errors.CommandError(errors.MISSING, cause, f"Type: {LIBRARIES[library]}")
     cause = f"unexpected {type(problem).__name__}: {problem}"
     return errors.CommandError(errors.BUG, cause, "Run again with HEADGATE_TRACEBACK=1 and report it")
+
+
+def _is_installed(library: str) -> bool:
+    """If so, a module of it that is missing is one that we name wrongly."""
+    from importlib.util import find_spec  # only for this message
+
+    try:
+        return find_spec(library) is not None
+    except ValueError:  # it is loaded, and says nothing about itself
+        return True
 
 
 def _fail(problem: errors.CommandError, as_json: bool) -> int:

@@ -1,11 +1,17 @@
 """What an image is made of: data that fits together, and one line for each mistake on the command line."""
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import headgate
+import headgate_host
 from headgate import __version__
 from headgate.errors import MISSING, USAGE, CommandError
 from headgate_host.flash import boards
@@ -92,17 +98,76 @@ def unshare(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def test_who_is_not_root_goes_on_in_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The namespaces stand for themselves: what is started in them is the same verb with the same words."""
-    unshare(tmp_path, 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"', monkeypatch)
+NOBODY = "65534"
+OURS = os.pathsep.join(str(Path(package.__path__[0]).parent) for package in (headgate, headgate_host))
+
+
+def as_nobody(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Runs it as somebody who has ids in /etc/subuid: in a mount namespace where that is a file of ours."""
+    ids = folder / "subids"
+    ids.write_text(f"{NOBODY}:100000:65536\n")
+    mounts = "".join(f"mount --bind {ids} {file} && " for file in ("/etc/subuid", "/etc/subgid"))
+    # The second shell: what `setpriv` itself starts it may still find with the rights of root.
+    script = f"""{mounts}exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups sh -c 'exec "$@"' sh "$@\""""
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+    env = {**os.environ, "PYTHONPATH": OURS}
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that everybody may enter, unlike tmp_path."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_who_is_not_root_goes_on_in_namespaces(folder: Path) -> None:
+    """With the real `unshare`. What lies in the folder where it is typed is not taken for ours."""
+    programs = ("unshare", "setpriv", "newuidmap", "newgidmap")
+    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
+        pytest.skip(f"needs root, to become somebody else, and {', '.join(programs)} (util-linux, uidmap)")
+    probe = as_nobody(folder, *rootless.NAMESPACES, "true")
+    if probe.returncode != 0:
+        pytest.skip(f"no user namespaces on this machine: {probe.stderr.strip()}")
+    for python in (sys.executable, "/usr/bin/python3"):
+        if as_nobody(folder, python, "-P", "-c", "import headgate_host").returncode == 0:
+            break
+    else:
+        pytest.skip("this checkout, or Python, is in a folder that nobody else may enter")
+    (folder / "headgate").mkdir()
+    (folder / "headgate" / "__init__.py").write_text("raise SystemExit('not ours')")
     program = "from headgate_host.image import rootless; rootless.again(['--version'])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, f"headgate {__version__}\n")
+    done = as_nobody(folder, python, "-P", "-c", program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"headgate {__version__}\n", "")
+
+
+def test_the_verb_goes_on_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that `cli.main` was given."""
+    from headgate import cli
+
+    def again(words: list[str]) -> None:
+        started.extend(words)
+        raise CommandError(MISSING, "it does not return", "")
+
+    started: list[str] = []
+    words = ["image", "build", "qemu-virt-arm64", "--set", "security=no", "--json"]
+    monkeypatch.setattr(rootless, "again", again)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cli.main(words) == MISSING
+    assert started == words
 
 
 @pytest.mark.parametrize(
     ("script", "cause"),
-    [("echo unshare: not permitted >&2; exit 1", "cannot be had: unshare: not permitted"), ("", "no unshare")],
+    [
+        ("echo unshare: not permitted >&2; exit 1", "cannot be had: unshare: not permitted"),
+        (
+            "printf \"unshare: unrecognized option '--map-auto'\\nTry 'unshare --help'\\n\" >&2; exit 1",
+            "cannot be had: unshare: unrecognized option '--map-auto'",
+        ),
+        ("", "no unshare"),
+    ],
 )
 def test_no_namespaces_to_be_had(script: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if script:
@@ -113,3 +178,4 @@ def test_no_namespaces_to_be_had(script: str, cause: str, tmp_path: Path, monkey
         rootless.again(["--version"])
     assert caught.value.code == MISSING
     assert "sudo" in caught.value.next_step
+    assert "util-linux 2.38" in caught.value.next_step

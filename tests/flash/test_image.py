@@ -407,3 +407,24 @@ def test_a_python_without_zstandard(verb: str) -> None:
     assert done.returncode == errors.MISSING, done.stderr
     assert done.stderr.count("\n") == 1
     assert f"needs zstandard, which {sys.executable} does not have. Type: pip install zstandard" in done.stderr
+
+
+def test_a_module_that_an_installed_library_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is a bug of ours, and no package would help. The traceback is shown on request, here and there."""
+    from headgate import cli
+
+    monkeypatch.setitem(cli.HOST_VERBS, "flash", ("zstandard.removed", ""))
+    assert cli.main(["flash"]) == errors.BUG
+    said = capsys.readouterr().err
+    assert "unexpected ModuleNotFoundError: No module named 'zstandard.removed'" in said
+    assert "pip install" not in said
+    monkeypatch.setenv("HEADGATE_TRACEBACK", "1")
+    assert cli.main(["flash"]) == errors.BUG
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    assert cli.main(["flash"]) == errors.MISSING
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert "Type: pip install zstandard" in said

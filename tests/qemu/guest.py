@@ -22,10 +22,24 @@ from pathlib import Path
 
 import emulator
 
+from headgate.errors import MISSING, CommandError
+
 ROOT = Path(__file__).resolve().parents[2]
 PORT, SSH_PORT = 8080, 22  # of the board
 TREE = "board.dtb"  # in the guest's folder: the device tree of a machine that does not make its own
+REAL_TIME = ("chrt", "--rr", "1")
 _POLL_S = 0.1
+
+
+def check_real_time() -> None:
+    """Raises CommandError: nobody here may have an emulator that nothing else on this machine holds up."""
+    try:
+        tried = subprocess.run([*REAL_TIME, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CommandError(MISSING, "there is no chrt", "apt-get install util-linux") from None
+    if tried.returncode != 0:
+        cause = f"no real-time priority: {tried.stderr.strip() or 'chrt failed'}"
+        raise CommandError(MISSING, cause, "Run it as root, or raise your limit (ulimit -r)")
 
 
 class Guest:
@@ -39,12 +53,12 @@ class Guest:
     @classmethod
     def make(cls, folder: Path, board: str, kept: Path, *, real_time: bool = False) -> "Guest":
         """A new one, from board.toml; does not start it. `kept`: where emulators that are fetched are. `real_time`:
-        what else this machine has to do waits (the guest's clock runs on while the emulator does)."""
+        what else this machine has to do waits (the guest's clock runs on while the emulator does): check_real_time."""
         facts = tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
         machine = facts["emulator"]
         port, ssh_port = free_port(), free_port()
         forwards = f"hostfwd=tcp:127.0.0.1:{port}-:{PORT},hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}"
-        priority = ("chrt", "--rr", "1") if real_time else ("nice", "-n", "5")
+        priority = REAL_TIME if real_time else ("nice", "-n", "5")
         command = [
             *(priority if shutil.which(priority[0]) else ()),
             *emulator.words(machine["program"], machine.get("version", 0), folder, kept),

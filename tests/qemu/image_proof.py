@@ -32,7 +32,7 @@ from typing import Any
 
 import image_check
 import image_twice
-from guest import TREE, Guest
+from guest import TREE, Guest, check_real_time
 from image_access import FEED_S, HANG, Access
 from time_server import TimeServer
 
@@ -568,6 +568,8 @@ def main(words: list[str]) -> int:
     folder.mkdir(parents=True)
     proof = Proof(folder, options)
     try:
+        if options.starts:
+            check_real_time()
         twice(proof) if options.twice else run(proof)
     except CommandError as error:
         print(f"dev: {error.line()}", file=sys.stderr)

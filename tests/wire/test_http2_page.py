@@ -60,3 +60,18 @@ def test_the_cases_are_counted() -> None:
     cases["all"], allowed["all"] = cases.total(), allowed.total()
     rows = {name.strip(): tuple(map(int, numbers)) for name, *numbers in table("h2spec's cases")}
     assert rows == {name: (count, count - allowed[name], allowed[name]) for name, count in cases.items()}
+
+
+def test_what_h2spec_finds_wrong_is_said() -> None:
+    import test_h2spec
+
+    page = (ROOT / "docs" / "http2.md").read_text()
+    named = set(re.findall(r"`(http2/[\d./]+)`", page))
+    assert named == test_h2spec.NOT_AS_H2SPEC_ASKS | test_h2spec.ANSWERED_BEFORE
+    assert len(test_h2spec.NOT_AS_H2SPEC_ASKS) == 7, "as the page says"
+
+
+def test_what_only_http1_has_is_counted() -> None:
+    import test_over_http2
+
+    assert len(test_over_http2.ONLY_HTTP1) == 7, "as the page says"

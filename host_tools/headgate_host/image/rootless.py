@@ -20,12 +20,16 @@ def again(words: Iterable[str]) -> NoReturn:
     try:
         probe = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)  # noqa: S603
         lines = probe.stderr.strip().splitlines() or ["no reason given"]
-        reason = lines[-1] if probe.returncode else ""
+        reason = lines[0] if probe.returncode else ""
     except FileNotFoundError:
         reason = "no unshare on this machine"
     if reason:
         cause = f"making an image needs root, or a user namespace, which cannot be had: {reason}"
-        next_step = "Use sudo; or apt-get install uidmap, with your ids in /etc/subuid and /etc/subgid"
+        next_step = (
+            "Use sudo; or have util-linux 2.38 or newer (--map-auto), apt-get install uidmap, "
+            "and your ids in /etc/subuid and /etc/subgid"
+        )
         raise CommandError(MISSING, cause, next_step)
-    command = [*NAMESPACES, sys.executable, "-m", "headgate", *words]
+    # -P: what is in the current folder is not meant.
+    command = [*NAMESPACES, sys.executable, "-P", "-m", "headgate", *words]
     os.execvp(command[0], command)  # noqa: S606 - the words of our own command line

@@ -3,7 +3,6 @@
 import argparse
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
     plan = recipe.load(args.board, args.set)
     seed = keys.load_private(args.sign) if args.sign is not None else None
     if os.geteuid() != 0:
-        rootless.again(sys.argv[1:])
+        rootless.again(args.words)
     wish = build.Wish(target, args.version, source_date_epoch(), seed, args.wheel, args.level)
     cache = args.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgate"
     progress = Steps(as_json=args.json)
