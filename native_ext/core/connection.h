@@ -245,6 +245,9 @@ void hg_lent_input(struct hg_server *server, uint32_t index, const uint8_t *data
 void hg_lent_ended(struct hg_server *server, uint32_t index);
 void hg_lent_written(struct hg_server *server, uint32_t index); /* its output went out */
 void hg_lent_broken(struct hg_server *server, uint32_t index);
-void hg_tell(struct hg_server *server, uint32_t index, uint8_t what);
+
+/* events.c: hg_server_event */
+void hg_tell(struct hg_server *server, uint32_t index, uint8_t what); /* HG_TELL_* of a lent connection */
+bool hg_server_has_event(const struct hg_server *server);
 
 #endif

@@ -3,21 +3,6 @@
 
 #include <errno.h>
 
-void hg_tell(struct hg_server *server, uint32_t index, uint8_t what) {
-    struct hg_connection *connection = hg_connection_at(server, index);
-    connection->tell |= what;
-    if ((connection->tell & HG_TELL_LISTED) == 0) {
-        connection->tell |= HG_TELL_LISTED;
-        connection->next_event = 0;
-        if (server->event_last != 0) {
-            hg_connection_at(server, server->event_last)->next_event = index;
-        } else {
-            server->event_first = index;
-        }
-        server->event_last = index;
-    }
-}
-
 void hg_lend(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     connection->state = HG_LENT;

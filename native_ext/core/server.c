@@ -404,19 +404,11 @@ static void look_at_intake(struct hg_server *server) {
     }
 }
 
-static bool has_changes(const struct hg_server *server) {
-    return server->gate->changes.length != 0 && !server->changes_told;
-}
-
-static bool has_event(const struct hg_server *server) {
-    return server->rows || server->committed || server->no_files || server->empty || has_changes(server) || server->event_first != 0;
-}
-
 static int32_t sleep_ms(struct hg_server *server, int64_t until_us) {
     int64_t wait_ms = until_us == INT64_MAX ? -1 : (until_us - server->now_us + 999) / 1000;
     const int32_t wheel_ms = hg_wheel_wait(&server->wheel, server->now_ms);
     const int64_t due_ms = rows_due_ms(server);
-    if (has_event(server) || server->turns.first != 0 || server->greetings.first != 0) {
+    if (hg_server_has_event(server) || server->turns.first != 0 || server->greetings.first != 0) {
         return 0;
     }
     if (wheel_ms >= 0 && (wait_ms < 0 || wheel_ms < wait_ms)) {
@@ -506,73 +498,10 @@ int hg_server_wait(struct hg_server *server, struct hg_net_ready *ready, int32_t
         hg_server_leave(server);
         look_at_intake(server);
         look_at_turn(server);
-        if (pairs != 0 || has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
+        if (pairs != 0 || hg_server_has_event(server) || server->now_us >= until_us || server->now_us >= end_us) {
             return (int)pairs;
         }
     }
-}
-
-/* --- what Python is told --------------------------------------------------------------------------------------------- */
-
-static bool told(bool *what) {
-    const bool was = *what;
-    *what = false;
-    return was;
-}
-
-/* The next lent connection's next event. */
-static bool lent_event(struct hg_server *server, struct hg_event *event) {
-    static const struct {
-        uint8_t tell;
-        enum hg_event_kind kind;
-    } order[] = {{HG_TELL_LENT, HG_EVENT_LENT},
-                 {HG_TELL_INPUT, HG_EVENT_INPUT},
-                 {HG_TELL_DRAINED, HG_EVENT_DRAINED},
-                 {HG_TELL_GONE, HG_EVENT_GONE}};
-    while (server->event_first != 0) {
-        const uint32_t index = server->event_first;
-        struct hg_connection *connection = hg_connection_at(server, index);
-        for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-            if ((connection->tell & order[i].tell) != 0) {
-                connection->tell &= (uint8_t)~order[i].tell;
-                *event = (struct hg_event){order[i].kind, hg_connection_id(connection, index)};
-                return true;
-            }
-        }
-        connection->tell &= (uint8_t)~HG_TELL_LISTED;
-        server->event_first = connection->next_event;
-        if (server->event_first == 0) {
-            server->event_last = 0;
-        }
-    }
-    return false;
-}
-
-bool hg_server_event(struct hg_server *server, struct hg_event *event) {
-    *event = (struct hg_event){HG_EVENT_NONE, 0};
-    if (told(&server->committed)) { /* first: rows are taken when no commit is under way */
-        event->kind = HG_EVENT_COMMITTED;
-    } else if (told(&server->rows)) {
-        event->kind = HG_EVENT_ROWS;
-    } else if (has_changes(server)) {
-        server->changes_told = true;
-        event->kind = HG_EVENT_CHANGES;
-    } else if (told(&server->no_files)) {
-        event->kind = HG_EVENT_NO_FILES;
-    } else if (lent_event(server, event)) {
-        return true;
-    } else if (told(&server->empty)) {
-        event->kind = HG_EVENT_EMPTY;
-    }
-    return event->kind != HG_EVENT_NONE;
-}
-
-struct hg_view hg_server_changes(struct hg_server *server) {
-    struct hg_output *changes = &server->gate->changes;
-    const struct hg_view taken = {changes->data == NULL ? (const uint8_t *)"" : changes->data, changes->length};
-    changes->length = 0;
-    server->changes_told = false;
-    return taken;
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
  * then one step of one handshake: those take up to milliseconds, and others' latency is bounded by one of them.
  *
  * connection.c: one connection's states and answers; request.c: the requests in its input; work.c: what it holds meanwhile; session.c: TLS around it; lent.c: what
- * Python asks for; carrier.c: HTTP/2; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
+ * Python asks for; events.c: what it is told; carrier.c: HTTP/2; server.c: the table, accepting, turns, commits; wheel.[ch]: deadlines. Everything the system does goes through
  * struct hg_net, so that a test can script it. One thread calls. */
 #ifndef HEADGATE_SERVER_H
 #define HEADGATE_SERVER_H
