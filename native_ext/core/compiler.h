@@ -186,6 +186,9 @@ static inline struct hg_dynamic_name *hg_dynamic_name_at(const struct hg_compile
 bool hg_load(struct hg_compiler *compiler, const char *uri, uint32_t uri_length, const uint8_t *text, uint32_t length,
              uint32_t *document);
 bool hg_scan(struct hg_compiler *compiler, uint32_t document);
+/* Which schemas a keyword of that shape (enum hg_shape) has for its value; lists of names among the children are none. */
+enum hg_schemas { HG_SCHEMA_NONE, HG_SCHEMA_ITSELF, HG_SCHEMA_CHILDREN };
+enum hg_schemas hg_schemas_of(const struct hg_item *value, unsigned shape);
 /* The resource of an item, which is taken for a schema from now on. */
 bool hg_owner(struct hg_compiler *compiler, uint32_t document, uint32_t item, uint32_t *resource);
 struct hg_target {

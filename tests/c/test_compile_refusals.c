@@ -110,6 +110,13 @@ static void test_errors(void) {
         {HG_DRAFT_2020, "{\"$id\":\"http://x/a\",\"$dynamicAnchor\":\"n\",\"$ref\":\"b\",\"$defs\":{\"b\":{\"$id\":\"b\",\"not\":{"
                         "\"$dynamicRef\":\"#n\"},\"$defs\":{\"c\":{\"$dynamicAnchor\":\"n\"}}}}}",
          "E /$defs/b/not: the reference to the top never ends\n"},
+        /* `properties` is a schema itself, by reference: its members are none of its keywords; or one is, in another scope only */
+        {HG_DRAFT_2020, "{\"properties\":{\"p\":{\"$id\":\"b\",\"$dynamicAnchor\":\"m\",\"$dynamicRef\":\"#m\"}},\"not\":{\"$ref\":"
+                        "\"#/properties\"}}",
+         "E /properties/p: the reference to /properties/p never ends\n"},
+        {HG_DRAFT_2020, "{\"$id\":\"http://x/a\",\"properties\":{\"not\":{\"$id\":\"b\",\"$dynamicAnchor\":\"m\",\"$dynamicRef\":\"#m\"}},"
+                        "\"items\":{\"$id\":\"c\",\"$dynamicAnchor\":\"m\",\"not\":{\"$ref\":\"a#/properties\"}}}",
+         "E /properties/not: the reference to /properties/not never ends\n"},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct run run;

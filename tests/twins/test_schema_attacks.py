@@ -472,3 +472,21 @@ def test_no_memory_for_python_objects() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "all answered" in done.stdout
+
+
+# --- dynamic scopes ---------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("member", ["p", "not"])
+def test_circles_in_properties_that_are_a_schema_by_reference(twin: Any, refused: Any, member: str) -> None:
+    """Members of `properties`, whatever else it is taken for; `not` is a keyword of that, but in another scope only."""
+    circle = {"$id": "x:b", "$dynamicAnchor": "m", "$dynamicRef": "#m"}
+    outer = {"$id": "x:c", "$dynamicAnchor": "m", "not": {"$ref": "x:a#/properties"}}
+    for schema in (
+        {"properties": {member: circle}, "not": {"$ref": "#/properties"}},
+        {"$id": "x:a", "properties": {member: circle}, "items": outer},
+    ):
+        with pytest.raises(refused) as error:
+            twin(schema)
+        assert "never ends" in str(error.value)
