@@ -199,7 +199,7 @@ static bool reach(struct scopes *scopes, uint32_t number, uint32_t scope, uint32
     }
     *reached = scopes->states.size / (uint32_t)sizeof state;
     if (*reached == HG_SCHEMA_NODES) {
-        return hg_error(compiler, state.stop.document, state.stop.item, "more than %d subschemas", HG_SCHEMA_NODES);
+        return hg_error(compiler, state.stop.document, state.stop.item, HG_TOO_MANY, HG_SCHEMA_NODES);
     }
     return append(scopes, &scopes->states, &state, sizeof state) &&
            (hg_index_add(&scopes->by_state, compiler->memory, hash, *reached + 1) || hg_no_memory(compiler));

@@ -145,6 +145,7 @@ bool hg_error(struct hg_compiler *compiler, uint32_t document, uint32_t item, co
     __attribute__((format(printf, 4, 5)));
 bool hg_lint(struct hg_compiler *compiler, uint32_t document, uint32_t item, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+#define HG_TOO_MANY "more than %d subschemas (each counts once in every dynamic scope it is reached in)"
 /* Room for hg_shorten: a text of a schema in a message, as JSON string, cut short. */
 enum { HG_SHOWN = 64, HG_SHORT = HG_SHOWN * 6 + 8 };
 const char *hg_shorten(const uint8_t *text, uint32_t length, char out[HG_SHORT]);
