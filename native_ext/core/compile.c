@@ -230,7 +230,7 @@ static bool number_schema(struct hg_compiler *compiler, uint32_t document, uint3
     }
     *number = hg_compiled_count(compiler);
     if (*number == HG_SCHEMA_NODES) {
-        return hg_error(compiler, document, item, "more than %d subschemas", HG_SCHEMA_NODES);
+        return hg_error(compiler, document, item, HG_TOO_MANY, HG_SCHEMA_NODES);
     }
     if (!hg_owner(compiler, document, item, &owner)) {
         return false;

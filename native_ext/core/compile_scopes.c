@@ -21,9 +21,9 @@ struct bound {
     uint32_t next;   /* of the same resource, plus 1 */
 };
 
-/* The subschemas within a subschema that are not within another one of them; plus 1, 0: none. */
+/* The subschemas in the keywords of a subschema, in scopes.parts. */
 struct within {
-    uint32_t first, next;
+    uint32_t first, count;
 };
 
 struct scopes {
@@ -31,7 +31,7 @@ struct scopes {
     struct hg_buffer states, edges; /* struct state; for the same value: uint32_t */
     struct hg_buffer scopes;        /* uint16_t[slots] each: the resource of a name, plus 1; 0: none yet */
     struct hg_buffer bounds, firsts; /* struct bound; uint32_t for each resource: its first one, plus 1 */
-    struct hg_buffer within;
+    struct hg_buffer within, parts;  /* struct within for each subschema; numbers of subschemas: uint32_t */
     struct hg_index by_state, by_scope;
     uint32_t slots; /* names that are asked for */
 };
@@ -93,37 +93,57 @@ static bool list_bounds(struct scopes *scopes) {
     return true;
 }
 
-/* The item is (a part of) the value of a keyword with subschemas, in the subschema at its parent. */
-static bool is_of_keyword(const struct scopes *scopes, uint32_t document, uint32_t item) {
-    const struct hg_tree *tree = &scopes->compiler->documents[document].tree;
-    const struct hg_item *value = &tree->items[item], *schema = &tree->items[value->parent];
-    const struct hg_dialect dialect = hg_resource_at(scopes->compiler, schema->owner - 1u)->dialect;
-    if (schema->kind != HG_KIND_OBJECT) {
-        return false;
+static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number);
+
+/* The subschema at `item` is a part; in place of one that nothing refers to and that is not compiled, its own parts are. */
+static bool add_part(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number) {
+    const uint32_t user = scopes->compiler->documents[document].tree.items[item].user, part = user - 1;
+    if (user == 0) {
+        return add_parts(scopes, document, item, number);
     }
-    const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, dialect.draft);
-    return row != NULL && row->shape >= HG_SHAPE_SCHEMA && (row->vocabulary & ~dialect.vocabularies) == 0 &&
-           (row->id == HG_K_DEFS || !hg_only_ref(tree, value->parent, dialect));
+    ((struct within *)(void *)scopes->within.data)[number].count++;
+    return append(scopes, &scopes->parts, &part, sizeof part);
+}
+
+/* What the keywords of the schema at `item` have in them, for that `number`. A subschema may be a part of two: `properties` that a
+ * reference takes for a schema has keywords, and its members are those of what it is a keyword of all the same. */
+static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number) {
+    const struct hg_tree *tree = &scopes->compiler->documents[document].tree;
+    const struct hg_item *schema = &tree->items[item];
+    if (schema->kind != HG_KIND_OBJECT || schema->owner == 0) {
+        return true;
+    }
+    const struct hg_dialect dialect = hg_resource_at(scopes->compiler, schema->owner - 1u)->dialect;
+    const bool only_ref = hg_only_ref(tree, item, dialect);
+    for (uint32_t i = schema->start; i != 0; i = tree->items[i].next) {
+        const struct hg_item *value = &tree->items[i];
+        const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, dialect.draft);
+        if (row == NULL || (row->vocabulary & ~dialect.vocabularies) != 0 || (only_ref && row->id != HG_K_DEFS)) {
+            continue;
+        }
+        const enum hg_schemas schemas = hg_schemas_of(value, row->shape);
+        if (schemas == HG_SCHEMA_ITSELF && !add_part(scopes, document, i, number)) {
+            return false;
+        }
+        for (uint32_t k = schemas == HG_SCHEMA_CHILDREN ? value->start : 0; k != 0; k = tree->items[k].next) {
+            if (!add_part(scopes, document, k, number)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 static bool list_within(struct scopes *scopes) {
-    struct hg_compiler *compiler = scopes->compiler;
-    const uint32_t count = hg_compiled_count(compiler);
+    const uint32_t count = hg_compiled_count(scopes->compiler);
     if (!zeros(scopes, &scopes->within, count, sizeof(struct within))) {
         return false;
     }
-    struct within *within = (struct within *)(void *)scopes->within.data;
     for (uint32_t i = 0; i < count; i++) {
-        const struct hg_compiled *compiled = hg_compiled_at(compiler, i);
-        const struct hg_item *items = compiler->documents[compiled->stop.document].tree.items;
-        uint32_t item = compiled->stop.item, above = items[item].parent;
-        for (; above != 0 && items[above].user == 0; above = items[above].parent) {
-            item = above;
-        }
-        if (above != 0 && is_of_keyword(scopes, compiled->stop.document, item)) {
-            const uint32_t around = items[above].user - 1;
-            within[i].next = within[around].first;
-            within[around].first = i + 1;
+        const struct hg_stop *stop = &hg_compiled_at(scopes->compiler, i)->stop;
+        ((struct within *)(void *)scopes->within.data)[i].first = scopes->parts.size / (uint32_t)sizeof(uint32_t);
+        if (!add_parts(scopes, stop->document, stop->item, i)) {
+            return false;
         }
     }
     return true;
@@ -179,7 +199,7 @@ static bool reach(struct scopes *scopes, uint32_t number, uint32_t scope, uint32
     }
     *reached = scopes->states.size / (uint32_t)sizeof state;
     if (*reached == HG_SCHEMA_NODES) {
-        return hg_error(compiler, state.stop.document, state.stop.item, "more than %d subschemas", HG_SCHEMA_NODES);
+        return hg_error(compiler, state.stop.document, state.stop.item, HG_TOO_MANY, HG_SCHEMA_NODES);
     }
     return append(scopes, &scopes->states, &state, sizeof state) &&
            (hg_index_add(&scopes->by_state, compiler->memory, hash, *reached + 1) || hg_no_memory(compiler));
@@ -214,7 +234,7 @@ static bool follow(struct scopes *scopes, uint32_t state) {
     const struct hg_compiler *compiler = scopes->compiler;
     const uint32_t number = state_at(scopes, state)->number, scope = state_at(scopes, state)->scope;
     const struct hg_compiled *compiled = hg_compiled_at(compiler, number);
-    const struct within *within = (const struct within *)(const void *)scopes->within.data;
+    const struct within within = ((const struct within *)(const void *)scopes->within.data)[number];
     uint32_t to;
     state_at(scopes, state)->stop.edges = scopes->edges.size / (uint32_t)sizeof(uint32_t);
     for (uint32_t i = 0; i < compiled->stop.edge_count; i++) {
@@ -225,8 +245,8 @@ static bool follow(struct scopes *scopes, uint32_t state) {
     if (compiled->dynamic_name != 0 && !add_edge(scopes, state, dynamic_target(scopes, scope, compiled))) {
         return false;
     }
-    for (uint32_t i = within[number].first; i != 0; i = within[i - 1].next) {
-        if (!reach(scopes, i - 1, scope, &to)) {
+    for (uint32_t i = within.first; i < within.first + within.count; i++) {
+        if (!reach(scopes, ((const uint32_t *)(const void *)scopes->parts.data)[i], scope, &to)) {
             return false;
         }
     }
@@ -236,8 +256,8 @@ static bool follow(struct scopes *scopes, uint32_t state) {
 bool hg_check_scopes(struct hg_compiler *compiler) {
     struct scopes scopes = {.compiler = compiler, .slots = compiler->dynamic_slots};
     const struct hg_graph graph = {&scopes.states, sizeof(struct state), &scopes.edges, NULL};
-    struct hg_buffer *buffers[] = {&scopes.states, &scopes.edges,  &scopes.scopes,
-                                   &scopes.bounds, &scopes.firsts, &scopes.within};
+    struct hg_buffer *buffers[] = {&scopes.states, &scopes.edges,  &scopes.scopes, &scopes.bounds,
+                                   &scopes.firsts, &scopes.within, &scopes.parts};
     struct hg_index *indexes[] = {&scopes.by_state, &scopes.by_scope};
     uint32_t root;
     if (scopes.slots == 0) {

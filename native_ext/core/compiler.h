@@ -145,6 +145,7 @@ bool hg_error(struct hg_compiler *compiler, uint32_t document, uint32_t item, co
     __attribute__((format(printf, 4, 5)));
 bool hg_lint(struct hg_compiler *compiler, uint32_t document, uint32_t item, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+#define HG_TOO_MANY "more than %d subschemas (each counts once in every dynamic scope it is reached in)"
 /* Room for hg_shorten: a text of a schema in a message, as JSON string, cut short. */
 enum { HG_SHOWN = 64, HG_SHORT = HG_SHOWN * 6 + 8 };
 const char *hg_shorten(const uint8_t *text, uint32_t length, char out[HG_SHORT]);
@@ -186,6 +187,9 @@ static inline struct hg_dynamic_name *hg_dynamic_name_at(const struct hg_compile
 bool hg_load(struct hg_compiler *compiler, const char *uri, uint32_t uri_length, const uint8_t *text, uint32_t length,
              uint32_t *document);
 bool hg_scan(struct hg_compiler *compiler, uint32_t document);
+/* Which schemas a keyword of that shape (enum hg_shape) has for its value; lists of names among the children are none. */
+enum hg_schemas { HG_SCHEMA_NONE, HG_SCHEMA_ITSELF, HG_SCHEMA_CHILDREN };
+enum hg_schemas hg_schemas_of(const struct hg_item *value, unsigned shape);
 /* The resource of an item, which is taken for a schema from now on. */
 bool hg_owner(struct hg_compiler *compiler, uint32_t document, uint32_t item, uint32_t *resource);
 struct hg_target {

@@ -11,9 +11,9 @@
 
 extern const char HG_PAIRS[201]; /* "00" to "99" */
 
-/* The three digits of a number below 1000, then a byte: 16 times how many zeros it has in front (the last digit is none of them), and
- * how many digits are left without the zeros at its end. decimal_triples.c */
-extern const uint8_t HG_TRIPLES[1000][4];
+/* At 4 times a number below 1000 its three digits, then a byte: 16 times how many zeros it has in front (the last digit is none of
+ * them), and how many digits are left without the zeros at its end. decimal_triples.c */
+extern const uint8_t HG_TRIPLES[4 * 1000];
 
 /* 1 to 20; 0 has one digit. */
 HG_INLINE uint32_t hg_decimal_digits(uint64_t number) {

@@ -72,9 +72,10 @@ static HG_NOINLINE void w_integer(struct hg_run *run, int64_t value) {
     w_number(run, &(struct hg_number){.mantissa = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, .negative = value < 0});
 }
 
-/* The digits of a number below 1000; so many bytes more are written that there are four. */
+/* The digits of a number below 1000; so many bytes more are written that there are four: those of the next one, which there is where
+ * this one has zeros in front. */
 HG_INLINE uint8_t *w_triple(uint8_t *out, uint32_t number) {
-    const uint8_t *const triple = HG_TRIPLES[number];
+    const uint8_t *const triple = HG_TRIPLES + 4 * number;
     const uint32_t zeros = triple[3] >> 4;
     memcpy(out, triple + zeros, 4);
     return out + 3 - zeros;
@@ -90,7 +91,7 @@ HG_INLINE uint8_t *w_digits(uint8_t *out, bool negative, uint64_t magnitude) {
     if (HG_LIKELY(magnitude < 1000000)) {
         const uint32_t number = (uint32_t)magnitude, high = number / 1000;
         out = w_triple(out, high);
-        memcpy(out, HG_TRIPLES[number - high * 1000], 4);
+        memcpy(out, HG_TRIPLES + 4 * (number - high * 1000), 4);
         return out + 3;
     }
     out += hg_decimal_digits(magnitude);
@@ -109,13 +110,14 @@ HG_INLINE void e_integer(struct hg_run *run, int64_t value) {
 /* A point and so many of six digits that the last one is not 0; there is one that is not. */
 HG_INLINE uint8_t *w_millionths(uint8_t *out, uint32_t millionths) {
     const uint32_t high = millionths / 1000, low = millionths - high * 1000;
+    const uint8_t *const first = HG_TRIPLES + 4 * high, *const last = HG_TRIPLES + 4 * low;
     *out = '.';
-    memcpy(out + 1, HG_TRIPLES[high], 4);
+    memcpy(out + 1, first, 4);
     if (HG_LIKELY(low == 0)) {
-        return out + 1 + (HG_TRIPLES[high][3] & 3);
+        return out + 1 + (first[3] & 3);
     }
-    memcpy(out + 4, HG_TRIPLES[low], 4);
-    return out + 4 + (HG_TRIPLES[low][3] & 3);
+    memcpy(out + 4, last, 4);
+    return out + 4 + (last[3] & 3);
 }
 
 /* A number of millionths, as r_quick_number finds fractions. None of these is written with an exponent. */

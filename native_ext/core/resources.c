@@ -356,6 +356,22 @@ static bool read_id(struct hg_compiler *compiler, uint32_t document, uint32_t it
     return true;
 }
 
+enum hg_schemas hg_schemas_of(const struct hg_item *value, unsigned shape) {
+    switch (shape) {
+    case HG_SHAPE_SCHEMA:
+        return HG_SCHEMA_ITSELF;
+    case HG_SHAPE_SCHEMAS:
+        return value->kind == HG_KIND_ARRAY ? HG_SCHEMA_CHILDREN : HG_SCHEMA_NONE;
+    case HG_SHAPE_ITEMS:
+        return value->kind == HG_KIND_ARRAY ? HG_SCHEMA_CHILDREN : HG_SCHEMA_ITSELF;
+    case HG_SHAPE_MAP:
+    case HG_SHAPE_DEPENDENCIES:
+        return value->kind == HG_KIND_OBJECT ? HG_SCHEMA_CHILDREN : HG_SCHEMA_NONE;
+    default:
+        return HG_SCHEMA_NONE;
+    }
+}
+
 static bool scan(struct hg_compiler *compiler, uint32_t document, uint32_t item, uint32_t owner);
 
 /* The children of the item are schemas. */
@@ -428,29 +444,9 @@ static bool scan(struct hg_compiler *compiler, uint32_t document, uint32_t item,
     for (uint32_t i = schema->start; i != 0; i = tree->items[i].next) {
         const struct hg_item *value = &tree->items[i];
         const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, draft);
-        bool scanned = true;
-        if (row == NULL) {
-            continue;
-        }
-        switch (row->shape) {
-        case HG_SHAPE_SCHEMA:
-            scanned = scan(compiler, document, i, owner);
-            break;
-        case HG_SHAPE_SCHEMAS:
-            scanned = value->kind != HG_KIND_ARRAY || scan_children(compiler, document, i, owner);
-            break;
-        case HG_SHAPE_ITEMS:
-            scanned = value->kind == HG_KIND_ARRAY ? scan_children(compiler, document, i, owner)
-                                                   : scan(compiler, document, i, owner);
-            break;
-        case HG_SHAPE_MAP:
-        case HG_SHAPE_DEPENDENCIES: /* a list of names in there is no object: nothing happens to it */
-            scanned = value->kind != HG_KIND_OBJECT || scan_children(compiler, document, i, owner);
-            break;
-        default:
-            break;
-        }
-        if (!scanned) {
+        const enum hg_schemas schemas = row == NULL ? HG_SCHEMA_NONE : hg_schemas_of(value, row->shape);
+        if ((schemas == HG_SCHEMA_ITSELF && !scan(compiler, document, i, owner)) ||
+            (schemas == HG_SCHEMA_CHILDREN && !scan_children(compiler, document, i, owner))) {
             return false;
         }
     }

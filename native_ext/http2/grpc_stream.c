@@ -191,7 +191,7 @@ static uint32_t write(struct hg_stream *stream, const uint8_t *text, uint32_t le
 
 static void lost(struct hg_stream *stream) {
     hg_grpc_lost(call_of(stream));
-    if (stream->sent) { /* only the peer's end is missing */
+    if (stream->sent) { /* only the peer's end is missing; what is sent from now on ends the stream itself: session.c */
         hg_stream_reset(stream, NGHTTP2_NO_ERROR);
     }
     tell(stream);

@@ -360,6 +360,9 @@ static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *co
         hg_flood_answered(session);
         if (stream != NULL) {
             stream->sent = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+            if (stream->sent && !stream->received && stream->base.connection == 0) { /* nobody waits for the rest: RFC 9113 section 8.1 */
+                hg_stream_reset(stream, NGHTTP2_NO_ERROR);
+            }
         }
     }
     return 0;

@@ -41,6 +41,7 @@ struct world {
 
 struct world_options {
     uint32_t connections, turn_us;
+    uint32_t idle_ms; /* 0: IDLE_MS */
     uint64_t buffer_bytes;
     bool tls;
     uint32_t batch_rows;  /* 0: as many as the intake takes */
@@ -83,7 +84,7 @@ static inline struct hg_program *compiled_schema(const struct hg_alloc *alloc, c
     return program;
 }
 
-static inline struct hg_plan *make_plan(uint32_t connections) {
+static inline struct hg_plan *make_plan(uint32_t connections, uint32_t idle_ms) {
     const struct hg_alloc alloc = heap_of(&lasting);
     const struct hg_stream usual = {.rate_milli = 100000000, .burst = 100000, .body_limit = BODY_LIMIT, .by_client = true};
     struct hg_stream streams[4] = {usual, usual, usual, usual};
@@ -95,7 +96,7 @@ static inline struct hg_plan *make_plan(uint32_t connections) {
                                 .cache_rate_milli = 100000000,
                                 .cache_burst = 100000,
                                 .connections = connections,
-                                .idle_ms = IDLE_MS,
+                                .idle_ms = idle_ms,
                                 .head_ms = HEAD_MS,
                                 .body_ms = BODY_MS};
     struct hg_plan *plan;
@@ -153,7 +154,8 @@ static inline void world_prepare(struct world *world, const struct world_options
     world->heap.fail_at = world->enough_for = -1;
     net_init(&world->net);
     world->system = net_of_script(&world->net);
-    world->plan = make_plan(options->connections != 0 ? options->connections : CONNECTIONS);
+    world->plan = make_plan(options->connections != 0 ? options->connections : CONNECTIONS,
+                            options->idle_ms != 0 ? options->idle_ms : IDLE_MS);
     hg_gate_init(&world->gate, &alloc);
     CHECK(hg_store_init(&world->store, &alloc, SEED, 1 << 20, 65536, 256) == HG_OK);
     CHECK(hg_limiter_init(&world->limiter, &alloc, SEED, 64) == HG_OK);

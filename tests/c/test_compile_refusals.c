@@ -110,6 +110,13 @@ static void test_errors(void) {
         {HG_DRAFT_2020, "{\"$id\":\"http://x/a\",\"$dynamicAnchor\":\"n\",\"$ref\":\"b\",\"$defs\":{\"b\":{\"$id\":\"b\",\"not\":{"
                         "\"$dynamicRef\":\"#n\"},\"$defs\":{\"c\":{\"$dynamicAnchor\":\"n\"}}}}}",
          "E /$defs/b/not: the reference to the top never ends\n"},
+        /* `properties` is a schema itself, by reference: its members are none of its keywords; or one is, in another scope only */
+        {HG_DRAFT_2020, "{\"properties\":{\"p\":{\"$id\":\"b\",\"$dynamicAnchor\":\"m\",\"$dynamicRef\":\"#m\"}},\"not\":{\"$ref\":"
+                        "\"#/properties\"}}",
+         "E /properties/p: the reference to /properties/p never ends\n"},
+        {HG_DRAFT_2020, "{\"$id\":\"http://x/a\",\"properties\":{\"not\":{\"$id\":\"b\",\"$dynamicAnchor\":\"m\",\"$dynamicRef\":\"#m\"}},"
+                        "\"items\":{\"$id\":\"c\",\"$dynamicAnchor\":\"m\",\"not\":{\"$ref\":\"a#/properties\"}}}",
+         "E /properties/not: the reference to /properties/not never ends\n"},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct run run;
@@ -198,6 +205,8 @@ static char *build(const char *head, const char *piece, unsigned count, const ch
     return text;
 }
 
+#define TOO_MANY "more than 4096 subschemas (each counts once in every dynamic scope it is reached in)\n"
+
 static void test_bounds(void) {
     static const struct {
         const char *head, *piece;
@@ -205,7 +214,7 @@ static void test_bounds(void) {
         const char *tail, *finding; /* "": it is taken */
     } ROWS[] = {
         {"{\"allOf\":[", "{\"const\":%u}", HG_SCHEMA_NODES - 1, "]}", ""},
-        {"{\"allOf\":[", "{\"const\":%u}", HG_SCHEMA_NODES, "]}", "E /allOf/4095: more than 4096 subschemas\n"},
+        {"{\"allOf\":[", "{\"const\":%u}", HG_SCHEMA_NODES, "]}", "E /allOf/4095: " TOO_MANY},
         {"{\"required\":[", "\"%u\"", HG_SCHEMA_NAMES, "]}", ""},
         {"{\"required\":[", "\"%u\"", HG_SCHEMA_NAMES + 1, "]}", "E : more than 1024 property names\n"},
         {"{\"required\":[\"a\"],\"properties\":{", "\"%u\":true", HG_SCHEMA_NAMES, "}}",
@@ -220,6 +229,10 @@ static void test_bounds(void) {
          "E /$defs/30: more than 32 schemas in a chain for one value\n"},
         {"{\"anyOf\":[", "{\"pattern\":\"%u\"}", HG_SCHEMA_PATTERNS + 1, "]}",
          "E /anyOf/512/pattern: more than 512 different patterns\n"},
+        {"{\"allOf\":[", "{\"$dynamicAnchor\":\"n%u\",\"items\":{\"$dynamicRef\":\"#n%u\"}}", HG_SCHEMA_DYNAMIC,
+         ",{\"$dynamicAnchor\":\"n64\"}]}", ""},
+        {"{\"allOf\":[", "{\"$dynamicAnchor\":\"n%u\",\"items\":{\"$dynamicRef\":\"#n%u\"}}", HG_SCHEMA_DYNAMIC + 1,
+         ",{\"$dynamicAnchor\":\"n65\"}]}", "E /allOf/64/items/$dynamicRef: more than 64 different names of dynamic anchors\n"},
         {"{\"anyOf\":[", "{\"$ref\":\"%u\"}", 3, "]}", "E /anyOf/0/$ref: there is no document 0\n"},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
@@ -240,6 +253,31 @@ static void test_bounds(void) {
     CHECK(compile_bytes(&run, deep, HG_SCHEMA_BYTES + 1) == HG_BAD_SCHEMA);
     end(&run);
     free(deep);
+}
+
+/* 256 subschemas: 48 of them, `t`, are reached in 81 scopes: each of 80 that refer to them binds the name they ask for. */
+static void test_subschemas_in_each_scope(void) {
+    for (unsigned more = 0; more < 2; more++) { /* with so many more than there may be */
+        struct run run;
+        char *users = build("{\"$defs\":{",
+                            "\"%1$u\":{\"$id\":\"http://x/%1$u\",\"$dynamicAnchor\":\"n\",\"items\":{\"$ref\":\"t\"}}",
+                            80, ",");
+        char *used = build("\"t\":{\"$id\":\"http://x/t\",\"$dynamicAnchor\":\"n\",\"items\":{\"$dynamicRef\":\"#n\"},"
+                           "\"prefixItems\":[",
+                           "{\"const\":%u}", 46, "]}},");
+        char *others = build("\"prefixItems\":[", "{\"const\":%u}", 47 + more, "]}");
+        char *text = malloc(strlen(users) + strlen(used) + strlen(others) + 1);
+        CHECK(text != NULL);
+        sprintf(text, "%s%s%s", users, used, others);
+        begin(&run, HG_DRAFT_2020);
+        CHECK(compile_bytes(&run, text, strlen(text)) == (more == 0 ? HG_OK : HG_BAD_SCHEMA));
+        CHECK(more == 0 ? run.findings[0] == 0 : strstr(run.findings, ": " TOO_MANY) != NULL);
+        end(&run);
+        free(users);
+        free(used);
+        free(others);
+        free(text);
+    }
 }
 
 /* Documents that refer to the next one, without end. */
@@ -350,6 +388,7 @@ int main(void) {
     test_errors();
     test_lints();
     test_bounds();
+    test_subschemas_in_each_scope();
     test_documents_are_counted();
     test_every_failing_allocation();
     test_the_same_schema_is_the_same_program();

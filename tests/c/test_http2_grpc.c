@@ -116,10 +116,57 @@ static void test_not_ended(void) {
     h2_world_close(&world, library);
 }
 
+/* One that has failed at once, before the server heard of it: so many of them that they would be a flood of resets. */
+static void test_not_ended_from_the_start(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    static uint8_t block[16384];
+    static char large[9000]; /* more than the metadata may have */
+    for (uint32_t stream = 1; stream < 2 * 2 * HG_HTTP2_RESETS; stream += 4) {
+        struct h2_answer answers[2] = {{.stream = stream}, {.stream = stream + 2}};
+        uint32_t length = h2_head(block, "POST", "/headgate.v1.Validator/Validate", "application/grpc");
+        memset(large, 'a', sizeof large - 1);
+        length += h2_field(block + length, "x-large", large);
+        begin(&world, &client, stream, "None", NULL);
+        h2_say(&world, &client, NGHTTP2_HEADERS, WHOLE, stream + 2, block, length);
+        serve(&world);
+        CHECK(h2_listen(&world, &client, answers, 2) == -1);
+        for (uint32_t i = 0; i < 2; i++) {
+            CHECK(answers[i].status == 200 && answers[i].ended && answers[i].reset && answers[i].code == NGHTTP2_NO_ERROR);
+        }
+    }
+    CHECK(hg_library_counters(library)->streams == 0 && !is_closed(&world, client.fd));
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
+/* One whose answer waits for the window while its virtual connection is found idle. */
+static void test_not_ended_and_not_taken(void) {
+    const struct world_options options = {.idle_ms = BODY_MS / 2};
+    struct world world;
+    struct hg_library *library = h2_world(&world, &options);
+    struct h2_client client = h2_connect(&world);
+    struct h2_answer answer = {.stream = 1};
+    h2_say(&world, &client, NGHTTP2_SETTINGS, 0, 0, no_window, sizeof no_window);
+    begin(&world, &client, 1, "Validate", NULL);
+    ask(&world, &client, 1, 0);
+    pass(&world, options.idle_ms + TICKS_MS);
+    CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.status == 200 && answer.length == 0 && !answer.reset);
+    grant(&world, &client, 1, VERDICT);
+    CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.length == VERDICT && answer.ended);
+    CHECK(answer.reset && answer.code == NGHTTP2_NO_ERROR && hg_library_counters(library)->streams == 0);
+    CHECK(!is_closed(&world, client.fd));
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
 int main(void) {
     test_not_taken();
     test_taken_slowly();
     test_deadline_of_what_waits();
     test_not_ended();
+    test_not_ended_from_the_start();
+    test_not_ended_and_not_taken();
     return 0;
 }

@@ -12,7 +12,7 @@ static void test_plan_swap(void) {
     say(&world, lent, METRICS);
     const uint32_t users = world.plan->users;
     CHECK(users >= 2); /* of the body, and of who waits */
-    world.second = make_plan(CONNECTIONS);
+    world.second = make_plan(CONNECTIONS, IDLE_MS);
     hg_server_plan(world.server, world.second);
     CHECK(world.plan->users == users && world.second->users == 0 && world.gate.plan == world.second);
     say(&world, idle, HEALTH);
@@ -39,7 +39,7 @@ static void test_plan_with_fewer_connections(void) {
     struct world world;
     world_open(&world, NULL);
     const int first = connect_client(&world), second = connect_client(&world);
-    world.second = make_plan(1);
+    world.second = make_plan(1, IDLE_MS);
     hg_server_plan(world.server, world.second);
     const int refused = connect_client(&world);
     (void)expect_problem(&world, refused, 503, "too_many_connections");

@@ -523,3 +523,48 @@ def test_no_memory_for_python_objects() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "all answered" in done.stdout
+
+
+# --- dynamic scopes ---------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("member", ["p", "not"])
+def test_circles_in_properties_that_are_a_schema_by_reference(twin: Any, refused: Any, member: str) -> None:
+    """Members of `properties`, whatever else it is taken for; `not` is a keyword of that, but in another scope only."""
+    circle = {"$id": "x:b", "$dynamicAnchor": "m", "$dynamicRef": "#m"}
+    outer = {"$id": "x:c", "$dynamicAnchor": "m", "not": {"$ref": "x:a#/properties"}}
+    for schema in (
+        {"properties": {member: circle}, "not": {"$ref": "#/properties"}},
+        {"$id": "x:a", "properties": {member: circle}, "items": outer},
+    ):
+        with pytest.raises(refused) as error:
+            twin(schema)
+        assert "never ends" in str(error.value)
+
+
+@both
+def test_names_of_dynamic_anchors_are_counted(twin: Any, refused: Any) -> None:
+    def names(count: int) -> Any:
+        bound = {str(i): {"$dynamicAnchor": f"n{i}", "type": "null"} for i in range(count)}
+        return {"$defs": bound, "prefixItems": [{"$dynamicRef": f"#n{i}"} for i in range(count)]}
+
+    assert not twin(names(64)).is_valid(b"[null,1]")
+    with pytest.raises(refused) as error:
+        twin(names(65))
+    assert "more than 64 different names of dynamic anchors" in str(error.value)
+
+
+@both
+def test_subschemas_are_counted_in_each_scope(twin: Any, refused: Any) -> None:
+    """256 subschemas: 48 of them, `t`, are reached in 81 scopes: each of 80 others binds the name they ask for."""
+    dynamic = {"$dynamicAnchor": "n", "items": {"$dynamicRef": "#n"}}
+    schema: Any = {"$defs": {"t": {"$id": "x:t", **dynamic, "prefixItems": [{"const": i} for i in range(46)]}}}
+    for i in range(80):
+        schema["$defs"][str(i)] = {"$id": f"x:{i}", "$dynamicAnchor": "n", "items": {"$ref": "x:t"}}
+    schema["prefixItems"] = [{"const": i} for i in range(47)]
+    assert twin(schema).is_valid(b"[0,1]")
+    schema["prefixItems"].append({"const": 47})
+    with pytest.raises(refused) as error:
+        twin(schema)
+    assert "more than 4096 subschemas (each counts once in every dynamic scope it is reached in)" in str(error.value)

@@ -169,7 +169,8 @@ class _Compiler:
         node = self._nodes.get(key)
         if node is None:
             if len(self._nodes) >= limits.SCHEMA_NODES:
-                raise SchemaError(pointer, f"more than {limits.SCHEMA_NODES} subschemas")
+                many = f"more than {limits.SCHEMA_NODES} subschemas"
+                raise SchemaError(pointer, many + " (each counts once in every dynamic scope it is reached in)")
             node = self._nodes[key] = Node(pointer)
             if place is not None and place.uri:
                 node.uri = place.uri
