@@ -9,7 +9,6 @@ import json
 import os
 import random
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from harness import Appliance, running, wait_for
 from lock_step import LockStep
+from small_disk import small_disk
 
 from headgate import _accel
 from headgate.linux.batch import decode
@@ -89,25 +89,16 @@ def test_terminated_while_devices_send_in_lock_step(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "headgate-test", str(disk)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount a small tmpfs: {done.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, 4) as mounted:
+        yield mounted
 
 
-def test_the_disk_is_full_while_devices_send_in_lock_step(tmp_path: Path, small_disk: Path) -> None:
-    appliance = appliance_in(tmp_path, small_disk / "state")
+def test_the_disk_is_full_while_devices_send_in_lock_step(tmp_path: Path, disk: Path) -> None:
+    appliance = appliance_in(tmp_path, disk / "state")
     with running(appliance):
         token = appliance.token("pump", "publish:weather")
-        ballast = small_disk / "ballast"
+        ballast = disk / "ballast"
         ballast.write_bytes(bytes(1 << 20))
         noise = random.Random(1)  # noqa: S311
 

@@ -11,13 +11,13 @@ import resource
 import shutil
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from outbox_kit import BOUND_S, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
+from small_disk import small_disk
 
 from headgate import limits
 from headgate.core.problem import Problem
@@ -61,18 +61,9 @@ async def until_stored(outbox: Outbox, number: int) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 2 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "headgate-test", str(disk)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount a small tmpfs: {done.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, 2) as mounted:
+        yield mounted
 
 
 def fill_up(disk: Path) -> Path:
@@ -104,13 +95,13 @@ async def accept_until_full(outbox: Outbox, pad: int = 3000) -> list[str]:
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_full_disk_refuses_and_loses_nothing_and_recovers(small_disk: Path) -> None:
+def test_a_full_disk_refuses_and_loses_nothing_and_recovers(disk: Path) -> None:
     async def scenario() -> None:
         log = Log()
-        state = small_disk / "state"
+        state = disk / "state"
         async with opened(state, log=log) as outbox:
             first = (await store(outbox, record(1)))[0].seq
-            ballast = fill_up(small_disk)
+            ballast = fill_up(disk)
             acked = [first, *await accept_until_full(outbox)]
             promised = outbox.submit(record(7), False)  # a memory stream: answered, so it stays in memory
             assert promised.receipt is not None
@@ -118,7 +109,7 @@ def test_a_full_disk_refuses_and_loses_nothing_and_recovers(small_disk: Path) ->
             assert set(acked) <= {identity.partition("/")[2] for identity in stored_ids(state)}
             on_disk(state)
             ballast.unlink()
-            (small_disk / "last").unlink(missing_ok=True)
+            (disk / "last").unlink(missing_ok=True)
             acked.append(await until_stored(outbox, 2))
             acked.append(promised.receipt.seq)
             async with asyncio.timeout(BOUND_S):
@@ -134,12 +125,12 @@ def test_a_full_disk_refuses_and_loses_nothing_and_recovers(small_disk: Path) ->
 
 
 @pytest.mark.usefixtures("soon")
-def test_deliveries_are_deleted_on_a_full_disk_and_make_room(small_disk: Path) -> None:
+def test_deliveries_are_deleted_on_a_full_disk_and_make_room(disk: Path) -> None:
     async def scenario() -> None:
-        state = small_disk / "state"
+        state = disk / "state"
         async with opened(state, batch_bytes=40_000) as outbox:
             before = await _some(outbox, 20)
-            fill_up(small_disk)
+            fill_up(disk)
             acked = before + await accept_until_full(outbox)
             got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
             assert got == set(acked)
@@ -160,12 +151,12 @@ async def _some(outbox: Outbox, count: int) -> list[str]:
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_start_on_a_full_disk_serves_what_it_can_and_recovers(small_disk: Path) -> None:
+def test_a_start_on_a_full_disk_serves_what_it_can_and_recovers(disk: Path) -> None:
     async def scenario() -> None:
-        state = small_disk / "state"
+        state = disk / "state"
         async with opened(state) as outbox:
             before = await _some(outbox, 3)
-        ballast = fill_up(small_disk)
+        ballast = fill_up(disk)
         async with opened(state) as outbox:
             ballast.unlink()
             await until_stored(outbox, 9)
