@@ -9,7 +9,8 @@ _EVERY = 64  # transactions between two looks at /proc
 
 
 class Wear:
-    """Bytes the worker thread wrote, from /proc: nothing but SQLite writes there. Unknown without that file."""
+    """Bytes the outbox's thread wrote, from /proc: SQLite's, and the 8 for each ring of the server's bell. Unknown
+    without that file."""
 
     def __init__(self) -> None:
         self._last = 0
