@@ -108,13 +108,14 @@ def post(stream: int = 1, *more: tuple[str, str]) -> bytes:
 
 
 class RawClient:
-    """A connection on which anything may be said. What comes is kept in `seen`."""
+    """A connection on which anything may be said. What comes is kept in `seen`; `fields`: of the last HEADERS."""
 
     def __init__(self, port: int, *, greet: bool = True, first: bytes = b"") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=wire.PATIENCE_S)
         self.decoder = hpack.Decoder()
         self.buffer = b""
         self.seen: list[Frame] = []
+        self.fields: dict[str, str] = {}
         self.closed = False
         if greet:
             self.send(PREFACE + (first or settings()))
@@ -147,6 +148,8 @@ class RawClient:
         found = Frame(kind, flags, stream & 0x7FFFFFFF, self.buffer[9 : 9 + length])
         self.buffer = self.buffer[9 + length :]
         self.seen.append(found)
+        if kind == HEADERS:  # whoever waits for it: each one changes the table
+            self.fields = dict(self.decoder.decode(found.payload))
         if kind == SETTINGS and not flags & ACK:
             self.send(frame(SETTINGS, ACK))
         return found
@@ -158,13 +161,9 @@ class RawClient:
             if found is None or (found.type == kind and stream in (None, found.stream)):
                 return found
 
-    def fields(self, answer: Frame) -> dict[str, str]:
-        return dict(self.decoder.decode(answer.payload))
-
     def status(self, stream: int = 1) -> str:
         """Of the answer on this stream, which is waited for; "": there will be none."""
-        answer = self.until(HEADERS, stream)
-        return "" if answer is None else self.fields(answer)[":status"]
+        return "" if self.until(HEADERS, stream) is None else self.fields[":status"]
 
     def alive(self) -> bool:
         """It answers a PING, and has not said GOAWAY."""
