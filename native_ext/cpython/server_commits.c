@@ -54,13 +54,17 @@ static const char *outcome_of(void *context, uint32_t index) {
     return outcomes->failed ? NULL : text;
 }
 
-static struct hg_batch *batch_argument(struct server_object *self, PyObject *object) {
-    const struct hg_module *module = HG_MODULE((PyObject *)self);
+static bool has_intake(const struct server_object *self) {
     if (self->intake == Py_None) {
         PyErr_SetString(PyExc_ValueError, "this server has no intake");
-        return NULL;
+        return false;
     }
-    return hg_expect(object, module->batch, "batch") ? hg_batch_of(object) : NULL;
+    return true;
+}
+
+static struct hg_batch *batch_argument(struct server_object *self, PyObject *object) {
+    const struct hg_module *module = HG_MODULE((PyObject *)self);
+    return has_intake(self) && hg_expect(object, module->batch, "batch") ? hg_batch_of(object) : NULL;
 }
 
 PyObject *hg_commits_release(PyObject *object, PyObject *const *args, Py_ssize_t count) {
@@ -161,11 +165,7 @@ PyObject *hg_commits_take(PyObject *object, PyObject *const *args, Py_ssize_t co
     PyObject *items[3];
     bool handed;
     int error;
-    if (!hg_arguments("take", count, 3) || !hg_identity(args[0], &order)) {
-        return NULL;
-    }
-    if (self->intake == Py_None) {
-        PyErr_SetString(PyExc_ValueError, "this server has no intake");
+    if (!hg_arguments("take", count, 3) || !hg_identity(args[0], &order) || !has_intake(self)) {
         return NULL;
     }
     items[0] = hg_batch_new(self->intake);

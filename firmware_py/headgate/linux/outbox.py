@@ -267,7 +267,7 @@ class Outbox:
             self._timer = None
 
     def _commit(self) -> None:
-        """Begin one; `_committed` is called when it is done."""
+        """Begin one. What has come of it is taken when it has ended, and then it is looked whether the next is due."""
         taken = self._take()
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
@@ -277,9 +277,13 @@ class Outbox:
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
         work = Work(taken, tuple(delivered), rest, frozenset(self._busy), now_s, state == TRUSTED)
-        done = partial(self._committed, taken, delivered, shrunk)
         awaited = self._hungry or bool(delivered or shrunk or self._tickets)
-        self._thread.commit(work, done, alone=not self._tickets, awaited=awaited)
+
+        def ended(committed: Committed | None, error: BaseException | None) -> None:
+            self._take_outcome(taken, delivered, shrunk, committed, error)
+            self._look()
+
+        self._thread.commit(work, ended, alone=not self._tickets, awaited=awaited)
 
     def join(self, server: "CommitServer") -> None:
         """A native server, which adds rows to the intake, answers for them from now on."""
@@ -293,21 +297,10 @@ class Outbox:
         """Hear of what the thread has done; when somebody was told."""
         self._thread.settle()
 
-    def _committed(
-        self,
-        taken: list[intake.Batch],
-        delivered: "dict[int, asyncio.Future[None]]",
-        shrunk: "dict[int, tuple[Batch, asyncio.Future[None], bool]]",
-        committed: Committed | None,
-        error: BaseException | None,
-    ) -> None:
-        self._take_outcome(taken, delivered, shrunk, committed, error)
-        self._look()
-
     def _committed_for_server(
         self, taken: intake.Batch, committed: Committed | None, error: BaseException | None
     ) -> None:
-        """As `_committed`; but the server goes on by itself, unless there is something to do here."""
+        """A commit that the server began: it goes on by itself, unless there is something to do here."""
         self._take_outcome([taken], {}, {}, committed, error)
         if error is not None or (self._thread.awaited and not self._thread.under_way):
             self._look()
