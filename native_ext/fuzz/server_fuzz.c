@@ -284,7 +284,7 @@ static void operate(struct script *run, struct input *input) {
         } else if (choice < 64) {
             world->net.no_files = choice % 2 == 0;
         } else if (world->second == NULL) {
-            world->second = make_plan(1 + choice % 3u);
+            world->second = make_plan(1 + choice % 3u, IDLE_MS);
             hg_server_plan(world->server, world->second);
         }
         break;
