@@ -38,8 +38,8 @@ static const char *const REFERENCES[] = {"\"#\"", "\"#/$defs/a\"", "\"#/$defs/b\
 static const char *const ENCODINGS[] = {"\"base16\"", "\"base32\"", "\"base64\"", "\"base64url\""};
 
 static inline void put_value(struct writer *to, struct input *input, unsigned depth) {
-    const unsigned kind = take_byte(input) % (depth > 0 ? 8 : 5);
-    const unsigned count = kind < 5 ? 0 : take_byte(input) % 4;
+    const unsigned kind = take_byte(input) % (depth > 0 ? 8u : 5u);
+    const unsigned count = kind < 5 ? 0u : take_byte(input) % 4u;
     switch (kind) {
     case 0:
     case 1:

@@ -203,7 +203,7 @@ static void do_lent(struct script *run, uint8_t choice, uint8_t which) {
     if (run->lent_count == 0) {
         return;
     }
-    which %= run->lent_count;
+    which = (uint8_t)(which % run->lent_count);
     const uint64_t id = run->lent[which];
     switch (choice % 8) {
     case 0:

@@ -23,7 +23,7 @@ static void check_hit(const struct last *last, const struct hg_found *found, int
         CHECK(found->value[i] == last->fill);
     }
     for (size_t i = 0; i < found->meta_length; i++) {
-        CHECK(found->meta[i] == (uint8_t)~last->fill);
+        CHECK((found->meta[i] ^ last->fill) == 0xff);
     }
 }
 
