@@ -41,7 +41,20 @@ static const uint8_t TYPES[] = {
 
 static const uint8_t *object(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 static const uint8_t *array(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#if HG_EMITS /* what reads a value again writes nothing: it is there once, in the engine that only decides (values.h) */
+HG_INLINE const uint8_t *same(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after) {
+    return HG_R(same)(run, node, p, after);
+}
+HG_INLINE const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members, const uint8_t *start,
+                                     const uint8_t *after) {
+    return HG_R(unevaluated)(run, node, members, start, after);
+}
+#else
 static const uint8_t *same(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after);
+/* unevaluatedProperties (object) or unevaluatedItems of the node: what neither it nor anything it applied in place has evaluated. */
+static const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members, const uint8_t *start,
+                                  const uint8_t *after);
+#endif
 #if !HG_EMITS && !HG_EXPLAINS
 static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #endif
@@ -275,10 +288,6 @@ static const uint8_t *container_choice(struct hg_run *run, const struct hg_node 
     }
     return after;
 }
-
-/* unevaluatedProperties (object) or unevaluatedItems of the node: what neither it nor anything it applied in place has evaluated. */
-static HG_NOINLINE const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members,
-                                              const uint8_t *start, const uint8_t *after);
 
 HG_INLINE bool has_unevaluated(const struct hg_run *run, const struct hg_node *node, bool members) {
     return members ? node->object != 0 &&

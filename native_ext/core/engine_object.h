@@ -37,6 +37,12 @@ HG_INLINE bool has_all(const uint64_t *required, const uint64_t *seen, uint32_t 
     return true;
 }
 
+#if HG_EMITS
+HG_INLINE const uint8_t *dependents(struct hg_run *run, const struct hg_node *node, const struct hg_object_rules *rules,
+                                    const uint64_t *seen, const uint8_t *start, const uint8_t *after) {
+    return HG_R(dependents)(run, node, rules, seen, start, after);
+}
+#else
 /* dependentRequired, dependentSchemas, and the dependencies of draft-07. */
 static HG_NOINLINE const uint8_t *dependents(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, const uint64_t *seen,
@@ -63,6 +69,7 @@ static HG_NOINLINE const uint8_t *dependents(struct hg_run *run, const struct hg
     }
     return after;
 }
+#endif
 
 /* Further schemas of a member's value, which was read already. */
 static HG_NOINLINE bool more_schemas(struct hg_run *run, const struct hg_node *node, hg_ref more, const uint8_t *p) {

@@ -207,32 +207,10 @@ HG_INLINE bool hg_equal_bytes(const uint8_t *p, const uint8_t *q, uint32_t n) {
     return n == 0 || (p[0] == q[0] && p[n / 2] == q[n / 2] && p[n - 1] == q[n - 1]);
 }
 
+/* lookup.c */
 /* The entry of `names` that is the `length` bytes at `name`, or UINT32_MAX. */
-HG_INLINE uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
-                                uint32_t length) {
-    const uint8_t *entries = hg_at(program, names->entries);
-    if (length > names->longest || names->count == 0) {
-        return UINT32_MAX;
-    }
-    if (names->table == 0) {
-        for (uint32_t i = 0; i < names->count; i++) {
-            const struct hg_name *entry = (const void *)(entries + (size_t)i * names->stride);
-            if (entry->length == length && hg_equal_bytes(hg_at(program, entry->text), name, length)) {
-                return i;
-            }
-        }
-        return UINT32_MAX;
-    }
-    const uint32_t hash = hg_name_hash(name, length);
-    const uint16_t *table = hg_at(program, names->table);
-    for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
-        const struct hg_name *entry = (const void *)(entries + (size_t)table[slot] * names->stride);
-        if (entry->hash == hash && entry->length == length &&
-            hg_equal_bytes(hg_at(program, entry->text), name, length)) {
-            return table[slot];
-        }
-    }
-    return UINT32_MAX;
-}
+uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name, uint32_t length);
+/* The number is one of the choice. */
+bool hg_is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number);
 
 #endif

@@ -1,5 +1,18 @@
 /* What applies to the value a node is about, in place: a part of engine.h. The value is read again for each: remembering where it
- * starts is all the memory that takes. */
+ * starts is all the memory that takes. Nothing is written meanwhile: an engine that writes leaves it to the one that only decides. */
+
+#if HG_EMITS
+/* A node that is nothing but a reference stands for what it refers to. */
+static HG_NOINLINE const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+    const struct hg_same *rule = hg_at(run->program, node->same);
+    if (!deeper(run, p)) {
+        return NULL;
+    }
+    p = value(run, rule->op == HG_SAME_ALL ? rule->a : HG_R(dynamic)(run, rule), p);
+    run->frames++;
+    return p;
+}
+#else
 
 /* The types an alternative takes, for the choice of the one to explain. */
 HG_INLINE unsigned alternative_types(const struct hg_program *program, hg_ref ref) {
@@ -163,20 +176,7 @@ static HG_NOINLINE const uint8_t *same(struct hg_run *run, const struct hg_node 
     return after;
 }
 
-#if HG_EMITS
-/* A node that is nothing but a reference stands for what it refers to. */
-static HG_NOINLINE const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
-    const struct hg_same *rule = hg_at(run->program, node->same);
-    if (!deeper(run, p)) {
-        return NULL;
-    }
-    p = value(run, rule->op == HG_SAME_ALL ? rule->a : HG_R(dynamic)(run, rule), p);
-    run->frames++;
-    return p;
-}
-#endif
-
-#if !HG_EMITS && !HG_EXPLAINS
+#if !HG_EXPLAINS
 /* Try `ref`: as `value`, but if it fails everything in `run` is as before. Counts the work: this is what can be done again and again. */
 static const uint8_t *attempt(struct hg_run *run, hg_ref ref, const uint8_t *p) {
     const struct hg_scope *scope = run->scope;
@@ -299,3 +299,4 @@ static HG_NOINLINE const uint8_t *unevaluated(struct hg_run *run, const struct h
     }
     return after;
 }
+#endif

@@ -41,6 +41,13 @@ struct hg_look {
      * by `node` or what it applies in place; HG_MARKS of them. false: the run has failed. */                           \
     bool hg_##R##_marks(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,  \
                         uint8_t bits[HG_MARKS / 8]);                                                                    \
+    /* What applies in place to the value at p, which ends before `after`: -> after, or NULL. The same for what depends on names \
+     * of an object, of which `seen` has a bit for each that is there, and for unevaluatedProperties (object) or unevaluatedItems. */ \
+    const uint8_t *hg_##R##_same(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after); \
+    const uint8_t *hg_##R##_dependents(struct hg_run *run, const struct hg_node *node, const struct hg_object_rules *rules, \
+                                       const uint64_t *seen, const uint8_t *p, const uint8_t *after);                   \
+    const uint8_t *hg_##R##_unevaluated(struct hg_run *run, const struct hg_node *node, bool object, const uint8_t *p,  \
+                                        const uint8_t *after);                                                          \
     /* What the object at p has under the name: look->known, and then the rest of it. Nothing of the object need have been read before. */ \
     void hg_##R##_look(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look);         \
     /* false: it is none of the choice, which has scalars only. */                                                      \

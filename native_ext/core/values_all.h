@@ -52,6 +52,20 @@ bool HG_R(holds)(struct hg_run *run, hg_ref ref, const uint8_t *p) {
 
 const uint8_t *HG_R(skip)(struct hg_run *run, const uint8_t *p) { return value(run, 0, p); }
 
+const uint8_t *HG_R(same)(struct hg_run *run, const struct hg_node *node, const uint8_t *p, const uint8_t *after) {
+    return same(run, node, p, after);
+}
+
+const uint8_t *HG_R(dependents)(struct hg_run *run, const struct hg_node *node, const struct hg_object_rules *rules,
+                                const uint64_t *seen, const uint8_t *start, const uint8_t *after) {
+    return dependents(run, node, rules, seen, start, after);
+}
+
+const uint8_t *HG_R(unevaluated)(struct hg_run *run, const struct hg_node *node, bool object, const uint8_t *p,
+                                 const uint8_t *after) {
+    return unevaluated(run, node, object, p, after);
+}
+
 /* Over a value that was read before. */
 static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
     const bool again = run->again;
@@ -63,29 +77,10 @@ static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
 
 #include "values_equal.h"
 
-/* The numbers ascend. */
-static bool is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number) {
-    const struct hg_constant *constants = hg_at(program, choice->numbers);
-    for (uint32_t low = 0, high = choice->number_count; low < high;) {
-        const uint32_t middle = low + (high - low) / 2;
-        const struct hg_number other = hg_constant_number(program, constants + middle);
-        const int order = hg_number_compare_fast(number, &other);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return false;
-}
-
 bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
                      const struct hg_number *number) {
     if (number != NULL) {
-        return is_number_of(run->program, choice, number);
+        return hg_is_number_of(run->program, choice, number);
     }
     const struct hg_container *container = hg_at(run->program, choice->containers);
     for (uint32_t i = 0; i < choice->container_count; i++) {
@@ -320,7 +315,7 @@ bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choi
     case HG_T_STRING:
         return HG_R(text_find)(program, &choice->strings, &look->text, 0) != UINT32_MAX;
     case HG_T_NUMBER:
-        return is_number_of(program, choice, &look->number);
+        return hg_is_number_of(program, choice, &look->number);
     case HG_T_NULL:
         return (choice->literals & HG_NULL) != 0;
     case HG_T_FALSE:
