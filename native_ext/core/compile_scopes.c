@@ -4,7 +4,10 @@
 #include "siphash.h"
 
 /* Where a $dynamicRef leads depends on the resources that evaluation has entered (core section 8.2.3.2). So what applies to the same value
- * without end is found among states: a subschema, and the resource that each dynamic anchor is bound to where it is reached. */
+ * without end is found among states: a subschema, and the resource that each dynamic anchor is bound to where it is reached.
+ *
+ * What is only kept in a subschema ($defs, section 8.2.4) is not evaluated there: another one may refer to it, from another dynamic
+ * scope. In the main document, where all is checked, it is looked at as if the top referred to it; so is each dynamic anchor. */
 
 enum { START = 0 }; /* the scope before anything was entered */
 
@@ -21,9 +24,10 @@ struct bound {
     uint32_t next;   /* of the same resource, plus 1 */
 };
 
-/* The subschemas in the keywords of a subschema, in scopes.parts. */
+/* The subschemas in the keywords of a subschema, in scopes.parts: first those that are applied, then those that are kept. */
 struct within {
     uint32_t first, count;
+    uint32_t kept; /* of them */
 };
 
 struct scopes {
@@ -93,21 +97,41 @@ static bool list_bounds(struct scopes *scopes) {
     return true;
 }
 
-static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number);
+/* The subschemas of the keyword are not applied to anything. */
+static bool keeps(const struct hg_tree *tree, uint32_t item, const struct hg_keyword_row *row) {
+    uint32_t items;
+    switch (row->id) {
+    case HG_K_DEFS:
+    case HG_K_ANNOTATION: /* contentSchema */
+        return true;
+    case HG_K_THEN:
+    case HG_K_ELSE:
+        return hg_tree_member(tree, item, (const uint8_t *)"if", 2) == 0;
+    case HG_K_ADDITIONAL_ITEMS:
+        items = hg_tree_member(tree, item, (const uint8_t *)"items", 5);
+        return items == 0 || tree->items[items].kind != HG_KIND_ARRAY;
+    default:
+        return false;
+    }
+}
+
+static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number, bool kept);
 
 /* The subschema at `item` is a part; in place of one that nothing refers to and that is not compiled, its own parts are. */
-static bool add_part(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number) {
+static bool add_part(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number, bool kept) {
     const uint32_t user = scopes->compiler->documents[document].tree.items[item].user, part = user - 1;
     if (user == 0) {
-        return add_parts(scopes, document, item, number);
+        return add_parts(scopes, document, item, number, kept);
     }
-    ((struct within *)(void *)scopes->within.data)[number].count++;
+    struct within *within = (struct within *)(void *)scopes->within.data + number;
+    within->count++;
+    within->kept += kept;
     return append(scopes, &scopes->parts, &part, sizeof part);
 }
 
-/* What the keywords of the schema at `item` have in them, for that `number`. A subschema may be a part of two: `properties` that a
+/* What the keywords of the schema at `item` apply, or keep, for that `number`. A subschema may be a part of two: `properties` that a
  * reference takes for a schema has keywords, and its members are those of what it is a keyword of all the same. */
-static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number) {
+static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, uint32_t number, bool kept) {
     const struct hg_tree *tree = &scopes->compiler->documents[document].tree;
     const struct hg_item *schema = &tree->items[item];
     if (schema->kind != HG_KIND_OBJECT || schema->owner == 0) {
@@ -118,15 +142,16 @@ static bool add_parts(struct scopes *scopes, uint32_t document, uint32_t item, u
     for (uint32_t i = schema->start; i != 0; i = tree->items[i].next) {
         const struct hg_item *value = &tree->items[i];
         const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, dialect.draft);
-        if (row == NULL || (row->vocabulary & ~dialect.vocabularies) != 0 || (only_ref && row->id != HG_K_DEFS)) {
+        if (row == NULL || (row->vocabulary & ~dialect.vocabularies) != 0 || (only_ref && row->id != HG_K_DEFS) ||
+            keeps(tree, item, row) != kept) {
             continue;
         }
         const enum hg_schemas schemas = hg_schemas_of(value, row->shape);
-        if (schemas == HG_SCHEMA_ITSELF && !add_part(scopes, document, i, number)) {
+        if (schemas == HG_SCHEMA_ITSELF && !add_part(scopes, document, i, number, kept)) {
             return false;
         }
         for (uint32_t k = schemas == HG_SCHEMA_CHILDREN ? value->start : 0; k != 0; k = tree->items[k].next) {
-            if (!add_part(scopes, document, k, number)) {
+            if (!add_part(scopes, document, k, number, kept)) {
                 return false;
             }
         }
@@ -142,7 +167,8 @@ static bool list_within(struct scopes *scopes) {
     for (uint32_t i = 0; i < count; i++) {
         const struct hg_stop *stop = &hg_compiled_at(scopes->compiler, i)->stop;
         ((struct within *)(void *)scopes->within.data)[i].first = scopes->parts.size / (uint32_t)sizeof(uint32_t);
-        if (!add_parts(scopes, stop->document, stop->item, i)) {
+        if (!add_parts(scopes, stop->document, stop->item, i, false) ||
+            (stop->document == 0 && !add_parts(scopes, stop->document, stop->item, i, true))) {
             return false;
         }
     }
@@ -245,8 +271,23 @@ static bool follow(struct scopes *scopes, uint32_t state) {
     if (compiled->dynamic_name != 0 && !add_edge(scopes, state, dynamic_target(scopes, scope, compiled))) {
         return false;
     }
-    for (uint32_t i = within.first; i < within.first + within.count; i++) {
-        if (!reach(scopes, ((const uint32_t *)(const void *)scopes->parts.data)[i], scope, &to)) {
+    for (uint32_t i = 0; i < within.count; i++) {
+        const uint32_t part = ((const uint32_t *)(const void *)scopes->parts.data)[within.first + i];
+        const uint32_t from = i < within.count - within.kept ? scope : state_at(scopes, 0)->scope;
+        if (!reach(scopes, part, from, &to)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The dynamic anchors of other documents than the main one, which may be compiled for their name alone. */
+static bool reach_bounds(struct scopes *scopes) {
+    uint32_t to;
+    for (uint32_t i = 0; i < scopes->bounds.size / sizeof(struct bound); i++) {
+        const uint32_t number = bound_at(scopes, i)->number;
+        if (hg_compiled_at(scopes->compiler, number)->stop.document != 0 &&
+            !reach(scopes, number, state_at(scopes, 0)->scope, &to)) {
             return false;
         }
     }
@@ -264,7 +305,7 @@ bool hg_check_scopes(struct hg_compiler *compiler) {
         return true;
     }
     bool good = list_bounds(&scopes) && list_within(&scopes) && zeros(&scopes, &scopes.scopes, scopes.slots, sizeof(uint16_t)) &&
-           reach(&scopes, 0, START, &root);
+           reach(&scopes, 0, START, &root) && reach_bounds(&scopes);
     for (uint32_t i = 0; good && i < scopes.states.size / sizeof(struct state); i++) {
         good = follow(&scopes, i);
     }

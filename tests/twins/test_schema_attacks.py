@@ -543,6 +543,81 @@ def test_circles_in_properties_that_are_a_schema_by_reference(twin: Any, refused
         assert "never ends" in str(error.value)
 
 
+_BOUND = {"$dynamicAnchor": "k", "$dynamicRef": "#n"}
+_DRAFT_7 = {"$id": "x:7", "$schema": "http://json-schema.org/draft-07/schema#"}
+
+
+def _through(target: Any) -> Any:
+    """`m` leads to `target`: from there on, and nowhere else, _BOUND in it leads to `m`, and from there to itself."""
+    target = {"$id": "x:t", **target}
+    target["$defs"] = {**target.get("$defs", {}), "n": {"$dynamicAnchor": "n"}}
+    ends = {"$id": "x:d", "$defs": {"k": {"$dynamicAnchor": "k"}}}
+    middle = {"$id": "x:m", "$ref": "x:t", "$defs": {"n": {"$dynamicAnchor": "n", "$dynamicRef": "x:d#k"}}}
+    return {"$id": "x:a", "$ref": "x:m", "$defs": {"d": ends, "t": target, "m": middle}}
+
+
+@both
+@pytest.mark.parametrize("rest", [{}, {"type": "object"}, {"not": {"type": "string"}}])
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        {"$defs": {"q": _BOUND}},
+        {"$defs": {"q": {"allOf": [_BOUND]}}},
+        {"then": _BOUND},
+        {"else": _BOUND},
+        {"contentSchema": _BOUND},
+        {"$defs": {"old": {**_DRAFT_7, "additionalItems": {"$ref": "x:t#/$defs/q"}}, "q": _BOUND}},
+    ],
+)
+def test_what_is_only_kept_is_not_evaluated_where_it_stands(twin: Any, refused: Any, keeps: Any, rest: Any) -> None:
+    """Core section 8.2.4: so it makes no circle in the dynamic scope in which evaluation comes to what keeps it."""
+    schema = twin(_through({**keeps, **rest}))
+    assert schema.is_valid(b"{}")
+    assert schema.is_valid(b'"a"') == (rest == {})
+
+
+@both
+@pytest.mark.parametrize(
+    "applies",
+    [
+        {"allOf": [_BOUND]},
+        {"properties": {"a": _BOUND}},
+        {"if": True, "then": _BOUND},
+        {"$ref": "#/$defs/q", "$defs": {"q": _BOUND}},
+        {"items": {"$ref": "#/then"}, "then": _BOUND},
+    ],
+)
+def test_what_is_kept_and_applied_may_make_a_circle(twin: Any, refused: Any, applies: Any) -> None:
+    with pytest.raises(refused) as error:
+        twin(_through(applies))
+    assert "never ends" in str(error.value)
+
+
+@both
+@pytest.mark.parametrize("keyword", ["$defs", "then", "else", "contentSchema"])
+@pytest.mark.parametrize("faulty", [{"type": "number of"}, {"$ref": "#/nowhere"}, {"$id": "x:q", "$ref": "x:q"}])
+def test_of_other_documents_only_what_is_referred_to_counts(twin: Any, refused: Any, keyword: str, faulty: Any) -> None:
+    far = {"$id": "x:far", keyword: {"faulty": faulty} if keyword == "$defs" else faulty, "type": "null"}
+    schema = twin({"$ref": "x:far"}, registry={"x:far": far})
+    assert schema.is_valid(b"null")
+    assert not schema.is_valid(b"1")
+    at = "/$defs/faulty" if keyword == "$defs" else "/" + keyword
+    with pytest.raises(refused) as error:
+        twin({"$ref": "x:far", "not": {"$ref": f"x:far#{at}"}}, registry={"x:far": far})
+    assert error.value.uri == "x:far"
+    assert error.value.pointer.startswith(at)
+
+
+@both
+def test_anchors_of_other_documents_count_when_their_name_is_asked_for(twin: Any, refused: Any) -> None:
+    far = {"$id": "x:far", "$defs": {"o": {"$anchor": "o"}, "k": {"$dynamicAnchor": "k", "type": "number of"}}}
+    asked = {"items": {"$dynamicRef": "#k"}, "$defs": {"k": {"$dynamicAnchor": "k"}}}
+    assert twin({"$ref": "x:far#o"}, registry={"x:far": far}).is_valid(b"[]")
+    with pytest.raises(refused) as error:
+        twin({"$ref": "x:far#o", **asked}, registry={"x:far": far})
+    assert (error.value.uri, error.value.pointer) == ("x:far", "/$defs/k/type")
+
+
 @both
 def test_names_of_dynamic_anchors_are_counted(twin: Any, refused: Any) -> None:
     def names(count: int) -> Any:

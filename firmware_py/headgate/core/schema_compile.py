@@ -145,6 +145,16 @@ class _Compiler:
         if self._lints is not None:
             self._lints.clear()
         root = self._make(self._document, "", place)
+        self._work_off()
+        while place is not None:
+            for target in place.anchored():
+                self._make(*target)
+            if not self._queue:
+                break
+            self._work_off()
+        return root
+
+    def _work_off(self) -> None:
         while self._queue:
             node, document, place = self._queue.pop()
             try:
@@ -158,7 +168,6 @@ class _Compiler:
                 if place is None or not place.uri or error.uri:
                     raise
                 raise SchemaError(error.pointer, error.reason, place.uri) from None
-        return root
 
     def _node(self, document: object, pointer: str, place: "Place | None") -> Node:
         """The node of a subschema of the document that `place` is in."""
@@ -189,7 +198,9 @@ class _Compiler:
             role = keyword if place is None else place.role(keyword, document)
             if place is None and keyword in OF_DRAFT_7:
                 role = ""
-            if role in TESTS:
+            if place is not None and place.keeps(role, document):
+                self._keep(role, value, at, place)
+            elif role in TESTS:
                 self._test(node, keyword, TESTS[role], value, at)
             elif role in SINGLE:
                 parts[role] = self._node(value, at, place)
@@ -220,6 +231,20 @@ class _Compiler:
         _assemble(node, parts)
         if place is None or not place.draft7:
             _count_names(node, parts)
+
+    def _keep(self, role: str, value: object, at: str, place: "Place") -> None:
+        """Subschemas that are not applied where they stand. In other documents than the main one only what something
+        refers to is compiled."""
+        subs = [(value, at)]
+        if role in MAPS:
+            if not isinstance(value, dict):
+                raise SchemaError(at, "must be an object of schemas")
+            subs = [(value[name], at + "/" + escape(name)) for name in _sorted_names(value, at)]
+        for sub, here in subs:
+            if not place.uri:
+                self._make(sub, here, place.kept(here))
+            elif role in MAPS and not isinstance(sub, (dict, bool)):
+                raise SchemaError(here, "a schema must be an object or a boolean")
 
     def _test(self, node: Node, keyword: str, row: "tuple[str, str, Any]", value: object, at: str) -> None:
         argument = self._argument(row[1], value, at)

@@ -94,6 +94,20 @@ class Place:
             return self
         return self._library.place(resource, self.scope)
 
+    def keeps(self, role: str, schema: "dict[str, Any]") -> bool:
+        """The subschemas of the keyword are not applied to anything."""
+        return role in ("$defs", "contentSchema") or (role in ("then", "else") and "if" not in schema)
+
+    def kept(self, pointer: str) -> "Place":
+        """The place of such a subschema, one step from here. It is not evaluated here (core section 8.2.4): another one
+        may refer to it, from another dynamic scope; it is looked at as if the top did."""
+        resource = self._library.embedded.get(f"{self._resource.document}:{pointer}")
+        return self._library.place(resource or self._resource, self._library.top)
+
+    def anchored(self) -> "list[Target]":
+        """The dynamic anchors of other documents that a $dynamicRef may lead to."""
+        return self._library.anchored()
+
     def role(self, keyword: str, schema: "dict[str, Any]") -> str:
         """The keyword of 2020-12 that does what this one does here; "" if it does nothing."""
         dialect = self._resource.dialect
@@ -130,6 +144,7 @@ class Library:
             self._registry[split(uri)[0]] = registry[uri]
         self.resources: list[Resource] = []
         self.embedded: dict[str, Resource] = {}  # by number of the document and pointer
+        self.top: Scope = ()  # that of the main document's top
         self._by_uri: dict[str, Resource] = {}
         self._documents = 0
         self._places: dict[tuple[int, Scope], Place] = {}
@@ -139,7 +154,18 @@ class Library:
 
     def main(self, schema: object) -> Place:
         self._places = {}
-        return self.place(self.resources[0] if self.resources else self._add(schema, "", ""), ())
+        place = self.place(self.resources[0] if self.resources else self._add(schema, "", ""), ())
+        self.top = place.scope
+        return place
+
+    def anchored(self) -> "list[Target]":
+        found: list[Target] = []
+        for resource in self.resources:
+            for name in self._asked:
+                if resource.document and name in resource.dynamic:
+                    schema, pointer = resource.anchors[name]
+                    found.append((schema, pointer, self.place(resource, self.top)))
+        return found
 
     def learned(self) -> bool:
         """Whether names were asked for that the scopes of the places did not keep; the next ones do."""
