@@ -21,7 +21,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import jsonschema
-from fuzz_material import Material, loads, plain
+from fuzz_material import FAR, Material, loads, plain
 from http1_material import Connections
 from http1_material import disagreement as http1_disagreement
 from referencing import Registry
@@ -71,8 +71,10 @@ class Pair:
         schema = _decimals(self.text)
         validator, _ = DIALECTS[self.draft]
         specification = specification_with(DIALECTS[self.draft][1])
-        resource = specification.create_resource(schema)
-        return validator(schema, registry=Registry().with_resource("", resource))
+        resources = [("", specification.create_resource(schema))]
+        if FAR in self.text:
+            resources.append((FAR, specification.create_resource(_decimals(registry[FAR]))))
+        return validator(schema, registry=Registry().with_resources(resources))
 
 
 def _decimals(text: str | bytes) -> Any:
@@ -223,6 +225,8 @@ class Run:
         if kind not in self.seen:
             self.seen.add(kind)
             print(f"FAIL draft {draft} {encoding}: {schema}\n  document {document!r}\n  {what}", flush=True)
+            if FAR in schema:
+                print(f"  with {FAR}: {self.material.registry[FAR]}", flush=True)
 
     def round(self) -> None:
         """One schema, and some documents."""

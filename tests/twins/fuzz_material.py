@@ -105,15 +105,19 @@ class Material:
         return draft, schema, [self.value(3) for _ in range(4)]
 
     def with_scopes(self, schema: Any) -> Any:
-        """The schema, and mostly what is in its $defs, as resources that have a (dynamic) anchor each: a $dynamicRef
-        leads to one or the other, and sometimes round in a circle.
+        """The schema, mostly what is in its $defs, and another document, as resources that have a (dynamic) anchor
+        each: a $dynamicRef leads to one or the other, and sometimes round in a circle.
         """
         rng = self.rng
-        resources = [("", schema), *schema["$defs"].items()]
+        far = self.random_schema("2020-12", 2)
+        far = far if isinstance(far, dict) else {}
+        definitions = schema["$defs"]
+        resources = [("top", schema), *definitions.items(), ("far", far)]
+        resources = [(name, one) for name, one in resources if isinstance(one, dict)]
         for name, one in resources:
-            if not isinstance(one, dict) or (name and rng.randrange(4) == 0):
+            if name in definitions and rng.randrange(4) == 0:
                 continue
-            one["$id"] = f"x:{name or 'top'}"
+            one["$id"] = f"x:{name}"
             for anchor in rng.sample(ANCHORS, rng.choice([1, 1, 2, 3])):  # some are asked for, some are not
                 inner = anchor != "n" or rng.randrange(2) == 0
                 anchored = {"type": rng.choice(TYPES)} if inner else one
@@ -122,7 +126,36 @@ class Material:
                     anchored["$dynamicRef"] = "#" + rng.choice(ANCHORS)
                 if inner:
                     one["$defs"] = {**one.get("$defs", {}), anchor: anchored}
+        if isinstance(definitions["a"], dict) and rng.randrange(4) == 0:  # one within the other
+            place = rng.choice(["$defs", "$defs", "properties", "dependentSchemas"])
+            definitions["a"][place] = {**definitions["a"].get(place, {}), "b": definitions.pop("b")}
+        self.aim([("x:top", schema), (FAR, far)])
+        self.registry[FAR] = plain(far)
         return schema
+
+    def aim(self, documents: list[tuple[str, Any]]) -> None:
+        """Most references of the documents lead to something, and many not for the same value: else few compile."""
+        rng = self.rng
+        found = [pair for uri, document in documents for pair in _places(document, uri)]
+        known: set[str] = set()
+        dynamic: set[str] = set()
+        for here, one in found:
+            known.add(here)
+            for keyword in ("$anchor", "$dynamicAnchor"):
+                if keyword in one:
+                    (dynamic if keyword == "$dynamicAnchor" else known).add(f"{here}#{one[keyword]}")
+            if one.get("$id") == here:
+                known |= {f"{here}#/$defs/{name}" for name in one.get("$defs", ())}
+        for here, one in found:
+            for keyword in ("$ref", "$dynamicRef"):
+                reference = one.get(keyword, "")
+                full = here + reference if reference[:1] == "#" else reference
+                wanted = sorted(dynamic if keyword == "$dynamicRef" and rng.randrange(6) else known | dynamic)
+                if keyword in one and full.rstrip("#") not in wanted and rng.randrange(16) and wanted:
+                    full = rng.choice(wanted)
+                    one[keyword] = full[len(here) :] if full.startswith(here + "#") and rng.randrange(3) else full
+                if keyword in one and rng.randrange(3):
+                    one[rng.choice(DEEPER)] = {keyword: one.pop(keyword)}
 
     # --- values -----------------------------------------------------------------------------------------------------
 
@@ -232,7 +265,7 @@ class Material:
 
     def argument(self, name: str, draft: str, depth: int) -> Any:
         rng = self.rng
-        takes = {**SIMPLE, **NESTED["2020-12"], **NESTED["7"]}[name]
+        takes = {**SIMPLE, **NESTED[draft]}[name]
         if isinstance(takes, list):
             return rng.choice(takes)
         sub = self.random_schema
@@ -259,8 +292,21 @@ class Material:
         return made[takes]
 
 
+def _places(value: Any, here: str) -> list[tuple[str, dict[str, Any]]]:
+    """The schemas in a schema, each with the URI of its resource; and other objects, which have no keywords."""
+    found = []
+    if isinstance(value, dict):
+        here = value.get("$id", here)
+        found.append((here, value))
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        found += _places(item, here)
+    return found
+
+
 ANCHORS = ["n", "m", "o"]
-ACROSS = {"2020-12": ["x:top", "x:a", "x:b"], "7": []}  # Material.with_scopes
+FAR = "x:far"  # a document of the registry
+DEEPER = ["items", "additionalProperties", "contains", "propertyNames"]
+ACROSS = {"2020-12": ["x:top", "x:a", "x:b", FAR], "7": []}  # Material.with_scopes
 _COUNTS = [Number(count) for count in range(5)]
 _BOUNDS = [
     Number(text) for text in ["0", "1", "1.5", "-1", "2", "3", "10", "9007199254740993", "9223372036854775808", "1e30"]
