@@ -221,7 +221,6 @@ REFUSED = [
     ('{"$defs":{"x":{"minimun":1}}}', "/$defs/x/minimun", 'did you mean "minimum"'),
     ('{"requried":[]}', "/requried", 'did you mean "required"'),
     ('{"additionalproperties":false}', "/additionalproperties", 'did you mean "additionalProperties"'),
-    ('{"definitions":{}}', "/definitions", 'did you mean "$defs"'),
     ('{"dependencies":{}}', "/dependencies", 'did you mean "dependentRequired"'),
     ('{"x-unit":"C"}', "/x-unit", 'unknown keyword "x-unit"'),
     ('{"items":{"unit/s":"C"}}', "/items/unit~1s", "unknown keyword"),

@@ -13,7 +13,6 @@ _FLAGS = ("deprecated", "readOnly", "writeOnly")
 _IDENTIFIERS = ("$schema", "$id", "$anchor", "$dynamicAnchor")
 _OTHERS = ("type", "$ref", "$dynamicRef", "contentEncoding", "$vocabulary", "default", "examples")
 _RENAMED = {
-    "definitions": "$defs",
     "dependencies": "dependentRequired",
     "additionalItems": "items",
     "id": "$id",

@@ -50,7 +50,14 @@ SINGLE = ("items", "additionalProperties", "propertyNames", "contains", "not", "
 LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
 MAPS = ("properties", "patternProperties", "$defs", "dependentSchemas")
 COUNTS = ("minContains", "maxContains")
-OF_DRAFT_7 = ("definitions", "dependencies", "additionalItems")
+OF_DRAFT_7 = ("dependencies", "additionalItems")
+
+
+def role_of(keyword: str) -> str:
+    """What it does in 2020-12, "" for nothing."""
+    if keyword == "definitions":  # kept there for compatibility
+        return "$defs"
+    return "" if keyword in OF_DRAFT_7 else keyword
 
 
 def compile_schema(
@@ -194,10 +201,7 @@ class _Compiler:
         for keyword in sorted(document):
             value = document[keyword]
             at = node.pointer + "/" + escape(keyword)
-            # What it does in 2020-12, "" for nothing.
-            role = keyword if place is None else place.role(keyword, document)
-            if place is None and keyword in OF_DRAFT_7:
-                role = ""
+            role = role_of(keyword) if place is None else place.role(keyword, document)
             if place is not None and place.keeps(role, document):
                 self._keep(role, value, at, place)
             elif role in TESTS:

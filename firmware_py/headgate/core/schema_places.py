@@ -9,7 +9,7 @@ everything has been read, so the compiler begins again while there are new ones 
 
 from headgate import limits
 from headgate.core.schema_check import SchemaError, escape
-from headgate.core.schema_compile import DIALECT, LISTS, MAPS, OF_DRAFT_7, SINGLE, TESTS, follow, parse_schema, unquote
+from headgate.core.schema_compile import DIALECT, LISTS, MAPS, SINGLE, TESTS, follow, parse_schema, role_of, unquote
 from headgate.core.uri import join, split
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ class Place:
             return "default"
         if dialect.draft7:
             return _role(keyword, schema)
-        return "" if keyword in OF_DRAFT_7 else keyword
+        return role_of(keyword)
 
     def resolve(self, reference: object, at: str) -> "Target":
         """What `$ref` leads to. Raises SchemaError at the pointer `at`."""
@@ -343,7 +343,7 @@ def _subschemas(schema: "dict[str, Any]", dialect: Dialect) -> "list[tuple[objec
     found: list[tuple[object, str]] = []
     for keyword in schema:
         value = schema[keyword]
-        role = "default" if keyword in dialect.off else _role(keyword, schema) if dialect.draft7 else keyword
+        role = "default" if keyword in dialect.off else _role(keyword, schema) if dialect.draft7 else role_of(keyword)
         at = "/" + escape(keyword)
         if role in SINGLE:
             found.append((value, at))
