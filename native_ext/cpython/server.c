@@ -1,5 +1,4 @@
 /* The type Server: core/server.h on epoll, for linux/selector.py. It waits without the interpreter's lock. */
-#include <math.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -211,6 +210,19 @@ static PyObject *server_unregister(PyObject *object, PyObject *argument) {
     return descriptor(argument, &fd) ? hg_done(hg_server_unregister(of(object), fd)) : NULL;
 }
 
+/* Not before it is time; ceil() would be all that is wanted of the library of mathematics. */
+static int32_t up_to_ms(double seconds) {
+    int32_t ms;
+    if (!(seconds > 0)) { /* not a number: at once */
+        return 0;
+    }
+    if (seconds > INT32_MAX / 1000) {
+        return INT32_MAX;
+    }
+    ms = (int32_t)(seconds * 1000);
+    return ms + (ms < seconds * 1000);
+}
+
 static PyObject *server_wait(PyObject *object, PyObject *argument) {
     struct hg_net_ready ready[HG_NET_BATCH];
     struct hg_server *server = of(object);
@@ -223,7 +235,7 @@ static PyObject *server_wait(PyObject *object, PyObject *argument) {
         if (seconds == -1.0 && PyErr_Occurred() != NULL) {
             return NULL;
         }
-        timeout_ms = seconds <= 0 ? 0 : seconds > INT32_MAX / 1000 ? INT32_MAX : (int32_t)ceil(seconds * 1000);
+        timeout_ms = up_to_ms(seconds);
     }
     thread = PyEval_SaveThread();
     count = hg_server_wait(server, ready, timeout_ms);
