@@ -41,7 +41,7 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
 # Files of the core every message passes through; the others need not be fast, but small.
 HOT = """
     answer base64url commits connection decimal events find format format_host format_time format_uri http1
-    http1_head http1_target intake limiter lookup net_linux number output pattern request router scan secret serve
+    http1_head http1_target intake limiter lookup net_linux number output pattern request router rows scan secret serve
     serve_cache serve_message server session sha256 siphash store table to_cbor to_json token tokens validate_cbor
     validate_json wheel work"""
 

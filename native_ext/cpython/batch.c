@@ -41,7 +41,7 @@ static void batch_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     const freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     PyObject_GC_UnTrack(object);
-    hg_batch_clear(&hg_malloc, &self->batch);
+    hg_batch_clear(&self->batch);
     Py_XDECREF(self->intake);
     release(object);
     Py_DECREF((PyObject *)type);
@@ -181,7 +181,13 @@ static PyObject *batch_totals(PyObject *object, PyObject *const *args, Py_ssize_
         !skip_of(values[0], self->batch.rows, &skip)) {
         goto finally;
     }
-    for (const struct hg_row *row = self->batch.head; row != NULL; row = row->next, index++) {
+    if (skip == NULL && self->batch.mixed == 0 && self->batch.rows != 0) { /* known since it was taken */
+        payload = self->batch.payload;
+        counts.counted[0].stream = self->batch.head->stream;
+        counts.counted[0].rows = self->batch.rows;
+        counts.length = 1;
+    }
+    for (const struct hg_row *row = counts.length != 0 ? NULL : self->batch.head; row != NULL; row = row->next, index++) {
         if (!hg_skipped(skip, index)) {
             payload += row->body.length;
             if (!count_row(&counts, row->stream)) {

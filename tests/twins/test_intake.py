@@ -293,6 +293,21 @@ def test_wrong_calls(arguments: Any) -> None:
     assert intake.rows == 0
 
 
+def test_totals_of_one_stream_and_of_several(make) -> None:
+    intake = make(1, 100, 1_000_000)
+    for stream, length in (("st", 5), ("st", 7), ("su", 1), ("st", 0), ("stream", 2), ("su", 3)):
+        intake.add(stream, "cl", b"x" * length, None, 0, 0)
+    for count, wanted in ((2, (12, {"st": 2})), (1, (1, {"su": 1})), (2, (2, {"st": 1, "stream": 1})), (1, (3, {"su": 1}))):
+        batch = intake.take(count, 1_000_000)
+        assert batch.totals() == wanted
+    intake.add("st", "cl", b"x", None, 0, 0)
+    intake.add("st", "cl", b"xyz", None, 0, 0)
+    batch = intake.take(2, 1_000_000)
+    assert batch.totals({0: False}) == (3, {"st": 1})
+    batch.release()
+    assert batch.totals() == (0, {})
+
+
 def test_a_batch_cannot_go_while_it_is_read() -> None:
     """Here by an iterator that the reading runs; in the appliance another thread reads."""
     intake = _native.Intake(1, 10, 10_000)
