@@ -58,14 +58,16 @@ def encode(batch: Batch) -> tuple[int, bytes]:
     return encode_rows(batch.appliance, batch.boot, len(rows), lambda head: b"".join([head, *rows]))
 
 
-def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes]) -> tuple[int, bytes]:
+def encode_rows(
+    appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes | bytearray]
+) -> tuple[int, bytes]:
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
     head = bytearray(_head(appliance, boot))
     cbor.head(head, _ARRAY, count)
     plain = rows(bytes(head))
     compress = _compressor()
     if compress is None:
-        return PLAIN, plain
+        return PLAIN, bytes(plain)
     return ZSTD, compress(plain)
 
 
