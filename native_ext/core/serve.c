@@ -127,7 +127,7 @@ enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_v
 }
 
 /* RFC 6750 section 3, naming the claim. */
-static void refuse_token(struct hg_call *call, const struct hg_token_error *error) {
+HG_RARE static void refuse_token(struct hg_call *call, const struct hg_token_error *error) {
     struct hg_line detail = {0, {0}}, fields = {0, {0}}, members = {0, {0}};
     struct hg_answer answer = {401, HG_P_INVALID_TOKEN, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     if (error->claim[0] != '\0') {
@@ -248,7 +248,7 @@ bool hg_check_body(struct hg_call *call) {
 }
 
 /* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
-static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms) {
+HG_RARE static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms) {
     struct hg_line fields = {0, {0}}, detail = {0, {0}};
     struct hg_answer answer = {429, HG_P_RATE_LIMITED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     const int64_t retry_s = (wait_ms + 999) / 1000;
@@ -298,7 +298,7 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
      1u << HG_FIELD_IDEMPOTENCY_KEY | 1u << HG_FIELD_TRACEPARENT | 1u << HG_FIELD_CACHE_CONTROL |           \
      1u << HG_FIELD_IF_MATCH | 1u << HG_FIELD_IF_NONE_MATCH)
 
-static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
+HG_RARE static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
     struct hg_line fields = {0, {0}};
     struct hg_answer answer = {405, HG_P_METHOD_NOT_ALLOWED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     hg_line_text(&fields, "Allow: ");

@@ -37,18 +37,18 @@ struct hg_view hg_trimmed(struct hg_view text);                      /* without 
 bool hg_view_equals_any_case(struct hg_view view, const char *text); /* `text` in lower case */
 
 /* Ends: a problem that the client is told; -> HG_SERVED_ANSWER. */
-enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
-enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
-enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
+HG_RARE enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
+HG_RARE enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
+HG_RARE enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
 /* 411 when no body was announced at all, 415 for a content coding; false: refused. */
 bool hg_check_body(struct hg_call *call);
-enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
+HG_RARE enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
 /* Ends: an answer that is no problem. `fields`: whole lines. */
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body);
 
 /* The token's claims, or without one the certificate's; valid until the next token is looked at. NULL: refused. */
 const struct hg_claims *hg_authenticate(struct hg_call *call);
-enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
+HG_RARE enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
 /* Takes one token of the client's bucket; false: refused. */
 bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst);
 
@@ -58,7 +58,7 @@ struct hg_line {
     uint32_t length;
     uint8_t text[HG_FIELDS];
 };
-void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
+HG_RARE void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
 HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length) {
     if (HG_UNLIKELY(length > sizeof line->text - line->length)) {
         hg_line_cut(line, data);

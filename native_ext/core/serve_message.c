@@ -150,7 +150,7 @@ static bool comes_before(const struct listing *listing, uint32_t a, uint32_t b) 
     return order != 0 ? order < 0 : la < lb;
 }
 
-static enum hg_served refuse_malformed(struct hg_call *call, const struct hg_fault *fault) {
+HG_RARE static enum hg_served refuse_malformed(struct hg_call *call, const struct hg_fault *fault) {
     struct hg_line detail = {0, {0}};
     struct hg_answer answer = {400, call->visit->binary ? HG_P_MALFORMED_CBOR : HG_P_MALFORMED_JSON, NOTHING, call->path,
                                NOTHING, NOTHING};
@@ -182,7 +182,7 @@ static void write_errors(struct listing *listing, struct hg_output *members) {
 
 /* 400 with the byte at which the message goes wrong, or 422 with what is wrong with it. A document that was refused at its first
  * violation may turn out to be malformed further on, which is said then. */
-static enum hg_served refuse_body(struct hg_call *call, struct hg_view body, const struct hg_fault *first) {
+HG_RARE static enum hg_served refuse_body(struct hg_call *call, struct hg_view body, const struct hg_fault *first) {
     const struct hg_program *schema = call->visit->stream->schema;
     struct hg_answer answer = {422, HG_P_SCHEMA_VIOLATION, NOTHING, call->path, NOTHING, NOTHING};
     struct hg_output texts, members;
@@ -246,7 +246,7 @@ static struct hg_view name_in(const struct hg_stream *stream, struct hg_view bod
     return (struct hg_view){room, length};
 }
 
-static enum hg_served refuse_intake(struct hg_call *call, const struct hg_problem *problem, uint32_t retry_s) {
+HG_RARE static enum hg_served refuse_intake(struct hg_call *call, const struct hg_problem *problem, uint32_t retry_s) {
     struct hg_line fields = {0, {0}};
     struct hg_answer answer = {problem->status, (enum hg_code)problem->code, hg_text_view(problem->detail), call->path,
                                NOTHING, NOTHING};
