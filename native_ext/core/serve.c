@@ -45,6 +45,20 @@ void hg_line_number(struct hg_line *line, int64_t number) {
     hg_line_add(line, digits + at, HG_DECIMAL - at);
 }
 
+void hg_numbers_make(struct hg_numbers *made, int64_t first, int64_t second, char sign) {
+    const int64_t numbers[2] = {first, second};
+    made->first = first;
+    made->second = second;
+    made->length = 0;
+    for (int i = 0; i < (second < 0 ? 1 : 2); i++) {
+        uint8_t digits[HG_DECIMAL];
+        const uint32_t at = hg_decimal(numbers[i], digits);
+        memcpy(made->text + made->length, digits + at, HG_DECIMAL - at);
+        made->length += HG_DECIMAL - at;
+        made->text[made->length++] = (uint8_t)sign;
+    }
+}
+
 struct hg_view hg_trimmed(struct hg_view text) {
     while (text.length != 0 && (text.at[text.length - 1] == ' ' || text.at[text.length - 1] == '\t')) {
         text.length -= 1;
@@ -362,8 +376,11 @@ enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *requ
                              struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output) {
     struct hg_call call;
     hg_call_init(&call, gate, request, head, visit, output);
-    (void)hg_route_of(call.path, call.param); /* the parameters */
-    return visit->route == HG_ROUTE_CACHE ? hg_cache_put(&call, body) : hg_message_body(&call, body, waiter);
+    if (visit->route != HG_ROUTE_CACHE) {
+        return hg_message_body(&call, body, waiter); /* its stream is known */
+    }
+    (void)hg_route_of(call.path, call.param); /* the key */
+    return hg_cache_put(&call, body);
 }
 
 void hg_serve_refusal(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, struct hg_visit *visit,

@@ -70,6 +70,19 @@ HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length
 HG_INLINE void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
 HG_INLINE void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
 void hg_line_number(struct hg_line *line, int64_t number);
+HG_RARE void hg_numbers_make(struct hg_numbers *made, int64_t first, int64_t second, char sign);
+/* first and sign, and if it is not negative second and sign, neither of which is long. */
+HG_INLINE void hg_line_numbers(struct hg_line *line, struct hg_numbers *made, int64_t first, int64_t second, char sign) {
+    if (HG_UNLIKELY(made->length == 0 || made->first != first || made->second != second)) {
+        hg_numbers_make(made, first, second, sign);
+    }
+    if (sizeof line->text - line->length < sizeof made->text) {
+        hg_line_add(line, made->text, made->length);
+    } else {
+        memcpy(line->text + line->length, made->text, sizeof made->text); /* of a constant size */
+        line->length += made->length;
+    }
+}
 static inline struct hg_view hg_line_of(const struct hg_line *line) { return (struct hg_view){line->text, line->length}; }
 
 /* serve_message.c */

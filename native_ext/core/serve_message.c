@@ -14,10 +14,14 @@ enum kind { KIND_JSON, KIND_CBOR, KIND_BATCH, KIND_OTHER };
 /* The media type without its parameters. */
 static enum kind kind_of(const struct hg_call *call) {
     struct hg_view type = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
-    const uint8_t *mark = type.length == 0 ? NULL : memchr(type.at, ';', type.length);
+    const uint8_t *mark;
     if (type.at == NULL) {
         return KIND_OTHER;
     }
+    if (hg_view_equals(type, "application/json")) { /* as a rule */
+        return KIND_JSON;
+    }
+    mark = type.length == 0 ? NULL : memchr(type.at, ';', type.length);
     if (mark != NULL) {
         type = hg_trimmed((struct hg_view){type.at, (uint32_t)(mark - type.at)});
     }
@@ -268,9 +272,8 @@ static enum hg_served receipt(struct hg_call *call, struct hg_view seq, bool dur
                           hg_line_of(&body));
 }
 
-static void put_seq(struct hg_line *line, const struct hg_gate *gate, uint64_t seq) {
-    hg_line_number(line, (int64_t)gate->intake->boot);
-    hg_line_text(line, ".");
+static void put_seq(struct hg_line *line, struct hg_gate *gate, uint64_t seq) {
+    hg_line_numbers(line, &gate->seq_begins, (int64_t)gate->intake->boot, -1, '.');
     hg_line_number(line, (int64_t)seq);
 }
 
