@@ -41,12 +41,13 @@ if os.environ.get("HEADGATE_COVERAGE") == "1":
 # Files of the core every message passes through; the others need not be fast, but small.
 HOT = """
     answer base64url commits connection decimal events find format format_host format_time format_uri http1
-    http1_head http1_target intake limiter lookup net_linux number output pattern request router scan secret serve
+    http1_head http1_target intake limiter lookup net_linux number output pattern request router rows scan secret serve
     serve_cache serve_message server session sha256 siphash store table to_cbor to_json token tokens validate_cbor
     validate_json wheel work"""
 
 # What importing the extension and compiling a schema goes through. It is linked first, so that it lies together: the
-# kernel maps 64 KiB around each page that is touched, and then that is little of the rest. LTO undoes it.
+# kernel maps 64 KiB around each page that is touched, and then that is little of the rest. What is hot lies together
+# behind it: after a pause each page of code costs a walk through the tables of pages. LTO undoes both.
 EARLY = """
     binding compile compile_array compile_choice compile_look compile_loops compile_node compile_number
     compile_object compile_road compile_same compile_scopes constants fault find findings format keywords lint
@@ -65,11 +66,13 @@ class BuildExt(build_ext):
 
         link = self.compiler.link_shared_object
 
-        def late(path: str) -> bool:
-            return Path(path).stem not in EARLY.split()
+        def place(path: str) -> int:
+            name = Path(path).stem
+            hot = name in HOT.split()
+            return int(hot) if name in EARLY.split() else 2 + (not hot)
 
         def link_in_order(objects: list[str], *more: object, **options: object) -> None:
-            link(sorted(objects, key=late), *more, **options)
+            link(sorted(objects, key=place), *more, **options)
 
         self.compiler._compile = compile_sized
         self.compiler.link_shared_object = link_in_order

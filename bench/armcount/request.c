@@ -1,5 +1,6 @@
 /* What one request costs the native server: `program KIND ROUNDS` answers ROUNDS requests of a kind and checks each answer. The
  * network is scripted (tests/c/net_script.h), so nothing of a kernel is counted; the harness adds some hundred instructions. */
+#define HEAP_PLAIN
 #include "../../tests/c/check_server.h"
 
 #include <sys/auxv.h>

@@ -167,6 +167,7 @@ RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then
 OUTBOX_BUFFER_RECORDS = 4096  # accepted in memory, not committed yet
 OUTBOX_BUFFER_BYTES = 4194304
 ROW_OVERHEAD = 64  # bytes charged for each message beside body and names
+ROW_BLOCK = 16384  # bytes of memory that rows share (native); over OUTBOX_BUFFER_BYTES * 2 of it: each has its own
 BATCH_RECORDS = 500  # one group commit
 BATCH_RECORDS_MAX = 10000  # the most that may be configured; a batch with more is refused by whoever reads it
 BATCH_BYTES = 262144

@@ -34,7 +34,7 @@ static uint8_t *put(uint8_t *to, const void *data, size_t length) {
 }
 #define PUT(to, text) put(to, text, sizeof(text) - 1)
 
-static void make_beginning(struct hg_beginning *beginning, uint16_t status, int64_t dated_s) {
+HG_RARE static void make_beginning(struct hg_beginning *beginning, uint16_t status, int64_t dated_s) {
     const char *const phrase = hg_status_phrase(status);
     const size_t length = strlen(phrase);
     uint8_t *at = PUT(beginning->text, "HTTP/1.1 ");

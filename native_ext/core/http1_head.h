@@ -4,6 +4,7 @@
 #define HEADGATE_HTTP1_HEAD_H
 
 #include "http1.h"
+#include "inline.h"
 
 enum hg_http1_state {
     HG_HTTP1_START,    /* [one empty line] request line */
@@ -52,8 +53,8 @@ static inline int hg_hex_digit(uint8_t c) {
 bool hg_is_clean(struct hg_view value);
 
 /* All below: false, the message is refused. `line`: without its CR LF. */
-bool hg_http1_refuse(struct hg_http1 *parser, uint16_t status, enum hg_code code, const char *detail);
-bool hg_http1_bad(struct hg_http1 *parser, const char *detail); /* 400 malformed_request */
+HG_RARE bool hg_http1_refuse(struct hg_http1 *parser, uint16_t status, enum hg_code code, const char *detail);
+HG_RARE bool hg_http1_bad(struct hg_http1 *parser, const char *detail); /* 400 malformed_request */
 bool hg_http1_request_line(struct hg_http1 *parser, const uint8_t *head, struct hg_view line);
 bool hg_http1_field(struct hg_http1 *parser, const uint8_t *head, struct hg_view line);
 bool hg_http1_trailer(struct hg_http1 *parser, struct hg_view line);

@@ -2,44 +2,30 @@
 
 #include <string.h>
 
+#include "inline.h"
+
 void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint64_t boot, uint32_t max_rows,
                     uint64_t max_bytes) {
-    *intake = (struct hg_intake){.alloc = *alloc, .boot = boot, .max_rows = max_rows, .max_bytes = max_bytes};
+    *intake = (struct hg_intake){.boot = boot, .max_rows = max_rows, .max_bytes = max_bytes};
+    hg_rows_init(&intake->memory, alloc, max_bytes);
     intake->room = UINT64_MAX;
     intake->oldest_ms = intake->oldest_waiting_ms = -1;
 }
 
-static void free_rows(const struct hg_alloc *alloc, struct hg_row *row) {
-    while (row != NULL) {
-        struct hg_row *next = row->next;
-        alloc->release(alloc->context, row);
-        row = next;
-    }
-}
-
 void hg_intake_clear(struct hg_intake *intake) {
-    free_rows(&intake->alloc, intake->head);
+    hg_rows_free(intake->head);
+    hg_rows_close(&intake->memory);
     intake->head = intake->tail = NULL;
     intake->rows = 0;
     intake->bytes = 0;
     intake->oldest_ms = intake->oldest_waiting_ms = -1;
 }
 
-static enum hg_code refuse(struct hg_problem *problem, uint32_t *retry_s, enum hg_code code, const char *detail,
+HG_RARE static enum hg_code refuse(struct hg_problem *problem, uint32_t *retry_s, enum hg_code code, const char *detail,
                            int64_t wait_s) {
     *problem = (struct hg_problem){503, (uint8_t)code, false, detail};
     *retry_s = wait_s < 1 ? 1 : wait_s > 3600 ? 3600 : (uint32_t)wait_s;
     return code;
-}
-
-static struct hg_view copied(uint8_t **at, struct hg_view text) {
-    struct hg_view copy = {NULL, 0};
-    if (text.at != NULL) {
-        copy = (struct hg_view){*at, text.length};
-        memcpy(*at, text.at, text.length);
-        *at += text.length;
-    }
-    return copy;
 }
 
 static void append(struct hg_intake *intake, struct hg_row *row) {
@@ -59,31 +45,80 @@ static void append(struct hg_intake *intake, struct hg_row *row) {
     }
 }
 
-/* The bytes of an argument in its shortest form, RFC 8949 section 3; 0: it is in the first byte. */
-static uint32_t width_of(uint64_t argument) {
-    return argument < 24 ? 0 : argument <= 0xFF ? 1 : argument <= 0xFFFF ? 2 : argument <= 0xFFFFFFFF ? 4 : 8;
+/* The head of a data item in its shortest form, RFC 8949 section 3; at most HEAD bytes. */
+#define HEAD 9
+static uint8_t *put_head(uint8_t *at, uint8_t major, uint64_t argument) {
+    const uint8_t kind = (uint8_t)(major << 5);
+    if (argument < 24) {
+        at[0] = (uint8_t)(kind | argument);
+        return at + 1;
+    }
+    if (argument <= 0xFF) {
+        at[0] = kind | 24;
+        at[1] = (uint8_t)argument;
+        return at + 2;
+    }
+    if (argument <= 0xFFFF) {
+        at[0] = kind | 25;
+        at[1] = (uint8_t)(argument >> 8);
+        at[2] = (uint8_t)argument;
+        return at + 3;
+    }
+    at[0] = kind | (argument <= 0xFFFFFFFF ? 26 : 27);
+    at += 1;
+    if (argument > 0xFFFFFFFF) {
+        at[0] = (uint8_t)(argument >> 56);
+        at[1] = (uint8_t)(argument >> 48);
+        at[2] = (uint8_t)(argument >> 40);
+        at[3] = (uint8_t)(argument >> 32);
+        at += 4;
+    }
+    at[0] = (uint8_t)(argument >> 24);
+    at[1] = (uint8_t)(argument >> 16);
+    at[2] = (uint8_t)(argument >> 8);
+    at[3] = (uint8_t)argument;
+    return at + 4;
 }
 
-static uint64_t text_length(struct hg_view text) {
-    return text.at == NULL ? 1 : (uint64_t)1 + width_of(text.length) + text.length;
+static uint8_t *put_null(uint8_t *at) {
+    *at = 0xF6;
+    return at + 1;
 }
 
-static struct hg_view type_of(const struct hg_row *row) {
-    const char *type = (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json";
-    return (struct hg_view){(const uint8_t *)type, 16};
+/* The bytes of a text, which is then the one at `at`. */
+static uint8_t *put_bytes(uint8_t *at, struct hg_view *text) {
+    memcpy(at, text->at, text->length);
+    text->at = at;
+    return at + text->length;
 }
 
-/* Always fits 32 bits, as the row itself does. */
-static uint64_t cbor_length(const struct hg_row *row) {
-    return 1 + 1 + width_of(row->seq) + text_length(row->stream) + text_length(row->client) + 1 +
-           (row->ts_ms < 0 ? 0 : width_of((uint64_t)row->ts_ms)) + text_length(type_of(row)) + text_length(row->body) +
-           text_length(row->trace);
+static uint8_t *put_text(uint8_t *at, uint8_t major, struct hg_view *text) {
+    return text->at == NULL ? put_null(at) : put_bytes(put_head(at, major, text->length), text);
 }
+
+#define TYPE_LENGTH 16 /* of both media types */
+
+/* Seven fields: linux/batch.py, Row. */
+static uint8_t *put_row(uint8_t *at, struct hg_row *row) {
+    at = put_head(at, 4, 7);
+    at = put_head(at, 0, row->seq);
+    at = put_text(at, 3, &row->stream);
+    at = put_text(at, 3, &row->client);
+    at = row->ts_ms < 0 ? put_null(at) : put_head(at, 0, (uint64_t)row->ts_ms);
+    at = put_head(at, 3, TYPE_LENGTH);
+    memcpy(at, (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json", TYPE_LENGTH);
+    at = put_text(at + TYPE_LENGTH, 2, &row->body);
+    return put_text(at, 3, &row->trace);
+}
+
+/* What put_row adds to the texts. Lengths have 32 bits. */
+_Static_assert(1 + 2 * HEAD + 4 * 5 + 1 + TYPE_LENGTH <= HG_ROW_OVERHEAD, "the charge for a row has room for its CBOR");
 
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s) {
     const uint64_t size = (uint64_t)row->body.length + row->stream.length + row->client.length + HG_ROW_OVERHEAD;
     const uint64_t whole = sizeof *row + size + row->key.length + row->trace.length + row->last.length;
+    struct hg_row_block *block;
     struct hg_row *copy;
     uint8_t *at;
     if (intake->closing) {
@@ -101,21 +136,21 @@ enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, u
         intake->overfull += 1;
         return refuse(problem, retry_s, HG_P_OUTBOX_FULL, "the budget for undelivered messages is used up", 30);
     }
-    copy = intake->alloc.alloc(intake->alloc.context, (size_t)(whole - HG_ROW_OVERHEAD));
+    copy = hg_rows_room(&intake->memory, (uint32_t)whole);
     if (copy == NULL) {
         return refuse(problem, retry_s, HG_P_OUT_OF_MEMORY, "", 1);
     }
+    block = copy->block;
     *copy = *row;
-    at = (uint8_t *)(copy + 1);
-    copy->stream = copied(&at, row->stream);
-    copy->client = copied(&at, row->client);
-    copy->body = copied(&at, row->body);
-    copy->key = copied(&at, row->key);
-    copy->trace = copied(&at, row->trace);
-    copy->last = copied(&at, row->last);
+    copy->block = block;
     copy->size = (uint32_t)size;
+    copy->keyed = row->key.at != NULL;
     copy->seq = *seq = ++intake->seq;
-    copy->cbor = (uint32_t)cbor_length(copy);
+    at = put_row((uint8_t *)(copy + 1), copy);
+    copy->cbor = (uint32_t)(at - (uint8_t *)(copy + 1));
+    at = row->key.at == NULL ? at : put_bytes(at, &copy->key);
+    at = row->last.at == NULL ? at : put_bytes(at, &copy->last);
+    hg_rows_keep(&intake->memory, copy, (uint32_t)(at - (uint8_t *)copy));
     intake->bytes += size;
     append(intake, copy);
     return HG_P_NONE;
@@ -137,11 +172,14 @@ static void look_again(struct hg_intake *intake) {
 }
 
 static void count(struct hg_batch *batch, const struct hg_row *row) {
+    const struct hg_view stream = batch->head->stream;
     batch->rows += 1;
     batch->waiting += (row->flags & HG_ROW_PROMISED) == 0;
-    batch->keyed += row->key.at != NULL;
+    batch->keyed += row->keyed;
+    batch->mixed += row->stream.length != stream.length || memcmp(row->stream.at, stream.at, stream.length) != 0;
     batch->bytes += row->size;
     batch->cbor += row->cbor;
+    batch->payload += row->body.length;
 }
 
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch) {
@@ -150,6 +188,7 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
     while (intake->head != NULL && batch->rows < max_rows &&
            (last == NULL || batch->bytes + intake->head->size <= max_bytes)) {
         last = intake->head;
+        hg_row_ahead(last);
         count(batch, last);
         intake->head = last->next;
     }
@@ -166,14 +205,17 @@ void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_by
     look_again(intake);
 }
 
-void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch) {
-    free_rows(alloc, batch->head);
+void hg_batch_clear(struct hg_batch *batch) {
+    hg_rows_free(batch->head);
     *batch = (struct hg_batch){.head = NULL};
 }
 
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch) {
     intake->bytes -= batch->bytes;
-    hg_batch_clear(&intake->alloc, batch);
+    hg_batch_clear(batch);
+    if (intake->bytes == 0) { /* with nothing to do, nothing is held */
+        hg_rows_close(&intake->memory);
+    }
 }
 
 void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
@@ -189,7 +231,8 @@ void hg_batch_give_back(struct hg_intake *intake, struct hg_batch *batch) {
             }
         } else {
             intake->bytes -= row->size;
-            intake->alloc.release(intake->alloc.context, row);
+            row->next = NULL;
+            hg_rows_free(row);
         }
     }
     *end = intake->head;
@@ -219,42 +262,6 @@ void hg_intake_take_waiting(struct hg_intake *intake, struct hg_batch *batch) {
     look_again(intake);
 }
 
-static uint8_t *put_head(uint8_t *at, uint8_t major, uint64_t argument) {
-    static const uint8_t info[9] = {0, 24, 25, 0, 26, 0, 0, 0, 27};
-    uint32_t width = width_of(argument);
-    *at++ = (uint8_t)(major << 5 | (width == 0 ? (uint8_t)argument : info[width]));
-    while (width-- > 0) {
-        *at++ = (uint8_t)(argument >> 8 * width);
-    }
-    return at;
-}
-
-static uint8_t *put_null(uint8_t *at) {
-    *at++ = 0xF6;
-    return at;
-}
-
-static uint8_t *put_text(uint8_t *at, uint8_t major, struct hg_view text) {
-    if (text.at == NULL) {
-        return put_null(at);
-    }
-    at = put_head(at, major, text.length);
-    memcpy(at, text.at, text.length);
-    return at + text.length;
-}
-
-/* Seven fields: linux/batch.py, Row. */
-static void put_row(uint8_t *at, const struct hg_row *row) {
-    at = put_head(at, 4, 7);
-    at = put_head(at, 0, row->seq);
-    at = put_text(at, 3, row->stream);
-    at = put_text(at, 3, row->client);
-    at = row->ts_ms < 0 ? put_null(at) : put_head(at, 0, (uint64_t)row->ts_ms);
-    at = put_text(at, 3, type_of(row));
-    at = put_text(at, 2, row->body);
-    (void)put_text(at, 3, row->trace);
-}
-
 uint64_t hg_batch_cbor_length(const struct hg_batch *batch, const uint8_t *skip) {
     uint64_t length = batch->cbor;
     uint32_t index = 0;
@@ -272,7 +279,7 @@ bool hg_batch_cbor(const struct hg_batch *batch, const uint8_t *skip, struct hg_
             if (room == NULL) {
                 return false;
             }
-            put_row(room, row);
+            memcpy(room, row + 1, row->cbor);
             hg_output_use(output, row->cbor);
         }
     }

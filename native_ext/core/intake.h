@@ -7,9 +7,11 @@
 #include <stdint.h>
 
 #include "alloc.h"
+#include "inline.h"
 #include "limits.h"
 #include "output.h"
 #include "problem.h"
+#include "rows.h"
 #include "sha256.h"
 
 enum {
@@ -18,25 +20,37 @@ enum {
     HG_ROW_CBOR = 4     /* application/cbor, otherwise application/json */
 };
 
-/* One accepted message; the views are into its own block. */
+/* One accepted message. What it is in a batch's CBOR follows it in memory: `cbor` bytes, into which the views of its texts are. */
 struct hg_row {
     struct hg_row *next;
+    struct hg_row_block *block; /* rows.h */
+    uint32_t flags;
+    uint32_t size; /* bytes charged: body, stream, client and HG_ROW_OVERHEAD */
+    uint32_t cbor; /* bytes of it in a batch's CBOR */
+    bool keyed;    /* it has a key */
+    struct hg_view stream, body; /* up to here: all that is asked of each row of a batch */
+    struct hg_view client;
     uint64_t seq;
     int64_t ts_ms; /* Unix ms of arrival; -1: the clock was unset */
     int64_t at_ms; /* monotonic, of arrival */
     uint64_t waiter; /* who waits for the commit: the server's id of a connection; 0: nobody there */
-    uint32_t flags;
-    uint32_t size; /* bytes charged: body, stream, client and HG_ROW_OVERHEAD */
-    uint32_t cbor; /* bytes of it in a batch's CBOR */
-    struct hg_view stream, client, body;
     struct hg_view key;   /* Idempotency-Key; at == NULL: none */
     struct hg_view trace; /* traceparent; at == NULL: none */
     struct hg_view last;  /* key of the last value in the store (last/...); at == NULL: it is not kept */
     int64_t last_ttl_ms;
 };
 
+/* Who walks over many rows has those fetched that come soon: messages of one kind are about as long, and lie one after the other. */
+#define HG_ROWS_AHEAD 10 /* rows */
+HG_INLINE void hg_row_ahead(const struct hg_row *row) {
+    const uintptr_t next = (uintptr_t)row->next, later = next + HG_ROWS_AHEAD * (next - (uintptr_t)row);
+    HG_PREFETCH((const void *)later);
+    HG_PREFETCH((const void *)(later + 64));
+}
+
+/* Must not move in memory once initialised. */
 struct hg_intake {
-    struct hg_alloc alloc;
+    struct hg_row_memory memory;
     struct hg_row *head, *tail;
     uint32_t rows, max_rows;   /* queued */
     uint64_t bytes, max_bytes; /* queued and taken but not released */
@@ -54,8 +68,9 @@ void hg_intake_init(struct hg_intake *intake, const struct hg_alloc *alloc, uint
                     uint64_t max_bytes);
 void hg_intake_clear(struct hg_intake *intake);
 
-/* Queues a copy of *row (whose next, seq, size and cbor are not read) under the next number. -> HG_P_NONE, and *seq; or why not:
- * HG_P_DRAINING, HG_P_STORAGE_FAILED, HG_P_OUTBOX_FULL, HG_P_OUT_OF_MEMORY with the detail and *retry_s, and nothing has changed. */
+/* Queues a copy of *row (whose next, block, seq, size, cbor and keyed are not read) under the next number. -> HG_P_NONE, and *seq; or
+ * why not: HG_P_DRAINING, HG_P_STORAGE_FAILED, HG_P_OUTBOX_FULL, HG_P_OUT_OF_MEMORY with the detail and *retry_s, and nothing has
+ * changed. */
 enum hg_code hg_intake_add(struct hg_intake *intake, const struct hg_row *row, uint64_t *seq, struct hg_problem *problem,
                            uint32_t *retry_s);
 
@@ -70,7 +85,9 @@ struct hg_batch {
     struct hg_row *head;
     uint32_t rows;
     uint32_t waiting, keyed; /* of them: not promised, with a key. To look at all rows for that would take longer than to store some */
+    uint32_t mixed;          /* rows of another stream than the first one's */
     uint64_t bytes, cbor;    /* charged; of its rows' CBOR */
+    uint64_t payload;        /* of the bodies */
 };
 /* The oldest rows: at least one unless there is none or max_rows is 0, then as many as both limits allow. */
 void hg_intake_take(struct hg_intake *intake, uint32_t max_rows, uint64_t max_bytes, struct hg_batch *batch);
@@ -94,7 +111,7 @@ struct hg_row_key {
 bool hg_row_key(const struct hg_row *row, hg_sha256_blocks blocks, struct hg_output *scratch, struct hg_row_key *key);
 
 /* Frees the rows; any thread. Their charge stays. */
-void hg_batch_clear(const struct hg_alloc *alloc, struct hg_batch *batch);
+void hg_batch_clear(struct hg_batch *batch);
 /* Frees the rows and their charge. */
 void hg_batch_release(struct hg_intake *intake, struct hg_batch *batch);
 /* The commit failed: promised rows go back to the front of the queue, all others are freed (tell who waits first). */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "inline.h"
 #include "limits.h"
 
 #define MICRO INT64_C(1000000) /* micro-tokens in a token: one millisecond adds rate_milli of them */
@@ -38,7 +39,7 @@ static bool is_of(const struct hg_bucket *bucket, const uint8_t *key, uint32_t l
 }
 
 /* A full bucket for a client that has none; NULL: no memory, nothing has changed. */
-static struct hg_bucket *add(struct hg_limiter *limiter, const uint8_t *key, uint32_t length, uint32_t hash) {
+HG_RARE static struct hg_bucket *add(struct hg_limiter *limiter, const uint8_t *key, uint32_t length, uint32_t hash) {
     struct hg_table *table = &limiter->table;
     struct hg_bucket *bucket = table->alloc.alloc(table->alloc.context, sizeof *bucket + length);
     if (bucket == NULL) {

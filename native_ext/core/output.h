@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "inline.h"
 
 struct hg_view {
     const uint8_t *at; /* never NULL but where "absent" is said to be possible */
@@ -24,7 +25,7 @@ struct hg_output {
 void hg_output_init(struct hg_output *output, const struct hg_alloc *alloc, uint32_t most);
 /* Frees the bytes; usable afterwards. */
 void hg_output_clear(struct hg_output *output);
-uint8_t *hg_output_grow(struct hg_output *output, uint32_t size); /* hg_output_room when there is none yet */
+HG_RARE uint8_t *hg_output_grow(struct hg_output *output, uint32_t size); /* hg_output_room when there is none yet */
 /* -> room for `size` bytes at the end, which count only after hg_output_use; NULL: failed. */
 static inline uint8_t *hg_output_room(struct hg_output *output, uint32_t size) {
     return !output->failed && size <= output->capacity - output->length ? output->data + output->length

@@ -1,5 +1,6 @@
 /* The requests in a connection's input: each is read, served in place, answered or handed on, and what has to wait is kept. */
 #include "connection.h"
+#include "inline.h"
 
 #define LARGE 16384 /* bytes of a body that takes more time to validate than to look at the clock */
 
@@ -66,7 +67,7 @@ static bool can_skip(const struct hg_work *work) {
     return request->length == 0 || (work->continued && request->length <= HG_LINGER_BYTES);
 }
 
-static enum step finish(struct serving *serving, bool lingers) {
+HG_RARE static enum step finish(struct serving *serving, bool lingers) {
     serving->connection->flags |= (uint8_t)(HG_ENDS | (lingers ? HG_LINGERS : 0));
     return THE_END;
 }
@@ -87,7 +88,7 @@ static enum step answered(struct serving *serving, bool complete) {
     return GO_ON;
 }
 
-static enum step refuse_body(struct serving *serving, const struct hg_problem *problem, bool keep) {
+HG_RARE static enum step refuse_body(struct serving *serving, const struct hg_problem *problem, bool keep) {
     struct hg_work *work = serving->work;
     hg_serve_refusal(serving->server->gate, &work->parser.request, serving->data + serving->from, &work->visit, problem,
                      keep, &serving->server->answers);
@@ -95,7 +96,7 @@ static enum step refuse_body(struct serving *serving, const struct hg_problem *p
 }
 
 /* Python serves it; its input from the head on is kept for that. */
-static enum step lend(struct serving *serving) {
+HG_RARE static enum step lend(struct serving *serving) {
     serving->at = serving->from;
     hg_work_done(serving->work);
     if (!own(serving) || !keep_input(serving)) {
@@ -138,7 +139,7 @@ static enum step begin_request(struct serving *serving, uint32_t consumed) {
 }
 
 /* Of the first bytes of a connection. Behind others they would be a way to get past a proxy. */
-static enum step read_preface(struct serving *serving) {
+HG_RARE static enum step read_preface(struct serving *serving) {
     const uint32_t whole = (uint32_t)strlen(HG_HTTP2_PREFACE), length = serving->length - serving->at;
     if (memcmp(serving->data + serving->at, HG_HTTP2_PREFACE, length < whole ? length : whole) != 0) {
         serving->connection->fresh = false;
@@ -231,7 +232,7 @@ static enum step read_body(struct serving *serving) {
     return refuse_body(serving, &work->parser.problem, false);
 }
 
-static enum step skip_body(struct serving *serving) {
+HG_RARE static enum step skip_body(struct serving *serving) {
     struct hg_work *work = serving->work;
     struct hg_view part = {NULL, 0};
     uint32_t consumed;
@@ -252,7 +253,7 @@ static enum step skip_body(struct serving *serving) {
 }
 
 /* The input has ended where it may not, or where it may. */
-static enum step end_input(struct serving *serving) {
+HG_RARE static enum step end_input(struct serving *serving) {
     struct hg_work *work = serving->work;
     const bool may = hg_http1_ended(&work->parser, serving->length - serving->at);
     if (!may && work->phase == HG_PHASE_BODY) {
@@ -265,7 +266,7 @@ static enum step end_input(struct serving *serving) {
 }
 
 /* There is no memory for what has to be kept. */
-static enum step end_without_memory(struct serving *serving) {
+HG_RARE static enum step end_without_memory(struct serving *serving) {
     if (serving->work->phase == HG_PHASE_BODY) {
         return refuse_body(serving, &no_memory, false);
     }
@@ -313,7 +314,7 @@ static enum step await_input(struct serving *serving) {
 }
 
 /* All of the input is the library's from now on. */
-static void carry(struct serving *serving) {
+HG_RARE static void carry(struct serving *serving) {
     struct hg_server *server = serving->server;
     if (!hg_carrier_open(server, serving->index)) {
         hg_connection_close(server, serving->index);

@@ -45,6 +45,20 @@ void hg_line_number(struct hg_line *line, int64_t number) {
     hg_line_add(line, digits + at, HG_DECIMAL - at);
 }
 
+void hg_numbers_make(struct hg_numbers *made, int64_t first, int64_t second, char sign) {
+    const int64_t numbers[2] = {first, second};
+    made->first = first;
+    made->second = second;
+    made->length = 0;
+    for (int i = 0; i < (second < 0 ? 1 : 2); i++) {
+        uint8_t digits[HG_DECIMAL];
+        const uint32_t at = hg_decimal(numbers[i], digits);
+        memcpy(made->text + made->length, digits + at, HG_DECIMAL - at);
+        made->length += HG_DECIMAL - at;
+        made->text[made->length++] = (uint8_t)sign;
+    }
+}
+
 struct hg_view hg_trimmed(struct hg_view text) {
     while (text.length != 0 && (text.at[text.length - 1] == ' ' || text.at[text.length - 1] == '\t')) {
         text.length -= 1;
@@ -127,7 +141,7 @@ enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_v
 }
 
 /* RFC 6750 section 3, naming the claim. */
-static void refuse_token(struct hg_call *call, const struct hg_token_error *error) {
+HG_RARE static void refuse_token(struct hg_call *call, const struct hg_token_error *error) {
     struct hg_line detail = {0, {0}}, fields = {0, {0}}, members = {0, {0}};
     struct hg_answer answer = {401, HG_P_INVALID_TOKEN, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     if (error->claim[0] != '\0') {
@@ -248,7 +262,7 @@ bool hg_check_body(struct hg_call *call) {
 }
 
 /* RFC 9110 section 10.2.3, draft-ietf-httpapi-ratelimit-headers. */
-static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms) {
+HG_RARE static void refuse_rate(struct hg_call *call, struct hg_view bucket, int64_t rate_milli, int64_t burst, int64_t wait_ms) {
     struct hg_line fields = {0, {0}}, detail = {0, {0}};
     struct hg_answer answer = {429, HG_P_RATE_LIMITED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     const int64_t retry_s = (wait_ms + 999) / 1000;
@@ -298,7 +312,7 @@ bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view cl
      1u << HG_FIELD_IDEMPOTENCY_KEY | 1u << HG_FIELD_TRACEPARENT | 1u << HG_FIELD_CACHE_CONTROL |           \
      1u << HG_FIELD_IF_MATCH | 1u << HG_FIELD_IF_NONE_MATCH)
 
-static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
+HG_RARE static enum hg_served refuse_method(struct hg_call *call, enum hg_route route) {
     struct hg_line fields = {0, {0}};
     struct hg_answer answer = {405, HG_P_METHOD_NOT_ALLOWED, NO_MEMBERS, call->path, NO_MEMBERS, NO_MEMBERS};
     hg_line_text(&fields, "Allow: ");
@@ -362,8 +376,11 @@ enum hg_served hg_serve_body(struct hg_gate *gate, const struct hg_request *requ
                              struct hg_visit *visit, struct hg_view body, uint64_t waiter, struct hg_output *output) {
     struct hg_call call;
     hg_call_init(&call, gate, request, head, visit, output);
-    (void)hg_route_of(call.path, call.param); /* the parameters */
-    return visit->route == HG_ROUTE_CACHE ? hg_cache_put(&call, body) : hg_message_body(&call, body, waiter);
+    if (visit->route != HG_ROUTE_CACHE) {
+        return hg_message_body(&call, body, waiter); /* its stream is known */
+    }
+    (void)hg_route_of(call.path, call.param); /* the key */
+    return hg_cache_put(&call, body);
 }
 
 void hg_serve_refusal(struct hg_gate *gate, const struct hg_request *request, const uint8_t *head, struct hg_visit *visit,

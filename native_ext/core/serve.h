@@ -37,6 +37,13 @@ struct hg_value_fields {
     uint8_t text[HG_FIELDS];
 };
 
+/* One or two decimal numbers, each with the same sign behind it, as they were written last: most texts begin as the one before. */
+struct hg_numbers {
+    int64_t first, second; /* second < 0: there is one */
+    uint32_t length;       /* 0: nothing was written yet */
+    uint8_t text[44];
+};
+
 /* What all requests share. One thread. */
 struct hg_gate {
     struct hg_plan *plan; /* of new requests */
@@ -51,6 +58,8 @@ struct hg_gate {
     int64_t dated_s;            /* of `beginnings`; HG_UNDATED: answers have no Date */
     struct hg_beginning beginnings[HG_BEGINNINGS];
     struct hg_value_fields value_fields;
+    struct hg_numbers last_begins; /* of the meta of last values: seconds to live and the time */
+    struct hg_numbers seq_begins;  /* of a message's number: the boot and a dot */
     struct hg_output scratch;   /* a body whose length has to be known first */
     bool shared;                /* the key-value cache has a second level, which the twin asks for what is not here */
     struct hg_output changes;   /* shared: keys put or deleted here: of each its length - 1 in one byte, then itself */

@@ -33,10 +33,8 @@ void hg_put_last(struct hg_gate *gate, const struct hg_row *row) {
         return;
     }
     meta.length = 0;
-    hg_line_number(&meta, row->last_ttl_ms / 1000);
-    hg_line_text(&meta, " ");
-    hg_line_number(&meta, gate->now_ms);
-    hg_line_text(&meta, (row->flags & HG_ROW_CBOR) != 0 ? " application/cbor" : " application/json");
+    hg_line_numbers(&meta, &gate->last_begins, row->last_ttl_ms / 1000, gate->now_ms, ' ');
+    hg_line_text(&meta, (row->flags & HG_ROW_CBOR) != 0 ? "application/cbor" : "application/json");
     /* One that does not fit is not cached. */
     (void)hg_store_put(gate->store, row->last.at, row->last.length, row->body.at, row->body.length, meta.text, meta.length,
                        row->last_ttl_ms, gate->now_ms, &version);

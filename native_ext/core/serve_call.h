@@ -37,18 +37,18 @@ struct hg_view hg_trimmed(struct hg_view text);                      /* without 
 bool hg_view_equals_any_case(struct hg_view view, const char *text); /* `text` in lower case */
 
 /* Ends: a problem that the client is told; -> HG_SERVED_ANSWER. */
-enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
-enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
-enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
+HG_RARE enum hg_served hg_deny(struct hg_call *call, uint16_t status, enum hg_code code, const char *detail);
+HG_RARE enum hg_served hg_deny_with(struct hg_call *call, const struct hg_answer *answer);
+HG_RARE enum hg_served hg_deny_memory(struct hg_call *call); /* 503 out_of_memory */
 /* 411 when no body was announced at all, 415 for a content coding; false: refused. */
 bool hg_check_body(struct hg_call *call);
-enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
+HG_RARE enum hg_served hg_deny_type(struct hg_call *call, const char *detail, const char *fields); /* 415; `fields`: whole lines */
 /* Ends: an answer that is no problem. `fields`: whole lines. */
 enum hg_served hg_answer_with(struct hg_call *call, uint16_t status, struct hg_view fields, struct hg_view body);
 
 /* The token's claims, or without one the certificate's; valid until the next token is looked at. NULL: refused. */
 const struct hg_claims *hg_authenticate(struct hg_call *call);
-enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
+HG_RARE enum hg_served hg_deny_scope(struct hg_call *call, const char *action, struct hg_view name);
 /* Takes one token of the client's bucket; false: refused. */
 bool hg_take_rate(struct hg_call *call, struct hg_view bucket, struct hg_view client, int64_t rate_milli, int64_t burst);
 
@@ -58,7 +58,7 @@ struct hg_line {
     uint32_t length;
     uint8_t text[HG_FIELDS];
 };
-void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
+HG_RARE void hg_line_cut(struct hg_line *line, const void *data); /* adds as much as there is room for */
 HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length) {
     if (HG_UNLIKELY(length > sizeof line->text - line->length)) {
         hg_line_cut(line, data);
@@ -70,6 +70,19 @@ HG_INLINE void hg_line_add(struct hg_line *line, const void *data, size_t length
 HG_INLINE void hg_line_text(struct hg_line *line, const char *text) { hg_line_add(line, text, strlen(text)); }
 HG_INLINE void hg_line_view(struct hg_line *line, struct hg_view view) { hg_line_add(line, view.at, view.length); }
 void hg_line_number(struct hg_line *line, int64_t number);
+HG_RARE void hg_numbers_make(struct hg_numbers *made, int64_t first, int64_t second, char sign);
+/* first and sign, and if it is not negative second and sign, neither of which is long. */
+HG_INLINE void hg_line_numbers(struct hg_line *line, struct hg_numbers *made, int64_t first, int64_t second, char sign) {
+    if (HG_UNLIKELY(made->length == 0 || made->first != first || made->second != second)) {
+        hg_numbers_make(made, first, second, sign);
+    }
+    if (sizeof line->text - line->length < sizeof made->text) {
+        hg_line_add(line, made->text, made->length);
+    } else {
+        memcpy(line->text + line->length, made->text, sizeof made->text); /* of a constant size */
+        line->length += made->length;
+    }
+}
 static inline struct hg_view hg_line_of(const struct hg_line *line) { return (struct hg_view){line->text, line->length}; }
 
 /* serve_message.c */

@@ -14,10 +14,14 @@ enum kind { KIND_JSON, KIND_CBOR, KIND_BATCH, KIND_OTHER };
 /* The media type without its parameters. */
 static enum kind kind_of(const struct hg_call *call) {
     struct hg_view type = hg_field_of(call, HG_FIELD_CONTENT_TYPE);
-    const uint8_t *mark = type.length == 0 ? NULL : memchr(type.at, ';', type.length);
+    const uint8_t *mark;
     if (type.at == NULL) {
         return KIND_OTHER;
     }
+    if (hg_view_equals(type, "application/json")) { /* as a rule */
+        return KIND_JSON;
+    }
+    mark = type.length == 0 ? NULL : memchr(type.at, ';', type.length);
     if (mark != NULL) {
         type = hg_trimmed((struct hg_view){type.at, (uint32_t)(mark - type.at)});
     }
@@ -150,7 +154,7 @@ static bool comes_before(const struct listing *listing, uint32_t a, uint32_t b) 
     return order != 0 ? order < 0 : la < lb;
 }
 
-static enum hg_served refuse_malformed(struct hg_call *call, const struct hg_fault *fault) {
+HG_RARE static enum hg_served refuse_malformed(struct hg_call *call, const struct hg_fault *fault) {
     struct hg_line detail = {0, {0}};
     struct hg_answer answer = {400, call->visit->binary ? HG_P_MALFORMED_CBOR : HG_P_MALFORMED_JSON, NOTHING, call->path,
                                NOTHING, NOTHING};
@@ -182,7 +186,7 @@ static void write_errors(struct listing *listing, struct hg_output *members) {
 
 /* 400 with the byte at which the message goes wrong, or 422 with what is wrong with it. A document that was refused at its first
  * violation may turn out to be malformed further on, which is said then. */
-static enum hg_served refuse_body(struct hg_call *call, struct hg_view body, const struct hg_fault *first) {
+HG_RARE static enum hg_served refuse_body(struct hg_call *call, struct hg_view body, const struct hg_fault *first) {
     const struct hg_program *schema = call->visit->stream->schema;
     struct hg_answer answer = {422, HG_P_SCHEMA_VIOLATION, NOTHING, call->path, NOTHING, NOTHING};
     struct hg_output texts, members;
@@ -246,7 +250,7 @@ static struct hg_view name_in(const struct hg_stream *stream, struct hg_view bod
     return (struct hg_view){room, length};
 }
 
-static enum hg_served refuse_intake(struct hg_call *call, const struct hg_problem *problem, uint32_t retry_s) {
+HG_RARE static enum hg_served refuse_intake(struct hg_call *call, const struct hg_problem *problem, uint32_t retry_s) {
     struct hg_line fields = {0, {0}};
     struct hg_answer answer = {problem->status, (enum hg_code)problem->code, hg_text_view(problem->detail), call->path,
                                NOTHING, NOTHING};
@@ -268,9 +272,8 @@ static enum hg_served receipt(struct hg_call *call, struct hg_view seq, bool dur
                           hg_line_of(&body));
 }
 
-static void put_seq(struct hg_line *line, const struct hg_gate *gate, uint64_t seq) {
-    hg_line_number(line, (int64_t)gate->intake->boot);
-    hg_line_text(line, ".");
+static void put_seq(struct hg_line *line, struct hg_gate *gate, uint64_t seq) {
+    hg_line_numbers(line, &gate->seq_begins, (int64_t)gate->intake->boot, -1, '.');
     hg_line_number(line, (int64_t)seq);
 }
 

@@ -2,6 +2,7 @@
  * tokens needs distinct signatures. */
 #include <string.h>
 
+#include "inline.h"
 #include "limits.h"
 #include "ring.h"
 #include "secret.h"
@@ -76,7 +77,7 @@ static struct hg_view copied(uint8_t **at, struct hg_view text) {
 }
 
 /* Remembers an accepted token, if there is room and memory for it. */
-static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length, uint32_t hash) {
+HG_RARE static void keep(struct hg_tokens *tokens, const uint8_t *token, uint32_t length, uint32_t hash) {
     const struct hg_claims *claims = &tokens->claims;
     const uint32_t size = (uint32_t)sizeof(struct entry) + length + claims->sub.length + claims->scopes.length +
                           claims->raw.length;

@@ -41,7 +41,7 @@ static void batch_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     const freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     PyObject_GC_UnTrack(object);
-    hg_batch_clear(&hg_malloc, &self->batch);
+    hg_batch_clear(&self->batch);
     Py_XDECREF(self->intake);
     release(object);
     Py_DECREF((PyObject *)type);
@@ -80,39 +80,61 @@ static bool skip_of(PyObject *object, uint32_t rows, uint8_t **skip) {
     return ok;
 }
 
+/* Room for the CBOR: `into` made so long and held as it is, or new bytes. -> a new reference to it, *data. */
+static PyObject *cbor_room(PyObject *into, uint64_t length, Py_buffer *hold, uint8_t **data) {
+    PyObject *bytes;
+    if (length > UINT32_MAX || length > PY_SSIZE_T_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "the batch is too large");
+        return NULL;
+    }
+    if (into == NULL || into == Py_None) {
+        bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+        *data = bytes == NULL ? NULL : (uint8_t *)PyBytes_AsString(bytes);
+        return bytes;
+    }
+    if (!PyByteArray_Check(into)) {
+        PyErr_SetString(PyExc_TypeError, "into must be a bytearray");
+        return NULL;
+    }
+    if (PyByteArray_Resize(into, (Py_ssize_t)length) < 0 || PyObject_GetBuffer(into, hold, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    *data = hold->buf;
+    return Py_NewRef(into);
+}
+
 static PyObject *batch_cbor(PyObject *object, PyObject *const *args, Py_ssize_t positional, PyObject *keywords) {
-    static const char *const names[] = {"head", "skip"};
+    static const char *const names[] = {"head", "skip", "into"};
     struct batch_object *self = (struct batch_object *)object;
-    PyObject *values[2], *bytes = NULL;
+    PyObject *values[3], *bytes = NULL;
     PyThreadState *state;
+    Py_buffer hold = {.obj = NULL};
+    uint8_t *data;
     struct hg_output output;
     const uint8_t *head;
     uint8_t *skip = NULL;
     size_t head_length;
     uint64_t length;
     self->readers += 1;
-    if (!hg_bind("cbor", names, 2, 1, args, positional, keywords, values) ||
+    if (!hg_bind("cbor", names, 3, 1, args, positional, keywords, values) ||
         !hg_bytes(values[0], "head", &head, &head_length) || !skip_of(values[1], self->batch.rows, &skip)) {
         goto finally;
     }
     length = head_length + hg_batch_cbor_length(&self->batch, skip);
-    if (length > UINT32_MAX || length > PY_SSIZE_T_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "the batch is too large");
-        goto finally;
-    }
-    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+    bytes = cbor_room(values[2], length, &hold, &data);
     if (bytes == NULL) {
         goto finally;
     }
-    /* Into the bytes object itself, which nobody else knows yet. */
+    /* Into the object itself, which nobody else knows yet, or is to leave alone. */
     hg_output_init(&output, &hg_malloc, (uint32_t)length);
-    output.data = (uint8_t *)PyBytes_AsString(bytes);
+    output.data = data;
     output.capacity = (uint32_t)length;
     state = PyEval_SaveThread();
     hg_output_add(&output, head, (uint32_t)head_length);
     (void)hg_batch_cbor(&self->batch, skip, &output); /* fits: its length was asked */
     PyEval_RestoreThread(state);
 finally:
+    PyBuffer_Release(&hold);
     free(skip);
     self->readers -= 1;
     return bytes;
@@ -181,7 +203,13 @@ static PyObject *batch_totals(PyObject *object, PyObject *const *args, Py_ssize_
         !skip_of(values[0], self->batch.rows, &skip)) {
         goto finally;
     }
-    for (const struct hg_row *row = self->batch.head; row != NULL; row = row->next, index++) {
+    if (skip == NULL && self->batch.mixed == 0 && self->batch.rows != 0) { /* known since it was taken */
+        payload = self->batch.payload;
+        counts.counted[0].stream = self->batch.head->stream;
+        counts.counted[0].rows = self->batch.rows;
+        counts.length = 1;
+    }
+    for (const struct hg_row *row = counts.length != 0 ? NULL : self->batch.head; row != NULL; row = row->next, index++) {
         if (!hg_skipped(skip, index)) {
             payload += row->body.length;
             if (!count_row(&counts, row->stream)) {
@@ -311,8 +339,8 @@ static PyMethodDef batch_methods[] = {
     {"totals", (PyCFunction)(void (*)(void))batch_totals, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("totals($self, /, skip=())\n--\n\n(bytes of all bodies, number of rows by stream).")},
     {"cbor", (PyCFunction)(void (*)(void))batch_cbor, METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("cbor($self, /, head, skip=())\n--\n\n"
-               "`head`, then the rows as elements of the array of linux/batch.py.")},
+     PyDoc_STR("cbor($self, /, head, skip=(), into=None)\n--\n\n"
+               "`head`, then the rows as elements of the array of linux/batch.py; in place of what the bytearray `into` holds.")},
     {"release", batch_release, METH_NOARGS,
      PyDoc_STR("release($self, /)\n--\n\nForget the rows: they are stored, or whoever waits was told.")},
     {"give_back", batch_give_back, METH_NOARGS,

@@ -34,7 +34,7 @@ static void move(struct list *from, unsigned at, struct list *to) {
 static void compare(const struct hg_row *row, const struct list *list) {
     for (unsigned i = 0; i < list->count; i++, row = row->next) {
         CHECK(row != NULL && row->seq == list->rows[i].seq && row->size == list->rows[i].bytes);
-        CHECK(row->flags == list->rows[i].flags && row->at_ms == list->rows[i].at_ms);
+        CHECK(row->flags == list->rows[i].flags && row->keyed == (row->key.at != NULL) && row->at_ms == list->rows[i].at_ms);
     }
     CHECK(row == NULL);
 }

@@ -35,7 +35,9 @@ static void *heap_alloc(void *context, size_t size) {
     if (heap->fail_at < 0 || heap->fail_at-- != 1) {
         memory = malloc(size);
         CHECK(memory != NULL);
+#ifndef HEAP_PLAIN /* defined by who counts instructions */
         memset(memory, 0xa5, size); /* nothing may rely on zeroed memory */
+#endif
         heap->live++;
     }
     return memory;

@@ -293,6 +293,49 @@ def test_wrong_calls(arguments: Any) -> None:
     assert intake.rows == 0
 
 
+def test_cbor_into_memory_that_was_used_before(make) -> None:
+    intake = make(1, 100, 1_000_000)
+    intake.add("st", "cl", b"x" * 1000, None, 0, 0)
+    intake.add("st", "cl", b"y", None, 0, 0)
+    long, short = intake.take(1, 1_000_000), intake.take(1, 1_000_000)
+    memory = bytearray(b"what was there")
+    for batch in (long, short, long):
+        assert batch.cbor(b"head", into=memory) is memory
+        assert memory == batch.cbor(b"head")
+        assert batch.cbor(b"head", {0: False}, memory) is memory
+        assert memory == b"head"
+    with memoryview(memory), pytest.raises(BufferError):
+        long.cbor(b"head", into=memory)
+    assert memory == b"head"
+
+
+def test_into_must_be_a_bytearray() -> None:
+    intake = _native.Intake(1, 10, 10_000)
+    add(intake, b"body")
+    with pytest.raises(TypeError, match="bytearray"):
+        intake.take(1, 10_000).cbor(b"", (), b"bytes")
+
+
+def test_totals_of_one_stream_and_of_several(make) -> None:
+    intake = make(1, 100, 1_000_000)
+    for stream, length in (("st", 5), ("st", 7), ("su", 1), ("st", 0), ("stream", 2), ("su", 3)):
+        intake.add(stream, "cl", b"x" * length, None, 0, 0)
+    for count, wanted in (
+        (2, (12, {"st": 2})),
+        (1, (1, {"su": 1})),
+        (2, (2, {"st": 1, "stream": 1})),
+        (1, (3, {"su": 1})),
+    ):
+        batch = intake.take(count, 1_000_000)
+        assert batch.totals() == wanted
+    intake.add("st", "cl", b"x", None, 0, 0)
+    intake.add("st", "cl", b"xyz", None, 0, 0)
+    batch = intake.take(2, 1_000_000)
+    assert batch.totals({0: False}) == (3, {"st": 1})
+    batch.release()
+    assert batch.totals() == (0, {})
+
+
 def test_a_batch_cannot_go_while_it_is_read() -> None:
     """Here by an iterator that the reading runs; in the appliance another thread reads."""
     intake = _native.Intake(1, 10, 10_000)
@@ -329,6 +372,7 @@ def test_nothing_is_leaked() -> None:
     intake = _native.Intake(1, 100, 100_000)
     key = "a key that nobody else holds"
     body = b"a body that nobody else holds"
+    memory = bytearray()
     counts = sys.getrefcount(key), sys.getrefcount(body)
 
     def work() -> None:
@@ -336,7 +380,7 @@ def test_nothing_is_leaked() -> None:
             add(intake, body, n, key=key)
         batch = intake.take(10, 10_000)
         skip = {2: False}
-        batch.seqs(), batch.keyed(), batch.totals(skip), batch.cbor(b"head", skip)
+        batch.seqs(), batch.keyed(), batch.totals(skip), batch.cbor(b"head", skip), batch.cbor(b"head", into=memory)
         with pytest.raises(IndexError):
             batch.cbor(b"", [10])
         batch.release()

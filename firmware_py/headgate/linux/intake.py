@@ -167,13 +167,17 @@ class Batch:
             streams[row.stream] = streams.get(row.stream, 0) + 1
         return payload, streams
 
-    def cbor(self, head: bytes, skip: Iterable[int] = ()) -> bytes:
-        """`head`, then the rows as elements of the array of linux/batch.py."""
+    def cbor(self, head: bytes, skip: Iterable[int] = (), into: bytearray | None = None) -> bytes | bytearray:
+        """`head`, then the rows as elements of the array of linux/batch.py; in place of what `into` holds, whose memory
+        then serves again."""
         parts = [head]
         for row in self._kept(skip):
             media_type = "application/cbor" if row.flags & CBOR else "application/json"
             parts.append(cbor.dumps([row.seq, row.stream, row.client, row.ts_ms, media_type, row.body, row.trace]))
-        return b"".join(parts)
+        if into is None:
+            return b"".join(parts)
+        into[:] = b"".join(parts)
+        return into
 
     def _kept(self, skip: Iterable[int]) -> list[_Row]:
         left_out = frozenset(skip)

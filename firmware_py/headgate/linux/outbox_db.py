@@ -68,6 +68,7 @@ class Database:
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
         self._reserved = self._low = False  # the reserve is there; the disk is nearly full: as of the last look
         self._next_look = 0.0  # at the disk, monotonic
+        self._plain = bytearray()  # a batch before it is compressed: as new memory it would be mapped each time
         self._first_s: int | None = None  # stored_s of the first batch, if that is known
         self._first_known = False
 
@@ -420,7 +421,10 @@ class Database:
             return outcomes, ledger
         payload, streams = taken.totals(outcomes)
         identity = self.identity
-        codec, blob = encode_rows(identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes))
+        plain = self._plain
+        codec, blob = encode_rows(
+            identity.appliance, identity.boot, count, lambda head: taken.cbor(head, outcomes, plain)
+        )
         # A bytearray: of bytes sqlite3 first asks for an adapter, in vain, which costs more than a copy.
         row = (self._next_id, count, stored_s, codec, checksum(blob), _json(streams), bytearray(blob))
         database.execute(_BATCH_INSERT, row)
