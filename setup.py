@@ -48,11 +48,11 @@ HOT = """
 # What importing the extension and compiling a schema goes through. It is linked first, so that it lies together: the
 # kernel maps 64 KiB around each page that is touched, and then that is little of the rest. LTO undoes it.
 EARLY = """
-    binding compile compile_array compile_choice compile_look compile_loops compile_node compile_number
-    compile_object compile_road compile_same compile_scopes constants fault find findings format keywords lint
-    lookup module number number_text pattern pattern_class pattern_dfa pattern_escape pattern_form pattern_nfa
-    pattern_parse pattern_property pattern_regex pattern_set pattern_unicode pattern_utf8 pool program resources
-    scan schema schema_document siphash tree uri"""
+    binding compile compile_array compile_choice compile_join compile_look compile_loops compile_merge compile_node
+    compile_number compile_object compile_road compile_same compile_scopes constants fault find findings format keywords
+    lint lookup module number number_text pattern pattern_class pattern_dfa pattern_escape pattern_form pattern_nfa
+    pattern_parse pattern_property pattern_regex pattern_set pattern_unicode pattern_utf8 pool program resources scan
+    schema schema_document siphash tree uri"""
 
 
 class BuildExt(build_ext):
