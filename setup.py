@@ -49,11 +49,11 @@ HOT = """
 # kernel maps 64 KiB around each page that is touched, and then that is little of the rest. What is hot lies together
 # behind it: after a pause each page of code costs a walk through the tables of pages. LTO undoes both.
 EARLY = """
-    binding compile compile_array compile_choice compile_look compile_loops compile_node compile_number
-    compile_object compile_road compile_same compile_scopes constants fault find findings format keywords lint
-    lookup module number number_text pattern pattern_class pattern_dfa pattern_escape pattern_form pattern_nfa
-    pattern_parse pattern_property pattern_regex pattern_set pattern_unicode pattern_utf8 pool program resources
-    scan schema schema_document siphash tree uri"""
+    binding compile compile_array compile_choice compile_join compile_look compile_loops compile_merge compile_node
+    compile_number compile_object compile_road compile_same compile_scopes constants fault find findings format keywords
+    lint lookup module number number_text pattern pattern_class pattern_dfa pattern_escape pattern_form pattern_nfa
+    pattern_parse pattern_property pattern_regex pattern_set pattern_unicode pattern_utf8 pool program resources scan
+    schema schema_document siphash tree uri"""
 
 
 class BuildExt(build_ext):

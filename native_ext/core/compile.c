@@ -381,8 +381,8 @@ static bool put_resources(struct hg_compiler *compiler, struct hg_program *progr
 }
 
 /* What nodes are nothing but, once it is known whether there is a dynamic scope. */
-static void set_flags(struct hg_compiler *compiler, uint32_t count, bool dynamic) {
-    for (uint32_t i = 0; i < count; i++) {
+static void set_flags(struct hg_compiler *compiler, uint32_t first, uint32_t count, bool dynamic) {
+    for (uint32_t i = first; i < count; i++) {
         struct hg_node node, target;
         struct hg_same same[2];
         const hg_ref ref = hg_compiled_at(compiler, i)->node;
@@ -424,9 +424,16 @@ static bool check_the_rest(struct hg_compiler *compiler, uint32_t *next) {
     return true;
 }
 
+static void forget_the_rest(struct hg_compiler *compiler, uint32_t count, uint32_t size) {
+    compiler->compiled.size = count * (uint32_t)sizeof(struct hg_compiled);
+    compiler->program.size = size;
+    compiler->pieces.size = 0; /* some of them are gone */
+    hg_index_clear(&compiler->by_content, compiler->memory);
+}
+
 static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_t length, struct hg_program *program) {
     const struct hg_compile_options *options = compiler->options;
-    uint32_t document, next = 0, count, size;
+    uint32_t document, next = 0, count, size, total;
     if (!hg_load(compiler, "", 0, schema, length, &document) || !hg_scan(compiler, document)) {
         return false;
     }
@@ -446,10 +453,17 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
         return false;
     }
     const bool dynamic = (program->flags & HG_PROGRAM_DYNAMIC) != 0;
-    set_flags(compiler, count, dynamic);
+    forget_the_rest(compiler, count, size);
+    set_flags(compiler, 0, count, dynamic);
     hg_set_looks(compiler, count);
-    program->road = hg_set_roads(compiler, program->root, count, dynamic);
-    for (uint32_t i = 0; i < count; i++) {
+    if (!dynamic && !hg_merge(compiler, count)) {
+        return false;
+    }
+    total = hg_compiled_count(compiler);
+    size = compiler->program.size;
+    set_flags(compiler, count, total, dynamic);
+    program->road = hg_set_roads(compiler, program->root, total, dynamic);
+    for (uint32_t i = 0; i < total; i++) {
         program->node_count += hg_compiled_at(compiler, i)->node != 0;
     }
     program->size = (size + ALIGN - 1) / ALIGN * ALIGN + 16; /* short names are copied 16 bytes at a time */

@@ -26,19 +26,11 @@ static struct hg_road road_to(const struct hg_compiler *compiler, hg_ref ref, bo
     struct hg_node node;
     struct hg_number_rules number;
     struct hg_choice choice;
+    ref = dynamic ? ref : hg_stands_for(compiler, ref);
     if (ref == 0) {
         return road;
     }
     memcpy(&node, compiler->program.data + ref, sizeof node);
-    while ((node.flags & HG_NODE_REF) != 0 && !dynamic) {
-        struct hg_same same;
-        memcpy(&same, compiler->program.data + node.same, sizeof same);
-        if (same.a == 0) {
-            return road;
-        }
-        ref = same.a;
-        memcpy(&node, compiler->program.data + ref, sizeof node);
-    }
     if (node.flags != 0 || node.same != 0) {
         return road;
     }

@@ -9,6 +9,7 @@
  *   constants.c the values of const and enum as JSON and CBOR
  *   compile_loops.c, compile_scopes.c: what applies to the same value without end
  *   compile_look.c which alternatives a first look at a value leaves
+ *   compile_merge.c, compile_join.c: one node for what applies to the same value
  *   lint.c      what is allowed but hardly meant
  *
  * Functions return false when the compilation has failed (compiler->status says how). Subschemas wait in a queue, so
@@ -234,6 +235,15 @@ bool hg_check_scopes(struct hg_compiler *compiler);
 uint8_t hg_takes(const struct hg_compiler *compiler, const struct hg_compiled *compiled);
 /* ... and what is said of the alternatives in the first `count` subschemas. */
 void hg_set_looks(struct hg_compiler *compiler, uint32_t count);
+
+/* compile_merge.c: adds nodes that stand for some of the first `count` subschemas, to compiler->compiled as well... */
+bool hg_merge(struct hg_compiler *compiler, uint32_t count);
+/* ... and tells which node stands for the one at `ref` in an engine that only decides. */
+hg_ref hg_stands_for(const struct hg_compiler *compiler, hg_ref ref);
+/* compile_join.c: at most so many bytes of the program... */
+uint32_t hg_cost_of_joining(const struct hg_object_rules *rules);
+/* ... for one hg_object_rules that demands what all of `tables` do. 0: failed. */
+hg_ref hg_join_objects(struct hg_compiler *compiler, const hg_ref *tables, uint32_t count);
 
 /* compile_road.c: the rules of numbers and strings that have none, while something can be put into the program... */
 bool hg_put_plain_rules(struct hg_compiler *compiler, hg_ref root);

@@ -62,6 +62,9 @@ static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const
 static const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #endif
 static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#if HG_PASSES
+static const uint8_t *anything(struct hg_run *run, const uint8_t *p);
+#endif
 #if HG_EXPLAINS
 static unsigned type_of(struct hg_run *run, const uint8_t *p);
 #endif
@@ -70,8 +73,8 @@ static unsigned type_of(struct hg_run *run, const uint8_t *p);
 static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
     const struct hg_node *node = ref == 0 ? &ANYTHING : hg_at(run->program, ref);
 #if HG_PASSES
-    if (ref == 0 && run->again) {
-        return r_pass(run, p);
+    if (ref == 0) {
+        return run->again ? r_pass(run, p) : anything(run, p);
     }
 #endif
 #if HG_EXPLAINS
@@ -79,9 +82,9 @@ static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
         return HG_R(skip)(run, p); /* only faults are of interest now */
     }
 #else
-    while (HG_UNLIKELY((node->flags & HG_NODE_REF) != 0)) {
-        const struct hg_same *rule = hg_at(run->program, node->same);
-        node = rule->a == 0 ? &ANYTHING : hg_at(run->program, rule->a);
+    while (HG_UNLIKELY((node->flags & (HG_NODE_REF | HG_NODE_MERGED)) != 0)) {
+        const hg_ref other = hg_stand_in(run->program, node);
+        node = other == 0 ? &ANYTHING : hg_at(run->program, other);
     }
 #endif
     if (HG_UNLIKELY(run->scope != NULL) && node != &ANYTHING && run->scope->resource != node->resource) {
@@ -160,7 +163,7 @@ static HG_NOINLINE const uint8_t *any_number(struct hg_run *run, const struct hg
     }
     if (node->choice != 0) {
         const struct hg_choice *choice = hg_at(run->program, node->choice);
-        if (!HG_R(is_choice)(run, choice, start, &number)) {
+        if (!HG_R(is_choice)(run, choice, start, &number) && (choice->free & (HG_INTEGER | HG_FRACTION)) == 0) {
             VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
         }
     }
@@ -235,7 +238,8 @@ static const uint8_t *string(struct hg_run *run, const struct hg_node *node, con
     if (node->choice != 0) {
         const struct hg_choice *choice = hg_at(run->program, node->choice);
         const struct hg_text copy = text;
-        if (HG_R(text_find)(run->program, &choice->strings, &copy, bytes ? rules->encoding : 0) == UINT32_MAX) {
+        if (HG_R(text_find)(run->program, &choice->strings, &copy, bytes ? rules->encoding : 0) == UINT32_MAX &&
+            (choice->free & HG_STRING) == 0) {
             VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
         }
     }
@@ -252,7 +256,7 @@ HG_INLINE const uint8_t *literal(struct hg_run *run, const struct hg_node *node,
     if (node->choice != 0) {
         const struct hg_choice *choice = hg_at(run->program, node->choice);
         const int bit = token == HG_T_TRUE ? HG_TRUE_LITERAL : token == HG_T_FALSE ? HG_FALSE_LITERAL : HG_NULL;
-        if ((choice->literals & bit) == 0) {
+        if ((choice->literals & bit) == 0 && (choice->free & TYPES[token]) == 0) {
             VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
         }
     }
@@ -279,11 +283,11 @@ HG_INLINE const uint8_t *child_again(struct hg_run *run, const struct hg_node *n
     return after != NULL && charge(run, (uint32_t)(after - p) / 16, p) ? after : NULL;
 }
 
-/* An array or object that const or enum is about. */
-static const uint8_t *container_choice(struct hg_run *run, const struct hg_node *node, const uint8_t *start,
-                                       const uint8_t *after) {
+/* An array or object, of that type, that const or enum is about. */
+static const uint8_t *container_choice(struct hg_run *run, const struct hg_node *node, unsigned type,
+                                       const uint8_t *start, const uint8_t *after) {
     const struct hg_choice *choice = hg_at(run->program, node->choice);
-    if (!HG_R(is_choice)(run, choice, start, NULL)) {
+    if ((choice->free & type) == 0 && !HG_R(is_choice)(run, choice, start, NULL)) {
         VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
     }
     return after;
@@ -336,13 +340,13 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
     case HG_T_OBJECT:
         after = object(run, node, p);
         if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
-            after = container_choice(run, node, p, after);
+            after = container_choice(run, node, HG_OBJECT, p, after);
         }
         break;
     case HG_T_ARRAY:
         after = array(run, node, p);
         if (HG_UNLIKELY(node->choice != 0) && after != NULL) {
-            after = container_choice(run, node, p, after);
+            after = container_choice(run, node, HG_ARRAY, p, after);
         }
         break;
     case HG_T_TRUE:
@@ -357,7 +361,10 @@ static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, c
         after = r_foreign(run, p);
         e_foreign(run, p);
         if (after != NULL && node->choice != 0) {
-            VIOLATED((enum hg_keyword)((const struct hg_choice *)hg_at(run->program, node->choice))->keyword, p, 0, NULL);
+            const struct hg_choice *choice = hg_at(run->program, node->choice);
+            if ((choice->free & HG_FOREIGN) == 0) {
+                VIOLATED((enum hg_keyword)choice->keyword, p, 0, NULL);
+            }
         }
         break;
     case HG_T_FAULT:

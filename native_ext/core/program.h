@@ -107,7 +107,14 @@ enum {
     HG_NODE_LIST = 4, /* unevaluatedProperties or -Items in this node: no short way to it */
     HG_NODE_BYTES = 8, /* contentEncoding: a CBOR byte string is a string here */
     HG_NODE_ONE = 16,  /* bare, and `same` is one HG_SAME_ALL or HG_SAME_DYNAMIC */
-    HG_NODE_TYPED = 32 /* has nothing but types, which have both kinds of numbers or none, and `same` */
+    HG_NODE_TYPED = 32, /* has nothing but types, which have both kinds of numbers or none, and `same` */
+    HG_NODE_MERGED = 64 /* a hg_merged stands before `same` */
+};
+
+/* A node that says the same as one and what applies in place beside it, in fewer rules: for who only wants to know whether a value is valid. */
+struct hg_merged {
+    uint32_t reserved;
+    hg_ref node;
 };
 
 /* Where a node is in its document: the location of the parent, then `text`, the rest of a JSON pointer as it stands
@@ -258,7 +265,7 @@ struct hg_array_rules {
 struct hg_choice {
     uint8_t literals; /* HG_NULL, HG_TRUE, HG_FALSE */
     uint8_t keyword;  /* HG_K_CONST or HG_K_ENUM */
-    uint16_t reserved;
+    uint16_t free;    /* types of values that it says nothing of: 0, but where alternatives were merged */
     uint32_t number_count;
     hg_ref numbers; /* hg_constant[] */
     uint32_t container_count;
@@ -306,6 +313,14 @@ struct hg_alternative {
 
 static inline const void *hg_at(const struct hg_program *program, hg_ref ref) {
     return (const uint8_t *)program + ref;
+}
+
+/* HG_NODE_REF, HG_NODE_MERGED: what stands for the node. */
+static inline hg_ref hg_stand_in(const struct hg_program *program, const struct hg_node *node) {
+    if ((node->flags & HG_NODE_MERGED) != 0) {
+        return ((const struct hg_merged *)hg_at(program, node->same) - 1)->node;
+    }
+    return ((const struct hg_same *)hg_at(program, node->same))->a;
 }
 
 /* Of a name: its length and its first and last bytes, so that most names of a schema differ. Not keyed: the table is the schema's. */

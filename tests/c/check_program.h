@@ -220,6 +220,12 @@ static inline void check_node(const struct hg_program *program, hg_ref ref) {
     if (node->flags & HG_NODE_REF) {
         CHECK((node->flags & HG_NODE_BARE) != 0 && node->same != 0);
     }
+    if (node->flags & HG_NODE_MERGED) {
+        const struct hg_merged *merged = (const void *)check_at(program, node->same - (hg_ref)sizeof *merged,
+                                                                sizeof *merged, 8);
+        CHECK((node->flags & (HG_NODE_REF | HG_NODE_LIST)) == 0 && merged->node != ref);
+        check_node(program, merged->node);
+    }
     if (node->flags & HG_NODE_ONE) {
         CHECK((node->flags & HG_NODE_BARE) != 0 && node->same != 0);
     }

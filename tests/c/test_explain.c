@@ -493,8 +493,8 @@ static void test_cbor(void) {
 
 /* A schema that doubles the work with each level: the walk ends at the limit of steps, or once nobody wants more reports. */
 static void test_work_is_bounded(void) {
-    static const char schema[] = "{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"properties\":{\"a\":{\"allOf\":["
-                                 "{\"$ref\":\"#/$defs/n\"},{\"$ref\":\"#/$defs/n\"}]},\"b\":{\"type\":\"null\"}}}}}";
+    static const char schema[] = "{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"properties\":{\"a\":{\"if\":{\"$ref\":\"#/$defs/n\"},"
+                                 "\"then\":{\"$ref\":\"#/$defs/n\"},\"else\":false},\"b\":{\"type\":\"null\"}}}}}";
     for (int valid = 0; valid <= 1; valid++) {
         char document[31 * 5 + 12 + 31 + 1] = "";
         for (int i = 0; i < 31; i++) {
