@@ -18,9 +18,6 @@ from headgate.core import cbor
 VERSION = 1
 PLAIN = 0  # codec tags, stored beside each blob
 ZSTD = 1
-MATCH = (
-    7  # bytes of the shortest match: repeated keys and names are longer. A seventh less time than 6, and no more bytes
-)
 LEVEL = 1  # on batches of short JSON messages as small as 3, in a quarter of its memory (0.1 MiB)
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _kept = threading.local()  # compress: of _compressor
@@ -61,7 +58,9 @@ def encode(batch: Batch) -> tuple[int, bytes]:
     return encode_rows(batch.appliance, batch.boot, len(rows), lambda head: b"".join([head, *rows]))
 
 
-def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes | bytearray]) -> tuple[int, bytes]:
+def encode_rows(
+    appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes | bytearray]
+) -> tuple[int, bytes]:
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
     head = bytearray(_head(appliance, boot))
     cbor.head(head, _ARRAY, count)
@@ -139,33 +138,26 @@ def _standard_zstd() -> Any:
     return zstd
 
 
-def _compressor() -> Callable[[bytes | bytearray], bytes] | None:
+def _compressor() -> Callable[[bytes], bytes] | None:
     """Each thread keeps its own: zstandard's takes half as long to be made anew as to compress a small batch."""
     try:
-        return cast("Callable[[bytes | bytearray], bytes] | None", _kept.compress)
+        return cast("Callable[[bytes], bytes] | None", _kept.compress)
     except AttributeError:
         _kept.compress = compress = _new_compressor()
         return compress
 
 
-def _new_compressor() -> Callable[[bytes | bytearray], bytes] | None:
+def _new_compressor() -> Callable[[bytes], bytes] | None:
     """zstd of the standard library, else of the zstandard package, else None. With checksum and size."""
     zstd = _standard_zstd()
     if zstd is not None:
-        options = {
-            zstd.CompressionParameter.compression_level: LEVEL,
-            zstd.CompressionParameter.min_match: MATCH,
-            zstd.CompressionParameter.checksum_flag: 1,
-        }
+        options = {zstd.CompressionParameter.compression_level: LEVEL, zstd.CompressionParameter.checksum_flag: 1}
         return lambda plain: bytes(zstd.compress(plain, options=options))
     try:
         import zstandard
     except ImportError:
         return None
-    chosen = zstandard.ZstdCompressionParameters.from_level(
-        LEVEL, min_match=MATCH, write_checksum=True, write_content_size=True
-    )
-    return zstandard.ZstdCompressor(compression_params=chosen).compress
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True).compress
 
 
 def _decompress(blob: bytes, max_bytes: int) -> bytes:
