@@ -92,7 +92,7 @@ static PyObject *cbor_room(PyObject *into, uint64_t length, Py_buffer *hold, uin
         *data = bytes == NULL ? NULL : (uint8_t *)PyBytes_AsString(bytes);
         return bytes;
     }
-    if (!PyByteArray_Check(into)) {
+    if (!PyByteArray_CheckExact(into)) { /* a subclass may lend other memory than it resizes */
         PyErr_SetString(PyExc_TypeError, "into must be a bytearray");
         return NULL;
     }

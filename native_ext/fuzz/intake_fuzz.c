@@ -1,5 +1,6 @@
 /* Invariant: for any calls, with any allocation failing, the intake holds what a plain array of numbers says, in that order, and
- * charges it to the byte; refused calls change nothing; what hg_batch_cbor writes is as long as was asked; all memory comes back. */
+ * charges it to the byte, and every text is what was added; refused calls change nothing; what hg_batch_cbor writes is the rows' CBOR, as long as
+ * was asked; all memory comes back. */
 #include "../../tests/c/check.h"
 #include "core/intake.h"
 #include "input.h"
@@ -31,9 +32,24 @@ static void move(struct list *from, unsigned at, struct list *to) {
     from->count--;
 }
 
+/* Texts are cut from here where the row's number says, so that rows in each other's place are seen. */
+static uint8_t texts_of[512];
+
+static const uint8_t *of_number(uint64_t seq) { return texts_of + seq % 251; }
+
+static void check_text(const struct hg_view *text, uint64_t seq) {
+    CHECK(text->at == NULL || memcmp(text->at, of_number(seq), text->length) == 0);
+}
+
 static void compare(const struct hg_row *row, const struct list *list) {
     for (unsigned i = 0; i < list->count; i++, row = row->next) {
         CHECK(row != NULL && row->seq == list->rows[i].seq && row->size == list->rows[i].bytes);
+        check_text(&row->body, row->seq);
+        check_text(&row->stream, row->seq);
+        check_text(&row->client, row->seq);
+        check_text(&row->key, row->seq);
+        check_text(&row->trace, row->seq);
+        check_text(&row->last, row->seq);
         CHECK(row->flags == list->rows[i].flags && row->keyed == (row->key.at != NULL) && row->at_ms == list->rows[i].at_ms);
     }
     CHECK(row == NULL);
@@ -60,11 +76,11 @@ static void check_all(const struct hg_intake *intake, const struct list *queue, 
 }
 
 static void add(struct hg_intake *intake, struct input *input, struct list *queue, int64_t now_ms, bool scarce) {
-    static const uint8_t bytes[256] = {0};
+    const uint8_t *own = of_number(intake->seq + 1);
     const uint8_t texts = take_byte(input);
-    const struct hg_view text = {bytes, texts % 30}, none = {NULL, 0};
+    const struct hg_view text = {own, texts % 30}, none = {NULL, 0};
     const struct hg_row row = {.ts_ms = take_number(input), .at_ms = now_ms, .flags = take_byte(input) & 7,
-                               .stream = text, .client = text, .body = {bytes, take_byte(input)},
+                               .stream = text, .client = text, .body = {own, take_byte(input)},
                                .key = (texts & 32) != 0 ? text : none, .trace = (texts & 64) != 0 ? text : none,
                                .last = (texts & 128) != 0 ? text : none};
     const uint64_t size = (uint64_t)row.body.length + 2 * text.length + HG_ROW_OVERHEAD, overfull = intake->overfull;
@@ -133,7 +149,16 @@ static void encode(const struct hg_batch *batch, const struct hg_alloc *alloc, c
     struct hg_output output;
     hg_output_init(&output, alloc, UINT32_MAX);
     if (hg_batch_cbor(batch, skip, &output)) {
+        const uint8_t *at = output.data; /* NULL of nothing */
+        uint32_t index = 0;
         CHECK(output.length == length);
+        for (const struct hg_row *row = batch->head; row != NULL; row = row->next, index++) {
+            if (!hg_skipped(skip, index)) {
+                CHECK(memcmp(at, row + 1, row->cbor) == 0);
+                at += row->cbor;
+            }
+        }
+        CHECK(index == batch->rows && (length == 0 || at == output.data + length));
     } else {
         CHECK(scarce && output.failed);
     }
@@ -150,7 +175,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct hg_batch batches[BATCHES] = {0};
     struct list queue = {0}, taken[BATCHES] = {{0}, {0}, {0}};
     int64_t now_ms = 0;
+    for (unsigned i = 0; i < sizeof texts_of; i++) {
+        texts_of[i] = (uint8_t)(i % 251);
+    }
     hg_intake_init(&intake, &alloc, 1, MAX_ROWS, MAX_BYTES);
+    intake.memory.most = take_byte(&input) % 4u; /* blocks that rows share: by MAX_BYTES there would be none */
     while (input.left > 0) {
         const uint8_t what = take_byte(&input), which = what / 16 % BATCHES;
         const uint8_t skip[(MOST + 7) / 8] = {what, (uint8_t)(what * 7), what};
