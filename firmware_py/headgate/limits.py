@@ -23,7 +23,7 @@ LINGER_BYTES = 65536  # ... and at most this much of it
 REFUSALS = 32  # connections over the limit that are told so (503) at a time; more are just closed
 
 # The native server (native_ext/core/server.h).
-SERVER_TURN_US = 500  # busy for so long, it lets the other tasks run; a sleep that is over takes two turns
+SERVER_TURN_US = 1000  # busy for so long, it lets the other tasks run; a sleep that is over takes two turns
 SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 out_of_memory for who needs more
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 CHANGES_BYTES = 1048576  # of keys changed in one turn, told to the second level after it; over it: 503 out_of_memory

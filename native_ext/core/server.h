@@ -54,7 +54,7 @@ struct hg_net {
 /* The real one (epoll); give it a context: &fd of an epoll set. */
 extern const struct hg_net hg_net_linux;
 
-#define HG_TURNS 40
+#define HG_TURNS 20
 struct hg_server_limits {
     uint32_t turn_us;      /* HG_SERVER_TURN_US: busy for so long (sleep does not count), hg_server_wait returns, so that others get
                             * their turn; if they have nothing to do yet (a timeout other than 0) for HG_TURNS times as long */

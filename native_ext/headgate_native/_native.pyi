@@ -115,7 +115,7 @@ class Server:
         intake: Intake | None,
         *,
         boot: int = 0,
-        turn_us: int = 500,
+        turn_us: int = 1000,
         buffer_bytes: int = 33554432,
         batch_rows: int = 500,
         batch_bytes: int = 262144,
