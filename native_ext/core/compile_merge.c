@@ -9,18 +9,22 @@
 enum {
     OBJECTS = 16, /* object rules that become one */
     SMALL = 4096, /* bytes that are not worth a limit */
+    REFS = 16,    /* of a name, that hg_cost_of_joining has room for */
+    WORK = 1 << 22, /* comparisons of names and of what they have, and 16 for a search of a pattern: of all joins of a schema */
     NUMBERS = HG_INTEGER | HG_FRACTION
 };
 
 struct merge {
     struct hg_compiler *compiler;
     uint32_t left; /* bytes that may still be put into the program */
+    uint64_t work; /* that may still be done */
     struct hg_node node;
     hg_ref objects[OBJECTS];
     uint32_t object_count, cost;
     uint32_t names;           /* in all of `objects` together */
     hg_ref rest, names_node;  /* of one of them, or 0 */
     uint32_t rests, patterns; /* how many of them have such */
+    uint32_t pattern_rules;   /* of all of them */
     bool both;                /* the same one has both */
     bool changed;
 };
@@ -77,8 +81,20 @@ static bool add_object(struct merge *merge, hg_ref ref) {
     merge->names_node = rules.names_node != 0 ? rules.names_node : merge->names_node;
     merge->rests = rests;
     merge->patterns = patterns;
+    merge->pattern_rules += rules.pattern_count;
     merge->both = both;
     return true;
+}
+
+/* Joining the objects would take more work or room than is left: a name may have a node by each pattern, of each of them. */
+static bool is_too_much(struct merge *merge) {
+    const uint64_t names = merge->names, refs = 2 * (uint64_t)merge->pattern_rules + merge->object_count;
+    const uint64_t lists = refs > REFS ? names * refs * sizeof(hg_ref) : 0;
+    if (refs > WORK || names * (4 * names + 16 * refs + refs * refs) > merge->work || merge->cost + lists > merge->left) {
+        return true;
+    }
+    merge->work -= names * (4 * names + 16 * refs + refs * refs);
+    return false;
 }
 
 /* What `other` itself demands is demanded by the node as well, from now on. false: there is no room for it, nothing has changed. */
@@ -228,6 +244,17 @@ static bool add_list(struct merge *merge, hg_ref list, bool inner) {
     return true;
 }
 
+/* Bytes of a list of rules, its end included. */
+static uint32_t length_of(const struct hg_compiler *compiler, hg_ref list) {
+    struct hg_same rule;
+    hg_ref at = list;
+    do {
+        memcpy(&rule, compiler->program.data + at, sizeof rule);
+        at += (hg_ref)sizeof rule;
+    } while (rule.op != HG_SAME_END);
+    return at - list;
+}
+
 /* The node's list of rules, and before it the node that stands for it. */
 static bool put_stand_in(struct merge *merge, hg_ref ref, hg_ref stand_in) {
     struct hg_compiler *compiler = merge->compiler;
@@ -268,18 +295,18 @@ static bool merge_node(struct merge *merge, hg_ref ref) {
     }
     const hg_ref list = merge->node.same;
     compiler->work.size = 0;
-    merge->object_count = merge->cost = merge->names = merge->rests = merge->patterns = 0;
+    merge->object_count = merge->cost = merge->names = merge->rests = merge->patterns = merge->pattern_rules = 0;
     merge->rest = merge->names_node = 0;
     merge->both = merge->changed = false;
-    if (merge->node.object != 0) {
-        (void)add_object(merge, merge->node.object);
+    if (merge->node.object != 0 && !add_object(merge, merge->node.object)) {
+        return true; /* no room for what others say beside it */
     }
     if (!add_list(merge, list, false)) {
         return false;
     }
     /* room for both lists and the node */
-    merge->cost += 2 * compiler->work.size + 512;
-    if (!merge->changed || merge->cost > merge->left) {
+    merge->cost += compiler->work.size + length_of(compiler, list) + 512;
+    if (!merge->changed || merge->cost > merge->left || (merge->object_count > 1 && is_too_much(merge))) {
         return true;
     }
     merge->node.same = 0;
@@ -313,7 +340,7 @@ static bool merge_node(struct merge *merge, hg_ref ref) {
 }
 
 bool hg_merge(struct hg_compiler *compiler, uint32_t count) {
-    struct merge merge = {.compiler = compiler};
+    struct merge merge = {.compiler = compiler, .work = WORK};
     struct hg_node node;
     for (uint32_t i = 0; i < count; i++) {
         if (hg_compiled_at(compiler, i)->node != 0) {

@@ -2,12 +2,9 @@
  *
  * Most members come in the order of the schema, so the name after the last one found is tried first, quote and colon and all in one
  * comparison; the table of names is asked only if it is another one. Which of the schema's names were seen is one bit each, which also
- * finds a name given twice; of other names a mark is kept until they are too many for that (then `unique` looks at the end). */
+ * finds a name given twice; the few other names are remembered until they are too many for that (then `unique` looks at the end). */
 
-#define HG_OTHERS 48  /* names the schema does not know that are told apart by marks */
-#define HG_MARKED 64  /* places for them; a power of two */
-#define HG_DOUBTS 16  /* of them that are looked for */
-#define HG_MISSED 2   /* names in a row that were not the likely one: the table is asked at once */
+#define HG_OTHERS 16 /* names the schema does not know that are compared with each other one by one */
 
 HG_INLINE struct hg_text name_text(const struct hg_program *program, const struct hg_name *name) {
     return (struct hg_text){.start = hg_at(program, name->text), .size = name->length, .characters = name->length};
@@ -145,58 +142,39 @@ HG_INLINE const uint8_t *known_member(struct hg_run *run, const struct hg_node *
     return after;
 }
 
-/* The names of an object so far that are none of the schema's. All else is set with the first one. */
-struct others {
-    uint32_t count;
-    uint32_t doubts; /* names that looked like one before */
-    bool escaped;    /* one of them is not as it stands */
-    uint16_t marks[HG_MARKED]; /* each at the place that the name's hash says or after it; 0: free */
-};
+/* The name is one of `others`. `kinds` has a bit for each kind of name among them: most names are the only one of their kind. */
+HG_INLINE bool among(const struct hg_text *others, uint32_t count, uint64_t *kinds, const struct hg_text *name) {
+    const unsigned kind = name->size == 0 ? 0u : name->size * 5u + name->start[0] * 3u + name->start[name->size - 1];
+    const uint64_t bit = (uint64_t)1 << kind % 64;
+    if (HG_LIKELY((*kinds & bit) == 0 && !name->escaped)) {
+        *kinds |= bit;
+        return false;
+    }
+    if (name->escaped) {
+        *kinds = UINT64_MAX; /* it may be equal to a name of any kind */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (HG_LIKELY(!(others[i].escaped | name->escaped))) {
+            if (others[i].size == name->size && hg_equal_bytes(others[i].start, name->start, name->size)) {
+                return true;
+            }
+        } else if (HG_R(text_equal)(&others[i], name, 0)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* What is known of an object's members so far. */
 struct members {
     uint64_t seen[HG_SCHEMA_NAMES / 64]; /* bits: names of the schema */
-    struct others others;
+    struct hg_text others[HG_OTHERS];    /* other names */
+    uint64_t other_kinds;
+    uint32_t other_count;
     uint32_t hint;    /* index of the name that is likely next */
-    uint32_t missed;  /* names in a row that were not the likely one */
     uint32_t awaited; /* names of the schema that were not seen; counted if nothing else matters (`only`) */
     bool only;
 };
-
-/* The name at name_at, which is none of the schema's, was given before in the object at `start`. What looks like another name is compared;
- * where many names do, and where there are many, it is asked of the whole object when it ends. */
-HG_INLINE bool given_before(struct hg_run *run, struct others *others, const uint8_t *start, const uint8_t *name_at,
-                            const struct hg_text *name) {
-    if (HG_UNLIKELY(others->count >= HG_OTHERS)) {
-        others->count = HG_OTHERS + 1;
-        return false;
-    }
-    if (others->count++ == 0) {
-        memset(others->marks, 0, sizeof others->marks);
-        others->doubts = 0;
-        others->escaped = false;
-    }
-    if (HG_LIKELY(!name->escaped)) {
-        const uint32_t hash = hg_name_hash(name->start, name->size);
-        const uint16_t mark = (uint16_t)(hash >> 16 | 1);
-        uint32_t at = hash % HG_MARKED;
-        while (others->marks[at] != 0 && others->marks[at] != mark) {
-            at = (at + 1) % HG_MARKED;
-        }
-        const bool fresh = others->marks[at] == 0;
-        others->marks[at] = mark;
-        if (HG_LIKELY(fresh && !others->escaped)) {
-            return false;
-        }
-    } else {
-        others->escaped = true; /* it may be equal to any name from now on */
-    }
-    if (others->doubts++ == HG_DOUBTS) {
-        others->count = HG_OTHERS + 1;
-        return false;
-    }
-    return HG_R(given)(run, start, name_at, name);
-}
 
 #if HG_PASSES
 /* The name, found in an object that was read before, is none of the schema's, and nothing is asked of others. false: it may be. */
@@ -207,95 +185,16 @@ HG_INLINE bool is_of_no_interest(const struct hg_run *run, const struct hg_objec
 }
 #endif
 
-/* None was given twice of all names of the object at `start`, if there were too many to be sure of each. */
-HG_INLINE bool all_differ(struct hg_run *run, const struct others *others, uint32_t count, const uint8_t *start) {
-    const uint8_t *twice;
-    if (HG_LIKELY(others->count <= HG_OTHERS) || r_last_counts(run) || HG_R(unique)(run, start, true, count, &twice)) {
-        return true;
-    }
-    if (twice != NULL) {
-        (void)hg_malformed(run, HG_DUPLICATE_NAME, twice);
-    }
-    return false;
-}
-
-#if HG_PASSES
-static const uint8_t *any_object(struct hg_run *run, const uint8_t *p);
-
-/* Any value at all, read for the first time: its syntax matters, and that no name is there twice. */
-static const uint8_t *anything(struct hg_run *run, const uint8_t *p) {
-    struct hg_number number;
-    struct hg_text text;
-    struct hg_iter iter;
-    const enum hg_token token = r_token(run, &p);
-    switch (token) {
-    case HG_T_STRING:
-        return r_string(run, p, &text, 0);
-    case HG_T_NUMBER: {
-        const uint8_t *after = r_quick_number(run, p, &number.mantissa, &number.exponent, &number.negative);
-        return HG_LIKELY(after != NULL) ? after : r_number(run, p, &number, run->digits[0]);
-    }
-    case HG_T_OBJECT:
-        return any_object(run, p);
-    case HG_T_ARRAY:
-        if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
-            return NULL;
-        }
-        int more = r_first(run, &p, &iter, false);
-        for (; more > 0; more = r_next(run, &p, &iter, false)) {
-            if (HG_UNLIKELY((p = anything(run, p)) == NULL)) {
-                return NULL;
-            }
-        }
-        run->depth++;
-        run->frames++;
-        return more < 0 ? NULL : p;
-    case HG_T_FAULT:
-        return r_no_token(run, p);
-    default:
-        return r_literal(run, p, token);
-    }
-}
-
-static const uint8_t *any_object(struct hg_run *run, const uint8_t *p) {
-    const uint8_t *const start = p;
-    struct others others;
-    struct hg_iter iter;
-    uint32_t count = 0;
-    if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
-        return NULL;
-    }
-    others.count = 0;
-    int more = r_first(run, &p, &iter, true);
-    for (; more > 0; more = r_next(run, &p, &iter, true), count++) {
-        const uint8_t *const name_at = p;
-        struct hg_text name;
-        if (HG_UNLIKELY((p = r_name(run, p, &name)) == NULL)) {
-            return NULL;
-        }
-        if (HG_UNLIKELY(given_before(run, &others, start, name_at, &name)) && !r_last_counts(run)) {
-            return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
-        }
-        if (HG_UNLIKELY((p = anything(run, p)) == NULL)) {
-            return NULL;
-        }
-    }
-    run->depth++;
-    run->frames++;
-    return more < 0 || !all_differ(run, &others, count, start) ? NULL : p;
-}
-#endif
-
-/* A member whose name begins at p, with so many before it -> after its value. known: that it is not the likely one. */
+/* A member whose name begins at p, with so many before it -> after its value. */
 static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, struct members *members,
-                                             uint32_t count, bool known, const uint8_t *start, const uint8_t *p) {
+                                             uint32_t count, const uint8_t *start, const uint8_t *p) {
     const struct hg_property *property = (const struct hg_property *)hg_at(run->program, rules->names.entries) +
                                          members->hint;
     const uint8_t *name_at = p, *after = NULL;
     struct hg_text name;
     uint32_t index = members->hint, outer = 0;
-    if (index < rules->names.count && !known) {
+    if (index < rules->names.count) {
         after = r_known(run, p, &property->name);
     }
     if (after != NULL) {
@@ -328,11 +227,17 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
         }
         members->seen[index / 64] |= bit;
         members->awaited--;
-        members->missed = index == members->hint ? 0 : members->missed + 1;
         members->hint = index + 1;
-    } else if (!run->again && HG_UNLIKELY(given_before(run, &members->others, start, name_at, &name)) &&
-               !r_last_counts(run)) { /* those of what is read again were found the first time */
-        return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
+    } else if (run->again) {
+        members->other_count = 0; /* names given twice were found the first time */
+    } else if (members->other_count < HG_OTHERS) {
+        if (HG_UNLIKELY(among(members->others, members->other_count, &members->other_kinds, &name)) &&
+            !r_last_counts(run)) {
+            return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
+        }
+        members->others[members->other_count++] = name;
+    } else {
+        members->other_count = HG_OTHERS + 1;
     }
     p = index != UINT32_MAX ? known_member(run, node, property, after) : other_member(run, node, rules, &name, after);
     if (HG_EXPLAINS) {
@@ -351,8 +256,11 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
 HG_INLINE const uint8_t *object_rules(struct hg_run *run, const struct hg_node *node,
                                       const struct hg_object_rules *rules, const struct members *members,
                                       uint32_t count, const uint8_t *start, const uint8_t *p) {
-    if (HG_UNLIKELY(!all_differ(run, &members->others, count, start))) {
-        return NULL;
+    if (HG_UNLIKELY(members->other_count > HG_OTHERS) && !r_last_counts(run)) {
+        const uint8_t *twice;
+        if (!HG_R(unique)(run, start, true, count, &twice)) {
+            return twice == NULL ? NULL : hg_malformed(run, HG_DUPLICATE_NAME, twice);
+        }
     }
     if (rules->required != 0) {
         const uint64_t *required = hg_at(run->program, rules->required);
@@ -391,25 +299,24 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
     if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
         return NULL;
     }
-    members.others.count = members.hint = members.missed = 0;
+    members.other_count = members.hint = 0;
+    members.other_kinds = 0;
     members.seen[0] = 0;
     for (uint32_t w = 1; w < rules->words; w++) {
         members.seen[w] = 0;
     }
     uint8_t *mark = e_open(run, true);
     for (more = r_first(run, &p, &iter, true); more > 0; more = r_next(run, &p, &iter, true)) {
-        bool known = members.missed >= HG_MISSED; /* it is hardly the likely one */
 #if !HG_EXPLAINS
         /* as long as the names come in the order of the schema */
         const struct hg_property *first = hg_at(run->program, rules->names.entries);
         const struct hg_property *const from = first + members.hint, *const end = first + rules->in_order;
-        if (HG_LIKELY(from < end && !members.only && !known)) {
+        if (HG_LIKELY(from < end && !members.only)) {
             const struct hg_property *property = from;
             uint64_t seen = members.seen[0], bit = (uint64_t)1 << members.hint;
             do {
                 const uint8_t *at = r_known(run, p, &property->name);
                 if (HG_UNLIKELY(at == NULL || (seen & bit) != 0)) {
-                    known = at == NULL;
                     break;
                 }
                 /* whether it is the first one is all that matters */
@@ -431,7 +338,7 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
             }
         }
 #endif
-        p = any_member(run, node, rules, &members, count++, known, start, p);
+        p = any_member(run, node, rules, &members, count++, start, p);
         if (HG_UNLIKELY(p == NULL)) {
             return NULL;
         }

@@ -91,7 +91,7 @@ HG_INLINE const uint8_t *take_road(struct hg_run *run, const struct hg_road *roa
 
 /* The same where a call does not matter. */
 static const uint8_t *by_road(struct hg_run *run, const struct hg_road *road, const hg_ref *ref, const uint8_t *p) {
-    return *ref == 0 ? value(run, 0, p) : take_road(run, road, ref, p);
+    return take_road(run, road, ref, p);
 }
 
 #endif

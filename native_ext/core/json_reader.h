@@ -80,11 +80,9 @@ HG_INLINE const uint8_t *r_no_token(struct hg_run *run, const uint8_t *p) { retu
 
 /* Each of the following: p at the token -> after it, or NULL with the fault noted. */
 HG_INLINE const uint8_t *r_literal(struct hg_run *run, const uint8_t *p, enum hg_token token) {
+    const char *word = token == HG_T_TRUE ? "true" : token == HG_T_FALSE ? "false" : "null";
     const uint32_t length = token == HG_T_FALSE ? 5 : 4;
-    if ((size_t)(run->end - p) < length ||
-        (token == HG_T_TRUE    ? memcmp(p, "true", 4)
-         : token == HG_T_FALSE ? memcmp(p + 1, "alse", 4)
-                               : memcmp(p, "null", 4)) != 0) {
+    if ((size_t)(run->end - p) < length || memcmp(p, word, length) != 0) {
         /* cut off in the middle of the word, or another word: the twin says the same for both */
         return hg_malformed(run, HG_EXPECTED_VALUE, p);
     }

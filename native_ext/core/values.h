@@ -37,8 +37,6 @@ struct hg_look {
     /* No two names of the object (items of the array) at p are the same: any number of them in bounded memory. false: *twice is the      \
      * second of two, or NULL if the run has failed. */                                                                 \
     bool hg_##R##_unique(struct hg_run *run, const uint8_t *p, bool object, uint32_t count, const uint8_t **twice);     \
-    /* One of the members before name_at, in the object at p that is being read, has that name. */                      \
-    bool hg_##R##_given(struct hg_run *run, const uint8_t *p, const uint8_t *name_at, const struct hg_text *name);      \
     /* unevaluatedProperties (object) and unevaluatedItems: sets bit i of `bits` if member or item first + i of the valid value at p is evaluated \
      * by `node` or what it applies in place; HG_MARKS of them. false: the run has failed. */                           \
     bool hg_##R##_marks(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,  \

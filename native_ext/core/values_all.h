@@ -179,48 +179,22 @@ static int unique_pass(struct hg_run *run, const uint8_t *start, bool object, ui
 }
 
 /* Few items are compared with each other, those of the same kind: less work than to hash each. */
-#define UNIQUE_FEW 64
+#define UNIQUE_FEW 12
 
 struct few {
     const uint8_t *at;
     uint64_t kind; /* the same for equal items */
 };
 
-static uint64_t kind_of(struct hg_run *run, const uint8_t *p, const uint8_t **after);
-
-/* The sum of what is known of the members, in whatever order they are; 0 if a text of theirs is not known. Two that differ and have the
- * same sum, as somebody may make them, are compared, which is charged. */
-static uint64_t kind_of_object(struct hg_run *run, const uint8_t *p, const uint8_t **after) {
-    uint64_t sum = 1;
-    struct hg_iter iter;
-    int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
-    bool known = true;
-    for (; more > 0; more = v_next(run, &p, &iter, true)) {
-        struct hg_text name = {0};
-        if ((p = v_name(run, p, &name)) == NULL) {
-            break;
-        }
-        const uint64_t kind = kind_of(run, p, &p);
-        if (p == NULL) {
-            break;
-        }
-        known = known && kind != 0 && !name.escaped;
-        const uint64_t part = ((uint64_t)hg_name_hash(name.start, name.size) << 32 ^ kind) * UINT64_C(0x9E3779B97F4A7C15);
-        sum += part ^ part >> 29;
-    }
-    run->depth++;
-    *after = more == 0 ? p : NULL;
-    return known ? sum | 1 : 0;
-}
-
-/* Of a text: its length, its first and its last bytes; escaped: nothing is known of it before it is read (0). Of an object: that of its
- * members, since comparing two whose members are in another order looks for each of them. *after: NULL if there is a fault. */
+/* Of a text: its length, its first and its last bytes; escaped: nothing is known of it before it is read (0). Of an object: its hash,
+ * since comparing two whose members are in another order looks for each of them. *after: NULL if there is a fault. */
 static uint64_t kind_of(struct hg_run *run, const uint8_t *p, const uint8_t **after) {
+    const uint8_t *const start = p;
     const enum hg_token token = r_token(run, &p);
     struct hg_text text = {0};
     uint64_t kind = (uint64_t)token << 56;
     if (token == HG_T_OBJECT) {
-        return kind_of_object(run, p, after);
+        return hash_value(run, start, after) | 1;
     }
     if (token != HG_T_STRING) {
         *after = v_skip(run, p);
@@ -295,24 +269,6 @@ bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object, uint32_t co
     *twice = NULL;
     run->verdict = HG_INVALID;
     return (!object && count <= UNIQUE_FEW ? unique_few(run, p, twice) : unique_many(run, p, object, count, twice)) > 0;
-}
-
-bool HG_R(given)(struct hg_run *run, const uint8_t *p, const uint8_t *name_at, const struct hg_text *name) {
-    const struct hg_noted before = hg_noted(run);
-    struct hg_iter iter;
-    bool found = false;
-    run->depth++; /* the object is open already */
-    p = v_open(run, p, &iter);
-    int more = p == NULL ? -1 : v_first(run, &p, &iter, true);
-    while (more > 0 && p != name_at && !found) {
-        struct hg_text other;
-        p = v_name(run, p, &other);
-        found = p != NULL && HG_R(text_equal)(&other, name, 0);
-        p = p == NULL ? NULL : v_skip(run, p);
-        more = p == NULL ? -1 : v_next(run, &p, &iter, true);
-    }
-    hg_forget_since(run, &before);
-    return found;
 }
 
 /* The value of the member: its text, or its number. */

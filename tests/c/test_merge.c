@@ -180,7 +180,52 @@ static void test_much_to_merge(void) {
     end(&run);
 }
 
+/* Where there is no room for the node's own rules beside those of a part, they stay what they are. */
+static void test_no_room(void) {
+    enum { NAMES_ = 150 };
+    static char schema[8192];
+    struct run run;
+    size_t length = (size_t)snprintf(schema, sizeof schema, "{\"required\":[\"0\"],\"additionalProperties\":false,\"properties\":{");
+    for (int i = 0; i < NAMES_; i++) {
+        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"%d\":{}", i ? "," : "", i);
+    }
+    (void)snprintf(schema + length, sizeof schema - length, "},\"allOf\":[{\"properties\":{\"0\":{\"type\":\"string\"}}}]}");
+    (void)compiled(&run, schema);
+    check_document(&run, "no room", "{\"0\":\"a\",\"149\":1}", true);
+    check_document(&run, "no room", "{}", false);
+    check_document(&run, "no room", "{\"0\":\"a\",\"zzz\":1}", false);
+    check_document(&run, "no room", "{\"0\":1}", false);
+    end(&run);
+}
+
+/* Every name has a node by every pattern: joining them would take names times patterns squared. */
+static void test_too_much_work(void) {
+    enum { NAMES_ = 300, PATTERNS_ = 100, PARTS_ = 3 };
+    static char schema[65536];
+    struct run run;
+    size_t length = (size_t)snprintf(schema, sizeof schema, "{\"properties\":{");
+    for (int i = 0; i < NAMES_; i++) {
+        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"n%d\":{}", i ? "," : "", i);
+    }
+    length += (size_t)snprintf(schema + length, sizeof schema - length, "},\"allOf\":[");
+    for (int part = 0; part < PARTS_; part++) {
+        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s{\"patternProperties\":{", part ? "," : "");
+        for (int i = 0; i < PATTERNS_; i++) {
+            length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"^n{1,%d}\":{\"maximum\":%d}", i ? "," : "",
+                                       1 + part * PATTERNS_ + i, 1000 + part * PATTERNS_ + i);
+        }
+        length += (size_t)snprintf(schema + length, sizeof schema - length, "}}");
+    }
+    (void)snprintf(schema + length, sizeof schema - length, "]}");
+    CHECK((compiled(&run, schema)->flags & HG_NODE_MERGED) == 0);
+    check_document(&run, "too much", "{\"n1\":1000}", true);
+    check_document(&run, "too much", "{\"n1\":1001}", false);
+    end(&run);
+}
+
 int main(void) {
+    test_no_room();
+    test_too_much_work();
     test_verdicts();
     test_what_is_not_merged();
     test_chains();
