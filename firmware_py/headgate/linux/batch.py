@@ -58,9 +58,7 @@ def encode(batch: Batch) -> tuple[int, bytes]:
     return encode_rows(batch.appliance, batch.boot, len(rows), lambda head: b"".join([head, *rows]))
 
 
-def encode_rows(
-    appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes | bytearray]
-) -> tuple[int, bytes]:
+def encode_rows(appliance: str, boot: int, count: int, rows: Callable[[bytes], bytes | bytearray]) -> tuple[int, bytes]:
     """The same of rows that are CBOR already: `rows(head)` -> `head` and then `count` of them, in one buffer."""
     head = bytearray(_head(appliance, boot))
     cbor.head(head, _ARRAY, count)
@@ -138,16 +136,16 @@ def _standard_zstd() -> Any:
     return zstd
 
 
-def _compressor() -> Callable[[bytes], bytes] | None:
+def _compressor() -> Callable[[bytes | bytearray], bytes] | None:
     """Each thread keeps its own: zstandard's takes half as long to be made anew as to compress a small batch."""
     try:
-        return cast("Callable[[bytes], bytes] | None", _kept.compress)
+        return cast("Callable[[bytes | bytearray], bytes] | None", _kept.compress)
     except AttributeError:
         _kept.compress = compress = _new_compressor()
         return compress
 
 
-def _new_compressor() -> Callable[[bytes], bytes] | None:
+def _new_compressor() -> Callable[[bytes | bytearray], bytes] | None:
     """zstd of the standard library, else of the zstandard package, else None. With checksum and size."""
     zstd = _standard_zstd()
     if zstd is not None:
