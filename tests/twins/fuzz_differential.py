@@ -115,6 +115,12 @@ def out_of_steps(result: Any) -> bool:
     return bool(result.errors) and STEPS in result.errors[0].message
 
 
+def has_two_faults(result: Any, encoding: Any) -> bool:
+    """The pure twin's. In a map of CBOR under a tag the native one looks for names given twice when the map has ended:
+    what else is wrong comes first there."""
+    return encoding == "cbor" and result.malformed and "duplicate name" in result.errors[0].message
+
+
 def disagreement(pair: Pair, document: bytes, encoding: Any, thorough: bool) -> str:
     """What is not the same about the document; "" if nothing is."""
     assert pair.native is not None
@@ -129,6 +135,8 @@ def disagreement(pair: Pair, document: bytes, encoding: Any, thorough: bool) -> 
             return f"native {valid}/{mine.valid}, pure {expected}/{other.valid}"
         if mine.malformed != other.malformed:
             return f"malformed: native {told(mine)}, pure {told(other)}"
+        if has_two_faults(other, encoding):
+            return ""
         if max(len(mine.errors), len(other.errors)) < LIMIT and told(mine) != told(other):
             return f"native {told(mine)}\n  pure   {told(other)}"
     return oracle(pair, document, valid) if encoding == "json" else ""
