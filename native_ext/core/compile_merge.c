@@ -90,10 +90,14 @@ static bool add_object(struct merge *merge, hg_ref ref) {
 static bool is_too_much(struct merge *merge) {
     const uint64_t names = merge->names, refs = 2 * (uint64_t)merge->pattern_rules + merge->object_count;
     const uint64_t lists = refs > REFS ? names * refs * sizeof(hg_ref) : 0;
-    if (refs > WORK || names * (4 * names + 16 * refs + refs * refs) > merge->work || merge->cost + lists > merge->left) {
+    if (refs > WORK || merge->cost + lists > merge->left) {
         return true;
     }
-    merge->work -= names * (4 * names + 16 * refs + refs * refs);
+    const uint64_t work = names * (4 * names + 16 * refs + refs * refs);
+    if (work > merge->work) {
+        return true;
+    }
+    merge->work -= work;
     return false;
 }
 
@@ -259,21 +263,13 @@ static uint32_t length_of(const struct hg_compiler *compiler, hg_ref list) {
 static bool put_stand_in(struct merge *merge, hg_ref ref, hg_ref stand_in) {
     struct hg_compiler *compiler = merge->compiler;
     const struct hg_merged merged = {0, stand_in};
-    struct hg_same rule;
     struct hg_node node;
     node_at(compiler, ref, &node);
     compiler->work.size = 0;
-    if (!hg_buffer_append(&compiler->work, compiler->memory, &merged, sizeof merged)) {
+    if (!hg_buffer_append(&compiler->work, compiler->memory, &merged, sizeof merged) ||
+        !hg_buffer_append(&compiler->work, compiler->memory, compiler->program.data + node.same,
+                          length_of(compiler, node.same))) {
         return hg_no_memory(compiler);
-    }
-    for (hg_ref at = node.same;; at += (hg_ref)sizeof rule) {
-        memcpy(&rule, compiler->program.data + at, sizeof rule);
-        if (!keep(merge, &rule)) {
-            return false;
-        }
-        if (rule.op == HG_SAME_END) {
-            break;
-        }
     }
     const hg_ref list = hg_put(compiler, compiler->work.data, compiler->work.size, 8);
     if (list == 0) {

@@ -152,15 +152,21 @@ static void test_chains(void) {
     end(&run);
 }
 
+/* Adds so many names to a schema, `name` and a number, which take anything. -> its length */
+static size_t put_names(char *schema, size_t size, size_t length, const char *name, int count) {
+    for (int i = 0; i < count; i++) {
+        length += (size_t)snprintf(schema + length, size - length, "%s\"%s%d\":{}", i ? "," : "", name, i);
+    }
+    return length;
+}
+
 /* A schema whose merged nodes would be many times as large as itself is compiled all the same, with fewer of them. */
 static void test_much_to_merge(void) {
     enum { PARTS_ = 300, NAMES_ = 60 };
     static char schema[65536];
     struct run run;
     size_t length = (size_t)snprintf(schema, sizeof schema, "{\"$defs\":{\"all\":{\"properties\":{");
-    for (int i = 0; i < NAMES_; i++) {
-        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"name%d\":{}", i ? "," : "", i);
-    }
+    length = put_names(schema, sizeof schema, length, "name", NAMES_);
     length += (size_t)snprintf(schema + length, sizeof schema - length, "}}},\"properties\":{");
     for (int i = 0; i < PARTS_; i++) {
         length += (size_t)snprintf(schema + length, sizeof schema - length,
@@ -186,9 +192,7 @@ static void test_no_room(void) {
     static char schema[8192];
     struct run run;
     size_t length = (size_t)snprintf(schema, sizeof schema, "{\"required\":[\"0\"],\"additionalProperties\":false,\"properties\":{");
-    for (int i = 0; i < NAMES_; i++) {
-        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"%d\":{}", i ? "," : "", i);
-    }
+    length = put_names(schema, sizeof schema, length, "", NAMES_);
     (void)snprintf(schema + length, sizeof schema - length, "},\"allOf\":[{\"properties\":{\"0\":{\"type\":\"string\"}}}]}");
     (void)compiled(&run, schema);
     check_document(&run, "no room", "{\"0\":\"a\",\"149\":1}", true);
@@ -204,9 +208,7 @@ static void test_too_much_work(void) {
     static char schema[65536];
     struct run run;
     size_t length = (size_t)snprintf(schema, sizeof schema, "{\"properties\":{");
-    for (int i = 0; i < NAMES_; i++) {
-        length += (size_t)snprintf(schema + length, sizeof schema - length, "%s\"n%d\":{}", i ? "," : "", i);
-    }
+    length = put_names(schema, sizeof schema, length, "n", NAMES_);
     length += (size_t)snprintf(schema + length, sizeof schema - length, "},\"allOf\":[");
     for (int part = 0; part < PARTS_; part++) {
         length += (size_t)snprintf(schema + length, sizeof schema - length, "%s{\"patternProperties\":{", part ? "," : "");
