@@ -163,7 +163,8 @@ MANY_BYTES = 1048576  # of values; after so many the answer only names the keys 
 # Streamed bodies (core/records.py, tasks/streams.py).
 RECORDS_IN_FLIGHT = 256  # records of one request waiting for their commit; then reading the body pauses
 
-# Outbox (linux/outbox.py). A full buffer or budget: 503 + Retry-After (or the oldest go, if so configured).
+# Outbox (linux/outbox.py). A buffer that is three quarters full: answers wait for their commit, with either durability.
+# A full buffer or budget: 503 + Retry-After (or the oldest go, if so configured).
 OUTBOX_BUFFER_RECORDS = 4096  # accepted in memory, not committed yet
 OUTBOX_BUFFER_BYTES = 4194304
 ROW_OVERHEAD = 64  # bytes charged for each message beside body and names

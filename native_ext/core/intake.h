@@ -80,6 +80,12 @@ static inline bool hg_intake_gathered(const struct hg_intake *intake) {
     return intake->oldest_waiting_ms >= 0 && intake->expected == 0 && intake->rows >= HG_GATHERED_ROWS;
 }
 
+/* Three quarters full: the disk is behind. Then nothing more is promised: whoever sends waits for the commit, which slows him down and
+ * leaves the last quarter to those who wait; and the commit is due. */
+static inline bool hg_intake_crowded(const struct hg_intake *intake) {
+    return intake->rows >= intake->max_rows - intake->max_rows / 4 || intake->bytes >= intake->max_bytes - intake->max_bytes / 4;
+}
+
 /* Rows taken together. */
 struct hg_batch {
     struct hg_row *head;

@@ -314,7 +314,7 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     if (name.length != 0) {
         row.last = (struct hg_view){last, hg_last_key(stream->name, name, last)};
     }
-    if (!stream->durable && key.at == NULL) {
+    if (!stream->durable && key.at == NULL && !hg_intake_crowded(gate->intake)) {
         row.flags |= HG_ROW_PROMISED;
     } else {
         row.waiter = waiter;

@@ -350,7 +350,8 @@ static bool has_batch(const struct hg_server *server) {
     const struct hg_intake *intake = server->gate->intake;
     const uint64_t batches = intake->oldest_waiting_ms >= 0 ? 1 : server->limits.batches;
     return intake->rows >= batches * server->limits.batch_rows ||
-           (intake->rows != 0 && intake->bytes >= batches * server->limits.batch_bytes) || hg_intake_gathered(intake);
+           (intake->rows != 0 && (intake->bytes >= batches * server->limits.batch_bytes || hg_intake_crowded(intake))) ||
+           hg_intake_gathered(intake);
 }
 
 /* When Python is to be told of the intake's rows; -1: there are none, or it knows. */

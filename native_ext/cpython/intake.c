@@ -162,9 +162,9 @@ static PyMethodDef intake_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-enum number { BOOT, ROWS, BYTES, OVERFULL, OLDEST, OLDEST_WAITING, GATHERED, REFUSE_UNTIL, ROOM, CLOSING };
-static const enum number numbers[] = {BOOT,           ROWS,     BYTES,        OVERFULL, OLDEST,
-                                      OLDEST_WAITING, GATHERED, REFUSE_UNTIL, ROOM,     CLOSING};
+enum number { BOOT, ROWS, BYTES, OVERFULL, OLDEST, OLDEST_WAITING, GATHERED, CROWDED, REFUSE_UNTIL, ROOM, CLOSING };
+static const enum number numbers[] = {BOOT,     ROWS,    BYTES,        OVERFULL, OLDEST, OLDEST_WAITING,
+                                      GATHERED, CROWDED, REFUSE_UNTIL, ROOM,     CLOSING};
 #define CLOSURE(which) ((void *)(uintptr_t)&numbers[which])
 
 static PyObject *or_none(int64_t ms) { return ms < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(ms); }
@@ -179,6 +179,7 @@ static PyObject *intake_get(PyObject *object, void *closure) {
     case OLDEST: return or_none(intake->oldest_ms);
     case OLDEST_WAITING: return or_none(intake->oldest_waiting_ms);
     case GATHERED: return PyBool_FromLong(hg_intake_gathered(intake));
+    case CROWDED: return PyBool_FromLong(hg_intake_crowded(intake));
     case REFUSE_UNTIL: return PyLong_FromLongLong(intake->refuse_until_ms);
     case ROOM: return intake->room == UINT64_MAX ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(intake->room);
     case CLOSING: return PyBool_FromLong(intake->closing);
@@ -225,6 +226,8 @@ static PyGetSetDef intake_attributes[] = {
      CLOSURE(OLDEST_WAITING)},
     {"gathered", intake_get, NULL, PyDoc_STR("Everybody whom the last commit answered waits again, and they are many."),
      CLOSURE(GATHERED)},
+    {"crowded", intake_get, NULL, PyDoc_STR("Three quarters full: nothing more is promised, and a commit is due."),
+     CLOSURE(CROWDED)},
     {"refuse_until_ms", intake_get, intake_set, PyDoc_STR("Monotonic; what is not promised is refused until then."),
      CLOSURE(REFUSE_UNTIL)},
     {"room", intake_get, intake_set, PyDoc_STR("Bytes the disk budget has left beyond `bytes`; None: no bound."),

@@ -228,6 +228,37 @@ static void test_batches_nobody_waits_for(void) {
     world_close(&world);
 }
 
+/* From three quarters on nothing more is promised: whoever sends waits for the commit, which is due at once. */
+static void test_who_sends_to_a_crowded_queue_waits(void) {
+    const struct world_options options = {.batch_rows = 6, .batches = 3, .linger_ms = 10, .memory_linger_ms = 1000};
+    struct world world;
+    world_open(&world, &options);
+    world.intake.max_rows = 8;
+    const int fd = connect_client(&world), other = connect_client(&world), third = connect_client(&world);
+    forget_events(&world);
+    for (int i = 0; i < 6; i++) {
+        CHECK(told(&world, HG_EVENT_ROWS, NULL) == 0);
+        post(&world, fd, "any", "1");
+        (void)expect(&world, fd, 202);
+    }
+    CHECK(told(&world, HG_EVENT_ROWS, NULL) == 1); /* of less than three batches */
+    post(&world, fd, "any", "7");
+    post(&world, other, "any", "8");
+    CHECK(is_silent(&world, fd) && is_silent(&world, other) && world.gate.counters.accepted == 6);
+    post(&world, third, "any", "9"); /* quite full */
+    (void)expect_problem(&world, third, 503, "outbox_full");
+    struct hg_batch batch = take(&world, 8);
+    post(&world, third, "any", "9"); /* there is room, so it need not wait */
+    (void)expect(&world, third, 202);
+    CHECK(is_silent(&world, fd) && is_silent(&world, other));
+    commit_with(&world, &batch, stored);
+    const struct answer answer = expect(&world, fd, 202);
+    CHECK(mentions(&answer, "\"durability\":\"memory\"") && !answer.close);
+    (void)expect(&world, other, 202);
+    CHECK(world.gate.counters.accepted == 9 && world.plan->users == 0);
+    world_close(&world);
+}
+
 /* Bytes on their way to the disk count for a batch. Once they are there, what is queued may be none any more, of which Python was
  * told; it is to be told again when it is one. */
 static void test_a_batch_that_is_none_any_more(void) {
@@ -285,6 +316,7 @@ int main(void) {
     test_wait_ends_when_rows_are_due();
     test_rows_over_the_budget_are_told();
     test_batches_nobody_waits_for();
+    test_who_sends_to_a_crowded_queue_waits();
     test_a_batch_that_is_none_any_more();
     test_rows_are_told_after_a_quick_commit();
     return 0;

@@ -94,6 +94,19 @@ def test_refusals_say_why_and_when_to_come_again(make) -> None:
     assert add(intake, flags=PROMISED) == ("draining", "shutting down", 5)
 
 
+def test_three_quarters_are_a_crowd(make) -> None:
+    intake = make(1, 7, 8 * ROW)
+    for rows in range(6):
+        assert intake.crowded is False
+        assert add(intake) == rows + 1
+    assert intake.crowded is True  # rows: 6 of 7
+    batch = intake.take(1, ROW)
+    assert intake.crowded is True  # bytes, of what is taken as well: 6 of 8
+    batch.release()
+    assert intake.crowded is False
+    assert make(1, 1, ROW).crowded is False
+
+
 def test_a_failed_commit_keeps_the_promised_in_their_order(make) -> None:
     intake = make(1, 10, 10_000)
     for n in range(8):

@@ -57,6 +57,13 @@ class Intake:
         return len(self._queue)
 
     @property
+    def crowded(self) -> bool:
+        """Three quarters full: the disk is behind. Nothing more is promised then: whoever sends waits for the commit,
+        which slows him down and leaves the last quarter to those who wait; and the commit is due."""
+        rows, size = self._max_rows - self._max_rows // 4, self._max_bytes - self._max_bytes // 4
+        return len(self._queue) >= rows or self.bytes >= size
+
+    @property
     def oldest_ms(self) -> int | None:
         """`at_ms` of the first row queued."""
         return self._queue[0].at_ms if self._queue else None

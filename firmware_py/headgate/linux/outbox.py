@@ -147,12 +147,13 @@ class Outbox:
 
     def submit(self, record: Record, durable: bool) -> Ticket:
         """The ticket resolves after the commit; without `durable` it carries its receipt at once, except for records
-        with a key: whether they are replays is known after the commit only.
+        with a key (whether they are replays is known after the commit only), and while the disk is behind
+        (Intake.crowded).
 
         Raises Problem 503 `outbox_full` | `storage_failed` | `draining` with Retry-After. The ticket may fail with 503
         `storage_failed` or 422 `idempotency_key_reused`.
         """
-        promised = not durable and record.key is None
+        promised = not durable and record.key is None and not self.intake.crowded
         flags = intake.DURABLE * durable | intake.PROMISED * promised
         flags |= intake.CBOR * (record.content_type == "application/cbor")
         added = self.intake.add(
@@ -194,7 +195,8 @@ class Outbox:
             return 0.0
         due = 0.0
         batches = self._batches()
-        full = queued.rows >= batches * self.config.batch_records or queued.bytes >= batches * self.config.batch_bytes
+        full = queued.crowded or queued.rows >= batches * self.config.batch_records
+        full = full or queued.bytes >= batches * self.config.batch_bytes
         if not (full or self._sweep or (queued.gathered and not self._tickets)):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)

@@ -130,6 +130,23 @@ def test_memory_durability_answers_at_once_and_is_stored(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_when_the_disk_is_behind_nothing_is_promised(folder: Path) -> None:
+    """What comes to a crowded intake waits for its commit, which does not linger."""
+
+    async def scenario() -> None:
+        async with opened(folder, buffer_records=4, memory_linger_ms=60_000, linger_ms=60_000) as outbox:
+            tickets = [outbox.submit(record(n), False) for n in range(4)]
+            assert [ticket.receipt is not None for ticket in tickets] == [True, True, True, False]
+            with pytest.raises(Problem, match="too many messages wait for the disk"):
+                outbox.submit(record(4), False)
+            receipt = await asyncio.wait_for(tickets[3].wait(), BOUND_S)
+            assert (receipt.seq, receipt.durability) == (f"{outbox.boot}.4", "memory")
+            assert outbox.submit(record(4), False).receipt is not None
+        assert on_disk(folder)["accepted"] == 5
+
+    asyncio.run(scenario())
+
+
 def test_a_group_that_is_complete_does_not_linger(folder: Path) -> None:
     """The native server counts who is expected. Of tickets it knows nothing: they linger."""
 
