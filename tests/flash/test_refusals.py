@@ -179,6 +179,10 @@ CASES = {
     42: Case("serial", card(serial=""), "--disk sdb --expect-serial A2", "(none)"),
     43: Case("yes-needs-serial", card(), "--yes", "which disk", "--expect-serial", errors.USAGE),
     44: Case("yes-needs-serial", card(), "--yes --disk /dev/sdb", code=errors.USAGE),
+    58: Case("yes-needs-serial", card(), "--yes --disk /dev/disk/by-id/../../sdb", code=errors.USAGE),
+    # a link that is gone, or one that does not tell disks apart, is no other word for the disk with its last part
+    59: Case("no-such-disk", card(), "--yes --disk /dev/disk/by-id/sdb", code=errors.MISSING),
+    60: Case("no-such-disk", card(parts=(100,)), "--disk /dev/mapper/sdb1", code=errors.MISSING),
     45: Case("nobody-to-ask", card(), "--disk sdb", "not a terminal", "--yes", errors.USAGE),
     # the image
     46: Case("wrong-board", card(), "--disk sdb", "is for rpi-4, not for rpi-3", board="rpi-3"),

@@ -157,12 +157,15 @@ def find(machine: Machine, named: str) -> Disk:
     """The disk that a user names: sdb, /dev/sdb, or a link below /dev/disk. Raises Refused."""
     text = named if "/" in named else f"/dev/{named}"
     place = machine.root / text.lstrip("/") if text.startswith("/dev/") else Path(text)
-    name = Path(place.readlink() if place.is_symlink() else place).name
-    known = machine.disks()
-    for disk in known:
-        if disk.name == name and text.startswith("/dev/"):
+    device = (
+        ""  # as the kernel names it. /dev/disk/by-id/sdb is no other word for /dev/sdb: it may be a link that is gone
+    )
+    if text.startswith("/dev/"):
+        device = place.readlink().name if place.is_symlink() else text.removeprefix("/dev/").replace("/", "!")
+    for disk in machine.disks():
+        if disk.name == device:
             return disk
-        if text.startswith("/dev/") and any(part.name == name for part in disk.parts):
+        if any(part.name == device for part in disk.parts):
             cause = f"{named} is a partition of {disk.path}, and an image is a whole disk"
             raise Refused("partition", cause, f"If all of it may go: --disk {disk.path}", USAGE)
     if place.is_file() or place.is_dir():

@@ -42,6 +42,7 @@ exit codes: 0 written and verified · 2 wrong command line · 3 provisioning ref
 key is missing · 8 refused, nothing written · 9 the disk failed and does not boot · 130 interrupted
 """
 
+BY_ID = Path("/dev/disk/by-id")
 _DEFAULT_BIRTH = Path("birth-certificates")
 
 
@@ -121,7 +122,7 @@ def _check_options(args: argparse.Namespace) -> None:
         raise CommandError(USAGE, f"{args.board} is written by an image", "Name it: --image FILE")
     if args.no_provision and (args.provision is not None or args.hostname is not None):
         raise CommandError(USAGE, "--no-provision contradicts --provision and --hostname", "Leave one of them out")
-    by_id = args.disk is not None and args.disk.startswith("/dev/disk/by-id/")
+    by_id = args.disk is not None and Path(args.disk).parent == BY_ID  # not /dev/disk/by-id/../../sdb
     if args.yes and args.out is None and args.expect_serial is None and not by_id:
         cause = "--yes does not know which disk you mean: names like sdb change with each plugging in"
         raise Refused("yes-needs-serial", cause, "Add --expect-serial, or name a link in /dev/disk/by-id", USAGE)
