@@ -1,5 +1,6 @@
 """What an image is made of: data that fits together, and one line for each mistake on the command line."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import headgate_host
 from headgate import __version__
 from headgate.errors import MISSING, USAGE, CommandError
 from headgate_host.flash import boards
-from headgate_host.image import disk, recipe, rootless, verb_build
+from headgate_host.image import build, disk, recipe, rootless, verb_build
 
 WITH_IMAGES = [board.name for board in boards.every() if "image" in board.facts]
 
@@ -64,6 +65,13 @@ def test_settings_are_changed() -> None:
         ("rpi-4", "disk_mib=many", "not a number"),
         ("rpi-4", "disk_mib=-1", "not a number"),
         ("rpi-4", "security=0", "neither yes nor no"),
+        ("rpi-4", "suite=", "no name of a suite"),
+        ("rpi-4", "suite=../sid", "no name of a suite"),
+        ("rpi-4", "extra_packages=strace /tmp/x.deb", "not names of packages"),
+        ("rpi-4", "extra_packages=strace -oX=y", "not names of packages"),
+        ("rpi-4", "extra_packages=systemd-", "not names of packages"),  # to apt: without systemd
+        ("rpi-4", "extra_cmdline=quiet\nhg_fdt=other.dtb", "ASCII"),  # another variable of the boot script's
+        ("rpi-4", "extra_cmdline=" + 513 * "x", "at most 512"),
     ],
 )
 def test_mistakes(board: str, change: str, says: str) -> None:
@@ -71,6 +79,21 @@ def test_mistakes(board: str, change: str, says: str) -> None:
         recipe.load(board, [change])
     assert caught.value.code == USAGE
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "code"), [(["disk_mib=10"], None, USAGE), ([], "x-linux_armv6l.whl", USAGE), ([], "x", MISSING)]
+)
+def test_mistakes_are_said_before_minutes_have_passed(
+    changes: list[str], name: str | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(build, "_job")  # what takes the first minutes
+    (tmp_path / "x-linux_armv6l.whl").touch()
+    wish = build.Wish(tmp_path / "x.img.zst", "1", 0, wheel=tmp_path / name if name else None)
+    shown = io.StringIO()
+    with pytest.raises(CommandError) as caught:
+        build.build(recipe.load("rpi-4", changes), wish, tmp_path / "cache", verb_build.Steps(as_json=True, out=shown))
+    assert (caught.value.code, shown.getvalue(), (tmp_path / "cache").exists()) == (code, "", False)
 
 
 def test_a_disk_that_is_too_small_says_by_how_much() -> None:

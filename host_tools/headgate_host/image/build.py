@@ -38,15 +38,18 @@ class Wish:
 
 def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[str, Path]:
     """-> what was made: image, sbom, and for an emulator what it is given beside the disk. Raises CommandError."""
+    places = disk.plan(
+        recipe.common["partition"], recipe.settings["disk_mib"]
+    )  # what is refused, is before it takes minutes
+    one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else None
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as folder:
         progress.phase("packages")
         job = _job(recipe, wish, cache, Path(folder))
         progress.phase("wheel")
-        one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else wheel.built(recipe.machine, cache, wish.epoch)
+        one = one or wheel.built(recipe.machine, cache, wish.epoch)
         contents, components = _contents(job, wish, one, progress)
         progress.phase("disk")
-        places = disk.plan(recipe.common["partition"], recipe.settings["disk_mib"])
         seed = f"{FORMAT} {recipe.board.name} {wish.epoch}"
         layout = disk.Layout(places, recipe.board.facts["boot"]["partition_table"], seed)
         raw = disk.make(layout, contents, job.work, job.tools)

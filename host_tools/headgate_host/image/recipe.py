@@ -1,5 +1,6 @@
 """What an image is made of: boards/common/image.toml, the board's own [image], and --set KEY=VALUE over both."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,13 @@ from headgate_host.flash import boards
 from headgate_host.flash.boards import Board
 
 SWITCH = {"yes": True, "no": False}
+CMDLINE_MAX = 512  # characters; a 32-bit kernel takes 1024, with what the board and the boot script say
+# What texts are given on to programs and files, which would understand more than is meant: a path, an option, a line.
+TEXTS = {
+    "suite": (r"[a-z][a-z0-9-]*", "no name of a suite", "trixie"),
+    "extra_packages": (r" *([a-z0-9][a-z0-9+.-]*[a-z0-9+.]( +|$))*", "not names of packages", "'strace tcpdump'"),
+    "extra_cmdline": (rf"[ -~]{{0,{CMDLINE_MAX}}}", f"not at most {CMDLINE_MAX} characters of ASCII", "loglevel=7"),
+}
 DEBIAN = {"aarch64": "arm64", "armv7l": "armhf"}  # Python's word for a machine -> Debian's
 
 
@@ -90,5 +98,8 @@ def _changed(settings: Mapping[str, Any], changes: Iterable[str]) -> dict[str, A
                 raise CommandError(USAGE, f"--set {change}: not a number", f"For example --set {key}={settings[key]}")
             result[key] = int(text)
         else:
+            pattern, cause, example = TEXTS[key]
+            if not re.fullmatch(pattern, text):
+                raise CommandError(USAGE, f"--set {key}: {cause}", f"For example --set {key}={example}")
             result[key] = text
     return result
