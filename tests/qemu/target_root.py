@@ -93,7 +93,7 @@ def make_unicode_tables(folder: Path) -> None:
 def make_byte_code(root: Path) -> None:
     """By the pytest of the root, which is in Python alone. For another Python than the root's it would be of no use."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
-        run("env", f"PYTHONPATH={root / PACKAGES_DIR}", sys.executable, str(BYTE_CODE), str(root / INSIDE))
+        run(sys.executable, str(BYTE_CODE), str(root / PACKAGES_DIR), str(root / INSIDE))
 
 
 def run(*command: str) -> None:
