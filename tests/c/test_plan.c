@@ -73,7 +73,7 @@ static void test_streams_are_found(void) {
         for (uint32_t i = 0; i < counts[c]; i++) {
             char other[96];
             check_stream(plan, names[i], i);
-            (void)snprintf(other, sizeof other, "%sx", names[i]);
+            (void)snprintf(other, sizeof other, "%.79sx", names[i]);
             check_unknown(plan, other);
             other[strlen(names[i]) - 1] ^= 0x40;
             other[strlen(names[i])] = '\0';

@@ -85,6 +85,7 @@ def test_after_a_kill_and_a_damaged_file(appliance: Appliance) -> None:
     assert appliance.log.read_text().count("its checksum is wrong") == 1
 
 
+@pytest.mark.slow_emulated
 def test_without_snapshots_an_old_one_goes(appliance: Appliance) -> None:
     client = Client(appliance)
     assert client.request("PUT", "/v1/cache/k", b"1")[0] == 201
@@ -97,6 +98,7 @@ def test_without_snapshots_an_old_one_goes(appliance: Appliance) -> None:
     assert client.request("GET", "/v1/cache/k")[0] == 404
 
 
+@pytest.mark.slow_emulated
 def test_a_budget_of_nothing(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, uplink_port=None, config="[streams.any]\n[cache]\nbytes = 0\n")
     appliance.start()
@@ -107,6 +109,7 @@ def test_a_budget_of_nothing(tmp_path: Path) -> None:
     assert appliance.stop() == 0
 
 
+@pytest.mark.slow_emulated
 def test_64_kib_by_default(appliance: Appliance) -> None:
     client = Client(appliance)
     assert client.request("PUT", "/v1/cache/k", b"x" * 65536)[0] == 201

@@ -90,6 +90,7 @@ class Shell:
         self.process.wait()
 
 
+@pytest.mark.slow_emulated  # the operator's machine
 def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
     for program in ("bash", "curl"):
         if shutil.which(program) is None:

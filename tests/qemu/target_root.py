@@ -13,6 +13,7 @@ from headgate.errors import CommandError
 from headgate_host import rootfs
 
 ROOT = Path(__file__).resolve().parents[2]
+BYTE_CODE = ROOT / "tests/qemu/byte_code.py"
 INSIDE = "headgate"  # where the repository is in the root
 # What the tests call.
 PACKAGES = """
@@ -49,6 +50,7 @@ def prepare(name: str, machine: Machine, start: Path, wheel: Path, folder: Path)
     _install(name, machine, wheel, root)
     copy_repository(root / INSIDE)
     make_unicode_tables(root / INSIDE)
+    make_byte_code(root)
     return root
 
 
@@ -86,6 +88,12 @@ def make_unicode_tables(folder: Path) -> None:
     """Hypothesis' tables, which it makes and keeps when it draws its first text: there it takes 14 s."""
     draw = "from hypothesis import find, strategies; find(strategies.text(), bool)"
     run("env", f"HYPOTHESIS_STORAGE_DIRECTORY={folder / '.hypothesis'}", sys.executable, "-c", draw)
+
+
+def make_byte_code(root: Path) -> None:
+    """By the pytest of the root, which is in Python alone. For another Python than the root's it would be of no use."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
+        run(sys.executable, str(BYTE_CODE), str(root / PACKAGES_DIR), str(root / INSIDE))
 
 
 def run(*command: str) -> None:

@@ -13,6 +13,8 @@ from headgate.linux import config_values as v
 from headgate.linux.config_rules import SECTIONS
 from headgate.linux.record import REQUIRED
 
+pytestmark = pytest.mark.slow_emulated  # about files, the same on every machine
+
 ROOT = Path(__file__).parents[3]
 HERE = v.Context(Path("/etc/headgate"), Path("/var/lib/headgate"))
 

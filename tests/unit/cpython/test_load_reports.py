@@ -15,6 +15,8 @@ from headgate_host.load import chart, report, report_html, report_tables, report
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.result import DeviceSeries, Result
 
+pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
+
 HOSTILE = "</title><script>alert(1)</script>\"'|&\x00\ufffe`"
 
 
