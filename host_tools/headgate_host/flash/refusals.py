@@ -157,9 +157,8 @@ def find(machine: Machine, named: str) -> Disk:
     """The disk that a user names: sdb, /dev/sdb, or a link below /dev/disk. Raises Refused."""
     text = named if "/" in named else f"/dev/{named}"
     place = machine.root / text.lstrip("/") if text.startswith("/dev/") else Path(text)
-    device = (
-        ""  # as the kernel names it. /dev/disk/by-id/sdb is no other word for /dev/sdb: it may be a link that is gone
-    )
+    # As the kernel names it. /dev/disk/by-id/sdb is no other word for /dev/sdb: it may be a link that is gone.
+    device = ""
     if text.startswith("/dev/"):
         device = place.readlink().name if place.is_symlink() else text.removeprefix("/dev/").replace("/", "!")
     for disk in machine.disks():

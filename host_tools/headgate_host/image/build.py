@@ -38,9 +38,8 @@ class Wish:
 
 def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[str, Path]:
     """-> what was made: image, sbom, and for an emulator what it is given beside the disk. Raises CommandError."""
-    places = disk.plan(
-        recipe.common["partition"], recipe.settings["disk_mib"]
-    )  # what is refused, is before it takes minutes
+    # Before it takes minutes: what is refused for its arguments alone.
+    places = disk.plan(recipe.common["partition"], recipe.settings["disk_mib"])
     one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else None
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as folder:
