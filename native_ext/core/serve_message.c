@@ -286,9 +286,10 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     struct hg_line seq;
     struct hg_problem problem;
     struct hg_fault fault;
-    struct hg_view key, name = client;
+    struct hg_view key, name = client, last_key = {NULL, 0};
     uint32_t retry_s;
     uint64_t number;
+    bool quick;
     const enum hg_verdict verdict = visit->binary ? hg_validate_cbor(stream->schema, body.at, body.length, &fault)
                                                   : hg_validate_json(stream->schema, body.at, body.length, &fault);
     struct hg_row row = {.ts_ms = gate->clock.state == HG_CLOCK_UNSET ? -1 : gate->clock.now_s * 1000,
@@ -312,22 +313,29 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     row.key = key;
     row.flags = (stream->durable ? HG_ROW_DURABLE : 0u) | (visit->binary ? HG_ROW_CBOR : 0u);
     if (name.length != 0) {
-        row.last = (struct hg_view){last, hg_last_key(stream->name, name, last)};
+        last_key = (struct hg_view){last, hg_last_key(stream->name, name, last)};
     }
-    if (!stream->durable && key.at == NULL && !hg_intake_crowded(gate->intake)) {
+    quick = !stream->durable && key.at == NULL;
+    if (quick && !hg_intake_crowded(gate->intake)) {
         row.flags |= HG_ROW_PROMISED;
     } else {
         row.waiter = waiter;
     }
+    if (!quick || (row.flags & HG_ROW_PROMISED) != 0) {
+        row.last = last_key;
+    } /* else the commit has nothing to put: see below */
     if (hg_intake_add(gate->intake, &row, &number, &problem, &retry_s) != HG_P_NONE) {
         return refuse_intake(call, &problem, retry_s);
+    }
+    if (quick) { /* at once, though the answer may wait: a later message need not, and must not be replaced by this one */
+        row.last = last_key;
+        hg_put_last(gate, &row);
     }
     if ((row.flags & HG_ROW_PROMISED) == 0) {
         visit->keep_alive = call->request->keep_alive; /* all that its answer needs of the request */
         return HG_SERVED_LATER;
     }
     gate->counters.accepted += 1;
-    hg_put_last(gate, &row);
     seq.length = 0;
     put_seq(&seq, gate, number);
     return receipt(call, hg_line_of(&seq), false, false);

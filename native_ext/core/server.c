@@ -389,7 +389,8 @@ static void look_at_intake(struct hg_server *server) {
         return;
     }
     due_ms = news_due_ms(server);
-    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0) {
+    if (due_ms >= 0 && due_ms <= server->now_ms && server->take != NULL && intake->oldest_waiting_ms >= 0 &&
+        !hg_intake_crowded(intake)) { /* a crowd is for Python, which puts several batches into one transaction */
         server->take(server->take_context, &server->limits, &server->gate->clock);
         due_ms = news_due_ms(server); /* of those that are left */
     }

@@ -256,6 +256,9 @@ static void test_who_sends_to_a_crowded_queue_waits(void) {
     CHECK(mentions(&answer, "\"durability\":\"memory\"") && !answer.close);
     (void)expect(&world, other, 202);
     CHECK(world.gate.counters.accepted == 9 && world.plan->users == 0);
+    sayf(&world, fd, "GET /v1/streams/any/last/dev-1 HTTP/1.1\r\nHost: a\r\n%s\r\n", bearer);
+    const struct answer last = expect(&world, fd, 200); /* of the message that came last, not of the one answered last */
+    CHECK(mentions(&last, "9"));
     world_close(&world);
 }
 

@@ -183,6 +183,12 @@ CASES = {
     # a link that is gone, or one that does not tell disks apart, is no other word for the disk with its last part
     59: Case("no-such-disk", card(), "--yes --disk /dev/disk/by-id/sdb", code=errors.MISSING),
     60: Case("no-such-disk", card(parts=(100,)), "--disk /dev/mapper/sdb1", code=errors.MISSING),
+    61: Case(
+        "no-such-disk",
+        both(card(), lambda t: t.by_id("usb-x", "../old/sdb")),
+        "--yes --disk /dev/disk/by-id/usb-x",
+        code=errors.MISSING,
+    ),
     45: Case("nobody-to-ask", card(), "--disk sdb", "not a terminal", "--yes", errors.USAGE),
     # the image
     46: Case("wrong-board", card(), "--disk sdb", "is for rpi-4, not for rpi-3", board="rpi-3"),
@@ -235,6 +241,7 @@ def test_refused(number: int, tree: Tree, image: Path) -> None:
         ("rpi-4", card(size=2000 * GB), "--disk sdb --large"),
         ("rpi-4", card(serial="A1"), "--disk sdb --expect-serial A1"),
         ("rpi-4", both(card(), lambda t: t.by_id("usb-x", "sdb")), "--disk /dev/disk/by-id/usb-x --yes"),
+        ("rpi-4", both(card(), lambda t: t.by_id("usb-x", "../dev/sdb")), "--disk /dev/disk/by-id/usb-x --yes"),
         ("rpi-4", written(b"SWAPSPACE2", 4086), "--disk sdb"),  # swap that nobody uses
     ],
 )

@@ -36,7 +36,8 @@ def keep_rewritten(file: Path) -> None:
 def of_plugins(packages: Path) -> Iterator[Path]:
     for package in distributions(path=[str(packages)]):
         if any(entry.group == "pytest11" for entry in package.entry_points):
-            yield from (packages / str(file) for file in package.files or () if file.suffix == ".py")
+            files = [packages / str(file) for file in package.files or () if file.suffix == ".py"]
+            yield from (file for file in files if file.is_file())
 
 
 def make(packages: Path, folder: Path) -> None:
@@ -49,7 +50,7 @@ def make(packages: Path, folder: Path) -> None:
     try:
         for file in [*tested, *plugins]:
             keep_rewritten(file)
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, AttributeError, TypeError, OSError, SyntaxError) as error:
         print(f"pytest's byte code is not made: {error!r}", file=sys.stderr)
 
 

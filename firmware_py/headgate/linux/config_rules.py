@@ -301,8 +301,8 @@ class Stream(Section):
         "durability",
         v.choice("fsync", "memory"),
         "fsync",
-        "`fsync`: answered after the commit is on disk. `memory`: answered at once; a power cut loses what was not "
-        "committed yet. MicroPython has only `memory`.",
+        "`fsync`: answered after the commit is on disk. `memory`: answered at once, unless the disk is far behind; a "
+        "power cut loses what was not committed yet. MicroPython has only `memory`.",
     )
     cache_key: str | None = key(
         "cache_key",

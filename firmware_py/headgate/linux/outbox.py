@@ -202,8 +202,9 @@ class Outbox:
         return max(due, queued.refuse_until_ms / 1000)
 
     def _batches(self) -> int:
-        """How many go into one transaction. Whoever waits gets a short one, and so does a disk that fails."""
-        waits = self.intake.oldest_waiting_ms is not None
+        """How many go into one transaction. Whoever waits gets a short one, unless the disk is behind, when that would
+        keep it there; and so does a disk that fails."""
+        waits = self.intake.oldest_waiting_ms is not None and not self.intake.crowded
         return 1 if waits or self._failures else self._database.batches
 
     def _take(self) -> list[intake.Batch]:

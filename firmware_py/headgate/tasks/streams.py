@@ -96,8 +96,8 @@ class Intake:
         rate_limit(self._gateway, stream.name, self._claims.sub, stream.rate_milli, stream.burst)
 
     def accept(self, body: bytes, key: "str | None") -> "tuple[Ticket | None, bytes]":
-        """Parse, validate, submit. -> the sink's ticket (None: only judged) and the key of the last value, b"" for
-        none. Raises Problem."""
+        """Parse, validate, submit. -> the sink's ticket (None: only judged) and the key of the last value that `settle`
+        is to keep, b"" for none. Raises Problem."""
         stream = self._stream
         encoding = "cbor" if self.binary else "json"
         if not stream.schema.is_valid(body, encoding):
@@ -111,7 +111,12 @@ class Intake:
         ts_ms = None if now[1] == "unset" else now[0] * 1000
         record = Record(stream.name, client, body, self.content_type, ts_ms, key, self._trace)
         ticket = self._gateway.sink.submit(record, stream.durable)
-        return ticket, b"" if name is None else last_key(stream.name, name)
+        place = b"" if name is None else last_key(stream.name, name)
+        if place and key is None and not stream.durable:
+            # At once, though the receipt may wait: a later message need not, and must not be replaced by this one.
+            put_last(self._gateway, place, body, self.content_type, stream.last_ttl_ms)
+            place = b""
+        return ticket, place
 
     def settle(self, receipt: "Receipt", key: bytes, body: bytes) -> None:
         """The receipt is true: count it, and keep the last value unless the message is an old one come again."""

@@ -1,5 +1,6 @@
 """Which disks are never written: one rule for each reason, in the order of looking. docs/flash.md has the table."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,10 +158,9 @@ def find(machine: Machine, named: str) -> Disk:
     """The disk that a user names: sdb, /dev/sdb, or a link below /dev/disk. Raises Refused."""
     text = named if "/" in named else f"/dev/{named}"
     place = machine.root / text.lstrip("/") if text.startswith("/dev/") else Path(text)
-    # As the kernel names it. /dev/disk/by-id/sdb is no other word for /dev/sdb: it may be a link that is gone.
-    device = ""
-    if text.startswith("/dev/"):
-        device = place.readlink().name if place.is_symlink() else text.removeprefix("/dev/").replace("/", "!")
+    # As the kernel names it, with ! for /, and through all links: /dev/disk/by-id/sdb, a link that is gone, is no sdb.
+    real, nodes = os.path.realpath(place), os.path.realpath(machine.root / "dev") + "/"
+    device = real.removeprefix(nodes).replace("/", "!") if text.startswith("/dev/") and real.startswith(nodes) else ""
     for disk in machine.disks():
         if disk.name == device:
             return disk

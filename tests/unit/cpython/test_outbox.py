@@ -147,6 +147,20 @@ def test_when_the_disk_is_behind_nothing_is_promised(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_disk_that_is_behind_gets_large_transactions_though_somebody_waits(folder: Path) -> None:
+    """One batch at a time would keep it behind."""
+
+    async def scenario() -> None:
+        async with opened(folder, buffer_records=8, batch_records=2, memory_linger_ms=60_000) as outbox:
+            commits = outbox.stats()["commits"]
+            tickets = [outbox.submit(record(n), False) for n in range(8)]
+            assert [ticket.receipt is None for ticket in tickets] == [False] * 6 + [True] * 2
+            await asyncio.wait_for(tickets[7].wait(), BOUND_S)
+            assert outbox.stats()["commits"] == commits + 1
+
+    asyncio.run(scenario())
+
+
 def test_a_group_that_is_complete_does_not_linger(folder: Path) -> None:
     """The native server counts who is expected. Of tickets it knows nothing: they linger."""
 
