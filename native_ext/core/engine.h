@@ -62,6 +62,9 @@ static const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const
 static const uint8_t *one(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
 #endif
 static const uint8_t *in_place(struct hg_run *run, const struct hg_node *node, const uint8_t *p);
+#if HG_PASSES
+static const uint8_t *anything(struct hg_run *run, const uint8_t *p);
+#endif
 #if HG_EXPLAINS
 static unsigned type_of(struct hg_run *run, const uint8_t *p);
 #endif
@@ -70,8 +73,8 @@ static unsigned type_of(struct hg_run *run, const uint8_t *p);
 static const uint8_t *value(struct hg_run *run, hg_ref ref, const uint8_t *p) {
     const struct hg_node *node = ref == 0 ? &ANYTHING : hg_at(run->program, ref);
 #if HG_PASSES
-    if (ref == 0 && run->again) {
-        return r_pass(run, p);
+    if (ref == 0) {
+        return run->again ? r_pass(run, p) : anything(run, p);
     }
 #endif
 #if HG_EXPLAINS

@@ -12,6 +12,14 @@ static HG_NOINLINE const uint8_t *unique_items(struct hg_run *run, const struct 
     return after;
 }
 
+#if HG_PASSES
+static const uint8_t *v_string(struct hg_run *run, const uint8_t *p, struct hg_text *text);
+
+HG_INLINE bool is_any_string(const struct hg_string_rules *rules) {
+    return (rules->min_length | rules->pattern | rules->format) == 0 && rules->max_length == UINT32_MAX;
+}
+#endif
+
 static const uint8_t *array(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
     static const struct hg_array_rules NONE = {.max = UINT32_MAX, .max_contains = UINT32_MAX};
     const struct hg_array_rules *rules = node->array == 0 ? &NONE : hg_at(run->program, node->array);
@@ -36,6 +44,19 @@ static const uint8_t *array(struct hg_run *run, const struct hg_node *node, cons
             e_item(run, count);
             const uint8_t *after = plain_number(run, numbers, rules->road.to != HG_ROAD_NUMBER, p);
             p = HG_LIKELY(after != NULL) ? after : value(run, rules->rest, p);
+            if (HG_UNLIKELY(p == NULL)) {
+                return NULL;
+            }
+            count++;
+        }
+    }
+#endif
+#if HG_PASSES
+    if (rules->road.to == HG_ROAD_TEXT && rules->prefix_count == 0 && rules->has_contains == 0 &&
+        is_any_string(hg_at(run->program, rules->road.rules))) {
+        for (; more > 0; more = r_next(run, &p, &iter, false)) {
+            struct hg_text text;
+            p = HG_LIKELY(r_is_string(run, p)) ? v_string(run, p, &text) : value(run, rules->rest, p);
             if (HG_UNLIKELY(p == NULL)) {
                 return NULL;
             }

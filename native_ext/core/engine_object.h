@@ -4,8 +4,6 @@
  * comparison; the table of names is asked only if it is another one. Which of the schema's names were seen is one bit each, which also
  * finds a name given twice; the few other names are remembered until they are too many for that (then `unique` looks at the end). */
 
-#define HG_OTHERS 16 /* names the schema does not know that are compared with each other one by one */
-
 HG_INLINE struct hg_text name_text(const struct hg_program *program, const struct hg_name *name) {
     return (struct hg_text){.start = hg_at(program, name->text), .size = name->length, .characters = name->length};
 }
@@ -142,25 +140,35 @@ HG_INLINE const uint8_t *known_member(struct hg_run *run, const struct hg_node *
     return after;
 }
 
-/* The name is one of `others`. `kinds` has a bit for each kind of name among them: most names are the only one of their kind. */
-HG_INLINE bool among(const struct hg_text *others, uint32_t count, uint64_t *kinds, const struct hg_text *name) {
-    const unsigned kind = name->size == 0 ? 0u : name->size * 5u + name->start[0] * 3u + name->start[name->size - 1];
-    const uint64_t bit = (uint64_t)1 << kind % 64;
-    if (HG_LIKELY((*kinds & bit) == 0 && !name->escaped)) {
-        *kinds |= bit;
+#if HG_PASSES
+/* HG_R(given_before), in line for the name that is the first one of its kind. */
+HG_INLINE bool given_before(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name) {
+    const uint32_t count = others->count;
+    const uint64_t bit = (uint64_t)1 << hash % 64;
+    if (count == 0) {
+        others->doubts = 0;
+        others->kinds = others->escaped = 0;
+    }
+    if (count < HG_OTHERS && ((others->kinds & bit) | others->escaped) == 0 && !name->escaped) {
+        others->kinds |= bit;
+        others->at[count] = (uint32_t)(name->start - run->data);
+        others->look[count] = hg_look_of(hash, name->size);
+        others->count = count + 1;
         return false;
     }
-    if (name->escaped) {
-        *kinds = UINT64_MAX; /* it may be equal to a name of any kind */
+    const struct hg_text copy = *name;
+    return HG_R(given_before)(run, others, hash, &copy);
+}
+#endif
+
+/* No name was given twice of all those of the object at `start`, where they were too many to be sure of each. */
+HG_INLINE bool all_differ(struct hg_run *run, const struct hg_others *others, uint32_t count, const uint8_t *start) {
+    const uint8_t *twice;
+    if (HG_LIKELY(others->count <= HG_OTHERS) || HG_R(unique)(run, start, true, count, &twice)) {
+        return true;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (HG_LIKELY(!(others[i].escaped | name->escaped))) {
-            if (others[i].size == name->size && hg_equal_bytes(others[i].start, name->start, name->size)) {
-                return true;
-            }
-        } else if (HG_R(text_equal)(&others[i], name, 0)) {
-            return true;
-        }
+    if (twice != NULL) {
+        (void)hg_malformed(run, HG_DUPLICATE_NAME, twice);
     }
     return false;
 }
@@ -168,12 +176,14 @@ HG_INLINE bool among(const struct hg_text *others, uint32_t count, uint64_t *kin
 /* What is known of an object's members so far. */
 struct members {
     uint64_t seen[HG_SCHEMA_NAMES / 64]; /* bits: names of the schema */
-    struct hg_text others[HG_OTHERS];    /* other names */
-    uint64_t other_kinds;
-    uint32_t other_count;
+    struct hg_others others;
     uint32_t hint;    /* index of the name that is likely next */
     uint32_t awaited; /* names of the schema that were not seen; counted if nothing else matters (`only`) */
     bool only;
+#if HG_PASSES
+    const uint8_t *after; /* of the name that quick_find has read: where its value starts; NULL: it has read none */
+    uint32_t size, characters, hash;
+#endif
 };
 
 #if HG_PASSES
@@ -185,6 +195,147 @@ HG_INLINE bool is_of_no_interest(const struct hg_run *run, const struct hg_objec
 }
 #endif
 
+#if HG_PASSES
+static const uint8_t *v_name(struct hg_run *run, const uint8_t *p, struct hg_text *text);
+static const uint8_t *v_number(struct hg_run *run, const uint8_t *p, struct hg_number *number, uint8_t *room);
+static const uint8_t *any_object(struct hg_run *run, const uint8_t *p);
+
+/* Any value at all, read for the first time: its syntax matters, and that no name is there twice. */
+static const uint8_t *anything(struct hg_run *run, const uint8_t *p) {
+    struct hg_number number;
+    struct hg_text text;
+    struct hg_iter iter;
+    const enum hg_token token = r_token(run, &p);
+    switch (token) {
+    case HG_T_STRING:
+        return v_string(run, p, &text);
+    case HG_T_NUMBER:
+        return v_number(run, p, &number, run->digits[0]);
+    case HG_T_OBJECT:
+        return any_object(run, p);
+    case HG_T_ARRAY:
+        if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
+            return NULL;
+        }
+        int more = r_first(run, &p, &iter, false);
+        for (; more > 0; more = r_next(run, &p, &iter, false)) {
+            if (HG_UNLIKELY((p = anything(run, p)) == NULL)) {
+                return NULL;
+            }
+        }
+        run->depth++;
+        run->frames++;
+        return more < 0 ? NULL : p;
+    case HG_T_FAULT:
+        return r_no_token(run, p);
+    default:
+        return r_literal(run, p, token);
+    }
+}
+
+static const uint8_t *any_object(struct hg_run *run, const uint8_t *p) {
+    const uint8_t *const start = p;
+    struct hg_others others;
+    struct hg_iter iter;
+    uint32_t count = 0;
+    if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
+        return NULL;
+    }
+    others.count = 0;
+    int more = r_first(run, &p, &iter, true);
+    for (; more > 0; more = r_next(run, &p, &iter, true), count++) {
+        const uint8_t *const name_at = p;
+        struct hg_text name;
+        if (HG_UNLIKELY((p = r_name(run, p, &name)) == NULL)) {
+            return NULL;
+        }
+        const uint32_t hash = name.escaped ? 0 : hg_name_hash(name.start, name.size);
+        if (!r_last_counts(run) && HG_UNLIKELY(given_before(run, &others, hash, &name))) {
+            return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
+        }
+        if (HG_LIKELY(*p == '"')) {
+            struct hg_text text;
+            p = r_string(run, p, &text, 0);
+        } else {
+            p = anything(run, p);
+        }
+        if (HG_UNLIKELY(p == NULL)) {
+            return NULL;
+        }
+    }
+    run->depth++;
+    run->frames++;
+    return more < 0 || !all_differ(run, &others, count, start) ? NULL : p;
+}
+#endif
+
+#if HG_PASSES
+/* The name at p, if it has no escapes: its index, or UINT32_MAX; members->after... tell of it. */
+HG_INLINE uint32_t quick_find(struct hg_run *run, const struct hg_names *names, struct members *members,
+                              const uint8_t *p) {
+    const uint8_t *const entries = hg_at(run->program, names->entries);
+    struct hg_text text = {0};
+    members->after = r_name(run, p, &text);
+    if (HG_UNLIKELY(members->after == NULL || text.escaped)) {
+        members->after = NULL; /* a fault is found again */
+        return UINT32_MAX;
+    }
+    const uint32_t size = text.size, hash = hg_name_hash(p + 1, size);
+    members->size = size;
+    members->characters = text.characters;
+    members->hash = hash;
+    if (names->table != 0) {
+        const uint16_t *const table = hg_at(run->program, names->table);
+        for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
+            const struct hg_name *const name = (const void *)(entries + (size_t)table[slot] * sizeof(struct hg_property));
+            if (name->hash == hash && name->length == size &&
+                HG_LIKELY(hg_equal_bytes(hg_at(run->program, name->text), p + 1, size))) {
+                return table[slot];
+            }
+        }
+        return UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < names->count; i++) {
+        const struct hg_name *const name = (const void *)(entries + (size_t)i * sizeof(struct hg_property));
+        if (name->hash == hash && name->length == size &&
+            HG_LIKELY(hg_equal_bytes(hg_at(run->program, name->text), p + 1, size))) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* The member whose name begins at p, if nothing more is asked of it than what it is by its name -> after it; *rare: there is. */
+HG_INLINE const uint8_t *quick_member(struct hg_run *run, const struct hg_object_rules *rules, struct members *members,
+                                      const uint8_t *p, bool *rare) {
+    const uint32_t index = quick_find(run, &rules->names, members, p);
+    const uint8_t *const after = members->after;
+    const struct hg_road *road = &rules->road;
+    const hg_ref *ref = &rules->rest;
+    *rare = HG_UNLIKELY(after == NULL || rules->names_node != 0);
+    if (HG_LIKELY(!*rare) && index != UINT32_MAX) {
+        const struct hg_property *property = (const struct hg_property *)hg_at(run->program, rules->names.entries) + index;
+        const uint64_t bit = (uint64_t)1 << index % 64;
+        *rare = property->more != 0 || (members->seen[index / 64] & bit) != 0;
+        if (HG_LIKELY(!*rare)) {
+            members->seen[index / 64] |= bit;
+            members->awaited--;
+            members->hint = index + 1;
+            road = &property->road;
+            ref = &property->node;
+        }
+    } else if (HG_LIKELY(!*rare)) {
+        const struct hg_text name = {.start = p + 1, .size = members->size, .characters = members->characters};
+        *rare = rules->pattern_count != 0;
+        if (HG_LIKELY(!*rare) && !run->again && !r_last_counts(run) &&
+            HG_UNLIKELY(given_before(run, &members->others, members->hash, &name))) {
+            return hg_malformed(run, HG_DUPLICATE_NAME, p);
+        }
+    }
+    return *rare ? NULL : by_road(run, road, ref, after);
+}
+#endif
+
 /* A member whose name begins at p, with so many before it -> after its value. */
 static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, struct members *members,
@@ -193,15 +344,21 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
                                          members->hint;
     const uint8_t *name_at = p, *after = NULL;
     struct hg_text name;
-    uint32_t index = members->hint, outer = 0;
+    uint32_t index = members->hint, outer = 0, hash = 0;
+#if !HG_PASSES
     if (index < rules->names.count) {
         after = r_known(run, p, &property->name);
     }
+#endif
     if (after != NULL) {
         e_known_name(run, count, &property->name);
         name = name_text(run->program, &property->name);
     } else {
+#if HG_PASSES
+        after = v_name(run, p, &name); /* this is rare */
+#else
         after = r_name(run, p, &name);
+#endif
         if (HG_UNLIKELY(after == NULL)) {
             return NULL;
         }
@@ -211,7 +368,12 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
             return r_pass(run, after);
         }
 #endif
-        index = rules->names.count == 0 ? UINT32_MAX : HG_R(text_find)(run->program, &rules->names, &name, 0);
+        if (HG_LIKELY(!name.escaped)) {
+            hash = hg_name_hash(name.start, name.size);
+            index = hg_find_hashed(run->program, &rules->names, name.start, name.size, hash);
+        } else {
+            index = HG_R(text_find)(run->program, &rules->names, &name, 0);
+        }
         property = (const struct hg_property *)hg_at(run->program, rules->names.entries) + index;
     }
     if (HG_EXPLAINS) {
@@ -228,16 +390,9 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
         members->seen[index / 64] |= bit;
         members->awaited--;
         members->hint = index + 1;
-    } else if (run->again) {
-        members->other_count = 0; /* names given twice were found the first time */
-    } else if (members->other_count < HG_OTHERS) {
-        if (HG_UNLIKELY(among(members->others, members->other_count, &members->other_kinds, &name)) &&
-            !r_last_counts(run)) {
-            return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
-        }
-        members->others[members->other_count++] = name;
-    } else {
-        members->other_count = HG_OTHERS + 1;
+    } else if (!run->again && !r_last_counts(run) && /* of what is read again it was found the first time */
+               HG_UNLIKELY(HG_R(given_before)(run, &members->others, hash, &name))) {
+        return hg_malformed(run, HG_DUPLICATE_NAME, name_at);
     }
     p = index != UINT32_MAX ? known_member(run, node, property, after) : other_member(run, node, rules, &name, after);
     if (HG_EXPLAINS) {
@@ -256,11 +411,8 @@ static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg
 HG_INLINE const uint8_t *object_rules(struct hg_run *run, const struct hg_node *node,
                                       const struct hg_object_rules *rules, const struct members *members,
                                       uint32_t count, const uint8_t *start, const uint8_t *p) {
-    if (HG_UNLIKELY(members->other_count > HG_OTHERS) && !r_last_counts(run)) {
-        const uint8_t *twice;
-        if (!HG_R(unique)(run, start, true, count, &twice)) {
-            return twice == NULL ? NULL : hg_malformed(run, HG_DUPLICATE_NAME, twice);
-        }
+    if (HG_UNLIKELY(!all_differ(run, &members->others, count, start))) {
+        return NULL;
     }
     if (rules->required != 0) {
         const uint64_t *required = hg_at(run->program, rules->required);
@@ -299,14 +451,14 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
     if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
         return NULL;
     }
-    members.other_count = members.hint = 0;
-    members.other_kinds = 0;
+    members.others.count = members.hint = 0;
     members.seen[0] = 0;
     for (uint32_t w = 1; w < rules->words; w++) {
         members.seen[w] = 0;
     }
     uint8_t *mark = e_open(run, true);
     for (more = r_first(run, &p, &iter, true); more > 0; more = r_next(run, &p, &iter, true)) {
+        bool rare = true;
 #if !HG_EXPLAINS
         /* as long as the names come in the order of the schema */
         const struct hg_property *first = hg_at(run->program, rules->names.entries);
@@ -337,8 +489,17 @@ static const uint8_t *object(struct hg_run *run, const struct hg_node *node, con
                 break;
             }
         }
+#if HG_PASSES
+        const uint8_t *const after = quick_member(run, rules, &members, p, &rare);
+        if (HG_LIKELY(!rare)) {
+            p = after;
+            count++;
+        }
 #endif
-        p = any_member(run, node, rules, &members, count++, start, p);
+#endif
+        if (HG_UNLIKELY(rare)) {
+            p = any_member(run, node, rules, &members, count++, start, p);
+        }
         if (HG_UNLIKELY(p == NULL)) {
             return NULL;
         }

@@ -210,6 +210,9 @@ HG_INLINE bool hg_equal_bytes(const uint8_t *p, const uint8_t *q, uint32_t n) {
 /* lookup.c */
 /* The entry of `names` that is the `length` bytes at `name`, or UINT32_MAX. */
 uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name, uint32_t length);
+/* The same, of which hg_name_hash is known. */
+uint32_t hg_find_hashed(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
+                        uint32_t length, uint32_t hash);
 /* The number is one of the choice. */
 bool hg_is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number);
 

@@ -176,6 +176,11 @@ HG_INLINE int r_next(struct hg_run *run, const uint8_t **p, struct hg_iter *iter
 static HG_NOINLINE HG_UNUSED bool r_starts_rare(const struct hg_run *run, const uint8_t *p, const struct hg_name *name,
                                                 uint32_t length) {
     const uint8_t *quoted = (const uint8_t *)hg_at(run->program, name->text) - 1;
+#if defined(HG_SCAN_SSE2)
+    if (length - 17 < 16 && p + length <= run->wide && (name->head & HG_NAME_ESCAPED) == 0) { /* 17 to 32 bytes: two looks */
+        return ((hg_differ_sse2(p, quoted) | hg_differ_sse2(p + length - 16, quoted + length - 16)) & 0xFFFF) == 0;
+    }
+#endif
     return (name->head & HG_NAME_ESCAPED) == 0 && hg_same_bytes(p, (size_t)(run->end - p) + 1, quoted, length);
 }
 

@@ -4,6 +4,11 @@
  * not the one expected. */
 
 uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name, uint32_t length) {
+    return hg_find_hashed(program, names, name, length, names->table == 0 ? 0 : hg_name_hash(name, length));
+}
+
+uint32_t hg_find_hashed(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
+                        uint32_t length, uint32_t hash) {
     const uint8_t *entries = hg_at(program, names->entries);
     if (length > names->longest || names->count == 0) {
         return UINT32_MAX;
@@ -17,7 +22,6 @@ uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *n
         }
         return UINT32_MAX;
     }
-    const uint32_t hash = hg_name_hash(name, length);
     const uint16_t *table = hg_at(program, names->table);
     for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
         const struct hg_name *entry = (const void *)(entries + (size_t)table[slot] * names->stride);

@@ -16,6 +16,22 @@ struct hg_look {
     struct hg_number number; /* if that is a number */
 };
 
+/* The names of an object so far that the schema does not mention. All but `count` is set with the first one. */
+#define HG_OTHERS 40  /* of them that are remembered */
+#define HG_DOUBTS 120 /* comparisons of two of them in one object: as many as sixteen names need that all look the same */
+#define HG_ESCAPED_DOUBT 4 /* of them is one with escapes, for these are decoded */
+struct hg_others {
+    uint32_t count;           /* HG_OTHERS + 1: `unique` has to look */
+    uint32_t doubts;          /* comparisons so far */
+    uint64_t kinds;           /* bits: of their hashes */
+    uint64_t escaped;         /* bits: names that are not as they stand; one of them may be equal to any */
+    uint32_t at[HG_OTHERS];   /* of the text in the document */
+    uint32_t look[HG_OTHERS]; /* hg_look_of */
+};
+
+/* A document has at most 2^28 bytes: room for four bits of the hash. */
+HG_INLINE uint32_t hg_look_of(uint32_t hash, uint32_t size) { return size | (hash & 0xF0000000); }
+
 /* For each reader R (json, cbor); p, q: at a value. Faults in it are noted in run. */
 #define HG_VALUES(R)                                                                                                    \
     /* The value satisfies `ref`. false: it does not, or the run has failed (run->verdict == HG_MALFORMED). */          \
@@ -48,6 +64,10 @@ struct hg_look {
                                        const uint64_t *seen, const uint8_t *p, const uint8_t *after);                   \
     const uint8_t *hg_##R##_unevaluated(struct hg_run *run, const struct hg_node *node, bool object, const uint8_t *p,  \
                                         const uint8_t *after);                                                          \
+    /* The name, which the schema does not mention, was given before in the object. It is compared with those that look like it, \
+     * where there are escapes with all; of more names than are remembered, and after so many comparisons, `unique` is asked when the object \
+     * ends. hash: hg_name_hash, if it has no escapes. */                                                               \
+    bool hg_##R##_given_before(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name); \
     /* What the object at p has under the name: look->known, and then the rest of it. Nothing of the object need have been read before. */ \
     void hg_##R##_look(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look);         \
     /* false: it is none of the choice, which has scalars only. */                                                      \

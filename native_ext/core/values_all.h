@@ -108,6 +108,50 @@ bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const u
     return false;
 }
 
+bool HG_R(given_before)(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name) {
+    const uint32_t look = hg_look_of(hash, name->size), count = others->count;
+    if (count == 0) {
+        others->doubts = 0;
+        others->kinds = others->escaped = 0;
+    }
+    if (count >= HG_OTHERS) {
+        others->count = HG_OTHERS + 1;
+        return false;
+    }
+    const bool escaped = name->escaped || others->escaped != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (others->look[i] != look && !escaped) {
+            continue;
+        }
+        const uint8_t *const start = run->data + others->at[i];
+        const uint32_t size = others->look[i] & 0x0FFFFFFF;
+        others->doubts += escaped ? HG_ESCAPED_DOUBT : 1;
+        if (others->doubts > HG_DOUBTS) {
+            others->count = HG_OTHERS + 1;
+            return false;
+        }
+        if (!escaped) {
+            if (hg_equal_bytes(start, name->start, size)) {
+                return true;
+            }
+            continue;
+        }
+        const struct hg_text other = {.start = start,
+                                      .size = size,
+                                      .characters = name->characters, /* nobody has counted: the text tells */
+                                      .escaped = (others->escaped >> i & 1) != 0};
+        if (HG_R(text_equal)(&other, name, 0)) {
+            return true;
+        }
+    }
+    others->kinds |= (uint64_t)1 << hash % 64;
+    others->escaped |= (uint64_t)name->escaped << count;
+    others->at[count] = (uint32_t)(name->start - run->data);
+    others->look[count] = look;
+    others->count = count + 1;
+    return false;
+}
+
 /* Names or items are put into a table by their hash, as many at a time as the table holds: those whose hash falls into the part of this
  * pass. So memory does not grow with the object; the time of further passes is charged. */
 #define UNIQUE_SLOTS 1024 /* of the largest table; a power of two, as is every other size */
