@@ -152,7 +152,7 @@ def test_a_disk_that_is_behind_gets_large_transactions_though_somebody_waits(fol
 
     async def scenario() -> None:
         async with opened(folder, buffer_records=8, batch_records=2, memory_linger_ms=60_000) as outbox:
-            outbox._database.batches = 4  # on a small disk they would be fewer
+            outbox._database.batches = 4  # with so small a buffer they would be fewer
             commits = outbox.stats()["commits"]
             tickets = [outbox.submit(record(n), False) for n in range(8)]
             assert [ticket.receipt is None for ticket in tickets] == [False] * 6 + [True] * 2
