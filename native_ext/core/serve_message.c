@@ -277,6 +277,10 @@ static void put_seq(struct hg_line *line, struct hg_gate *gate, uint64_t seq) {
     hg_line_number(line, (int64_t)seq);
 }
 
+/* When its last value is put: as it is stored, if it could still fail or be an old one come again. Otherwise as it comes, though its
+ * answer may wait: that of a later message need not, and its value must not be replaced by this one. */
+static bool is_put_by_commit(const struct hg_row *row) { return (row->flags & HG_ROW_DURABLE) != 0 || row->key.at != NULL; }
+
 enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64_t waiter) {
     struct hg_gate *gate = call->gate;
     struct hg_visit *visit = call->visit;
@@ -286,10 +290,9 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     struct hg_line seq;
     struct hg_problem problem;
     struct hg_fault fault;
-    struct hg_view key, name = client, last_key = {NULL, 0};
+    struct hg_view key, name = client;
     uint32_t retry_s;
     uint64_t number;
-    bool quick;
     const enum hg_verdict verdict = visit->binary ? hg_validate_cbor(stream->schema, body.at, body.length, &fault)
                                                   : hg_validate_json(stream->schema, body.at, body.length, &fault);
     struct hg_row row = {.ts_ms = gate->clock.state == HG_CLOCK_UNSET ? -1 : gate->clock.now_s * 1000,
@@ -313,22 +316,17 @@ enum hg_served hg_message_body(struct hg_call *call, struct hg_view body, uint64
     row.key = key;
     row.flags = (stream->durable ? HG_ROW_DURABLE : 0u) | (visit->binary ? HG_ROW_CBOR : 0u);
     if (name.length != 0) {
-        last_key = (struct hg_view){last, hg_last_key(stream->name, name, last)};
+        row.last = (struct hg_view){last, hg_last_key(stream->name, name, last)};
     }
-    quick = !stream->durable && key.at == NULL;
-    if (quick && !hg_intake_crowded(gate->intake)) {
+    if (!is_put_by_commit(&row) && !hg_intake_crowded(gate->intake)) {
         row.flags |= HG_ROW_PROMISED;
     } else {
         row.waiter = waiter;
     }
-    if (!quick || (row.flags & HG_ROW_PROMISED) != 0) {
-        row.last = last_key;
-    } /* else the commit has nothing to put: see below */
     if (hg_intake_add(gate->intake, &row, &number, &problem, &retry_s) != HG_P_NONE) {
         return refuse_intake(call, &problem, retry_s);
     }
-    if (quick) { /* at once, though the answer may wait: a later message need not, and must not be replaced by this one */
-        row.last = last_key;
+    if (!is_put_by_commit(&row)) {
         hg_put_last(gate, &row);
     }
     if ((row.flags & HG_ROW_PROMISED) == 0) {
@@ -363,7 +361,9 @@ void hg_serve_committed(struct hg_gate *gate, const struct hg_row *row, struct h
         hg_line_view(&seq, replayed);
     } else {
         gate->counters.accepted += 1;
-        hg_put_last(gate, row);
+        if (is_put_by_commit(row)) {
+            hg_put_last(gate, row);
+        }
         put_seq(&seq, gate, row->seq);
     }
     if (output != NULL) {

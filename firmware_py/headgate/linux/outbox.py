@@ -195,8 +195,11 @@ class Outbox:
             return 0.0
         due = 0.0
         batches = self._batches()
-        full = queued.crowded or queued.rows >= batches * self.config.batch_records
-        full = full or queued.bytes >= batches * self.config.batch_bytes
+        full = (
+            queued.crowded
+            or queued.rows >= batches * self.config.batch_records
+            or queued.bytes >= batches * self.config.batch_bytes
+        )
         if not (full or self._sweep or (queued.gathered and not self._tickets)):
             due = self._first_due()
         return max(due, queued.refuse_until_ms / 1000)
