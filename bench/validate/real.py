@@ -9,7 +9,7 @@ import math
 import subprocess
 from pathlib import Path
 
-from . import clock, corpus, environment, peers
+from . import blaze, clock, corpus, environment, peers
 from .workloads import Workload
 
 PACKAGE = "check-jsonschema==0.39.0"
@@ -103,6 +103,10 @@ def measure(sets: "list[Workload]", folder: Path) -> "dict[str, dict[str, object
             except clock.Disagreement as error:
                 figures = {}
                 skipped["all"] = str(error)
+            try:
+                figures[blaze.NAME] = blaze.measure(workload, folder)
+            except blaze.CannotMeasure as error:
+                skipped[blaze.NAME] = str(error)
         finally:
             for worker in workers:
                 worker.close()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from . import native, peers, real
+from . import blaze, native, peers, real
 from .target import Row, at_least, at_most, get, ratio
 
 SMALL = ("telemetry", "report1k", "batch10k")
@@ -104,6 +104,9 @@ def _real(results: "dict[str, Any]") -> "Iterator[Row]":
     mean, sets, slower = real.summary(rows, OURS, "orjson + corvus-rs")
     where = f"{sets} real schemas"
     yield at_least("CPU time: orjson + corvus-rs / ours, geometric mean", where, 6, mean if sets else None)
+    mean, sets, _ = real.summary(rows, OURS, blaze.NAME)
+    yield at_least(f"time: {blaze.NAME} / ours with the parsing, geometric mean", f"{sets} real schemas", 1,
+                   mean if sets else None)  # fmt: skip
     row = Row("real schemas on which orjson + corvus-rs is faster", where, "none")
     if sets:
         row.measured, row.met = ", ".join(slower) or "none", not slower

@@ -24,6 +24,7 @@ REFUSALS = 32  # connections over the limit that are told so (503) at a time; mo
 
 # The native server (native_ext/core/server.h).
 SERVER_TURN_US = 1000  # busy for so long, it lets the other tasks run; a sleep that is over takes two turns
+OTHER_THREAD_US = 500  # so long may another thread keep Python from the event loop (by default 5 ms)
 SERVER_BYTES = 33554432  # of all connections' buffers together; over it: 503 out_of_memory for who needs more
 SERVER_ANSWERS = 65536  # bytes of answers to one connection's pipelined requests; over it: the next ones wait
 CHANGES_BYTES = 1048576  # of keys changed in one turn, told to the second level after it; over it: 503 out_of_memory

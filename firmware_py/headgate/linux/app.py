@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -409,6 +410,7 @@ def run(config: Config, load: Loader, *, as_json: bool) -> int:
 
 def run_in_loop(main: Callable[[NativeSelector | None], Coroutine[Any, Any, _T]]) -> _T:
     """asyncio.run, with the native backend in a loop whose selector, `main`'s argument, an App's server can join."""
+    sys.setswitchinterval(limits.OTHER_THREAD_US / 1e6)  # a commit's Python would keep clients waiting
     selector = NativeSelector() if _accel.BACKEND == "native" else None
     factory = None if selector is None else lambda: asyncio.SelectorEventLoop(selector)
     with asyncio.Runner(loop_factory=factory) as runner:
