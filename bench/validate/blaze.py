@@ -1,5 +1,5 @@
-"""Blaze, a C++ validator that compiles schemas, measured by its makers' program (`validate --benchmark`): wall time of the
-validation alone, of a document that was parsed before. Ours includes the parsing."""
+"""Blaze, a C++ validator that compiles schemas, measured by its makers' program (`validate --benchmark`): wall time of
+the validation alone, of a document that was parsed before. Ours includes the parsing."""
 
 import json
 import platform
