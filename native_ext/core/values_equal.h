@@ -133,6 +133,9 @@ static const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct h
 
 bool HG_R(equal)(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t *q) {
     const uint32_t depth = run->depth;
+    if (run == other) {
+        run->depth *= 2; /* both are open at once, and each was found to be no deeper than a document may be */
+    }
     const bool equal = equal_value(run, p, other, &q) != NULL;
     run->depth = depth;
     if (!equal && run->reason != HG_OUT_OF_STEPS) {

@@ -106,6 +106,27 @@ def test_unique_items(twin: Any, refused: Any, count: int) -> None:
     assert not schema.is_valid(b"[" + b",".join([*items, b'["\\u0078",0e5]']) + b"]")
 
 
+@both
+@pytest.mark.parametrize("depth", [1, 10, 15, 16, 17, 29, 30])
+@pytest.mark.parametrize("many", [False, True])
+def test_items_that_are_equal_however_deep(twin: Any, refused: Any, depth: int, many: bool) -> None:
+    """Two items are compared while both are open: that makes neither of them deeper."""
+    schema, anything = twin({"uniqueItems": True}), twin(True)
+    before = b"".join(b"%d," % i for i in range(20)) if many else b""
+    shapes = [(b"[", b"]"), (b'{"a":1,"b":', b"}"), (b'{"b":', b',"a":1.0}')]
+    for opened, closed in shapes:
+        value, other = (opened * depth + text + closed * depth for text in (b'"x"', b'"y"'))
+        swapped = [left * depth + b'"\\u0078"' + right * depth for left, right in shapes[1:]]
+        for item in [value, *(swapped if opened != b"[" else [])]:
+            document = b"[" + before + value + b"," + item + b"]"
+            assert not schema.is_valid(document)
+            assert [error.schema for error in schema.validate(document).errors] == ["/uniqueItems"]
+            assert not schema.is_valid(anything.to_cbor(document), "cbor")
+        document = b"[" + before + value + b"," + other + b"]"
+        assert schema.is_valid(document)
+        assert schema.is_valid(anything.to_cbor(document), "cbor")
+
+
 # --- documents: values ------------------------------------------------------------------------------------------------
 
 
