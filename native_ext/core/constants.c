@@ -91,7 +91,7 @@ bool hg_constant_json(struct hg_compiler *compiler, const struct hg_tree *tree, 
         return append(compiler, out, "true", 4);
     case HG_KIND_NUMBER:
         hg_constant_number_of(tree, item, &number);
-        return append(compiler, out, text, hg_number_format(&number, text));
+        return append(compiler, out, text, hg_number_format_json(&number, text));
     case HG_KIND_STRING:
         return json_string(compiler, out, hg_tree_text(tree, value), value->size);
     default:

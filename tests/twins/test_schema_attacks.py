@@ -153,6 +153,22 @@ def test_numbers(twin: Any, refused: Any) -> None:
 
 
 @both
+@pytest.mark.parametrize(
+    "number",
+    ["1e127", "1e128", "-1e128", "12e127", "1" + "0" * 127, "-" + "9" * 128, "123456789012345678901234567890e99", "1e129"]
+    + ["0." + "0" * 126 + "1", "1e-128", "1.5e-130", "1e999999999", "-2e-999999999"],
+)  # fmt: skip
+def test_numbers_in_constants(twin: Any, refused: Any, number: str) -> None:
+    """What is in an array or object of const or enum is kept as text, which is read again with each document."""
+    for keyword in (f'"const":[{number}]', f'"enum":[{{}},[{number}]]'):
+        schema = twin("{" + keyword + "}")
+        document = f"[{number}]".encode()
+        assert schema.is_valid(document), number
+        assert schema.is_valid(twin(True).to_cbor(document), "cbor")
+        assert not schema.is_valid(b"[1]")
+
+
+@both
 def test_names(twin: Any, refused: Any) -> None:
     """NUL in a name, names that differ only by how they are escaped, and names that only look alike."""
     schema = twin({"properties": {"a": {"type": "integer"}, "\0": {"type": "null"}}, "additionalProperties": False})
