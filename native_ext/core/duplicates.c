@@ -69,7 +69,9 @@ static bool blank(struct cleaner *cleaner, const struct entry *entry) {
         }
         memcpy(cleaner->copy, cleaner->run.data, (size_t)cleaner->length + 1);
     }
-    memset(cleaner->copy + entry->at, ' ', entry->next - entry->at);
+    for (uint32_t i = entry->at; i < entry->next; i++) { /* lines are counted in the copy as well */
+        cleaner->copy[i] = cleaner->copy[i] == '\n' ? '\n' : ' ';
+    }
     return true;
 }
 

@@ -100,16 +100,17 @@ static PyObject *text_of(const char *text, uint32_t length) {
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "replace");
 }
 
-/* The line (from 1) of the byte at `offset`; 0 for CBOR. Violations come in the order of the document, more or less. */
+/* The line (from 1) of the byte at `offset`; 0 for CBOR. Violations come in the order of the document, more or less: what is wrong with an
+ * object comes behind what is wrong in it. So the way from one to the next is what is read, in either direction. */
 static uint32_t line_of(struct collector *to, uint32_t offset) {
     if (to->data == NULL) {
         return 0;
     }
     if (offset < to->offset) {
-        to->offset = 0;
-        to->line = 1;
+        to->line -= hg_line(to->data + offset, to->offset - offset) - 1;
+    } else {
+        to->line += hg_line(to->data + to->offset, offset - to->offset) - 1;
     }
-    to->line += hg_line(to->data + to->offset, offset - to->offset) - 1;
     to->offset = offset;
     return to->line;
 }

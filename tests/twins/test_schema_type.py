@@ -170,6 +170,15 @@ def test_of_equal_names_the_last_one_counts(size: int) -> None:
     assert not SCHEMA.is_valid(good)
 
 
+@pytest.mark.parametrize("twin", [Schema, PureSchema])
+def test_lines_behind_names_that_were_given_twice(twin: Any) -> None:
+    document = b'{\n"x":\n1,\n"y":{"x":\n\n3, "x":4},\n\n"x":\n"a",\n"y":\nnull\n}'
+    schema = twin({"properties": {"x": {"type": "integer"}, "y": {"type": "object"}}}, duplicates="last")
+    for violation in schema.validate(document).errors:
+        assert violation.line == document[: violation.offset].count(b"\n") + 1
+    assert [violation.line for violation in schema.validate(document).errors] == [9, 11]
+
+
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +200,13 @@ def test_results_and_violations() -> None:
     assert repr(SCHEMA.validate(b"{")) == "Result(malformed: unexpected end at byte 1)"
     assert repr(SCHEMA.validate(b'{"x":1}')) == "Result(valid)"
     assert list(SCHEMA.iter_errors(b'{"x":1}')) == []
+
+
+def test_lines_of_violations_that_are_found_from_the_inside_out() -> None:
+    schema = Schema({"required": ["b"], "properties": {"a": {"$ref": "#"}, "c": {"type": "null"}}})
+    document = b'{"c":1,\n"a":{"c":2,\n\n"a":{"c":\n3}}\n}'
+    found = [(violation.instance, violation.line) for violation in schema.validate(document).errors]
+    assert found == [("", 1), ("/c", 1), ("/a", 2), ("/a/c", 2), ("/a/a", 4), ("/a/a/c", 5)]
 
 
 def test_results_do_not_share_their_lists() -> None:
