@@ -78,32 +78,49 @@ static bool mark_own(struct hg_run *run, const struct hg_node *node, const uint8
     return more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
 }
 
-/* dependentSchemas whose name is there. */
+/* Which of the schema's names the object at p has. */
+static HG_NOINLINE bool names_there(struct hg_run *run, const struct hg_object_rules *rules, const uint8_t *p,
+                                    uint64_t *seen) {
+    const uint32_t depth = run->depth;
+    const uint8_t *const start = p;
+    struct hg_iter iter;
+    int more;
+    memset(seen, 0, rules->words * sizeof *seen);
+    if ((p = v_open(run, p, &iter)) == NULL) {
+        return false;
+    }
+    for (more = v_first(run, &p, &iter, true); more > 0; more = v_next(run, &p, &iter, true)) {
+        struct hg_text name;
+        if ((p = v_name(run, p, &name)) == NULL || (p = v_skip(run, p)) == NULL) {
+            return false;
+        }
+        const uint32_t index = HG_R(text_find)(run->program, &rules->names, &name, 0);
+        if (index != UINT32_MAX) {
+            seen[index / 64] |= (uint64_t)1 << index % 64;
+        }
+    }
+    run->depth = depth;
+    return more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+}
+
+/* dependentSchemas whose name is there. The names are looked for once, however many depend on them. */
 static bool mark_dependents(struct hg_run *run, const struct hg_node *node, const uint8_t *start, uint32_t first,
                             uint8_t *bits) {
     const struct hg_object_rules *rules = hg_at(run->program, node->object);
     const struct hg_dependent *dependent = hg_at(run->program, rules->dependents);
+    uint64_t seen[HG_SCHEMA_NAMES / 64];
+    bool looked = false;
     for (uint32_t i = 0; i < rules->dependent_count; i++) {
-        const uint32_t depth = run->depth;
-        const uint8_t *p = start;
-        struct hg_iter iter;
-        bool there = false;
-        int more;
+        const uint32_t index = dependent[i].property;
         if (dependent[i].required != 0) {
             continue;
         }
-        if ((p = v_open(run, p, &iter)) == NULL) {
+        if (!looked && !names_there(run, rules, start, seen)) {
             return false;
         }
-        for (more = v_first(run, &p, &iter, true); more > 0 && !there; more = v_next(run, &p, &iter, true)) {
-            struct hg_text name;
-            if ((p = v_name(run, p, &name)) == NULL || (p = v_skip(run, p)) == NULL) {
-                return false;
-            }
-            there = HG_R(text_find)(run->program, &rules->names, &name, 0) == dependent[i].property;
-        }
-        run->depth = depth;
-        if (more < 0 || (there && !mark_in_place(run, dependent[i].node, start, true, first, bits))) {
+        looked = true;
+        if ((seen[index / 64] >> index % 64 & 1) != 0 &&
+            !mark_in_place(run, dependent[i].node, start, true, first, bits)) {
             return false;
         }
     }

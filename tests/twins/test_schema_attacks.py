@@ -127,6 +127,25 @@ def test_items_that_are_equal_however_deep(twin: Any, refused: Any, depth: int, 
         assert schema.is_valid(anything.to_cbor(document), "cbor")
 
 
+@both
+def test_many_names_that_others_depend_on(twin: Any, refused: Any) -> None:
+    """unevaluatedProperties asks which of them are there, in an object of any size."""
+    names = [f"n{i}" for i in range(200)]
+    schema = twin(
+        {
+            "dependentSchemas": {name: {"properties": {f"of-{name}": True}} for name in names},
+            "properties": {"n7": True, "n150": True, "long": True},
+            "unevaluatedProperties": False,
+        }
+    )
+    assert schema.is_valid(b'{"n7": 1, "of-n7": 1}')
+    assert schema.is_valid(b'{"of-n150": 1, "long": "%s", "\\u006e150": 1}' % (b"x" * 5000))
+    assert not schema.is_valid(b'{"n7": 1, "of-n150": 1}')
+    assert not schema.is_valid(b'{"of-n7": 1}')
+    assert not schema.is_valid(b'{"n8": 1}')
+    assert schema.is_valid(twin(True).to_cbor(b'{"of-n150": 1, "n150": 1}'), "cbor")
+
+
 # --- documents: values ------------------------------------------------------------------------------------------------
 
 
