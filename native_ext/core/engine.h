@@ -288,6 +288,9 @@ static const uint8_t *container_choice(struct hg_run *run, const struct hg_node 
                                        const uint8_t *start, const uint8_t *after) {
     const struct hg_choice *choice = hg_at(run->program, node->choice);
     if ((choice->free & type) == 0 && !HG_R(is_choice)(run, choice, start, NULL)) {
+        if (HG_UNLIKELY(run->verdict == HG_MALFORMED)) {
+            return NULL; /* nobody knows: too many steps */
+        }
         VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
     }
     return after;

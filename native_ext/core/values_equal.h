@@ -37,10 +37,14 @@ static const uint8_t *member(struct hg_run *run, struct hg_run *other, const uin
                 *iter_from = iter;
                 return value_at;
             }
-            at = v_skip(other, value_at);
-            if (at == NULL || round == 0) {
+            const uint8_t *const after = v_skip(other, value_at);
+            if (after == NULL || round == 0) {
                 break;
             }
+            if (!charge(run, (uint32_t)(after - at) / 16, at)) {
+                return NULL;
+            }
+            at = after;
         }
     }
     return NULL;

@@ -146,6 +146,18 @@ def test_many_names_that_others_depend_on(twin: Any, refused: Any) -> None:
     assert schema.is_valid(twin(True).to_cbor(b'{"of-n150": 1, "n150": 1}'), "cbor")
 
 
+def test_names_in_another_order_cost_what_is_passed_over() -> None:
+    """Each is looked for from the start, past all the values before it."""
+    schema = Schema({"uniqueItems": True})
+    for count, words in ((300, "an array with 2 items has equal items"), (2500, "too many steps")):
+        names = [f"k{i}" for i in range(count)]
+        one, other = (json.dumps(dict.fromkeys(order, "v" * 100)).encode() for order in (names, reversed(names)))
+        assert schema.is_valid(b"[" + one + b"]")
+        assert [error.message for error in schema.validate(b"[" + one + b"," + other + b"]").errors] == [words]
+        constant = Schema(b'{"const":' + one + b"}").validate(other)
+        assert [error.message for error in constant.errors] == ([words] if count > 300 else [])
+
+
 # --- documents: values ------------------------------------------------------------------------------------------------
 
 
