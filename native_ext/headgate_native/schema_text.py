@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEPTH = 128  # nested containers of a schema; over it: refused (a schema that contains itself ends here, too)
+DIGITS = 128  # of a number, as in any document
 
 
 def text_of(schema: "Mapping[str, Any] | bool | str | bytes", uri: str = "") -> bytes:
@@ -45,6 +46,8 @@ class _Writer:
     def write(self, value: "Any", pointer: str, depth: int) -> None:
         out = self._out.append
         if isinstance(value, str):
+            if not _is_text(value):
+                raise SchemaError(pointer, "a text with a lone surrogate", self._uri)
             out(self._quoted(value))
         elif value is None or isinstance(value, bool):
             out("null" if value is None else "true" if value else "false")
@@ -67,7 +70,7 @@ class _Writer:
         out("{")
         comma = ""
         for name, value in members.items():
-            if not isinstance(name, str):
+            if not isinstance(name, str) or not _is_text(name):
                 raise SchemaError(pointer, f"the name {name!r} is not text", self._uri)
             out(f"{comma}{self._quoted(name)}:")
             comma = ","
@@ -77,8 +80,8 @@ class _Writer:
     def _number(self, value: "Any", pointer: str) -> str:
         try:
             if isinstance(value, int):
-                return int.__repr__(value)
-            if isinstance(value, float):
+                text = int.__repr__(value)
+            elif isinstance(value, float):
                 text = float.__repr__(value)
             elif type(value).__name__ == "Decimal":  # without the import of decimal, which most programs do without
                 text = str(value)
@@ -92,4 +95,17 @@ class _Writer:
             raise SchemaError(pointer, "a number with too many digits", self._uri) from None
         if text.lstrip("-")[:1] not in tuple("0123456789"):  # inf, nan, Infinity, NaN, sNaN
             raise SchemaError(pointer, "a number must be finite", self._uri)
+        if len(text) > DIGITS and sum(map(str.isdigit, text.lower().partition("e")[0])) > DIGITS:
+            raise SchemaError(pointer, "a number with too many digits", self._uri)
         return text
+
+
+def _is_text(value: str) -> bool:
+    """Without surrogates, unless two of them are one character, as in JSON."""
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -186,8 +186,8 @@ def test_numbers(twin: Any, refused: Any) -> None:
 @both
 @pytest.mark.parametrize(
     "number",
-    ["1e127", "1e128", "-1e128", "12e127", "1" + "0" * 127, "-" + "9" * 128, "123456789012345678901234567890e99", "1e129"]
-    + ["0." + "0" * 126 + "1", "1e-128", "1.5e-130", "1e999999999", "-2e-999999999"],
+    ["1e127", "1e128", "-1e128", "12e127", "1" + "0" * 127, "-" + "9" * 128, "12345678901234567890e109", "1e129",
+     "0." + "0" * 126 + "1", "1e-128", "1.5e-130", "1e999999999", "-2e-999999999"],
 )  # fmt: skip
 def test_numbers_in_constants(twin: Any, refused: Any, number: str) -> None:
     """What is in an array or object of const or enum is kept as text, which is read again with each document."""

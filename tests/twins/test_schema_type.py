@@ -252,6 +252,9 @@ def test_numbers_of_a_schema_are_exact() -> None:
     assert Schema(parsed).is_valid(b"600.03")
     assert not Schema(parsed).is_valid(b"600.035")
     assert Schema({"enum": (1, "é", None, True, {"a": [1.5]})}).is_valid('"é"'.encode())
+    assert Schema({"const": -(10**128 - 1)}).is_valid(b"-" + b"9" * 128)
+    assert Schema({"const": Decimal("-0." + "9" * 127)}).is_valid(b"-0." + b"9" * 127)
+    assert Schema({"const": "\ud83d\ude00"}).is_valid('"\U0001f600"'.encode())
 
 
 @pytest.mark.parametrize(
@@ -273,6 +276,10 @@ def test_numbers_of_a_schema_are_exact() -> None:
         ({"const": b"x"}, "/const"),
         ({"const": {"a": {1: 2}}}, "/const/a"),
         ({"const": 10**5000}, "/const"),
+        ({"properties": {"a": {"const": [1, -(10**128)]}}}, "/properties/a/const/1"),
+        ({"minimum": Decimal("0." + "1" * 128)}, "/minimum"),
+        ({"enum": ["\U0001f600", "\ud800"]}, "/enum/1"),
+        ({"properties": {"\udfff": {}}}, "/properties"),
         ({"$ref": "https://example.com/"}, "/$ref"),
     ],
 )
