@@ -292,22 +292,19 @@ static void receive(struct hg_server *server, uint32_t index) {
     }
 }
 
-/* READY: goes on with input that is here already. */
+/* READY: goes on with input that is here already. What is still ciphered comes behind what is kept, and would be told of by nobody
+ * later: it has left the socket. */
 static void go_on(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     connection->state = HG_READING;
-    if (connection->work == NULL || connection->work->input_length <= hg_work_held(connection->work)) {
-        if (connection->session != NULL) {
-            const uint32_t generation = connection->generation;
-            hg_session_more(server, index);
-            if (connection->generation != generation || connection->state != HG_READING) {
-                return;
-            }
+    if (connection->session != NULL) {
+        const uint32_t generation = connection->generation;
+        hg_session_more(server, index);
+        if (connection->generation != generation || connection->state != HG_READING) {
+            return;
         }
     }
-    if (connection->state == HG_READING) {
-        hg_request_kept(server, index);
-    }
+    hg_request_kept(server, index);
 }
 
 void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events) {

@@ -3,13 +3,15 @@
 
 static const struct world_options secure = {.tls = true};
 
+#define NEXT "|" /* in plain text: what follows is in another record */
+
 /* Plain text becomes records; -> it is said. */
 static void say_secret(struct world *world, int fd, const char *text) {
     uint8_t record[4096];
     const size_t length = strlen(text);
     CHECK(length <= sizeof record);
     for (size_t i = 0; i < length; i++) {
-        record[i] = (uint8_t)text[i] ^ TOY_MASK;
+        record[i] = text[i] == *NEXT ? TOY_RECORD : (uint8_t)text[i] ^ TOY_MASK;
     }
     net_send(&world->net, fd, record, length);
     serve(world);
@@ -299,6 +301,64 @@ static void test_commit(void) {
     world_close(&world);
 }
 
+#define SAFE_HEAD "POST /v1/streams/safe HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 1\r\n\r\n"
+
+/* Commits what waits, after which nothing more comes from the socket. */
+static void commit(struct world *world, uint32_t rows) {
+    struct hg_batch batch;
+    hg_intake_take(&world->intake, 10, UINT64_MAX, &batch);
+    CHECK(batch.rows == rows);
+    hg_server_release(world->server, &batch, NULL, NULL);
+    serve(world);
+}
+
+/* While a message waits for its commit, of what came with it some is kept as plain text and the rest still ciphered. */
+static void test_commit_with_records_behind_it(void) {
+    struct world world;
+    char text[2048];
+    uint64_t id = 0;
+    world_open(&world, &secure);
+    const int fd = connect_client(&world);
+    greet(&world, fd, 'H');
+    /* a whole request is kept */
+    snprintf(text, sizeof text, SAFE_HEAD "1" HEALTH NEXT HEALTH, bearer);
+    say_secret(&world, fd, text);
+    CHECK(is_silent(&world, fd));
+    commit(&world, 1);
+    (void)expect_secret(&world, fd, 202);
+    (void)expect_secret(&world, fd, 200);
+    (void)expect_secret(&world, fd, 200);
+    /* ... the head of a message, the beginning of a head */
+    snprintf(text, sizeof text, SAFE_HEAD "1" SAFE_HEAD NEXT "2GET /hea" NEXT "lthz HTTP/1.1\r\nHost: a\r\n\r\n", bearer, bearer);
+    say_secret(&world, fd, text);
+    commit(&world, 1);
+    (void)expect_secret(&world, fd, 202);
+    commit(&world, 1);
+    (void)expect_secret(&world, fd, 202);
+    (void)expect_secret(&world, fd, 200);
+    /* ... a request for Python */
+    snprintf(text, sizeof text, SAFE_HEAD "1" METRICS NEXT HEALTH, bearer);
+    say_secret(&world, fd, text);
+    commit(&world, 1);
+    (void)expect_secret(&world, fd, 202);
+    CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
+    const int32_t length = hg_server_lent_read(world.server, id, (uint8_t *)text, sizeof text);
+    CHECK(length == (int32_t)(strlen(METRICS) + strlen(HEALTH)));
+    CHECK(hg_server_lent_return(world.server, id, (const uint8_t *)HEALTH, (uint32_t)strlen(HEALTH)) == 0);
+    serve(&world);
+    (void)expect_secret(&world, fd, 200);
+    /* ... and the client has said that this is all */
+    snprintf(text, sizeof text, SAFE_HEAD "1GET /hea" NEXT "lthz HTTP/1.1\r\nHost: a\r\n\r\n", bearer);
+    say_secret(&world, fd, text);
+    net_end(&world.net, fd);
+    serve(&world);
+    commit(&world, 1);
+    (void)expect_secret(&world, fd, 202);
+    (void)expect_secret(&world, fd, 200);
+    CHECK(is_closed(&world, fd) && world.toy.sessions == 0);
+    world_close(&world);
+}
+
 static void test_drain(void) {
     struct world world;
     world_open(&world, &secure);
@@ -363,6 +423,7 @@ int main(void) {
     test_lent();
     test_answers_that_are_not_read();
     test_commit();
+    test_commit_with_records_behind_it();
     test_drain();
     test_plain_beside_it();
     test_identity();

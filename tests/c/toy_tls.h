@@ -1,13 +1,14 @@
 /* TLS for the tests: a transform that has every state of struct hg_tls and can be written by hand. The client greets with one
  * byte ('H': anonymous, 'C': with a certificate), the server with 'S'; from then on every byte is plain text XOR 0x5A, but for
- * 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain text is ASCII, so these never meet. */
+ * 0xFD (a record ends: one read gives no more than one), 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain
+ * text is ASCII, so these never meet. */
 #ifndef HEADGATE_TESTS_TOY_TLS_H
 #define HEADGATE_TESTS_TOY_TLS_H
 
 #include "check.h"
 #include "core/tls.h"
 
-enum { TOY_MASK = 0x5A, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
+enum { TOY_MASK = 0x5A, TOY_RECORD = 0xFD, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
 #define TOY_IDENTITY "meter-7" /* of the certificate */
 
 struct toy_tls {
@@ -22,7 +23,7 @@ struct toy_tls {
 struct toy_session {
     enum hg_tls_state state;
     bool certificate, closing; /* closing: close-notify came; it is told once the plain text is read */
-    uint8_t *plain;
+    uint8_t *plain; /* as it came, with the marks of records */
     uint32_t at, length;
 };
 
@@ -90,7 +91,7 @@ static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *da
         } else if (data[i] == TOY_CLOSE) {
             session->closing = true;
         } else {
-            session->plain[session->length++] = data[i] ^ TOY_MASK;
+            session->plain[session->length++] = data[i];
         }
     }
     if (output->failed) {
@@ -102,17 +103,20 @@ static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *da
 static uint32_t toy_read(void *context, void *memory, uint8_t *plain, uint32_t room, enum hg_tls_state *state,
                          struct hg_output *output) {
     struct toy_session *session = memory;
-    const uint32_t left = session->length - session->at, length = left < room ? left : room;
+    uint32_t length = 0;
     CHECK(((struct toy_tls *)context)->entered && room > 0);
     (void)output;
     if (session->state != HG_TLS_OPEN) {
         *state = session->state;
         return 0;
     }
-    if (length != 0) {
-        memcpy(plain, session->plain + session->at, length);
-        session->at += length;
-    } else if (session->closing) {
+    while (length < room && session->at < session->length && (length == 0 || session->plain[session->at] != TOY_RECORD)) {
+        const uint8_t byte = session->plain[session->at++];
+        if (byte != TOY_RECORD) {
+            plain[length++] = byte ^ TOY_MASK;
+        }
+    }
+    if (length == 0 && session->closing) {
         session->state = HG_TLS_ENDED;
     }
     if (session->at == session->length) {

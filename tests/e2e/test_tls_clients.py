@@ -347,6 +347,36 @@ def test_byte_by_byte_and_in_tiny_records(tmp_path: Path, certs: Path) -> None:
         assert answer.endswith(b'{"status":"ok"}')
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_records_that_come_while_a_message_waits(tmp_path: Path, certs: Path, version: ssl.TLSVersion) -> None:
+    """Two messages in one packet, the second of which ends in another record: it is not forgotten while the first waits."""
+    appliance, port = https(tmp_path, certs)
+    with running(appliance), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        head = f"POST /v1/streams/weather HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {appliance.token('mill')}\r\n"
+        message = f"{head}Content-Type: application/json\r\nContent-Length: 1\r\n\r\n1".encode()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_context(certs, version).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        answers = b""
+
+        def step() -> bool:
+            """-> whether both messages are answered."""
+            nonlocal answers
+            if client.version() is None:
+                client.do_handshake()
+                client.write(message + message[:100])
+                client.write(message[100:])
+            answers += client.read(16384)
+            return answers.count(b"HTTP/1.1 202 ") == 2
+
+        done = False
+        while not done:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(16384))
+
+
 def test_resets_during_the_handshake(tmp_path: Path, certs: Path) -> None:
     appliance, port = https(tmp_path, certs)
     hello = first_flight(certs)
