@@ -269,6 +269,9 @@ static int64_t max_age_of(struct hg_call *call) {
         while (value.length != 0 && value.at[value.length - 1] == '"') {
             value.length -= 1;
         }
+        while (value.length > 1 && value.at[0] == '0') {
+            value = (struct hg_view){value.at + 1, value.length - 1};
+        }
         for (uint32_t j = 0; j < value.length; j++) {
             digits = digits && value.at[j] >= '0' && value.at[j] <= '9';
             number = value.length <= 10 ? number * 10 + (value.at[j] - '0') : number | (value.at[j] - '0');

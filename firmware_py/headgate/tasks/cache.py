@@ -139,11 +139,12 @@ def _max_age(x: "Exchange") -> int:
         if name != b"max-age":
             continue
         value = value.strip(b'"')
-        if not equals or not value.isdigit() or not value.strip(b"0") or seconds:
+        digits = value.lstrip(b"0")
+        if not equals or not value.isdigit() or not digits or seconds:
             raise Problem(
                 400, "bad_cache_control", "max-age is one number of seconds, at least 1; DELETE removes a key"
             )
-        seconds = min(int(value), _MAX_AGE) if len(value) <= 10 else _MAX_AGE  # noqa: PLR2004 - 10 digits, 2**31
+        seconds = min(int(digits), _MAX_AGE) if len(digits) <= 10 else _MAX_AGE  # noqa: PLR2004 - 10 digits, 2**31
     return seconds
 
 
