@@ -18,8 +18,8 @@ HEAD_MS = 10000  # from the first byte of a head to its end: 408
 BODY_MS = 30000  # without any byte of an announced body: 408
 READ_CHUNK = 4096  # bytes asked of the socket at a time
 BODY_RATE = 16  # bytes per second a body must keep up on average (BODY_MS of slack); slower: 408
-LINGER_MS = 1000  # after an error: the unread rest of the request is discarded this long, so that the answer arrives
-LINGER_BYTES = 65536  # ... and at most this much of it
+LINGER_MS = 1000  # after an end that the client did not ask for: what still comes is discarded, and the answer arrives
+LINGER_BYTES = 65536  # ... and at most this much of it, unless the gateway drains
 REFUSALS = 32  # connections over the limit that are told so (503) at a time; more are just closed
 
 # The native server (native_ext/core/server.h).

@@ -116,6 +116,7 @@ void hg_connection_resume(struct hg_server *server, uint32_t index) {
     }
     if (work == NULL || (work->phase == HG_PHASE_HEAD && !work->begun)) {
         if (server->draining) { /* the answer was written when nobody thought of that */
+            connection->flags |= HG_LINGERS;
             hg_connection_finish(server, index);
             return;
         }
@@ -185,7 +186,9 @@ void hg_connection_settle(struct hg_server *server, uint32_t index) {
 void hg_connection_answered(struct hg_server *server, uint32_t index, bool keep_alive) {
     struct hg_connection *connection = hg_connection_at(server, index);
     hg_work_done(connection->work);
-    connection->flags |= keep_alive ? 0 : HG_ENDS;
+    if (!keep_alive) { /* as in request.c, answered */
+        connection->flags |= (uint8_t)(HG_ENDS | (hg_http1_closed(&connection->work->parser) ? 0 : HG_LINGERS));
+    }
     connection->state = HG_IDLE;
     if (!send_answers(server, index) || waits_for_client(server, index)) {
         return;
@@ -270,7 +273,8 @@ static void discard(struct hg_server *server, uint32_t index) {
     if (count > 0) {
         work->skipped += (uint32_t)count;
     }
-    if (count != -EAGAIN && (count <= 0 || work->skipped >= HG_LINGER_BYTES)) {
+    /* While the server drains, the time is limit enough: what is not read would take the answers away. */
+    if (count != -EAGAIN && (count <= 0 || (work->skipped >= HG_LINGER_BYTES && !server->draining))) {
         hg_connection_close(server, index);
     }
 }
@@ -289,6 +293,17 @@ static void receive(struct hg_server *server, uint32_t index) {
         hg_session_feed(server, index, (uint32_t)count);
     } else {
         hg_connection_input(server, index, server->input, (uint32_t)count);
+    }
+}
+
+void hg_connection_drain(struct hg_server *server, uint32_t index) {
+    const struct hg_connection *connection = hg_connection_at(server, index);
+    const uint32_t generation = connection->generation;
+    if (connection->state == HG_IDLE) { /* a request may be here that nobody has looked at yet */
+        receive(server, index);
+    }
+    if (connection->generation == generation && (connection->state == HG_IDLE || connection->state == HG_GREETING)) {
+        hg_connection_finish(server, index);
     }
 }
 

@@ -160,6 +160,7 @@ void hg_connection_open(struct hg_server *server, uint32_t index, bool refused);
 void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t events);
 void hg_connection_turn(struct hg_server *server, uint32_t index); /* goes on with what is here already */
 void hg_connection_expired(struct hg_server *server, uint32_t index);
+void hg_connection_drain(struct hg_server *server, uint32_t index); /* the server drains: one without a request ends */
 void hg_connection_close(struct hg_server *server, uint32_t index);
 /* The answers gathered go out, and the connection goes on to what comes next. */
 void hg_connection_settle(struct hg_server *server, uint32_t index);

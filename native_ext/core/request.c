@@ -78,8 +78,8 @@ static enum step answered(struct serving *serving, bool complete) {
     const bool keep_alive = work->visit.keep_alive;
     hg_work_done(work);
     serving->from = serving->at;
-    if (!keep_alive) {
-        return finish(serving, !complete);
+    if (!keep_alive) { /* a client that would have gone on may have sent more, here or on its way */
+        return finish(serving, !complete || !hg_http1_closed(&work->parser));
     }
     if (!complete) {
         work->phase = HG_PHASE_SKIP;
@@ -287,7 +287,7 @@ static enum step await_input(struct serving *serving) {
     }
     if (work->phase == HG_PHASE_HEAD && serving->at == serving->length && hg_http1_idle(&work->parser)) {
         if (server->draining) {
-            return finish(serving, false);
+            return finish(serving, true);
         }
         connection->state = HG_IDLE;
         if (work->parser.blank) {

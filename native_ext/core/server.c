@@ -515,6 +515,7 @@ void hg_server_plan(struct hg_server *server, struct hg_plan *plan) { server->ga
 void hg_server_drain(struct hg_server *server) {
     server->draining = server->gate->draining = true;
     server->resume_ms = 0; /* accepting does not go on */
+    hg_server_now(server);
     watch_listeners(server, 0);
     for (uint32_t index = 1; index < server->slots; index++) {
         const struct hg_connection *connection = hg_connection_at(server, index);
@@ -522,8 +523,7 @@ void hg_server_drain(struct hg_server *server) {
         if (state == HG_CARRIER) {
             hg_carrier_drain(server, index);
         } else if ((state == HG_IDLE && !connection->virtual) || state == HG_GREETING) {
-            hg_session_finish(server, index);
-            hg_connection_close(server, index);
+            hg_connection_drain(server, index);
         }
     }
     hg_carriers_send(server);

@@ -10,7 +10,7 @@
  *     COMMIT     the commit of its message        none (the outbox answers)
  *     FLUSH      the client to take an answer     body_ms
  *     LENT       Python, which serves this request (hg_server_lent_*)      Python's own
- *     LINGER     the end of what is still coming  HG_LINGER_MS, HG_LINGER_BYTES
+ *     LINGER     the end of what is still coming  HG_LINGER_MS; HG_LINGER_BYTES, unless the server drains
  *     CARRIER    its streams: carrier.c           see there
  *
  * In each look at who is ready, first comes who is queued (READY, or found before when the time was over), then who was found,
@@ -146,7 +146,7 @@ void hg_server_fail(struct hg_server *server, struct hg_batch *batch, const stru
 
 /* Swap the plan for new requests. */
 void hg_server_plan(struct hg_server *server, struct hg_plan *plan);
-/* Stop accepting, close what is idle, finish the rest with Connection: close; HG_EVENT_EMPTY when done. */
+/* Stop accepting, close what is idle and has sent nothing, finish the rest with Connection: close; HG_EVENT_EMPTY when done. */
 void hg_server_drain(struct hg_server *server);
 /* Close everything now. */
 void hg_server_abort(struct hg_server *server);

@@ -50,6 +50,17 @@ static void test_plan_with_fewer_connections(void) {
     world_close(&world);
 }
 
+/* The server says nothing more, and waits for the client to say so too: closing would take away what is still on its way, if the
+ * client has sent more meanwhile. */
+static bool has_ended(struct world *world, int fd) {
+    CHECK(net_of(&world->net, fd)->finished && !is_closed(world, fd));
+    say(world, fd, HEALTH); /* is not read any more */
+    CHECK(is_silent(world, fd) && !is_closed(world, fd));
+    net_end(&world->net, fd);
+    serve(world);
+    return is_silent(world, fd) && is_closed(world, fd);
+}
+
 static void test_drain(void) {
     struct world world;
     uint64_t id = 0;
@@ -70,18 +81,18 @@ static void test_drain(void) {
     serve(&world);
     CHECK(!net_of(&world.net, late)->open && told(&world, HG_EVENT_EMPTY, NULL) == 0);
     say(&world, head, "Host: a\r\n\r\n");
-    CHECK(expect(&world, head, 200).close && is_closed(&world, head));
+    CHECK(expect(&world, head, 200).close && has_ended(&world, head));
     say(&world, body, "{\"t\":1}");
-    CHECK(expect(&world, body, 202).close && is_closed(&world, body));
+    CHECK(expect(&world, body, 202).close && has_ended(&world, body));
     struct hg_batch batch;
     hg_intake_take(&world.intake, 10, UINT64_MAX, &batch);
     hg_server_fail(world.server, &batch, &(struct hg_problem){503, HG_P_STORAGE_FAILED, false, ""}, 1);
     serve(&world);
-    CHECK(expect(&world, commit, 503).close && is_closed(&world, commit));
+    CHECK(expect(&world, commit, 503).close && has_ended(&world, commit));
     net_widen(&world.net, slow, NET_ENDLESS);
     serve(&world);
     (void)expect(&world, slow, 200);
-    CHECK(is_closed(&world, slow));
+    CHECK(has_ended(&world, slow));
     CHECK(hg_server_connections(world.server) == 1 && told(&world, HG_EVENT_EMPTY, NULL) == 0);
     uint8_t input[256];
     CHECK(hg_server_lent_read(world.server, id, input, sizeof input) == (int32_t)strlen(METRICS));
@@ -90,7 +101,7 @@ static void test_drain(void) {
     CHECK(hg_server_lent_return(world.server, id, (const uint8_t *)"", 0) == 0); /* nothing follows */
     serve(&world);
     (void)expect(&world, lent, 200);
-    CHECK(is_closed(&world, lent));
+    CHECK(has_ended(&world, lent));
     CHECK(told(&world, HG_EVENT_EMPTY, NULL) == 1 && hg_server_connections(world.server) == 0);
     pass(&world, 1000);
     CHECK(told(&world, HG_EVENT_EMPTY, NULL) == 1); /* once */
@@ -102,6 +113,43 @@ static void test_drain_of_nobody(void) {
     world_open(&world, NULL);
     hg_server_drain(world.server);
     CHECK(turn(&world, -1) == 0 && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    world_close(&world);
+}
+
+/* A request that has come and that nobody has looked at yet is answered; half of one is waited for. */
+static void test_drain_with_a_request_in_the_socket(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int whole = connect_client(&world), half = connect_client(&world), gone = connect_client(&world);
+    net_send(&world.net, whole, HEALTH HEALTH, 2 * strlen(HEALTH));
+    net_send(&world.net, half, HEALTH, 10);
+    net_end(&world.net, gone);
+    hg_server_drain(world.server);
+    serve(&world);
+    CHECK(expect(&world, whole, 200).close && has_ended(&world, whole) && is_closed(&world, gone));
+    CHECK(!is_closed(&world, half) && told(&world, HG_EVENT_EMPTY, NULL) == 0);
+    say(&world, half, &HEALTH[10]);
+    CHECK(expect(&world, half, 200).close);
+    for (int i = 0; i < 5; i++) { /* more than is read over otherwise */
+        static const uint8_t more[HG_LINGER_BYTES];
+        net_send(&world.net, half, more, sizeof more);
+        serve(&world);
+    }
+    CHECK(!is_closed(&world, half));
+    pass(&world, HG_LINGER_MS + TICKS_MS); /* it does not end by itself */
+    CHECK(is_closed(&world, half) && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    world_close(&world);
+}
+
+/* A client that wants it closed has said that nothing more comes. */
+static void test_close_is_not_waited_for(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = connect_client(&world), old = connect_client(&world);
+    say(&world, fd, HEALTH_CLOSE);
+    CHECK(expect(&world, fd, 200).close && is_closed(&world, fd));
+    say(&world, old, "GET /healthz HTTP/1.0\r\n\r\n");
+    CHECK(expect(&world, old, 200).close && is_closed(&world, old));
     world_close(&world);
 }
 
@@ -194,6 +242,8 @@ int main(void) {
     test_plan_with_fewer_connections();
     test_drain();
     test_drain_of_nobody();
+    test_drain_with_a_request_in_the_socket();
+    test_close_is_not_waited_for();
     test_drain_with_pipelined_requests();
     test_drain_without_files();
     test_abort();

@@ -343,6 +343,8 @@ class GatewayTest(unittest.TestCase):
             status, head, _ = await busy.answer()
             self.assertEqual(status, 202)
             self.assertIn(b"Connection: close", head)
+            self.assertIsNone(await busy.answer())
+            await busy.close()
             await drain
             late = None
             try:
@@ -352,6 +354,21 @@ class GatewayTest(unittest.TestCase):
             except OSError:  # refused; MicroPython only notices when it reads
                 pass
             self.assertIsNone(late)
+
+        play(story)
+
+    def test_drain_answers_what_has_come(self):
+        async def story(scene):
+            peer = await scene.connect()
+            await peer.send(HEALTH)
+            self.assertEqual((await peer.answer())[0], 200)
+            peer.writer.write(HEALTH)  # is in the socket, and nobody has looked at it
+            drain = asyncio.create_task(scene.gateway.drain(10000))
+            status, head, _ = await peer.answer()
+            self.assertEqual(status, 200)
+            self.assertIn(b"Connection: close", head)
+            await peer.close()
+            await drain
 
         play(story)
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -550,6 +551,28 @@ def test_sigterm_drains(tmp_path: Path) -> None:
     said, _ = server.process.communicate(timeout=wire.PATIENCE_S)
     assert said == b"drained\n"
     assert server.process.returncode == 0
+
+
+@pytest.mark.skipif(not CPYTHON, reason="as above")
+def test_sigterm_takes_no_answer_away(tmp_path: Path) -> None:
+    """Who sends without waiting has sent more than is answered: a connection closed at once would be reset by that, and
+    with it the answers that are on their way (RFC 9112 section 9.6)."""
+    server = wire.Server(tmp_path, wire.plan())
+    with server.client() as busy, server.client() as idle:
+        busy.send(head("POST", POST, len(GOOD), TYPE) + GOOD[:5])
+        assert idle.request("GET", "/healthz").status == 200  # so the other has been read
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.answer() is None
+        busy.send(GOOD[5:])
+        answer = busy.answer()
+        assert answer is not None
+        assert (answer.status, answer.headers["connection"]) == (202, "close")
+        for _ in range(2):
+            busy.socket.sendall(head("GET", "/healthz"))  # the first one would be reset, and the second fail
+            time.sleep(0.05)
+        assert busy.answer() is None
+    said, _ = server.process.communicate(timeout=wire.PATIENCE_S)
+    assert said == b"drained\n"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -160,7 +160,10 @@ class Connection:
             if event is not NEED_DATA:
                 raise RuntimeError("body outside a request")
             self.idle = parser.idle
-            if self.eof or (self.idle and gateway.draining):
+            if self.eof:
+                return None
+            if self.idle and gateway.draining:
+                await self._end_unasked()
                 return None
             now_ms = gateway.now_ms()
             if self.idle:
@@ -214,7 +217,10 @@ class Connection:
             await exchange.finish()
         self.gateway.counters.finish(200, error.code if error else "", self.gateway.now_ms() - start_ms)
         if error is None and not exchange.broken and exchange.complete:
-            return exchange.request.keep_alive and not exchange.request.http10 and not self.gateway.draining
+            goes_on = exchange.request.keep_alive and not exchange.request.http10
+            if goes_on and self.gateway.draining:
+                await self._end_unasked()
+            return goes_on and not self.gateway.draining
         if not exchange.complete:
             await self._linger()
         return False
@@ -229,6 +235,8 @@ class Connection:
         await self.write(head if request.method == b"HEAD" else head + body)
         gateway.counters.finish(response.status, response.code, gateway.now_ms() - start_ms)
         if exchange.complete:
+            if request.keep_alive and not keep_alive:
+                await self._end_unasked()
             return keep_alive
         if keep_alive:
             try:
@@ -255,13 +263,18 @@ class Connection:
             writer.write_eof()
         self.read_deadline = self.gateway.now_ms() + limits.LINGER_MS
         left = limits.LINGER_BYTES
-        while left > 0 and not self.eof:
+        while (left > 0 or self.gateway.draining) and not self.eof:  # draining, the time is limit enough
             try:
                 data = await self.reader.read(limits.READ_CHUNK)
             except MemoryError:
                 return
             self.eof = not data
             left -= len(data)
+
+    async def _end_unasked(self) -> None:
+        """The client would have gone on, and may have sent more, here or on its way."""
+        if hasattr(self.writer, "can_write_eof"):  # on a board the end is only seen when it is closed
+            await self._linger()
 
     def _abort(self) -> None:
         transport = getattr(self.writer, "transport", None)

@@ -104,6 +104,8 @@ class Gateway:
         self.draining = True
         for server in self._servers:
             server.close()
+        for _ in range(3):  # whose request is here already is not idle: it is read, its task is woken, and runs
+            await asyncio.sleep(0)
         for connection in list(self._connections):
             if connection.idle and connection.read_deadline:
                 connection.cancel(READ)

@@ -394,6 +394,8 @@ def test_drain_waits_for_both(play: Play) -> None:
         ending = asyncio.create_task(scene.gateway.drain(60_000))
         await scene.until(lambda: scene.server.calls == ["drain"])
         late = scene.server.lend(6, INDEX)  # its head came before the drain
+        await scene.until(lambda: late.finished)
+        scene.server.more(6, None)
         await scene.until(lambda: late.closed)  # the other one goes on
         assert b"Connection: close\r\n" in late.sent
         scene.server.more(5, b"12345")
