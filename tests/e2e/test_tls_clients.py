@@ -349,7 +349,7 @@ def test_byte_by_byte_and_in_tiny_records(tmp_path: Path, certs: Path) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_records_that_come_while_a_message_waits(tmp_path: Path, certs: Path, version: ssl.TLSVersion) -> None:
-    """Two messages in one packet, the second of which ends in another record: it is not forgotten while the first waits."""
+    """Two messages in one packet, the second ends in another record: it is not forgotten while the first waits."""
     appliance, port = https(tmp_path, certs)
     with running(appliance), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         head = f"POST /v1/streams/weather HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {appliance.token('mill')}\r\n"
