@@ -44,8 +44,10 @@ def make(folder: Path = VENV, requirements: Path = REQUIREMENTS) -> None:
 
 
 def variables() -> "dict[str, str]":
-    """The environment of every process that is measured."""
-    return {**os.environ, "PYTHONPATH": IMPORT_PATH, "PYTHONHASHSEED": "0"}
+    """The environment of every process that is measured. As where it is installed, modules have byte code."""
+    found = {**os.environ, "PYTHONPATH": IMPORT_PATH, "PYTHONHASHSEED": "0"}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 def pinned(package: str) -> str:
