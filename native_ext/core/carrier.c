@@ -257,11 +257,7 @@ static void rest(struct hg_server *server, uint32_t index) {
     const struct hg_plan_spec *spec = &server->gate->plan->spec;
     int64_t at_ms = carrier->streams == 0 ? carrier->idle_ms + spec->idle_ms : 0;
     const int64_t due_ms = server->http2->due_ms(carrier->session);
-    if (server->draining && carrier->streams == 0) {
-        finish(server, index, false);
-        return;
-    }
-    if (carrier->ends || server->http2->ended(carrier->session)) {
+    if ((server->draining && carrier->streams == 0) || carrier->ends || server->http2->ended(carrier->session)) {
         finish(server, index, true);
         return;
     }

@@ -196,7 +196,7 @@ int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort) {
         hg_connection_close(server, index);
     } else {
         connection->state = HG_FLUSH;
-        connection->flags |= HG_ENDS;
+        connection->flags |= (uint8_t)(HG_ENDS | (server->draining ? HG_LINGERS : 0)); /* the client may have sent more */
         hg_connection_settle(server, index);
     }
     hg_carriers_send(server);

@@ -295,6 +295,22 @@ static void test_deadlines(void) {
     h2_world_close(&world, library);
 }
 
+/* The server has said all, and reads over what the client still says, as its windows: closing would take away what is on its way. */
+static bool has_ended(struct world *world, struct h2_client *client) {
+    static struct h2_answer none[1];
+    if (!net_of(&world->net, client->fd)->finished || is_closed(world, client->fd)) {
+        return false;
+    }
+    h2_say(world, client, NGHTTP2_PING, 0, 0, "headgate", 8);
+    serve(world);
+    if (is_closed(world, client->fd) || h2_listen(world, client, none, 0) > 0) {
+        return false;
+    }
+    net_end(&world->net, client->fd);
+    serve(world);
+    return is_closed(world, client->fd);
+}
+
 static void test_drain(void) {
     struct world world;
     struct hg_library *library = h2_world(&world, NULL);
@@ -309,7 +325,7 @@ static void test_drain(void) {
     (void)h2_listen(&world, &busy, answers, 2);
     hg_server_drain(world.server);
     serve(&world);
-    CHECK(h2_listen(&world, &idle, answers, 0) == NGHTTP2_NO_ERROR && is_closed(&world, idle.fd));
+    CHECK(h2_listen(&world, &idle, answers, 0) == NGHTTP2_NO_ERROR && has_ended(&world, &idle));
     CHECK(h2_listen(&world, &busy, answers, 2) == NGHTTP2_NO_ERROR && !is_closed(&world, busy.fd));
     h2_ask(&world, &busy, 3, "GET", "/healthz", NULL, true); /* for another connection, as GOAWAY has said */
     serve(&world);
@@ -317,7 +333,7 @@ static void test_drain(void) {
     h2_commit(&world);
     CHECK(h2_listen(&world, &busy, answers, 2) == -1);
     CHECK(answers[0].status == 202 && answers[0].ended && answers[1].status == 0);
-    CHECK(is_closed(&world, busy.fd) && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    CHECK(has_ended(&world, &busy) && told(&world, HG_EVENT_EMPTY, NULL) == 1);
     h2_forget(&idle);
     h2_forget(&busy);
     h2_world_close(&world, library);

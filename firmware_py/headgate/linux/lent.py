@@ -123,6 +123,9 @@ class LentConnection(Connection):
         super().__init__(gateway, stream, stream)  # type: ignore[arg-type]  # has all that is used of them
         self._stream = stream
 
+    async def _end_unasked(self) -> None:
+        """C lingers, when all is written."""
+
     async def _serve_one(self) -> bool:
         """-> False: it was the last one."""
         first = self._stream.read_now()  # at once: a head that is here must not be taken for an idle connection

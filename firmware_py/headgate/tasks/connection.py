@@ -273,7 +273,9 @@ class Connection:
 
     async def _end_unasked(self) -> None:
         """The client would have gone on, and may have sent more, here or on its way."""
-        if hasattr(self.writer, "can_write_eof"):  # on a board the end is only seen when it is closed
+        writer = self.writer  # with TLS, and on a board, the end is only seen when it is closed
+        if hasattr(writer, "can_write_eof") and writer.can_write_eof():
+            self.idle = False  # or the drain would cancel this
             await self._linger()
 
     def _abort(self) -> None:
