@@ -242,11 +242,11 @@ void hg_carrier_close(struct hg_server *server, struct hg_connection *connection
 }
 
 /* All is said. The peer may still be sending: see hg_connection_finish. */
-static void finish(struct hg_server *server, uint32_t index, bool lingers) {
+static void finish(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     hg_carrier_close(server, connection);
     connection->state = HG_FLUSH;
-    connection->flags |= (uint8_t)(HG_ENDS | (lingers ? HG_LINGERS : 0));
+    connection->flags |= HG_ENDS | HG_LINGERS;
     hg_connection_finish(server, index);
 }
 
@@ -258,7 +258,7 @@ static void rest(struct hg_server *server, uint32_t index) {
     int64_t at_ms = carrier->streams == 0 ? carrier->idle_ms + spec->idle_ms : 0;
     const int64_t due_ms = server->http2->due_ms(carrier->session);
     if ((server->draining && carrier->streams == 0) || carrier->ends || server->http2->ended(carrier->session)) {
-        finish(server, index, true);
+        finish(server, index);
         return;
     }
     carrier->fields_ms = !server->http2->in_fields(carrier->session) ? 0
