@@ -200,7 +200,8 @@ class SecondLevel:
             return  # changed here meanwhile
         if not reply or left_ms in (0, _GONE):
             self._counts["misses"] += 1
-            self._missing.add(key, now_ms)
+            if not reply:  # else it came between the two questions, and its change was told before this answer
+                self._missing.add(key, now_ms)
             return
         entry = second_entry.unpack(reply, self._value_max)
         if entry is None:

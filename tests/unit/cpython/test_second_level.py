@@ -322,6 +322,24 @@ def test_what_others_changed_is_dropped() -> None:
     play(story)
 
 
+def test_what_comes_between_the_two_questions_is_asked_for_again() -> None:
+    async def story(s: Scene) -> None:
+        wait = s.fetch(b"k")
+        await asked_for(s.server, b"k")
+        s.server.say(b":-2\r\n")
+        s.server.tells(b"k")
+        s.server.say(bulk(ENTRY + b"1"))
+        await wait
+        assert (s.value(b"k"), s.level.stats()["missing_keys"]) == (None, 0)
+        wait = s.fetch(b"k")
+        await asked_for(s.server, b"k")
+        s.server.say(b":-1\r\n" + bulk(ENTRY + b"1"))
+        await wait
+        assert s.value(b"k") == b"1"
+
+    play(story)
+
+
 def test_messages_of_other_kinds_say_nothing() -> None:
     async def story(s: Scene) -> None:
         s.put(b"k", b"1")
