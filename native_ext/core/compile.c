@@ -380,6 +380,27 @@ static bool put_resources(struct hg_compiler *compiler, struct hg_program *progr
     return program->resources != 0;
 }
 
+/* Whether a $dynamicRef may lead to more than one place. Where none does, they all are references like others. */
+static bool is_dynamic(struct hg_compiler *compiler, const struct hg_program *program, uint32_t count) {
+    const struct hg_dynamic *entries = (const void *)(compiler->program.data + program->dynamic);
+    for (uint32_t i = 1; i < program->dynamic_count; i++) {
+        if (entries[i].anchor == entries[i - 1].anchor) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct hg_same rule;
+        for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {
+            if (rule.op == HG_SAME_DYNAMIC) {
+                rule.op = HG_SAME_ALL;
+                rule.b = hg_compiled_at(compiler, i)->dynamic_to;
+                memcpy(compiler->program.data + at, &rule, sizeof rule);
+            }
+        }
+    }
+    return false;
+}
+
 /* What nodes are nothing but, once it is known whether there is a dynamic scope. */
 static void set_flags(struct hg_compiler *compiler, uint32_t first, uint32_t count, bool dynamic) {
     for (uint32_t i = first; i < count; i++) {
@@ -444,7 +465,6 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
         !hg_put_plain_rules(compiler, program->root)) {
         return false;
     }
-    program->flags |= compiler->dynamic_slots != 0 ? HG_PROGRAM_DYNAMIC : 0;
     program->flags |= options->last_duplicate ? HG_PROGRAM_LAST_DUPLICATE : 0;
     count = hg_compiled_count(compiler);
     size = compiler->program.size;
@@ -452,11 +472,11 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
         !hg_check_scopes(compiler)) {
         return false;
     }
-    const bool dynamic = (program->flags & HG_PROGRAM_DYNAMIC) != 0;
     forget_the_rest(compiler, count, size);
+    const bool dynamic = is_dynamic(compiler, program, count);
+    program->flags |= dynamic ? HG_PROGRAM_DYNAMIC : 0;
     set_flags(compiler, 0, count, dynamic);
-    hg_set_looks(compiler, count);
-    if (!dynamic && !hg_merge(compiler, count)) {
+    if (!hg_set_looks(compiler, count, dynamic) || (!dynamic && !hg_merge(compiler, count))) {
         return false;
     }
     total = hg_compiled_count(compiler);
@@ -464,7 +484,12 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
     set_flags(compiler, count, total, dynamic);
     program->road = hg_set_roads(compiler, program->root, total, dynamic);
     for (uint32_t i = 0; i < total; i++) {
-        program->node_count += hg_compiled_at(compiler, i)->node != 0;
+        const hg_ref ref = hg_compiled_at(compiler, i)->node;
+        const struct hg_node *node = (const void *)(compiler->program.data + ref);
+        program->node_count += ref != 0;
+        if (ref != 0 && node->same != 0 && (node->flags & (HG_NODE_REF | HG_NODE_MERGED)) == 0) {
+            program->flags |= HG_PROGRAM_AGAIN;
+        }
     }
     program->size = (size + ALIGN - 1) / ALIGN * ALIGN + 16; /* short names are copied 16 bytes at a time */
     program->max_depth = options->max_depth == 0 ? HG_JSON_DEPTH : options->max_depth;

@@ -92,6 +92,7 @@ static bool join_names(struct hg_compiler *compiler, const hg_ref *tables, uint3
         for (uint32_t i = 0; i < rules.names.count; i++) {
             struct hg_property property = property_at(compiler, &rules, i);
             uint32_t refs = 0;
+            hg_ref more;
             if (index_of(compiler, *names, property.name.text, property.name.length) != *names) {
                 continue;
             }
@@ -111,7 +112,9 @@ static bool join_names(struct hg_compiler *compiler, const hg_ref *tables, uint3
             if (refs != 0) {
                 memcpy(&property.node, compiler->text.data + sizeof refs, sizeof refs);
             }
-            if (refs > 1) { /* in place of the first one, the number of the others */
+            if (refs > 1 && (more = hg_put_all_of(compiler, (const hg_ref *)(const void *)compiler->text.data + 1, refs)) != 0) {
+                property.node = more;
+            } else if (refs > 1) { /* in place of the first one, the number of the others */
                 refs--;
                 memcpy(compiler->text.data + sizeof refs, &refs, sizeof refs);
                 property.more = hg_put(compiler, compiler->text.data + sizeof refs, (refs + 1) * (uint32_t)sizeof refs,

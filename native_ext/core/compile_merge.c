@@ -11,6 +11,8 @@ enum {
     SMALL = 4096, /* bytes that are not worth a limit */
     REFS = 16,    /* of a name, that hg_cost_of_joining has room for */
     WORK = 1 << 22, /* comparisons of names and of what they have, and 16 for a search of a pattern: of all joins of a schema */
+    MADE = 256,   /* nodes that are made of several */
+    LATER = HG_SCHEMA_CHAIN + 1, /* hg_stop.chain of these */
     NUMBERS = HG_INTEGER | HG_FRACTION
 };
 
@@ -101,20 +103,83 @@ static bool is_too_much(struct merge *merge) {
     return false;
 }
 
+hg_ref hg_put_all_of(struct hg_compiler *compiler, const hg_ref *refs, uint32_t count) {
+    struct hg_compiled compiled = {.stop = {.chain = LATER}, .takes = HG_ANY};
+    struct hg_same list[REFS + 1];
+    struct hg_node node;
+    if (count > REFS || compiler->made == MADE) {
+        return 0;
+    }
+    memset(list, 0, sizeof list);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = (struct hg_same){.op = HG_SAME_ALL, .keyword = HG_K_ALL_OF, .a = refs[i]};
+    }
+    node_at(compiler, refs[0], &node);
+    node = (struct hg_node){.types = HG_ANY, .flags = HG_NODE_BARE, .resource = node.resource, .location = node.location};
+    node.same = hg_put(compiler, list, (count + 1) * (uint32_t)sizeof *list, 8);
+    compiled.node = node.same == 0 ? 0 : hg_reserve(compiler, sizeof node, 8);
+    if (compiled.node == 0 ||
+        (!hg_buffer_append(&compiler->compiled, compiler->memory, &compiled, sizeof compiled) && !hg_no_memory(compiler))) {
+        return 0;
+    }
+    memcpy(compiler->program.data + compiled.node, &node, sizeof node);
+    compiler->made++;
+    return compiled.node;
+}
+
+static struct hg_array_rules array_at(const struct merge *merge, hg_ref ref) {
+    struct hg_array_rules rules;
+    memcpy(&rules, merge->compiler->program.data + ref, sizeof rules);
+    return rules;
+}
+
+/* Both can be one, where they are not the same. */
+static bool arrays_fit(const struct merge *merge, hg_ref a, hg_ref b) {
+    const struct hg_array_rules one = array_at(merge, a), other = array_at(merge, b);
+    return merge->compiler->made + 1 < MADE &&
+           (one.prefix_count | other.prefix_count | one.has_contains | other.has_contains | one.has_unevaluated |
+            other.has_unevaluated) == 0;
+}
+
+/* Array rules that demand what both do. 0: failed. */
+static hg_ref join_arrays(struct merge *merge, hg_ref a, hg_ref b) {
+    struct hg_array_rules one = array_at(merge, a);
+    const struct hg_array_rules other = array_at(merge, b);
+    const hg_ref refs[2] = {one.rest, other.rest};
+    one.min = other.min > one.min ? other.min : one.min;
+    one.max = other.max < one.max ? other.max : one.max;
+    one.unique |= other.unique;
+    one.has_rest |= other.has_rest;
+    if (clash(one.rest, other.rest)) {
+        one.rest = hg_put_all_of(merge->compiler, refs, 2);
+        if (one.rest == 0) {
+            return 0;
+        }
+    } else {
+        one.rest |= other.rest;
+    }
+    return hg_put(merge->compiler, &one, sizeof one, 8);
+}
+
 /* What `other` itself demands is demanded by the node as well, from now on. false: there is no room for it, nothing has changed. */
 static bool add_rules(struct merge *merge, const struct hg_node *other) {
     struct hg_node *node = &merge->node;
     if ((other->flags & HG_NODE_LIST) != 0 || clash(node->number, other->number) ||
-        clash(node->string, other->string) || clash(node->array, other->array) || clash(node->choice, other->choice) ||
+        clash(node->string, other->string) || clash(node->choice, other->choice) ||
+        (clash(node->array, other->array) && !arrays_fit(merge, node->array, other->array)) ||
         (other->object != 0 && !add_object(merge, other->object))) {
         return false;
+    }
+    if (clash(node->array, other->array)) {
+        node->array = join_arrays(merge, node->array, other->array);
+    } else {
+        node->array |= other->array;
     }
     node->types &= other->types;
     node->number |= other->number; /* one of both is 0, or they are the same */
     node->string |= other->string;
-    node->array |= other->array;
     node->choice |= other->choice;
-    return true;
+    return merge->compiler->status == HG_OK;
 }
 
 /* The types of which the node takes every value. */
@@ -356,6 +421,13 @@ bool hg_merge(struct hg_compiler *compiler, uint32_t count) {
                 !merge_node(&merge, compiled->node)) {
                 return false;
             }
+        }
+    }
+    for (uint32_t i = count; i < hg_compiled_count(compiler); i++) {
+        merge.left = most - compiler->program.size;
+        if (hg_compiled_at(compiler, i)->stop.chain == LATER && compiler->program.size < most &&
+            !merge_node(&merge, hg_compiled_at(compiler, i)->node)) {
+            return false;
         }
     }
     return true;

@@ -107,6 +107,7 @@ struct hg_compiler {
     struct hg_buffer resources, addresses, anchors, dynamic_names, compiled, edges;
     struct hg_index by_address, by_anchor, by_dynamic_name;
     uint32_t dynamic_slots;    /* given so far, as are */
+    uint32_t made; /* nodes that were made of several: compile_merge.c */
     uint32_t resource_numbers;
     struct hg_buffer program;
     hg_ref plain_number, plain_string; /* compile_road.c */
@@ -233,13 +234,17 @@ bool hg_check_scopes(struct hg_compiler *compiler);
 
 /* compile_look.c: hg_compiled.takes, when that of all for the same value is known... */
 uint8_t hg_takes(const struct hg_compiler *compiler, const struct hg_compiled *compiled);
+/* The rule for the same value after `at` in the list of a subschema, or (0) the first one; 0: there is none. */
+hg_ref hg_next_rule(const struct hg_compiler *compiler, uint32_t number, hg_ref at, struct hg_same *rule);
 /* ... and what is said of the alternatives in the first `count` subschemas. */
-void hg_set_looks(struct hg_compiler *compiler, uint32_t count);
+bool hg_set_looks(struct hg_compiler *compiler, uint32_t count, bool dynamic);
 
 /* compile_merge.c: adds nodes that stand for some of the first `count` subschemas, to compiler->compiled as well... */
 bool hg_merge(struct hg_compiler *compiler, uint32_t count);
 /* ... and tells which node stands for the one at `ref` in an engine that only decides. */
 hg_ref hg_stands_for(const struct hg_compiler *compiler, hg_ref ref);
+/* ... A node that demands what all of `refs` do, of which none is 0; it is merged after all others. 0: failed, or there may be no more. */
+hg_ref hg_put_all_of(struct hg_compiler *compiler, const hg_ref *refs, uint32_t count);
 /* compile_join.c: at most so many bytes of the program... */
 uint32_t hg_cost_of_joining(const struct hg_object_rules *rules);
 /* ... for one hg_object_rules that demands what all of `tables` do. 0: failed. */

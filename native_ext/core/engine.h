@@ -18,6 +18,15 @@
 #define HG_PASSES 0
 #endif
 
+/* Functions for what applies in place, and for names that are not as they mostly are: schemas that ask much of that are asked about JSON. */
+#if HG_PASSES
+#define IN_PLACE HG_NOINLINE
+#define ANY_NAME HG_RARE
+#else
+#define IN_PLACE HG_RARE
+#define ANY_NAME HG_NOINLINE
+#endif
+
 /* Use as a statement where `node` was violated by the value at `at`. */
 #if HG_EXPLAINS
 #define VIOLATED(keyword, at, detail, name) x_violation(run, node, keyword, at, detail, name)
@@ -144,7 +153,7 @@ static const uint8_t *number_rules(struct hg_run *run, const struct hg_node *nod
 }
 
 /* Any number, the rare ones included. */
-static HG_NOINLINE const uint8_t *any_number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
+static HG_RARE const uint8_t *any_number(struct hg_run *run, const struct hg_node *node, const uint8_t *start) {
     struct hg_number number;
     const uint8_t *after = r_number(run, start, &number, run->digits[0]);
     if (HG_UNLIKELY(after == NULL)) {

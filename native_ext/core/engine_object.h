@@ -42,7 +42,7 @@ HG_INLINE const uint8_t *dependents(struct hg_run *run, const struct hg_node *no
 }
 #else
 /* dependentRequired, dependentSchemas, and the dependencies of draft-07. */
-static HG_NOINLINE const uint8_t *dependents(struct hg_run *run, const struct hg_node *node,
+static HG_RARE const uint8_t *dependents(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, const uint64_t *seen,
                                              const uint8_t *start, const uint8_t *after) {
     const struct hg_dependent *dependent = hg_at(run->program, rules->dependents);
@@ -213,7 +213,8 @@ static const uint8_t *anything(struct hg_run *run, const uint8_t *p) {
         return v_number(run, p, &number, run->digits[0]);
     case HG_T_OBJECT:
         return any_object(run, p);
-    case HG_T_ARRAY:
+    case HG_T_ARRAY: {
+        const uint8_t *const start = p;
         if (!deeper(run, p) || (p = r_open(run, p, &iter)) == NULL) {
             return NULL;
         }
@@ -225,7 +226,14 @@ static const uint8_t *anything(struct hg_run *run, const uint8_t *p) {
         }
         run->depth++;
         run->frames++;
-        return more < 0 ? NULL : p;
+        if (more < 0) {
+            return NULL;
+        }
+        if (HG_UNLIKELY((run->program->flags & HG_PROGRAM_AGAIN) != 0)) {
+            r_remember(run, start, p);
+        }
+        return p;
+    }
     case HG_T_FAULT:
         return r_no_token(run, p);
     default:
@@ -265,7 +273,13 @@ static const uint8_t *any_object(struct hg_run *run, const uint8_t *p) {
     }
     run->depth++;
     run->frames++;
-    return more < 0 || !all_differ(run, &others, count, start) ? NULL : p;
+    if (more < 0 || !all_differ(run, &others, count, start)) {
+        return NULL;
+    }
+    if (HG_UNLIKELY((run->program->flags & HG_PROGRAM_AGAIN) != 0)) {
+        r_remember(run, start, p);
+    }
+    return p;
 }
 #endif
 
@@ -273,7 +287,6 @@ static const uint8_t *any_object(struct hg_run *run, const uint8_t *p) {
 /* The name at p, if it has no escapes: its index, or UINT32_MAX; members->after... tell of it. */
 HG_INLINE uint32_t quick_find(struct hg_run *run, const struct hg_names *names, struct members *members,
                               const uint8_t *p) {
-    const uint8_t *const entries = hg_at(run->program, names->entries);
     struct hg_text text = {0};
     members->after = r_name(run, p, &text);
     if (HG_UNLIKELY(members->after == NULL || text.escaped)) {
@@ -284,22 +297,16 @@ HG_INLINE uint32_t quick_find(struct hg_run *run, const struct hg_names *names, 
     members->size = size;
     members->characters = text.characters;
     members->hash = hash;
-    if (names->table != 0) {
-        const uint16_t *const table = hg_at(run->program, names->table);
-        for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
-            const struct hg_name *const name = (const void *)(entries + (size_t)table[slot] * sizeof(struct hg_property));
-            if (name->hash == hash && name->length == size &&
-                HG_LIKELY(hg_equal_bytes(hg_at(run->program, name->text), p + 1, size))) {
-                return table[slot];
-            }
-        }
-        return UINT32_MAX;
+    if (HG_UNLIKELY(names->table == 0)) {
+        return hg_find_hashed(run->program, names, p + 1, size, hash);
     }
-    for (uint32_t i = 0; i < names->count; i++) {
-        const struct hg_name *const name = (const void *)(entries + (size_t)i * sizeof(struct hg_property));
+    const uint8_t *const entries = hg_at(run->program, names->entries);
+    const uint16_t *const table = hg_at(run->program, names->table);
+    for (uint32_t slot = hash & names->mask; table[slot] != 0xFFFF; slot = (slot + 1) & names->mask) {
+        const struct hg_name *const name = (const void *)(entries + (size_t)table[slot] * sizeof(struct hg_property));
         if (name->hash == hash && name->length == size &&
             HG_LIKELY(hg_equal_bytes(hg_at(run->program, name->text), p + 1, size))) {
-            return i;
+            return table[slot];
         }
     }
     return UINT32_MAX;
@@ -337,7 +344,7 @@ HG_INLINE const uint8_t *quick_member(struct hg_run *run, const struct hg_object
 #endif
 
 /* A member whose name begins at p, with so many before it -> after its value. */
-static HG_NOINLINE const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
+static ANY_NAME const uint8_t *any_member(struct hg_run *run, const struct hg_node *node,
                                              const struct hg_object_rules *rules, struct members *members,
                                              uint32_t count, const uint8_t *start, const uint8_t *p) {
     const struct hg_property *property = (const struct hg_property *)hg_at(run->program, rules->names.entries) +

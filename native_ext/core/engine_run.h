@@ -55,8 +55,8 @@ struct hg_run {
     uint64_t out_lost;
     const uint8_t *foreign;       /* CBOR -> JSON: the first value that JSON does not have */
     struct hg_explain *explain;             /* mode EXPLAIN */
-    bool passing;                           /* JSON: `passed` is in use */
-    struct hg_passed passed[HG_PASSED];     /* arrays and objects that were read again, by where they start */
+    bool passing;                           /* `passed` is in use */
+    struct hg_passed passed[HG_PASSED];     /* JSON: arrays and objects that were read again or may be, by where they start */
     uint8_t digits[2][HG_NUMBER_TEXT];      /* room for CBOR numbers that are read as text, two at a time */
 };
 
@@ -213,6 +213,10 @@ uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *n
 /* The same, of which hg_name_hash is known. */
 uint32_t hg_find_hashed(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
                         uint32_t length, uint32_t hash);
+/* hg_name_hash, where a call does not matter. */
+uint32_t hg_hash_of(const uint8_t *text, uint32_t length);
+/* Which of the names the text is; tell->count: none. */
+uint32_t hg_tell_index(const struct hg_program *program, const struct hg_tell *tell, const uint8_t *text, uint32_t length);
 /* The number is one of the choice. */
 bool hg_is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number);
 

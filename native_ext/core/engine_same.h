@@ -31,26 +31,46 @@ HG_INLINE void first_look(struct hg_run *run, const struct hg_same *rule, const 
     run->depth = depth;
 }
 
-HG_INLINE bool may_hold(struct hg_run *run, const struct hg_alternative *alternative, const struct hg_look *look) {
-    if ((alternative->takes & look->types) == 0) {
-        return false;
-    }
-    if (!look->known) {
-        return true;
-    }
-    return look->there ? alternative->choice == 0 || HG_R(may_be)(run->program, hg_at(run->program, alternative->choice), look)
-                       : alternative->needs == 0;
-}
-
-/* How many of the `count` alternatives hold; stops at `enough`. UINT32_MAX: the run has failed. */
-static uint32_t alternatives(struct hg_run *run, const struct hg_alternative *list, uint32_t count,
-                             const struct hg_look *look, uint32_t enough, const uint8_t *p) {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < count && found < enough; i++) {
-        if (!may_hold(run, &list[i], look)) {
+/* The first one from `list` on, before `end`, that may hold and is not `of` that alternative. */
+static const struct hg_alternative *next_likely(const struct hg_run *run, const struct hg_alternative *list,
+                                                const struct hg_alternative *end, const struct hg_look *look,
+                                                uint32_t of) {
+    for (; list < end; list++) {
+        if ((list->takes & look->types) == 0 || list->of == of) {
             continue;
         }
-        if (HG_R(holds)(run, list[i].node, p)) {
+        if (!look->known) {
+            break;
+        }
+        if ((list->needs & ~HG_TELL_NOT & ~look->there) != 0) {
+            continue;
+        }
+        if (list->choice == 0 || (look->there & 1) == 0 ||
+            (list->hash != 0 && look->hash != 0 ? list->hash == look->hash
+                                                : HG_R(may_be)(run->program, list, look))) {
+            break;
+        }
+    }
+    return list;
+}
+
+/* What a rule comes to, and its end. */
+HG_INLINE const struct hg_alternative *likely_ones(const struct hg_run *run, const struct hg_same *rule,
+                                                   const struct hg_alternative **end) {
+    const struct hg_alternative *list = hg_at(run->program, rule->index);
+    *end = list + rule->flags;
+    return list;
+}
+
+/* How many alternatives of the rule hold, from `list` on; stops at `enough`. UINT32_MAX: the run has failed. */
+static uint32_t alternatives(struct hg_run *run, const struct hg_same *rule, const struct hg_alternative *list,
+                             const struct hg_look *look, uint32_t enough, const uint8_t *p) {
+    const struct hg_alternative *const all = hg_at(run->program, rule->a), *end;
+    uint32_t found = 0, of = list->of;
+    (void)likely_ones(run, rule, &end);
+    for (; list < end && found < enough; list = next_likely(run, list, end, look, of)) {
+        of = list->of;
+        if (HG_R(holds)(run, all[of].node, p)) {
             found++;
         } else if (run->verdict == HG_MALFORMED) {
             return UINT32_MAX;
@@ -104,7 +124,7 @@ static const uint8_t *explain_none(struct hg_run *run, const struct hg_node *nod
 #endif
 
 /* One rule of `same`, the value having been read: -> after, or NULL. */
-static const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, const struct hg_same *rule,
+static IN_PLACE const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, const struct hg_same *rule,
                                 const uint8_t *p, const uint8_t *after) {
     const enum hg_keyword keyword = (enum hg_keyword)rule->keyword;
     hg_ref ref = rule->a;
@@ -113,18 +133,19 @@ static const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, 
         return after;
     case HG_SAME_ANY:
     case HG_SAME_ONE: {
-        const struct hg_alternative *list = hg_at(run->program, ref);
+        const struct hg_alternative *end, *list = likely_ones(run, rule, &end);
         const bool one = rule->op == HG_SAME_ONE;
         struct hg_look look;
         first_look(run, rule, p, &look);
+        list = next_likely(run, list, end, &look, UINT32_MAX);
         const uint32_t found =
-            alternatives(run, list, rule->b, &look, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
+            list == end ? 0 : alternatives(run, rule, list, &look, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
         if (found == UINT32_MAX) {
             return NULL;
         }
 #if HG_EXPLAINS
         if (found == 0) {
-            return explain_none(run, node, keyword, list, rule->b, p, after);
+            return explain_none(run, node, keyword, hg_at(run->program, ref), rule->b, p, after);
         }
 #endif
         if (found == 0 || (one && found > 1)) {
@@ -196,7 +217,7 @@ static const uint8_t *attempt(struct hg_run *run, hg_ref ref, const uint8_t *p) 
 }
 
 /* A node that has nothing but `same`: the first schema that takes the value finds its end. */
-static HG_NOINLINE const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
+static IN_PLACE const uint8_t *bare(struct hg_run *run, const struct hg_node *node, const uint8_t *p) {
     const struct hg_same *rule = hg_at(run->program, node->same), *next = rule + 1;
     const uint8_t *after = NULL;
     if (!deeper(run, p)) {
@@ -205,24 +226,29 @@ static HG_NOINLINE const uint8_t *bare(struct hg_run *run, const struct hg_node 
     if (rule->op == HG_SAME_ALL || rule->op == HG_SAME_DYNAMIC) {
         after = value(run, rule->op == HG_SAME_ALL ? rule->a : HG_R(dynamic)(run, rule), p);
     } else if (rule->op == HG_SAME_ANY || rule->op == HG_SAME_ONE) {
-        const struct hg_alternative *list = hg_at(run->program, rule->a);
+        const struct hg_alternative *const all = hg_at(run->program, rule->a);
+        const struct hg_alternative *end, *list = likely_ones(run, rule, &end);
         struct hg_look look;
-        uint32_t i = 0;
         first_look(run, rule, p, &look);
-        for (; i < rule->b && after == NULL; i++) {
-            if (!may_hold(run, &list[i], &look)) {
-                continue;
-            }
-            after = attempt(run, list[i].node, p);
+        list = next_likely(run, list, end, &look, UINT32_MAX);
+        const struct hg_alternative *second = list < end ? next_likely(run, list + 1, end, &look, UINT32_MAX) : end;
+        if (list < end && (second == end || (second->of == list->of && next_likely(run, second + 1, end, &look, list->of) == end))) {
+            after = value(run, second == end ? list->node : all[list->of].node, p); /* this one holds, or none does */
+            list = end;
+        }
+        while (list < end && after == NULL) {
+            const uint32_t of = list->of;
+            after = attempt(run, all[of].node, p);
             if (after == NULL && run->verdict == HG_MALFORMED) {
                 return NULL;
             }
+            list = next_likely(run, list, end, &look, of);
         }
         if (after == NULL) {
-            return hg_invalid(run, p);
+            return run->verdict == HG_MALFORMED ? NULL : hg_invalid(run, p);
         }
-        if (rule->op == HG_SAME_ONE) {
-            const uint32_t found = alternatives(run, list + i, rule->b - i, &look, 1, p);
+        if (rule->op == HG_SAME_ONE && list < end) {
+            const uint32_t found = alternatives(run, rule, list, &look, 1, p);
             if (found != 0) {
                 return found == UINT32_MAX ? NULL : hg_invalid(run, p);
             }
@@ -244,7 +270,7 @@ static HG_NOINLINE const uint8_t *bare(struct hg_run *run, const struct hg_node 
 }
 #endif
 
-static HG_NOINLINE const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members,
+static HG_RARE const uint8_t *unevaluated(struct hg_run *run, const struct hg_node *node, bool members,
                                               const uint8_t *start, const uint8_t *after) {
     const hg_ref ref = members ? ((const struct hg_object_rules *)hg_at(run->program, node->object))->unevaluated
                                : ((const struct hg_array_rules *)hg_at(run->program, node->array))->unevaluated;

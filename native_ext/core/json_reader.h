@@ -253,15 +253,25 @@ HG_INLINE const uint8_t *r_pass_string(struct hg_run *run, const uint8_t *p) {
     return r_fault(run, HG_UNEXPECTED_END, run->end);
 }
 
-/* Over an array or object that was read before: only quotes and brackets need a look. */
-static HG_NOINLINE HG_UNUSED const uint8_t *r_pass_container(struct hg_run *run, const uint8_t *p) {
-    const uint32_t start = (uint32_t)(p - run->data);
-    struct hg_passed *const passed = &run->passed[(start ^ start >> 5) % HG_PASSED];
-    uint32_t depth = 0;
+static struct hg_passed *r_passed(struct hg_run *run, uint32_t start) {
     if (!run->passing) {
         memset(run->passed, 0, sizeof run->passed);
         run->passing = true;
     }
+    return &run->passed[(start ^ start >> 5) % HG_PASSED];
+}
+
+/* The array or object at `start` was read, and may be passed over later. */
+static HG_NOINLINE HG_UNUSED void r_remember(struct hg_run *run, const uint8_t *start, const uint8_t *after) {
+    const uint32_t at = (uint32_t)(start - run->data);
+    *r_passed(run, at) = (struct hg_passed){at, (uint32_t)(after - run->data)};
+}
+
+/* Over an array or object that was read before: only quotes and brackets need a look. */
+static HG_NOINLINE HG_UNUSED const uint8_t *r_pass_container(struct hg_run *run, const uint8_t *p) {
+    const uint32_t start = (uint32_t)(p - run->data);
+    struct hg_passed *const passed = r_passed(run, start);
+    uint32_t depth = 0;
     if (passed->end != 0 && passed->start == start) {
         return run->data + passed->end;
     }

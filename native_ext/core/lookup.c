@@ -3,8 +3,10 @@
 /* What is looked up in a compiled schema, the same for every reader: here once, for the engines call it where a name or a number is
  * not the one expected. */
 
+HG_NOINLINE uint32_t hg_hash_of(const uint8_t *text, uint32_t length) { return hg_name_hash(text, length); }
+
 uint32_t hg_find_name(const struct hg_program *program, const struct hg_names *names, const uint8_t *name, uint32_t length) {
-    return hg_find_hashed(program, names, name, length, names->table == 0 ? 0 : hg_name_hash(name, length));
+    return hg_find_hashed(program, names, name, length, names->table == 0 ? 0 : hg_hash_of(name, length));
 }
 
 uint32_t hg_find_hashed(const struct hg_program *program, const struct hg_names *names, const uint8_t *name,
@@ -31,6 +33,18 @@ uint32_t hg_find_hashed(const struct hg_program *program, const struct hg_names 
         }
     }
     return UINT32_MAX;
+}
+
+uint32_t hg_tell_index(const struct hg_program *program, const struct hg_tell *tell, const uint8_t *text, uint32_t length) {
+    const uint32_t hash = hg_hash_of(text, length);
+    uint32_t i = (tell->want & 1) ^ 1;
+    for (; i < tell->count; i++) {
+        const struct hg_name *name = hg_at(program, tell->names[i]);
+        if (name->hash == hash && name->length == length && memcmp(hg_at(program, name->text), text, length) == 0) {
+            break;
+        }
+    }
+    return i;
 }
 
 bool hg_is_number_of(const struct hg_program *program, const struct hg_choice *choice, const struct hg_number *number) {

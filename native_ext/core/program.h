@@ -74,6 +74,7 @@ struct hg_program {
 enum {
     HG_PROGRAM_DYNAMIC = 1,        /* has a $dynamicRef: the engine keeps the dynamic scope */
     HG_PROGRAM_LAST_DUPLICATE = 2, /* a name given twice: the last one counts; otherwise it is a fault */
+    HG_PROGRAM_AGAIN = 4           /* a value may be read several times */
 };
 
 struct hg_resource {
@@ -288,7 +289,7 @@ struct hg_container {
 enum hg_same_op {
     HG_SAME_END = 0,
     HG_SAME_ALL,    /* a: the node (a member of allOf, or the target of $ref); b: its number in the compiler */
-    HG_SAME_ANY,    /* a: hg_alternative[b]; c: the hg_name of the member that tells them apart, or 0 */
+    HG_SAME_ANY,    /* a: hg_alternative[b]; index: hg_alternative[flags], what they come to; c: hg_tell, or 0 */
     HG_SAME_ONE,    /* the same */
     HG_SAME_NOT,    /* a: the node */
     HG_SAME_IF,     /* a: condition, b: then, c: else; flags: 1 there is a then, 2 there is an else */
@@ -297,18 +298,30 @@ enum hg_same_op {
 struct hg_same {
     uint16_t op;
     uint16_t keyword; /* HG_K_ALL_OF, HG_K_REF, ... */
-    uint32_t index;   /* in allOf */
+    uint32_t index; /* in allOf; or as above */
     uint32_t flags;
     hg_ref a;
     uint32_t b, c;
 };
 
-/* One of anyOf or oneOf, and what a first look at a value can tell of it. */
+/* One of anyOf or oneOf, and what a first look at a value can tell of it. Where one is nothing but alternatives itself, the look is about
+ * these, in its place. */
 struct hg_alternative {
     hg_ref node;
     uint32_t takes; /* bits: types of values that it may accept; of any other type it accepts none */
-    hg_ref choice;  /* hg_choice: what it accepts for the member that tells the alternatives apart; 0: anything */
-    uint32_t needs; /* 1: that member must be there */
+    uint32_t of;    /* index of the alternative of the rule that it is, or is one of */
+    uint32_t needs; /* bit i: name i of the hg_tell must be there; HG_TELL_NOT */
+    hg_ref choice;  /* hg_choice: what it accepts for the first of these names; 0: anything */
+    uint32_t hash;  /* hg_name_hash of the string that is all of `choice`; 0: it has to be asked */
+};
+
+/* The names of members that tell alternatives apart. */
+#define HG_TELL_NAMES 8
+#define HG_TELL_NOT 0x80000000u /* in `needs`: `choice` is what it does not accept */
+struct hg_tell {
+    uint32_t count;
+    uint32_t want;              /* bits: the names; not the first one where it is not about a choice */
+    hg_ref names[HG_TELL_NAMES]; /* hg_name; the first one: of the choices, or 0 */
 };
 
 static inline const void *hg_at(const struct hg_program *program, hg_ref ref) {

@@ -9,9 +9,10 @@
 /* What a first look at a value says (struct hg_alternative). */
 struct hg_look {
     unsigned types; /* bits: those that it may have */
-    bool known;     /* the value is an object, and it is known what it has under the name in question: */
-    bool there;     /* something, */
+    bool known;     /* the value is an object, and it is known which of the names in question it has: */
+    uint32_t there; /* bits; and under the first one */
     enum hg_token token;
+    uint32_t hash;           /* of `text`, if it is known; 0: it is not */
     struct hg_text text;     /* if that is a string */
     struct hg_number number; /* if that is a number */
 };
@@ -68,10 +69,11 @@ HG_INLINE uint32_t hg_look_of(uint32_t hash, uint32_t size) { return size | (has
      * where there are escapes with all; of more names than are remembered, and after so many comparisons, `unique` is asked when the object \
      * ends. hash: hg_name_hash, if it has no escapes. */                                                               \
     bool hg_##R##_given_before(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name); \
-    /* What the object at p has under the name: look->known, and then the rest of it. Nothing of the object need have been read before. */ \
-    void hg_##R##_look(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look);         \
-    /* false: it is none of the choice, which has scalars only. */                                                      \
-    bool hg_##R##_may_be(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look); \
+    /* What the object at p has under the names: look->known, and then the rest of it. Nothing of the object need have been read before. */ \
+    void hg_##R##_look(struct hg_run *run, const struct hg_tell *tell, const uint8_t *p, struct hg_look *look);         \
+    /* false: it does not fit the choice of the alternative, which is of scalars only. */                               \
+    bool hg_##R##_may_be(const struct hg_program *program, const struct hg_alternative *alternative,                    \
+                         const struct hg_look *look);                                                                   \
     /* Where a $dynamicRef leads now. */                                                                                \
     hg_ref hg_##R##_dynamic(const struct hg_run *run, const struct hg_same *same);
 

@@ -67,7 +67,7 @@ const uint8_t *HG_R(unevaluated)(struct hg_run *run, const struct hg_node *node,
 }
 
 /* Over a value that was read before. */
-static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
+static HG_NOINLINE const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
     const bool again = run->again;
     run->again = true;
     p = value(run, 0, p);
@@ -77,8 +77,8 @@ static const uint8_t *v_skip(struct hg_run *run, const uint8_t *p) {
 
 #include "values_equal.h"
 
-bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
-                     const struct hg_number *number) {
+HG_RARE bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const uint8_t *p,
+                             const struct hg_number *number) {
     if (number != NULL) {
         return hg_is_number_of(run->program, choice, number);
     }
@@ -108,7 +108,7 @@ bool HG_R(is_choice)(struct hg_run *run, const struct hg_choice *choice, const u
     return false;
 }
 
-bool HG_R(given_before)(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name) {
+HG_RARE bool HG_R(given_before)(const struct hg_run *run, struct hg_others *others, uint32_t hash, const struct hg_text *name) {
     const uint32_t look = hg_look_of(hash, name->size), count = others->count;
     if (count == 0) {
         others->doubts = 0;
@@ -286,7 +286,7 @@ static HG_NOINLINE int unique_few(struct hg_run *run, const uint8_t *start, cons
     return more < 0 || !charge(run, 1 + (uint32_t)(p - start) / 16, start) ? -1 : 1;
 }
 
-static HG_NOINLINE int unique_many(struct hg_run *run, const uint8_t *p, bool object, uint32_t count,
+static HG_RARE int unique_many(struct hg_run *run, const uint8_t *p, bool object, uint32_t count,
                                    const uint8_t **twice) {
     struct unique_slot slots[UNIQUE_SLOTS];
     uint32_t size = 32, parts = 1;
@@ -316,12 +316,15 @@ bool HG_R(unique)(struct hg_run *run, const uint8_t *p, bool object, uint32_t co
 }
 
 /* The value of the member: its text, or its number. */
-static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) {
-    look->there = true;
+static HG_NOINLINE bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) {
     look->token = r_token(run, &p);
     switch (look->token) {
     case HG_T_STRING:
-        return v_string(run, p, &look->text) != NULL;
+        if (v_string(run, p, &look->text) == NULL) {
+            return false;
+        }
+        look->hash = look->text.escaped ? 0 : hg_hash_of(look->text.start, look->text.size);
+        return true;
     case HG_T_NUMBER: /* the digits of a long one may be where others will be read */
         return v_number(run, p, &look->number, run->digits[0]) != NULL && look->number.digits == NULL;
     default:
@@ -329,35 +332,51 @@ static bool look_at(struct hg_run *run, const uint8_t *p, struct hg_look *look) 
     }
 }
 
-HG_NOINLINE void HG_R(look)(struct hg_run *run, const struct hg_name *name, const uint8_t *p, struct hg_look *look) {
+IN_PLACE void HG_R(look)(struct hg_run *run, const struct hg_tell *tell, const uint8_t *p, struct hg_look *look) {
     const struct hg_noted before = hg_noted(run);
     const uint8_t *const start = p;
     struct hg_iter iter;
-    look->there = false;
+    look->there = look->hash = 0;
     int more = (p = v_open(run, p, &iter)) == NULL ? -1 : v_first(run, &p, &iter, true);
     while (more > 0) {
         struct hg_text other;
-        const uint8_t *value_at = r_known(run, p, name);
-        if (value_at != NULL) {
-            more = look_at(run, value_at, look) ? 0 : -1;
-        } else if ((p = v_name(run, p, &other)) == NULL || other.escaped) {
-            more = -1;
-        } else if (other.size == name->length && memcmp(other.start, hg_at(run->program, name->text), other.size) == 0) {
-            more = look_at(run, p, look) ? 0 : -1; /* the name all the same: white space before the colon, a long name, a long head */
-        } else if ((p = v_skip(run, p)) == NULL) {
-            more = -1;
-        } else {
-            more = v_next(run, &p, &iter, true);
+        const uint8_t *value_at = (tell->want & 1) == 0 ? NULL : r_known(run, p, hg_at(run->program, tell->names[0]));
+        uint32_t index = 0;
+        if (value_at == NULL) {
+            if ((value_at = v_name(run, p, &other)) == NULL || other.escaped) {
+                more = -1;
+                break;
+            }
+            index = hg_tell_index(run->program, tell, other.start, other.size);
         }
+        if (index < tell->count) {
+            look->there |= 1u << index;
+            if (index == 0 && !look_at(run, value_at, look)) {
+                more = -1;
+                break;
+            }
+            if (look->there == tell->want) {
+                p = value_at;
+                more = 0;
+                break;
+            }
+        }
+        more = (p = v_skip(run, value_at)) == NULL ? -1 : v_next(run, &p, &iter, true);
     }
     look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
     hg_forget_since(run, &before); /* a fault is for those to find who read all of it */
 }
 
-bool HG_R(may_be)(const struct hg_program *program, const struct hg_choice *choice, const struct hg_look *look) {
+bool HG_R(may_be)(const struct hg_program *program, const struct hg_alternative *alternative, const struct hg_look *look) {
+    const struct hg_choice *choice = hg_at(program, alternative->choice);
+    const bool refuses = (alternative->needs & HG_TELL_NOT) != 0;
+    if (refuses && look->token != HG_T_STRING) {
+        return true;
+    }
     switch (look->token) {
     case HG_T_STRING:
-        return HG_R(text_find)(program, &choice->strings, &look->text, 0) != UINT32_MAX;
+        return ((look->hash != 0 ? hg_find_hashed(program, &choice->strings, look->text.start, look->text.size, look->hash)
+                                 : HG_R(text_find)(program, &choice->strings, &look->text, 0)) == UINT32_MAX) == refuses;
     case HG_T_NUMBER:
         return hg_is_number_of(program, choice, &look->number);
     case HG_T_NULL:

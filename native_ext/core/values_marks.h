@@ -175,7 +175,7 @@ static bool mark_same(struct hg_run *run, const struct hg_node *node, const uint
     return true;
 }
 
-bool HG_R(marks)(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,
+HG_RARE bool HG_R(marks)(struct hg_run *run, const struct hg_node *node, const uint8_t *p, bool object, uint32_t first,
                  uint8_t bits[HG_MARKS / 8]) {
     (void)r_token(run, &p);
     return mark_own(run, node, p, object, first, bits) &&

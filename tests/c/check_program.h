@@ -138,18 +138,43 @@ static inline void check_choice(const struct hg_program *program, const struct h
     }
 }
 
-static inline void check_alternatives(const struct hg_program *program, const struct hg_same *same) {
-    const struct hg_alternative *list = (const void *)check_at(program, same->a, same->b * (uint64_t)sizeof *list, 8);
-    if (same->c != 0) {
-        check_name(program, (const void *)check_at(program, same->c, sizeof(struct hg_name), 4));
-    }
-    for (uint32_t i = 0; i < same->b; i++) {
+static inline void check_likely(const struct hg_program *program, const struct hg_same *same, hg_ref ref, uint32_t count) {
+    const struct hg_alternative *list = (const void *)check_at(program, ref, count * (uint64_t)sizeof *list, 8);
+    const struct hg_tell *tell = same->c == 0 ? NULL : (const void *)check_at(program, same->c, sizeof *tell, 8);
+    for (uint32_t i = 0; i < count; i++) {
         check_node_ref(program, list[i].node);
-        CHECK(list[i].takes <= HG_ANY && list[i].needs <= 1);
+        CHECK(list[i].takes <= HG_ANY && list[i].of < same->b);
+        CHECK(list[i].of == (i == 0 ? 0 : list[i - 1].of) || (i != 0 && list[i].of == list[i - 1].of + 1));
+        CHECK((list[i].needs & ~HG_TELL_NOT & ~(tell == NULL ? 0 : tell->want)) == 0);
+        CHECK(list[i].choice != 0 || (list[i].hash == 0 && (list[i].needs & HG_TELL_NOT) == 0));
         if (list[i].choice != 0) {
             const struct hg_choice *choice = (const void *)check_at(program, list[i].choice, sizeof *choice, 8);
+            CHECK(tell != NULL && tell->names[0] != 0);
             check_choice(program, choice);
-            CHECK(same->c == 0 || choice->container_count == 0);
+            CHECK(choice->container_count == 0);
+        }
+    }
+}
+
+static inline void check_alternatives(const struct hg_program *program, const struct hg_same *same) {
+    CHECK(same->flags >= same->b);
+    if (same->index != same->a) { /* then what is said of them is said of what they come to */
+        const struct hg_alternative *list = (const void *)check_at(program, same->a, same->b * (uint64_t)sizeof *list, 8);
+        for (uint32_t i = 0; i < same->b; i++) {
+            check_node_ref(program, list[i].node);
+            CHECK(list[i].takes <= HG_ANY);
+        }
+    }
+    check_likely(program, same, same->index, same->flags);
+    if (same->c == 0) {
+        return;
+    }
+    const struct hg_tell *tell = (const void *)check_at(program, same->c, sizeof *tell, 4);
+    CHECK(tell->count <= HG_TELL_NAMES && tell->want != 0 && tell->want >> tell->count == 0);
+    CHECK(((tell->want & 1) != 0) == (tell->names[0] != 0));
+    for (uint32_t i = 0; i < tell->count; i++) {
+        if ((tell->want >> i & 1) != 0) {
+            check_name(program, (const void *)check_at(program, tell->names[i], sizeof(struct hg_name), 4));
         }
     }
 }

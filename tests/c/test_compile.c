@@ -290,7 +290,7 @@ static void test_dynamic_references(void) {
     begin(&run, HG_DRAFT_2020);
     run.documents = DOCUMENTS;
     CHECK(compile_bytes(&run, SCHEMA, sizeof SCHEMA - 1) == HG_OK);
-    CHECK(run.program->flags == HG_PROGRAM_DYNAMIC && run.program->dynamic_count == 2);
+    CHECK((run.program->flags & HG_PROGRAM_DYNAMIC) != 0 && run.program->dynamic_count == 2);
     CHECK((root_of(&run)->flags & HG_NODE_REF) == 0); /* it leads to another resource */
     end(&run);
     /* Without a dynamic anchor where it leads at first it is a plain reference (core section 8.2.3.2). */
@@ -302,7 +302,7 @@ static void test_dynamic_references(void) {
     /* A circle that the dynamic scope leads out of, wherever one comes from. */
     (void)compiled(&run, "{\"$id\":\"http://x/a\",\"$ref\":\"b\",\"$defs\":{\"n\":{\"$dynamicAnchor\":\"n\",\"type\":\"string\"},"
                          "\"b\":{\"$id\":\"b\",\"$dynamicAnchor\":\"n\",\"$dynamicRef\":\"#n\"}}}");
-    CHECK(run.program->flags == HG_PROGRAM_DYNAMIC);
+    CHECK((run.program->flags & HG_PROGRAM_DYNAMIC) != 0);
     end(&run);
 }
 

@@ -118,7 +118,8 @@ static void test_what_is_not_merged(void) {
     static const char *const SCHEMAS[] = {
         "{\"unevaluatedProperties\":false,\"allOf\":[{\"properties\":{\"a\":{}}}]}",
         "{\"type\":\"object\",\"properties\":{\"b\":{\"contentEncoding\":\"base64\"}},\"allOf\":[{\"properties\":{\"a\":{}}}]}",
-        "{\"type\":\"object\",\"allOf\":[{\"properties\":{\"a\":{}}}],\"properties\":{\"d\":{\"$dynamicRef\":\"#n\"}},\"$defs\":{\"n\":{\"$dynamicAnchor\":\"n\"}}}",
+        ("{\"type\":\"object\",\"allOf\":[{\"properties\":{\"a\":{}}}],\"properties\":{\"d\":{\"$dynamicRef\":\"#n\"}},\"$defs\":{\"n\":{\"$dynamicAnchor\":\"n\"},"
+         "\"o\":{\"$id\":\"x:o\",\"$dynamicAnchor\":\"n\",\"minItems\":1}},\"items\":{\"$ref\":\"x:o\"}}"),
         "{\"type\":\"string\",\"not\":{\"const\":\"\"}}",
     };
     for (size_t i = 0; i < sizeof SCHEMAS / sizeof *SCHEMAS; i++) {
