@@ -104,9 +104,8 @@ static unsigned type_of(struct hg_run *run, const uint8_t *p) {
 }
 
 /* None of them holds: where the type leaves one alternative, that one tells more than "none of them". */
-static const uint8_t *explain_none(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword,
-                                   const struct hg_alternative *list, uint32_t count, const uint8_t *p,
-                                   const uint8_t *after) {
+static bool explain_none(struct hg_run *run, const struct hg_node *node, enum hg_keyword keyword,
+                         const struct hg_alternative *list, uint32_t count, const uint8_t *p) {
     const unsigned type = type_of(run, p) & ~(unsigned)HG_FOREIGN; /* that one says nothing of likelihood */
     uint32_t likely = UINT32_MAX, fitting = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -116,15 +115,40 @@ static const uint8_t *explain_none(struct hg_run *run, const struct hg_node *nod
         }
     }
     if (fitting == 1) {
-        return child_again(run, node, keyword, list[likely].node, p);
+        return child_again(run, node, keyword, list[likely].node, p) != NULL;
     }
     x_violation(run, node, keyword, p, keyword == HG_K_ONE_OF ? count << 16 : count, NULL);
-    return after;
+    return true;
 }
 #endif
 
+/* anyOf or oneOf of `same`, the value having been read: false: the run has ended. */
+static IN_PLACE bool any_or_one(struct hg_run *run, const struct hg_node *node, const struct hg_same *rule,
+                                const uint8_t *p) {
+    const enum hg_keyword keyword = (enum hg_keyword)rule->keyword;
+    const struct hg_alternative *end, *list = likely_ones(run, rule, &end);
+    const bool one = rule->op == HG_SAME_ONE;
+    struct hg_look look;
+    first_look(run, rule, p, &look);
+    list = next_likely(run, list, end, &look, UINT32_MAX);
+    const uint32_t found =
+        list == end ? 0 : alternatives(run, rule, list, &look, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
+    if (found == UINT32_MAX) {
+        return false;
+    }
+#if HG_EXPLAINS
+    if (found == 0) {
+        return explain_none(run, node, keyword, hg_at(run->program, rule->a), rule->b, p);
+    }
+#endif
+    if (found == 0 || (one && found > 1)) {
+        VIOLATED(keyword, p, one ? rule->b << 16 | found : rule->b, NULL);
+    }
+    return true;
+}
+
 /* One rule of `same`, the value having been read: -> after, or NULL. */
-static IN_PLACE const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, const struct hg_same *rule,
+static const uint8_t *same_rule(struct hg_run *run, const struct hg_node *node, const struct hg_same *rule,
                                 const uint8_t *p, const uint8_t *after) {
     const enum hg_keyword keyword = (enum hg_keyword)rule->keyword;
     hg_ref ref = rule->a;
@@ -132,27 +156,8 @@ static IN_PLACE const uint8_t *same_rule(struct hg_run *run, const struct hg_nod
     case HG_SAME_END:
         return after;
     case HG_SAME_ANY:
-    case HG_SAME_ONE: {
-        const struct hg_alternative *end, *list = likely_ones(run, rule, &end);
-        const bool one = rule->op == HG_SAME_ONE;
-        struct hg_look look;
-        first_look(run, rule, p, &look);
-        list = next_likely(run, list, end, &look, UINT32_MAX);
-        const uint32_t found =
-            list == end ? 0 : alternatives(run, rule, list, &look, one ? (HG_EXPLAINS ? UINT32_MAX : 2) : 1, p);
-        if (found == UINT32_MAX) {
-            return NULL;
-        }
-#if HG_EXPLAINS
-        if (found == 0) {
-            return explain_none(run, node, keyword, hg_at(run->program, ref), rule->b, p, after);
-        }
-#endif
-        if (found == 0 || (one && found > 1)) {
-            VIOLATED(keyword, p, one ? rule->b << 16 | found : rule->b, NULL);
-        }
-        return after;
-    }
+    case HG_SAME_ONE:
+        return any_or_one(run, node, rule, p) ? after : NULL;
     case HG_SAME_NOT:
         if (HG_R(holds)(run, ref, p)) {
             VIOLATED(keyword, p, 0, NULL);

@@ -2,7 +2,7 @@
  * members says nothing. A part of values for one reader (values_all.h). Recursion is bounded by the depth of the document. */
 
 /* Both are read by the readers' functions, as if for the first time: a fault is a difference, noted in `run`. */
-static const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t **q);
+static IN_PLACE const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t **q);
 
 /* The value of the member `name` of the object at q (r_first has been there), the search beginning at *from. -> it, or NULL. */
 static const uint8_t *member(struct hg_run *run, struct hg_run *other, const uint8_t *q, const struct hg_text *name,
@@ -102,7 +102,7 @@ static const uint8_t *equal_array(struct hg_run *run, const uint8_t *p, struct h
     return more == 0 && other_more == 0 ? p : NULL;
 }
 
-static const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t **q) {
+static IN_PLACE const uint8_t *equal_value(struct hg_run *run, const uint8_t *p, struct hg_run *other, const uint8_t **q) {
     const uint8_t *theirs = *q;
     const enum hg_token token = r_token(run, &p);
     struct hg_text text, other_text;
