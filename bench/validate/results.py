@@ -1,5 +1,6 @@
 """The results file, and what is printed of it."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import clock, environment, native, peers, target, targets
+from . import blaze, clock, environment, native, peers, target, targets
 
 WIDTH = 34
 KINDS = {
@@ -51,8 +52,11 @@ def command() -> str:
 
 
 def packages() -> "dict[str, str]":
-    names = sorted({name for peer in peers.PEERS for name in peer.packages})
-    return {name: importlib.metadata.version(name) for name in names}
+    """The versions of what was measured. Blaze, a program, is not there for every machine."""
+    versions = {name: importlib.metadata.version(name) for peer in peers.PEERS for name in peer.packages}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions[blaze.PACKAGE] = importlib.metadata.version(blaze.PACKAGE)
+    return dict(sorted(versions.items()))
 
 
 def load(path: Path) -> "dict[str, Any]":

@@ -258,9 +258,8 @@ class Connection:
     async def _linger(self) -> None:
         """Read what the client is still sending, within limits: closing now would reset the connection and could take
         the answer away before it is read (RFC 9112 section 9.6)."""
-        writer = self.writer
-        if hasattr(writer, "can_write_eof") and writer.can_write_eof():
-            writer.write_eof()
+        if self._has_half_close():
+            self.writer.write_eof()
         self.read_deadline = self.gateway.now_ms() + limits.LINGER_MS
         left = limits.LINGER_BYTES
         while (left > 0 or self.gateway.draining) and not self.eof:  # draining, the time is limit enough
@@ -273,10 +272,14 @@ class Connection:
 
     async def _end_unasked(self) -> None:
         """The client would have gone on, and may have sent more, here or on its way."""
-        writer = self.writer  # with TLS, and on a board, the end is only seen when it is closed
-        if hasattr(writer, "can_write_eof") and writer.can_write_eof():
+        if self._has_half_close():
             self.idle = False  # or the drain would cancel this
             await self._linger()
+
+    def _has_half_close(self) -> bool:
+        """With TLS, and on a board, the client sees the end only when the connection is closed."""
+        writer = self.writer
+        return hasattr(writer, "can_write_eof") and bool(writer.can_write_eof())
 
     def _abort(self) -> None:
         transport = getattr(self.writer, "transport", None)
