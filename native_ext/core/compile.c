@@ -383,13 +383,23 @@ static bool put_resources(struct hg_compiler *compiler, struct hg_program *progr
 /* Whether a $dynamicRef may lead to more than one place. Where none does, they all are references like others. */
 static bool is_dynamic(struct hg_compiler *compiler, const struct hg_program *program, uint32_t count) {
     const struct hg_dynamic *entries = (const void *)(compiler->program.data + program->dynamic);
+    struct hg_same rule;
     for (uint32_t i = 1; i < program->dynamic_count; i++) {
         if (entries[i].anchor == entries[i - 1].anchor) {
             return true;
         }
     }
+    /* One that accepts everything may be of a resource of which nothing is in the program, and so not be among the entries. */
     for (uint32_t i = 0; i < count; i++) {
-        struct hg_same rule;
+        for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {
+            for (uint32_t k = 0; k < program->dynamic_count && rule.op == HG_SAME_DYNAMIC && rule.a == 0; k++) {
+                if (entries[k].anchor == rule.b && entries[k].node != 0) {
+                    return true;
+                }
+            }
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
         for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {
             if (rule.op == HG_SAME_DYNAMIC) {
                 rule.op = HG_SAME_ALL;

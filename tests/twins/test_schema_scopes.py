@@ -201,3 +201,20 @@ def test_definitions_are_kept_in_2020_12_as_well(twin: Any, refused: Any, faulty
     with pytest.raises(refused) as error:
         twin({"definitions": {"a": faulty}})
     assert error.value.pointer.startswith("/definitions/a")
+
+
+@both
+def test_a_default_that_accepts_everything_in_a_resource_without_anything_else(twin: Any, refused: Any) -> None:
+    """The reference leads to another place all the same, as the scope says (core 8.2.3.2)."""
+    compiled = twin(
+        {
+            "$id": "x:root",
+            "items": {"$dynamicRef": "x:o#n"},
+            "$defs": {
+                "n": {"$dynamicAnchor": "n", "type": "integer"},
+                "o": {"$id": "x:o", "$defs": {"n": {"$dynamicAnchor": "n"}}},
+            },
+        }
+    )
+    assert compiled.is_valid(b"[1]")
+    assert not compiled.is_valid(b'["a"]')
