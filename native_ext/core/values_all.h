@@ -363,7 +363,8 @@ IN_PLACE void HG_R(look)(struct hg_run *run, const struct hg_tell *tell, const u
         }
         more = (p = v_skip(run, value_at)) == NULL ? -1 : v_next(run, &p, &iter, true);
     }
-    look->known = more == 0 && charge(run, (uint32_t)(p - start) / 16, start);
+    /* also where it was in vain: the same object may be looked at for each of many alternatives */
+    look->known = charge(run, (uint32_t)((p != NULL ? p : run->at) - start) / 16, start) && more == 0;
     hg_forget_since(run, &before); /* a fault is for those to find who read all of it */
 }
 

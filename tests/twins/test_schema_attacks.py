@@ -161,6 +161,20 @@ def test_names_in_another_order_cost_what_is_passed_over() -> None:
 # --- documents: values ------------------------------------------------------------------------------------------------
 
 
+def test_looks_in_vain_are_work() -> None:
+    """The name that would tell the alternatives apart is escaped and comes last: each of them looks through all."""
+
+    def of(i: int) -> Any:
+        kinds = [{"properties": {"k": {"const": f"{c}{i}"}, "z": {"type": "null"}}, "required": ["k"]} for c in "ab"]
+        return {"type": "object", "oneOf": kinds}
+
+    schema = Schema({"not": {"anyOf": [of(i) for i in range(300)]}}, limits={"steps": 1000})
+    rest = ",".join(f'"{i:05}":1' for i in range(3000))
+    result = schema.validate(f'{{"z":1,{rest},"\\u006b":"q"}}'.encode())
+    assert not result
+    assert result.errors[0].message == "too many steps"
+
+
 @both
 def test_numbers(twin: Any, refused: Any) -> None:
     number = twin({"type": "number", "not": {"type": "integer"}})
