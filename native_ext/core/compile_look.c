@@ -166,7 +166,7 @@ static void ask(const struct hg_compiler *compiler, hg_ref ref, const struct hg_
             }
         }
     }
-    for (hg_ref at = node.same; at != 0; at += (hg_ref)sizeof rule) {
+    for (hg_ref at = node.same; at != 0 && *left != 0; at += (hg_ref)sizeof rule) {
         rule = rule_at(compiler, at);
         if (rule.op == HG_SAME_END) {
             break;

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -159,6 +160,18 @@ def test_names_in_another_order_cost_what_is_passed_over() -> None:
 
 
 # --- documents: values ------------------------------------------------------------------------------------------------
+
+
+def test_many_alternatives_of_one_long_list() -> None:
+    """What the alternatives come to is asked of so many subschemas only, however long a list is."""
+    names = [f"n{i:02}" for i in range(16)]
+    rules = {"properties": {name: {"const": name} for name in names}, "required": names}
+    long = {"allOf": [{"minProperties": i % 7 + 1} for i in range(1500)], **rules}
+    all_alike = {"oneOf": [{"$ref": "#/$defs/long"}] * 60}
+    members = {f"p{i}": {"oneOf": [{"$ref": "#/$defs/alike"}]} for i in range(600)}
+    began = time.process_time()
+    Schema({"$defs": {"long": long, "alike": all_alike}, "properties": members})
+    assert time.process_time() - began < 2
 
 
 def test_looks_in_vain_are_work() -> None:
