@@ -19,7 +19,8 @@ struct looks {
     struct hg_compiler *compiler;
     struct hg_alternative *list; /* in compiler->work */
     uint32_t count;
-    uint32_t left;     /* more that may be written, of all rules */
+    uint32_t left;     /* more that may be written, of all rules; */
+    uint32_t room;     /* and of what tells alternatives apart */
     uint32_t resource; /* none but what is in it is gone into; UINT32_MAX: that says nothing */
     struct hg_tell tell;
 };
@@ -358,10 +359,14 @@ static bool set_look(struct looks *looks, struct hg_same *rule) {
         go_into(looks, one.node, one.takes, i, room - (rule->b - 1 - i));
         room -= looks->count - done;
     }
-    if (!choose_names(looks, rule->op == HG_SAME_ONE)) {
+    if (looks->room < 2 * sizeof looks->tell || !choose_names(looks, rule->op == HG_SAME_ONE)) {
         (void)note(looks, 0);
-    } else if ((rule->c = hg_put(compiler, &looks->tell, sizeof looks->tell, 8)) == 0) {
-        return false;
+    } else {
+        rule->c = hg_put(compiler, &looks->tell, sizeof looks->tell, 8);
+        if (rule->c == 0) {
+            return false;
+        }
+        looks->room -= (uint32_t)sizeof looks->tell + 8; /* to where the next one may begin */
     }
     const uint32_t written = looks->count * (uint32_t)sizeof *looks->list;
     rule->index = rule->a;
@@ -379,8 +384,8 @@ static bool set_look(struct looks *looks, struct hg_same *rule) {
 }
 
 bool hg_set_looks(struct hg_compiler *compiler, uint32_t count, bool dynamic) {
-    const uint32_t size = compiler->program.size, room = (HG_SCHEMA_PROGRAM - size) / 2;
-    struct looks looks = {.compiler = compiler, .left = size + SMALL < room ? size + SMALL : room}; /* as much again as there is, at most */
+    const uint32_t size = compiler->program.size, room = (HG_SCHEMA_PROGRAM - size) / 4;
+    struct looks looks = {.compiler = compiler, .room = room, .left = size + SMALL < room ? size + SMALL : room}; /* as much again as there is, at most */
     struct hg_same rule;
     for (uint32_t i = 0; i < count; i++) {
         for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {

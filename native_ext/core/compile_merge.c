@@ -11,7 +11,9 @@ enum {
     SMALL = 4096, /* bytes that are not worth a limit */
     REFS = 16,    /* of a name, that hg_cost_of_joining has room for */
     WORK = 1 << 22, /* comparisons of names and of what they have, and 16 for a search of a pattern: of all joins of a schema */
-    MADE = 256,   /* nodes that are made of several */
+    MADE = 256,   /* nodes that are made of several... */
+    MADE_BYTES = sizeof(struct hg_node) + (REFS + 1) * sizeof(struct hg_same) + 16, /* ... each with its list */
+    ARRAY_BYTES = sizeof(struct hg_array_rules) + 8, /* of two that become one */
     LATER = HG_SCHEMA_CHAIN + 1, /* hg_stop.chain of these */
     NUMBERS = HG_INTEGER | HG_FRACTION
 };
@@ -24,6 +26,7 @@ struct merge {
     hg_ref objects[OBJECTS];
     uint32_t object_count, cost;
     uint32_t names;           /* in all of `objects` together */
+    uint32_t longest;         /* bytes of one of them */
     hg_ref rest, names_node;  /* of one of them, or 0 */
     uint32_t rests, patterns; /* how many of them have such */
     uint32_t pattern_rules;   /* of all of them */
@@ -78,6 +81,7 @@ static bool add_object(struct merge *merge, hg_ref ref) {
     }
     merge->objects[merge->object_count++] = ref;
     merge->names += rules.names.count;
+    merge->longest = rules.names.longest > merge->longest ? rules.names.longest : merge->longest;
     merge->cost += cost;
     merge->rest = rules.rest != 0 ? rules.rest : merge->rest;
     merge->names_node = rules.names_node != 0 ? rules.names_node : merge->names_node;
@@ -95,7 +99,7 @@ static bool is_too_much(struct merge *merge) {
     if (refs > WORK || merge->cost + lists > merge->left) {
         return true;
     }
-    const uint64_t work = names * (4 * names + 16 * refs + refs * refs);
+    const uint64_t work = names * (4 * names + (16 + (uint64_t)merge->longest) * refs + refs * refs);
     if (work > merge->work) {
         return true;
     }
@@ -136,7 +140,7 @@ static struct hg_array_rules array_at(const struct merge *merge, hg_ref ref) {
 /* Both can be one, where they are not the same. */
 static bool arrays_fit(const struct merge *merge, hg_ref a, hg_ref b) {
     const struct hg_array_rules one = array_at(merge, a), other = array_at(merge, b);
-    return merge->compiler->made + 1 < MADE &&
+    return merge->compiler->made + 1 < MADE && merge->cost + ARRAY_BYTES <= merge->left &&
            (one.prefix_count | other.prefix_count | one.has_contains | other.has_contains | one.has_unevaluated |
             other.has_unevaluated) == 0;
 }
@@ -171,6 +175,7 @@ static bool add_rules(struct merge *merge, const struct hg_node *other) {
         return false;
     }
     if (clash(node->array, other->array)) {
+        merge->cost += ARRAY_BYTES;
         node->array = join_arrays(merge, node->array, other->array);
     } else {
         node->array |= other->array;
@@ -356,7 +361,7 @@ static bool merge_node(struct merge *merge, hg_ref ref) {
     }
     const hg_ref list = merge->node.same;
     compiler->work.size = 0;
-    merge->object_count = merge->cost = merge->names = merge->rests = merge->patterns = merge->pattern_rules = 0;
+    merge->object_count = merge->cost = merge->names = merge->longest = merge->rests = merge->patterns = merge->pattern_rules = 0;
     merge->rest = merge->names_node = 0;
     merge->both = merge->changed = false;
     if (merge->node.object != 0 && !add_object(merge, merge->node.object)) {
@@ -412,7 +417,11 @@ bool hg_merge(struct hg_compiler *compiler, uint32_t count) {
         }
     }
     const uint32_t size = compiler->program.size, more = size + SMALL; /* as much again as there is, at most */
-    const uint32_t most = more < HG_SCHEMA_PROGRAM - size ? size + more : HG_SCHEMA_PROGRAM;
+    const uint32_t whole = HG_SCHEMA_PROGRAM - MADE * MADE_BYTES; /* for these are not in what joining is said to cost */
+    if (size > whole) {
+        return true;
+    }
+    const uint32_t most = more < whole - size ? size + more : whole;
     for (uint32_t chain = 1; chain <= HG_SCHEMA_CHAIN; chain++) { /* first those that others are merged with */
         for (uint32_t i = 0; i < count; i++) {
             const struct hg_compiled *compiled = hg_compiled_at(compiler, i);
