@@ -385,7 +385,8 @@ static bool set_look(struct looks *looks, struct hg_same *rule) {
 
 bool hg_set_looks(struct hg_compiler *compiler, uint32_t count, bool dynamic) {
     const uint32_t size = compiler->program.size, room = (HG_SCHEMA_PROGRAM - size) / 4;
-    struct looks looks = {.compiler = compiler, .room = room, .left = size + SMALL < room ? size + SMALL : room}; /* as much again as there is, at most */
+    /* as much again as there is, at most */
+    struct looks looks = {.compiler = compiler, .room = room, .left = size + SMALL < room ? size + SMALL : room};
     struct hg_same rule;
     for (uint32_t i = 0; i < count; i++) {
         for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {

@@ -254,7 +254,7 @@ static uint64_t kind_of(struct hg_run *run, const uint8_t *p, const uint8_t **af
 }
 
 /* 1 all differ, 0 *twice is the second of two, -1 the run has failed. */
-static HG_NOINLINE int unique_few(struct hg_run *run, const uint8_t *start, const uint8_t **twice) {
+static IN_PLACE int unique_few(struct hg_run *run, const uint8_t *start, const uint8_t **twice) {
     struct few few[UNIQUE_FEW];
     struct hg_iter iter;
     uint32_t count = 0;
