@@ -176,6 +176,7 @@ static int field_named(const uint8_t *name, uint32_t length) {
         return IS_NAMED(name, "authorization")   ? HG_FIELD_AUTHORIZATION
                : IS_NAMED(name, "if-none-match") ? HG_FIELD_IF_NONE_MATCH
                : IS_NAMED(name, "cache-control") ? HG_FIELD_CACHE_CONTROL
+               : IS_NAMED(name, "content-range") ? HG_FIELD_CONTENT_RANGE
                                                  : UNKNOWN;
     case 14: return IS_NAMED(name, "content-length") ? HG_FIELD_CONTENT_LENGTH : UNKNOWN;
     case 15:

@@ -7,6 +7,7 @@ struct words {
 static const struct words words[HG_P_COUNT] = {
     [HG_P_NONE] = {"", ""},
     [HG_P_BAD_CACHE_CONTROL] = {"bad_cache_control", "Cache-Control not understood"},
+    [HG_P_BAD_CONTENT_RANGE] = {"bad_content_range", "Content-Range cannot be honoured"},
     [HG_P_BAD_IDEMPOTENCY_KEY] = {"bad_idempotency_key", "Idempotency-Key not usable"},
     [HG_P_BAD_QUERY] = {"bad_query", ""},
     [HG_P_BODY_TOO_LARGE] = {"body_too_large", ""},

@@ -291,6 +291,9 @@ static enum hg_served put_head(struct hg_call *call) {
     if (!hg_check_body(call)) {
         return HG_SERVED_ANSWER;
     }
+    if (hg_has(call, HG_FIELD_CONTENT_RANGE)) { /* RFC 9110 section 14.5 */
+        return hg_deny(call, 400, HG_P_BAD_CONTENT_RANGE, "a PUT replaces all there is: send it whole, without Content-Range");
+    }
     if (hg_field_of(call, HG_FIELD_CONTENT_TYPE).length > TYPE_MAX) {
         return hg_deny_type(call, "a media type may have 128 bytes", "");
     }

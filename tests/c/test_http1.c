@@ -83,7 +83,8 @@ static void test_request_lines(void) {
 static void test_field_names(void) {
     static const char *const names[HG_FIELD_COUNT] = {
         "host", "content-type", "content-length", "transfer-encoding", "authorization", "connection", "expect",
-        "idempotency-key", "traceparent", "content-encoding", "cache-control", "if-match", "if-none-match"};
+        "idempotency-key", "traceparent", "content-encoding", "cache-control", "if-match", "if-none-match",
+        "content-range"};
     for (int field = 0; field < HG_FIELD_COUNT; field++) {
         const size_t length = strlen(names[field]);
         const char *const value = field == HG_FIELD_CONTENT_LENGTH      ? "0"

@@ -221,6 +221,9 @@ static void test_what_a_put_may_say(void) {
         {"Cache-Control: max-age=1.5\r\n", 400, "bad_cache_control"},
         {"Cache-Control: max-age=9999999999x\r\n", 400, "bad_cache_control"},
         {"Cache-Control: max-age=5, max-age=5\r\n", 400, "bad_cache_control"},
+        {"Content-Range: bytes 0-0/9\r\n", 400, "bad_content_range"}, /* RFC 9110 section 14.5 */
+        {"Content-Range:\r\n", 400, "bad_content_range"},
+        {"content-range: bytes 0-0/9\r\nContent-Range: bytes 1-1/9\r\n", 400, "bad_content_range"},
         {"Content-Encoding: gzip\r\n", 415, "Accept-Encoding: identity"},
         {"Content-Encoding: identity\r\n", 201, "no-cache"},
         {"Content-Type:\r\n", 201, "no-cache"},

@@ -58,6 +58,7 @@ _FIELDS: list[tuple[bytes, list[bytes]]] = [
     (b"If-Match", [b'"1"', b"*"]),
     (b"If-None-Match", [b'W/"1", "2"']),
     (b"Cache-Control", [b"max-age=5"]),
+    (b"Content-Range", [b"bytes 0-0/9"]),
     (b"Content-Encoding", [b"identity"]),
     (b"User-Agent", [b"curl/8"]),
     (b"Accept", [b"*/*"]),

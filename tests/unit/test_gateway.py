@@ -25,8 +25,7 @@ def document(**limits):
     return {"v": 1, "appliance": "t", "issuers": [issuer], "streams": {"s": {"cache_key": "/k"}}, "limits": bounds}
 
 
-def bearer():
-    scope = "publish:s read:s cache:*"
+def bearer(scope="publish:s read:s cache:*"):
     claims = {"iss": "me", "aud": "headgate", "sub": "dev", "exp": NOW_S + 60, "scope": scope}
     return jwt.sign_hs256(claims, jwt.Key("k", "HS256", SECRET))
 
@@ -235,6 +234,28 @@ class GatewayTest(unittest.TestCase):
         self.assertEqual(found[5], (204, b"? kv/d ! kv/d", b""))
         self.assertEqual(found[6], (404, b"? kv/none", b""))
         self.assertEqual(found[7], (404, b"", b""))
+
+    def test_a_put_of_a_part(self):
+        """RFC 9110 section 14.5: refused, before it is taken for all there is."""
+        part = b"Content-Length: 1\r\nContent-Range: bytes 0-0/9\r\n"
+        update = b"PUT /v1/update HTTP/1.1\r\nHost: h\r\nContent-Type: application/zstd\r\n"
+        update += b"%sAuthorization: Bearer %s\r\n\r\n"
+        found = []
+
+        async def story(scene):
+            scene.gateway.updates = object()  # nobody may ask it for anything
+            peer = await scene.connect()
+            for request in (
+                cache(b"PUT", b"/k", part) + b"x",
+                cache(b"GET", b"/k"),
+                update % (part, bearer("update:install")) + b"x",
+            ):
+                await peer.send(request)
+                status, _, body = await peer.answer()
+                found.append((status, b"bad_content_range" in body))
+
+        play(story)
+        self.assertEqual(found, [(400, True), (404, False), (400, True)])
 
     def test_a_certificate_instead_of_a_token(self):
         last = b"GET /v1/streams/s/last/x HTTP/1.1\r\nHost: h\r\n%s\r\n"

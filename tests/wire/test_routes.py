@@ -220,6 +220,8 @@ def test_preconditions(server: Server) -> None:
         ({"Cache-Control": "max-age=-1"}, 400, "bad_cache_control"),
         ({"Cache-Control": "max-age=1.5"}, 400, "bad_cache_control"),
         ({"Cache-Control": "max-age=1, max-age=1"}, 400, "bad_cache_control"),
+        ({"Content-Range": "bytes 0-0/9"}, 400, "bad_content_range"),
+        ({"Content-Range": ""}, 400, "bad_content_range"),
         ({"Content-Type": "x" * 129}, 415, "unsupported_media_type"),
         ({"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
     ],

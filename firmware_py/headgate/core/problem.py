@@ -41,6 +41,7 @@ STATUS_TEXT = {
 # Only where the status text does not say it.
 TITLES = {
     "bad_cache_control": "Cache-Control not understood",
+    "bad_content_range": "Content-Range cannot be honoured",
     "bad_idempotency_key": "Idempotency-Key not usable",
     "draining": "Shutting down",
     "idempotency_key_reused": "Idempotency-Key used before with another body",

@@ -69,6 +69,12 @@ def rate_limit(  # noqa: PLR0913, PLR0917 - the limiter's; a keyword costs a boa
         )
 
 
+def whole(x: "Exchange") -> None:
+    """Raises Problem 400 for a PUT of a part (RFC 9110 section 14.5): it would be taken for all there is."""
+    if x.request.header(b"content-range") is not None:
+        raise Problem(400, "bad_content_range", "a PUT replaces all there is: send it whole, without Content-Range")
+
+
 def bare_type(x: "Exchange") -> bytes:
     """The request's media type, lower-case and without parameters; b"" when it names none."""
     return (x.request.header(b"content-type") or b"").partition(b";")[0].rstrip(b" \t").lower()

@@ -17,6 +17,7 @@ from headgate.tasks.access import (
     media_type,
     rate_limit,
     require,
+    whole,
 )
 from headgate.tasks.exchange import Response
 
@@ -153,6 +154,7 @@ async def put(x: "Exchange", params: "dict[str, str]") -> Response:
     in one step with the change: between two reads other requests run."""
     key = _admit(x, params, "write")
     media_type(x, ())
+    whole(x)
     content_type = x.request.header(b"content-type") or b"application/octet-stream"  # RFC 9110 section 8.3
     if len(content_type) > _TYPE_MAX:
         raise Problem(415, "unsupported_media_type", f"a media type may have {_TYPE_MAX} bytes")

@@ -3,7 +3,7 @@
 from headgate.core import json
 from headgate.core.jwt import scope_allows
 from headgate.core.problem import Problem
-from headgate.tasks.access import authenticate, media_type, require
+from headgate.tasks.access import authenticate, media_type, require, whole
 from headgate.tasks.exchange import JSON, Response
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ async def put(x: "Exchange") -> Response:
     require(claims, "update", "install")
     updates = _updates(x)
     media_type(x, (TYPE,))
+    whole(x)
     if x.request.length < 0:
         raise Problem(411, "length_required", "an update has a Content-Length")
     downgrade = scope_allows(claims.scopes, "update", "downgrade")
