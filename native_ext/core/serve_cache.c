@@ -353,6 +353,7 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     struct hg_line meta;
     uint8_t key[HG_CACHE_KEY];
     const uint32_t length = cache_key(call->param[0], key);
+    const uint32_t noted = gate->changes.length;
     uint64_t version = 0;
     bool present;
     if (!may_change(call, key, length, &present)) {
@@ -364,13 +365,15 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     hg_line_number(&meta, gate->now_ms);
     hg_line_text(&meta, " ");
     hg_line_view(&meta, type.length != 0 ? type : hg_text_view("application/octet-stream")); /* RFC 9110 section 8.3 */
-    /* Noted first: what is not stored after all is only told once more as it was. */
+    /* Noted first, for it must be; what is not stored after all is not told: of a key that is not here, that deletes it there. */
     if (!note_change(gate, key, length) ||
         hg_store_put(gate->store, key, length, body.at, body.length, meta.text, meta.length, ttl_ms, gate->now_ms,
                      &version) != HG_OK) {
+        gate->changes.length = noted;
         return hg_deny_memory(call);
     }
     if (version == 0) {
+        gate->changes.length = noted;
         return hg_deny(call, 413, HG_P_VALUE_TOO_LARGE, "");
     }
     return answer_change(call, present ? 204 : 201, version);

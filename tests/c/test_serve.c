@@ -404,6 +404,19 @@ static void test_a_shared_cache(void) {
     scene_close(&scene);
 }
 
+/* What is refused has changed nothing: told of, a key that is not here would be deleted at the second level. */
+static void test_a_refused_put_of_a_shared_cache(void) {
+    char value[VALUE_LIMIT + 1];
+    memset(value, 'v', VALUE_LIMIT);
+    value[VALUE_LIMIT] = '\0';
+    scene_open(&scene, HG_ENTRY_OVERHEAD + VALUE_LIMIT); /* without its key */
+    scene.gate.shared = true;
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/a", "", "1") == 201);
+    CHECK(ask_with(&scene, "PUT", "/v1/cache/none", "", value) == 413 && problem_is(&scene, "value_too_large"));
+    CHECK(strcmp(changes(), "a ") == 0);
+    scene_close(&scene);
+}
+
 /* A change that cannot be noted is not made. */
 static void test_no_room_for_a_change(void) {
     scene_open(&scene, 4096);
@@ -432,6 +445,7 @@ int main(void) {
     test_rates();
     test_connections_end();
     test_a_shared_cache();
+    test_a_refused_put_of_a_shared_cache();
     test_no_room_for_a_change();
     return 0;
 }
