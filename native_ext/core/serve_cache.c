@@ -394,7 +394,9 @@ static enum hg_served delete_key(struct hg_call *call, const uint8_t *key, uint3
     return answer_change(call, 204, 0);
 }
 
-/* The key is not here, a second level may have it, and the answer depends on that (a PUT's only by its preconditions). */
+/* The key is not here, a second level may have it, and the answer depends on that (a PUT's only by its preconditions). With
+ * If-None-Match a PUT is the twin's in any case: a key that goes while the body comes has to be asked for, which only the twin
+ * can. (With If-Match it is refused then.) */
 static bool is_elsewhere(struct hg_call *call) {
     const struct hg_view name = call->param[0];
     uint8_t key[HG_CACHE_KEY];
@@ -404,6 +406,9 @@ static bool is_elsewhere(struct hg_call *call) {
     if (!call->gate->shared || name.length > HG_CACHE_KEY - PREFIX_LENGTH ||
         (call->visit->verb == HG_PUT && !hg_has(call, HG_FIELD_IF_MATCH) && !hg_has(call, HG_FIELD_IF_NONE_MATCH))) {
         return false;
+    }
+    if (call->visit->verb == HG_PUT && hg_has(call, HG_FIELD_IF_NONE_MATCH)) {
+        return true;
     }
     length = cache_key(name, key);
     return hg_store_peek(call->gate->store, key, length, call->gate->now_ms, &present, &found) == HG_OK && !present;

@@ -101,6 +101,25 @@ def test_a_key_that_only_the_other_has_can_be_deleted_and_is_judged(one: Board, 
     one.gives("theirs-too", None)
 
 
+def test_a_key_that_goes_while_the_body_comes_is_judged_as_it_is_there(one: Board, two: Board) -> None:
+    one.put("late", b"1")
+    one.settled()
+    two.gives("late", b"1")
+    connection = two.connect()
+    connection.putrequest("PUT", "/v1/cache/late")
+    for field in (("Authorization", f"Bearer {two.token}"), ("If-None-Match", "*"), ("Content-Length", "1")):
+        connection.putheader(*field)
+    connection.endheaders()
+    two.get("late")  # by now the head has been read
+    dropped = two.metric("invalidated")
+    one.put("late", b"2")
+    two.until("invalidated", lambda value: value > dropped)
+    connection.send(b"3")
+    assert connection.getresponse().status == 412
+    connection.close()
+    two.gives("late", b"2")
+
+
 def test_several_keys_at_once(one: Board, two: Board) -> None:
     one.put("many/1", b"one")
     one.put("many/2", b"two")
