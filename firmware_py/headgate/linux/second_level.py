@@ -121,11 +121,18 @@ class SecondLevel:
         self._missing.forget(key)
         if key not in self._waiting:
             if len(self._waiting) >= limits.SHARED_QUEUE:
-                del self._waiting[next(iter(self._waiting))]
-                self._counts["dropped"] += 1
+                self._never_told(next(iter(self._waiting)))
             self._waiting[key] = None
         self._quiet.clear()
         self._wake.set()
+
+    def _never_told(self, key: bytes) -> None:
+        """There is no room for it. The server has what it had, which all the others go on with: so must we, at once or,
+        when it is away, as everything goes that is here when it is back."""
+        del self._waiting[key]
+        self._counts["dropped"] += 1
+        if self._link is not None:
+            self._store.delete(key, self._now_ms())
 
     def stats(self) -> dict[str, int]:
         """For /metrics; docs/cache-fleet.md explains them."""

@@ -245,6 +245,41 @@ def test_the_queue_is_bounded() -> None:
     play(story)
 
 
+def test_what_is_never_told_does_not_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others go on with what the server has, and nobody would ever tell us of that."""
+    monkeypatch.setattr(limits, "SHARED_QUEUE", 2)
+
+    async def story(s: Scene) -> None:
+        s.put(b"0", b"v")
+        await told(s.server, b"0", b"v")  # and is not answered
+        for key in (b"1", b"2", b"3"):
+            s.put(key, b"new")
+        assert s.level.stats()["dropped"] == 1
+        assert (s.value(b"1"), s.value(b"2")) == (None, b"new")
+        wait = s.fetch(b"1")
+        s.server.say(b"+OK\r\n")
+        await asked_for(s.server, b"1")
+        s.server.say(b":-1\r\n" + bulk(ENTRY + b"old"))
+        await wait
+        assert s.value(b"1") == b"old"
+
+    play(story)
+
+
+def test_while_it_is_away_what_is_never_told_stays_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SHARED_QUEUE", 2)
+
+    async def story(s: Scene) -> None:
+        s.server.greetings[b"PING"] = b""
+        s.server.hang_up()
+        await s.until(connected=0)
+        for key in (b"1", b"2", b"3"):
+            s.put(key, b"new")
+        assert (s.level.stats()["dropped"], s.value(b"1")) == (1, b"new")
+
+    play(story)
+
+
 def test_what_was_not_answered_is_told_again() -> None:
     async def story(s: Scene) -> None:
         s.put(b"k", b"1")
