@@ -322,13 +322,14 @@ class SecondLevel:
                 await self._ping(link, limits.SHARED_PATIENCE_MS / 1000)
 
     async def _renew(self, link: Link) -> None:
-        """Nothing that was here before stays, but for what the server has not been told yet."""
+        """Nothing that was known here before stays, but for what the server has not been told yet."""
         self.gather()
         version = self._store.stats()["writes"]
         left = len(self._waiting)  # later ones come behind these
         while left > 0 and self._waiting:
             left -= await self._tell(link)
         self._store.drop(PREFIX, version)
+        self._missing.clear()
 
     async def _tell(self, link: Link) -> int:
         """Some of the changes -> how many, when the server has answered all of them. Raises LinkError."""

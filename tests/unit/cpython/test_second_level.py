@@ -452,15 +452,16 @@ def test_a_server_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, caplog: py
 
     async def story(s: Scene) -> None:
         assert s.level.stats()["told_of_changes"] == 0
-        wait = s.fetch(b"k")
-        await asked_for(s.server, b"k")
-        s.server.say(b":-1\r\n" + bulk(ENTRY + b"1"))
-        await wait
-        s.server.greetings[b"SET"] = b"+OK\r\n"
+        s.put(b"k", b"1")
         while s.value(b"k") is not None:
             s.put(b"busy", b"1")
             await asyncio.sleep(0.001)
+        assert s.level.stats()["written"] >= 1
+        await s.fetch(b"none")
+        assert (s.level.stats()["misses"], s.level.stats()["errors"]) == (1, 0)
+        await s.until(missing_keys=0)  # nobody would tell that it came
 
     with caplog.at_level(logging.INFO, "headgate.cache"):
-        play(story, HELLO=b"-ERR unknown command 'HELLO'\r\n")
+        # All is answered at once: the sign of life that is asked for now and then, too.
+        play(story, HELLO=b"-ERR unknown command 'HELLO'\r\n", SET=b"+OK\r\n", PTTL=b":-2\r\n", GETRANGE=b"$0\r\n\r\n")
     assert "does not tell of changes (ERR unknown command 'HELLO')" in caplog.text
