@@ -162,7 +162,7 @@ class App:
         directory, every_ms = self.config.state_dir, self.config.cache.snapshot_ms
         if not every_ms:
             with contextlib.suppress(OSError):  # one of earlier days must not come back when it is wanted again
-                (directory / cache_snapshot.FILE).unlink()
+                cache_snapshot.remove(directory)
             return None
         store, reading = self.gateway.store, self._clock.reading
         snapshot = cache_snapshot.Snapshot(directory, store, every_ms, reading=reading, now_ms=monotonic_ms)

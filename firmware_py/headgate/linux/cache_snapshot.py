@@ -147,6 +147,13 @@ def restore(path: Path, store: Store, now_ms: int, now_s: int | None) -> int:
     return count
 
 
+def remove(directory: Path) -> None:
+    """Also what was left of one that was not finished. Raises OSError."""
+    path = directory / FILE
+    atomic_file.sweep(path)
+    path.unlink(missing_ok=True)
+
+
 class Snapshot:
     """Of one store, in one directory. `reading`: TrustedClock.reading; `now_ms`: monotonic."""
 
