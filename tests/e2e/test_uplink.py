@@ -92,6 +92,13 @@ async def receiving(port: int, folder: Path, *extra: str) -> AsyncIterator[Recei
         receiver.kill()
 
 
+async def ended(uplink: Uplink) -> None:
+    """The one of `forwarding`."""
+    (task,) = [task for task in asyncio.all_tasks() if task.get_name() == f"uplink {id(uplink)}"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 @contextlib.asynccontextmanager
 async def forwarding(folder: Path, port: int, **options: Any) -> AsyncIterator[tuple[Outbox, Uplink]]:
     """An outbox and its uplink, quick to notice trouble. `options`: of UplinkConfig, and `broker`: fields of Broker."""
@@ -99,7 +106,7 @@ async def forwarding(folder: Path, port: int, **options: Any) -> AsyncIterator[t
     broker = Broker(host="127.0.0.1", port=port, **options.pop("broker", {}))
     quick = {"ack_ms": 700, "backoff_ms": 50, "backoff_max_ms": 200, "refused_ms": 150, "refused_max_ms": 300}
     uplink = Uplink(outbox, UplinkConfig(broker=broker, client_id="mill-7", **(quick | options)))
-    task = asyncio.create_task(uplink.run())
+    task = asyncio.create_task(uplink.run(), name=f"uplink {id(uplink)}")
     try:
         yield outbox, uplink
     finally:
@@ -210,6 +217,27 @@ def test_a_refused_message_is_kept_and_the_others_are_delivered(tmp_path: Path) 
                 await until(lambda: len(receiver.rows()) >= 50, "50 are received")
                 assert receiver.rows() == good | bad
                 assert receiver.stop()["replays"] == 0  # what was delivered was not sent again
+
+    asyncio.run(scenario())
+
+
+def test_what_was_refused_goes_out_under_new_settings(tmp_path: Path) -> None:
+    """As a reload makes another uplink, in the same outbox: it knows nothing of what the first one has put off."""
+
+    async def scenario() -> None:
+        rules = "topic read #\ntopic write right/#\n"
+        with acl_broker(tmp_path, rules) as broker:
+            options = {"mode": "batch", "topic": "wrong/batch", "refused_ms": 60_000}
+            async with forwarding(tmp_path, broker.port, **options) as (outbox, uplink):
+                await store(outbox, 30)
+                await until(lambda: int(uplink.stats()["refused"]) >= 1, "it is refused")
+                await ended(uplink)
+                there = Broker(host="127.0.0.1", port=broker.port)
+                other = Uplink(outbox, UplinkConfig(broker=there, client_id="mill-7", topic="right/batch"))
+                task = asyncio.create_task(other.run())
+                await all_delivered(outbox, 30)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario())
 

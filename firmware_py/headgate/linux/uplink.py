@@ -143,6 +143,7 @@ class Uplink:
         self._refused_ms = self._config.refused_ms
         self._refused_at = 0.0
         self._deferred = False  # batches wait for offer_deferred
+        self._over = False  # `run` has ended: another uplink sees to what is deferred
         # Refused rows (sequence numbers) of batches that a lost connection brought back before they were through.
         self._carried: dict[int, set[int]] = {}
         self._suspect = (0, 0)  # (batch, row number) of the first message without an answer when a connection was lost
@@ -155,13 +156,18 @@ class Uplink:
         self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
 
     async def run(self) -> None:
-        while True:
-            started = self._loop.time()
-            try:
-                await self._connection()
-            except BrokerError as error:
-                self._failed(error, self._loop.time() - started)
-            await asyncio.sleep(self._backoff_ms() / 1000)
+        self._over = False
+        self._outbox.offer_deferred()  # what the broker refused an uplink with other settings: a reload has come between
+        try:
+            while True:
+                started = self._loop.time()
+                try:
+                    await self._connection()
+                except BrokerError as error:
+                    self._failed(error, self._loop.time() - started)
+                await asyncio.sleep(self._backoff_ms() / 1000)
+        finally:
+            self._over = True
 
     def stats(self) -> "dict[str, int | str | bool]":
         """`published`: MQTT messages acknowledged; `refused`: answered with a reason >= 0x80 (and kept); `in_flight`:
@@ -437,6 +443,9 @@ class Uplink:
 
     def _wait_for_turn(self, _: "asyncio.Future[None] | None" = None) -> None:
         """A batch is deferred from now on; the timer of its refusal may have run out before that."""
+        if self._over:
+            self._outbox.offer_deferred()
+            return
         self._deferred = True
         self._refused_later()
 
