@@ -375,18 +375,18 @@ class Database:
         # Write the log back first: then the deletions start it anew, in space it has already.
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        self._commit(work._replace(taken=()))
+        self._commit(work._replace(taken=()), stamp=False)
 
-    def _commit(self, work: Work) -> Committed:
+    def _commit(self, work: Work, *, stamp: bool = True) -> Committed:
         # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
         most = len(work.taken) * self._config.batch_bytes
         if work.taken and not self._has_reserve() and self._room_inside() < 2 * most:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
-            if work.trusted and self._unstamped:
-                database.execute("UPDATE batch SET stored_s = ? WHERE stored_s IS NULL", (work.now_s,))
-                self._first_known = False
+            unstamped = self._unstamped
+            if stamp and work.trusted and unstamped:
+                unstamped = self._stamp(database, work.now_s, max(self.batches - len(work.taken), 1))
             for identity in work.delivered:
                 records, size = self._delete(database, identity)
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
@@ -406,11 +406,17 @@ class Database:
         self.ledger = ledger
         if work.taken:
             self._settle_when_low()
-        if work.trusted:
-            self._unstamped = False
-        elif work.taken:
-            self._unstamped = True
+        self._unstamped = unstamped or bool(work.taken and not work.trusted)
         return Committed(outcomes, ledger, oldest)
+
+    def _stamp(self, database: sqlite3.Connection, now_s: int, most: int) -> bool:
+        """The age of what came before the clock was trusted counts from now on. A few batches at a time, for each is
+        written anew as a whole: all of them, after days without a network, would be a transaction as large as the file.
+        -> there may be more."""
+        found = database.execute("SELECT id FROM batch WHERE stored_s IS NULL ORDER BY id LIMIT ?", (most,)).fetchall()
+        database.executemany("UPDATE batch SET stored_s = ? WHERE id = ?", [(now_s, identity) for (identity,) in found])
+        self._first_known = False
+        return len(found) == most
 
     def _append(
         self, database: sqlite3.Connection, taken: intake.Batch, stored_s: int | None, ledger: Ledger
@@ -532,12 +538,21 @@ class Database:
 
     def fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         """The oldest batch with an id above `after` that is not `busy`, its checksum verified. One that is too old is
-        expired first; a damaged one is put aside and counted."""
-        return self._guard(self._fetch, after, busy, now_s, trusted)
+        expired first, if the disk allows; a damaged one is put aside and counted."""
+        if trusted and self._config.max_hours:
+            due = Work((), (), (), busy, now_s, trusted)
+            try:
+                self._guard(self._expire_due, due)
+            except StorageFailed:  # to send a batch makes room on a full disk, and needs none to begin with
+                with contextlib.suppress(StorageFailed):
+                    self._guard(self._delete_only, due)
+        return self._guard(self._fetch, after, busy)
 
-    def _fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
-        if trusted and self._config.max_hours and self.ledger.stored:
-            self._commit(Work((), (), (), busy, now_s, trusted))  # writes nothing when nothing is due
+    def _expire_due(self, due: Work) -> None:
+        if self.ledger.stored:
+            self._commit(due, stamp=False)  # writes nothing when nothing is due
+
+    def _fetch(self, after: int, busy: Collection[int]) -> Fetched:
         while True:
             row = self._connection.execute(
                 "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
@@ -558,7 +573,13 @@ class Database:
         """A flipped bit in one batch is no reason to give up the file."""
         number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
         target = self.directory / f"{schema.FILE}.corrupt-{number}-batch"
-        atomic_file.write(target, blob if isinstance(blob, bytes) else repr(blob).encode())
+        content = blob if isinstance(blob, bytes) else repr(blob).encode()
+        try:
+            atomic_file.write(target, content)
+        except OSError:  # on a full disk it would be in the way of all others
+            if not self._release_reserve():
+                raise
+            atomic_file.write(target, content)
         with self._transaction() as database:
             records, size = self._delete(database, identity)
             ledger = self.ledger._replace(

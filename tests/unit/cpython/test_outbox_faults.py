@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outbox_kit import BOUND_S, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
+from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
 from small_disk import small_disk
 
 from headgate import limits
@@ -139,6 +139,47 @@ def test_deliveries_are_deleted_on_a_full_disk_and_make_room(disk: Path) -> None
             # Still not a byte free on the disk, but the file has room inside.
             again = await until_stored(outbox, 5)
             assert {f"{outbox.appliance}/{again}"} == stored_ids(state)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("state", ["trusted", "unset"])
+def test_what_is_old_does_not_hold_up_the_rest_on_a_full_disk(disk: Path, state: str) -> None:
+    """To expire it, and to note when it was stored once the clock is trusted, is writing: before anything is read."""
+
+    async def scenario() -> None:
+        clock = Clock(state=state)
+        async with opened(disk / "state", batch_bytes=40_000, max_hours=1, clock=clock) as outbox:
+            await _some(outbox, 20)
+            clock.now_s += 1800
+            await _some(outbox, 6)
+            fill_up(disk)
+            await accept_until_full(outbox)
+            clock.now_s += 1801
+            clock.state = "trusted"
+            await drain(outbox)
+            ledger = on_disk(disk / "state")
+            assert ledger["stored"] == 0
+            assert ledger["expired"] == (20 if state == "trusted" else 0)
+            assert ledger["delivered"] == ledger["accepted"] - ledger["expired"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_damaged_batch_does_not_hold_up_the_rest_on_a_full_disk(disk: Path) -> None:
+    async def scenario() -> None:
+        state = disk / "state"
+        async with opened(state) as outbox:
+            await _some(outbox, 20)
+            with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database, database:
+                database.execute("UPDATE batch SET crc = crc + 1 WHERE id = 1")
+            fill_up(disk)
+            got = await drain(outbox)
+            ledger = on_disk(state)
+            assert (ledger["stored"], ledger["delivered"]) == (0, len(got))
+            assert ledger["dropped"] == 20 - len(got) > 0
 
     asyncio.run(scenario())
 
