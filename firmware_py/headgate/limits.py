@@ -174,6 +174,7 @@ BATCH_RECORDS = 500  # one group commit
 BATCH_RECORDS_MAX = 10000  # the most that may be configured; a batch with more is refused by whoever reads it
 BATCH_BYTES = 262144
 UNHEARD_COMMITS = 64  # that the event loop is not told of, while nothing of it waits for them
+EXPIRE_BYTES = 16777216  # of batches that expire in one transaction: what is deleted is read before
 COMMIT_BATCHES = 4  # in one transaction, while nobody waits for a row of it
 COMMIT_BYTES = 1048576  # ... which is no larger than this, unless one batch is: the reserve has to cover it
 BATCH_LINGER_MS = 10  # age at which a batch closes

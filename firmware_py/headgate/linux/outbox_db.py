@@ -40,6 +40,11 @@ _LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_UPDATE = f"UPDATE ledger SET {', '.join(f'{name} = ?' for name in Ledger._fields)}"  # noqa: S608  # constant
 _BATCH_INSERT = "INSERT INTO batch(id, records, stored_s, codec, crc, streams, blob) VALUES(?, ?, ?, ?, ?, ?, ?)"
 
+# Above an id, and stored after a moment; NULL: whenever. When it was stored is not always known.
+_NEXT_BATCH = (
+    "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? AND coalesce(stored_s > ?, 1) ORDER BY id LIMIT 1"
+)
+
 
 def _no_log(level: str, text: str) -> None:
     """The default log: nobody listens."""
@@ -484,22 +489,28 @@ class Database:
     def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> Ledger:
         if self._config.max_hours == 0:
             return ledger
-        limit_s = work.now_s - self._config.max_hours * 3600
+        limit_s = self._limit_s(work.now_s)
         oldest_s = self._oldest()
         if oldest_s is None or oldest_s > limit_s:
             return ledger
-        after = 0
-        while True:
+        after = deleted = 0
+        while deleted < limits.EXPIRE_BYTES:  # the next transaction goes on
             row = database.execute(
                 "SELECT id, stored_s FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
             ).fetchone()
             if row is None or row[1] is None or _number(row[1]) > limit_s:
-                return ledger
+                break
             after = row[0]
             if after in work.busy:
                 continue
             records, size = self._delete(database, after)
+            deleted += size
             ledger = ledger._replace(expired=ledger.expired + records, stored_bytes=ledger.stored_bytes - size)
+        return ledger
+
+    def _limit_s(self, now_s: int) -> int:
+        """What was stored then, or before, is too old."""
+        return now_s - self._config.max_hours * 3600
 
     def _drop(self, database: sqlite3.Connection, busy: Collection[int], ledger: Ledger) -> Ledger:
         """The oldest first, those on their way last: they may arrive after all."""
@@ -537,26 +548,26 @@ class Database:
     # -- reading
 
     def fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
-        """The oldest batch with an id above `after` that is not `busy`, its checksum verified. One that is too old is
-        expired first, if the disk allows; a damaged one is put aside and counted."""
+        """The oldest batch with an id above `after` that is neither `busy` nor too old, its checksum verified. What is
+        too old is expired first, if the disk allows; a damaged one is put aside and counted."""
+        limit_s = None
         if trusted and self._config.max_hours:
+            limit_s = self._limit_s(now_s)
             due = Work((), (), (), busy, now_s, trusted)
             try:
                 self._guard(self._expire_due, due)
             except StorageFailed:  # to send a batch makes room on a full disk, and needs none to begin with
                 with contextlib.suppress(StorageFailed):
                     self._guard(self._delete_only, due)
-        return self._guard(self._fetch, after, busy)
+        return self._guard(self._fetch, after, busy, limit_s)
 
     def _expire_due(self, due: Work) -> None:
         if self.ledger.stored:
             self._commit(due, stamp=False)  # writes nothing when nothing is due
 
-    def _fetch(self, after: int, busy: Collection[int]) -> Fetched:
+    def _fetch(self, after: int, busy: Collection[int], limit_s: int | None) -> Fetched:
         while True:
-            row = self._connection.execute(
-                "SELECT id, records, codec, crc, blob FROM batch WHERE id > ? ORDER BY id LIMIT 1", (after,)
-            ).fetchone()
+            row = self._connection.execute(_NEXT_BATCH, (after, limit_s)).fetchone()
             if row is None:
                 return Fetched(None, self.ledger, self._oldest())
             identity, records, codec, crc, blob = row

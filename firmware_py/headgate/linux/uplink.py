@@ -157,7 +157,7 @@ class Uplink:
 
     async def run(self) -> None:
         self._over = False
-        self._outbox.offer_deferred()  # what the broker refused an uplink with other settings: a reload has come between
+        self._outbox.offer_deferred()  # what was refused an uplink of other settings, before a reload
         try:
             while True:
                 started = self._loop.time()

@@ -660,6 +660,43 @@ def test_messages_expire_by_the_trusted_clock_only(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(folder: Path) -> None:
+    """To stamp a batch is to write it anew: it had been all of them at once, while everybody waited."""
+
+    async def scenario() -> None:
+        clock = Clock(0, "unset")
+        async with opened(folder, clock=clock) as outbox:
+            for n in range(20):
+                await store(outbox, record(n))
+            clock.now_s, clock.state = 1_764_000_000, "trusted"
+            await store(outbox, record(20))
+            assert _stamps(folder).count(None) == 20 - (limits.COMMIT_BATCHES - 1)
+            for n in range(21, 28):
+                await store(outbox, record(n))
+            assert None not in _stamps(folder)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_too_old_goes_a_part_at_a_time_and_is_not_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is deleted is read before: a whole budget of it would keep everybody waiting, and the watchdog."""
+    monkeypatch.setattr(limits, "EXPIRE_BYTES", 1)
+
+    async def scenario() -> None:
+        clock = Clock()
+        async with opened(folder, max_hours=1, clock=clock) as outbox:
+            for n in range(5):
+                await store(outbox, record(n))
+            clock.now_s += 2 * HOUR
+            await store(outbox, record(5))
+            assert on_disk(folder)["expired"] == 1
+            batch = await outbox.next_batch()
+            assert decode(batch.blob).rows[0].body == record(5).body
+            assert on_disk(folder)["expired"] == 2
+
+    asyncio.run(scenario())
+
+
 def test_a_full_outbox_that_refuses_everything_still_expires(folder: Path) -> None:
     async def scenario() -> None:
         clock = Clock()
