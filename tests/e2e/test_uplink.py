@@ -18,7 +18,9 @@ import certificates
 import pytest
 from harness import START_S
 from mosquitto import Mosquitto, available
+from scripted_broker import ScriptedBroker, scripted
 
+from headgate.core import mqtt_packets
 from headgate.linux import keys
 from headgate.linux.mqtt import Broker
 from headgate.linux.outbox import Outbox, OutboxConfig
@@ -280,6 +282,59 @@ def test_batches_are_split_to_what_the_broker_takes(tmp_path: Path) -> None:
                 assert uplink.stats()["connections"] == 1
                 await until(lambda: len(receiver.rows()) >= 200, "200 are received")
                 assert receiver.rows() == sent
+
+    asyncio.run(scenario())
+
+
+def test_no_more_is_on_its_way_than_the_broker_takes_its_status_included(tmp_path: Path) -> None:
+    """Receive Maximum in the CONNACK: a strict broker ends the connection at one more (0x93)."""
+
+    def late(broker: ScriptedBroker, packet_id: int) -> None:
+        asyncio.get_running_loop().call_later(0.1, broker.acknowledge, packet_id)
+
+    async def scenario() -> None:
+        async with scripted(late, mqtt_packets.encode(mqtt_packets.RECEIVE_MAXIMUM, 2)) as (broker, port):
+            options = {"mode": "json", "status_topic": "headgate/{appliance}/status"}
+            async with forwarding(tmp_path, port, **options) as (outbox, _):
+                await store(outbox, 10)
+                await all_delivered(outbox, 10)
+                assert (broker.most, broker.taken, broker.connections) == (2, 11, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_takes_no_status_is_one_that_does_not_answer(tmp_path: Path) -> None:
+    def second_time(broker: ScriptedBroker, packet_id: int) -> None:
+        if broker.connections > 1:
+            broker.acknowledge(packet_id)
+
+    async def scenario() -> None:
+        one = mqtt_packets.encode(mqtt_packets.RECEIVE_MAXIMUM, 1)
+        async with (
+            scripted(second_time, one) as (_, port),
+            forwarding(tmp_path, port, status_topic="status") as (outbox, _),
+        ):
+            await store(outbox, 30)
+            await all_delivered(outbox, 30)
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_cannot_fill_the_memory(tmp_path: Path) -> None:
+    """It has nothing to send but answers; a packet of MQTT can have 256 MiB."""
+
+    def flood(broker: ScriptedBroker, packet_id: int) -> None:
+        if broker.connections == 1:
+            broker.writer.write(b"\x30\xff\xff\xff\x7f" + bytes(1 << 20))
+        else:
+            broker.acknowledge(packet_id)
+
+    async def scenario() -> None:
+        async with scripted(flood) as (broker, port), forwarding(tmp_path, port) as (outbox, uplink):
+            await store(outbox, 30)
+            await all_delivered(outbox, 30)
+            assert "more than 65536 bytes" in str(uplink.stats()["last_error"])
+            assert broker.connections == 2
 
     asyncio.run(scenario())
 

@@ -121,10 +121,11 @@ class Link(aiomqtt.Client):
     """One connection. `await link.open()`, use, `await link.close()`; `lost` is done when it is over.
 
     `on_message`: called with each incoming paho message, in the loop; acknowledge it with `acknowledge`. Incoming
-    messages are limited by `receive_maximum`, so that unacknowledged ones bound the memory.
+    messages are limited by `receive_maximum`, so that unacknowledged ones bound the memory. Over `packet_maximum` bytes
+    of one packet (0: whatever MQTT allows) the connection ends.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a connection is made of
         self,
         broker: Broker,
         client_id: str,
@@ -132,9 +133,12 @@ class Link(aiomqtt.Client):
         will: aiomqtt.Will | None = None,
         on_message: "Callable[[MQTTMessage], None] | None" = None,
         receive_maximum: int = 0,
+        packet_maximum: int = 0,
     ) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = broker.session_expiry_s
+        if packet_maximum:
+            properties.MaximumPacketSize = packet_maximum
         if receive_maximum:
             properties.ReceiveMaximum = receive_maximum
         super().__init__(
@@ -157,6 +161,7 @@ class Link(aiomqtt.Client):
         self.session_present = False
         self.ended_by_broker = False  # a DISCONNECT or the end of the stream, and not a timeout or ourselves
         self._handler = on_message
+        self._packet_maximum = packet_maximum
         self._cause = ""  # how the socket failed, in its own words; paho's are "unspecified error"
         self._acks: dict[int, asyncio.Future[int]] = {}
         self._inbound = b""
@@ -311,6 +316,9 @@ class Link(aiomqtt.Client):
 
     def _sock_recv(self, size: int) -> bytes:
         """As paho expects: bytes, b"" at the end, or BlockingIOError."""
+        if self._packet_maximum and size > self._packet_maximum:  # what is left of a packet
+            self._cause = f"the broker sends a packet of more than {self._packet_maximum} bytes"
+            raise ConnectionError(self._cause)
         if self._inbound_at >= len(self._inbound):
             self._inbound = self._recv(max(size, _READ))
             self._inbound_at = 0

@@ -204,7 +204,7 @@ class Uplink:
     async def _connection(self) -> None:
         """One connection from its start to its end; raises BrokerError."""
         config = self._config
-        link = Link(config.broker, config.client_id, will=self._will())
+        link = Link(config.broker, config.client_id, will=self._will(), packet_maximum=limits.UPLINK_PACKET)
         try:
             await link.open()
             self._begin(link)
@@ -230,14 +230,19 @@ class Uplink:
         self._link = link
         self._connected_at = self._loop.time()
         self._connections += 1
-        self._slots = asyncio.Semaphore(max(min(self._config.inflight, link.inflight_limit), 1))
+        self._slots = asyncio.Semaphore(self._window(link))
         self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
         self._sizes.clear()
         self._pause_until = 0.0
         if self._deferred:
             wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
             self._refused_timer = self._loop.call_later(wait_s, self._offer_refused)
-        self._announce(link, "online")
+        told = self._announce(link, "online")
+        if told is not None:  # it is one of the messages that the broker takes at a time
+            self._slots = asyncio.Semaphore(self._window(link) - 1)
+            self._waiting += 1
+            told.add_done_callback(partial(self._told, link, self._slots))
+            self._watch(link)
         broker = self._config.broker
         log.info("connected to %s:%d as %s", broker.host, broker.port, self._config.client_id)
 
@@ -305,9 +310,20 @@ class Uplink:
     def _status_topic(self) -> str:
         return fill(self._config.status_topic, appliance=self._outbox.appliance)
 
-    def _announce(self, link: Link, word: str) -> None:
-        if self._config.status_topic and not link.lost.done():
-            link.publish_nowait(self._status_topic(), word.encode(), PublishProperties(STATUS, []), retain=True)
+    def _announce(self, link: Link, word: str) -> "asyncio.Future[int] | None":
+        if not self._config.status_topic or link.lost.done():
+            return None
+        return link.publish_nowait(self._status_topic(), word.encode(), PublishProperties(STATUS, []), retain=True)
+
+    def _told(self, link: Link, slots: asyncio.Semaphore, _: "asyncio.Future[int]") -> None:
+        slots.release()
+        if self._link is link and not link.lost.done():
+            self._waiting -= 1
+            self._answers += 1
+
+    def _window(self, link: Link) -> int:
+        """Messages on their way, at most: MQTT 5 section 3.3.4 forbids more than the broker's Receive Maximum."""
+        return max(min(self._config.inflight, link.inflight_limit), 1)
 
     # -- sending
 
