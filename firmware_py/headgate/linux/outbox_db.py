@@ -60,6 +60,7 @@ class Database:
         self._reserve = str(state_dir / RESERVE)
         self.identity = boot.Identity("", 0, "")
         self.ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
+        self._loaded = False  # ... from the file
         self._config = config
         self._log = log
         self._database: sqlite3.Connection | None = None
@@ -186,6 +187,7 @@ class Database:
         if row is None or not all(isinstance(value, int) and value >= 0 for value in row):
             raise Damaged("the ledger is missing or senseless")
         self.ledger = Ledger(*row)
+        self._loaded = True
         self._keys.load(database)
         query = "SELECT EXISTS(SELECT 1 FROM batch WHERE stored_s IS NULL)"
         self._unstamped = bool(database.execute(query).fetchone()[0])
@@ -281,8 +283,8 @@ class Database:
                 rescued = "all messages were still in reach and are kept"
             else:
                 self._disconnect()
-                known = self.ledger if self.identity.boot else None
-                rescued = outbox_rescue.rebuild(self.path, known, number)
+                known = self.ledger if self._loaded else None
+                rescued = self._rebuild(known, number)
             outbox_rescue.put_aside(self.path, number)
             self._connect()
             with self._transaction() as database:
@@ -293,6 +295,14 @@ class Database:
             self._roll_back()
             raise StorageFailed(f"cannot replace the damaged outbox: {error}") from error
         self._log("error", f"outbox was damaged ({reason}); now {schema.FILE}.corrupt-{number}; {rescued}")
+
+    def _rebuild(self, known: Ledger | None, number: int) -> str:
+        try:
+            return outbox_rescue.rebuild(self.path, known, number)
+        except (sqlite3.Error, OSError):
+            if not self._release_reserve():
+                raise
+        return outbox_rescue.rebuild(self.path, known, number)
 
     # -- room for deleting on a full disk
 

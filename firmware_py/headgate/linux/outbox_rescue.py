@@ -5,7 +5,9 @@ renamed, then the fresh one takes its name. A power cut at any point leaves a st
 """
 
 import contextlib
+import errno
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from headgate.linux.batch import BatchError, checksum, decode
 NEW = schema.FILE + ".new"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _NUMBERED = re.compile(re.escape(schema.FILE) + r"\.corrupt-(\d+)(-batch)?\Z")
-_COUNTERS = ("accepted", "delivered", "expired", "dropped", "payload_bytes", "written_bytes")
+_COUNTERS = ("accepted", "delivered", "expired", "dropped", "stored_bytes", "payload_bytes", "written_bytes")
 _CHUNK = 64  # batches per transaction
 
 
@@ -72,7 +74,8 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
     """Make the fresh file from what can be read of the damaged one; -> one line for the log.
 
     `known`: the ledger in memory (outbox_types.Ledger), or None when this is the start and the file's own has to do.
-    What the ledger says was stored and cannot be read is counted as dropped. Raises sqlite3.Error, OSError.
+    What the ledger says was stored and cannot be read is counted as dropped. Raises sqlite3.Error, OSError: also where
+    there is no room for what can be read, which is saved when there is.
     """
     new = path.with_name(NEW)
     _remove(new)
@@ -83,15 +86,27 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
             source.execute("PRAGMA cell_size_check=ON")
         ledger, identity = _old_ledger(source)
         if known is not None:
-            ledger = dict(zip((*_COUNTERS[:4], "stored_bytes", *_COUNTERS[4:]), known, strict=False))
+            ledger = dict(zip(_COUNTERS, known, strict=False))
+        _require_room(path.parent, ledger["stored_bytes"])
         try:
             saved = _fill(new, source, ledger, identity, number)
         except (sqlite3.Error, OSError, schema.Damaged) as error:
             _remove(new)
+            if isinstance(error, OSError) or (
+                isinstance(error, sqlite3.OperationalError) and not schema.is_damage(error)
+            ):  # the disk will not have it; no reason to give up what is there
+                raise
             _fill(new, None, ledger, identity, number)
             return f"nothing could be saved from it ({error}); the file is kept"
     lost = max(_stored(ledger) - saved, 0)
     return f"{saved} waiting messages saved from it, {lost} could not be read"
+
+
+def _require_room(directory: Path, size: int) -> None:
+    """Not written over and over for nothing."""
+    space = os.statvfs(directory)
+    if space.f_bavail * space.f_frsize < size:
+        raise OSError(errno.ENOSPC, f"{size} bytes of messages can be saved, and the disk has no room for them")
 
 
 def _stored(ledger: dict[str, int]) -> int:

@@ -381,6 +381,43 @@ def test_most_of_a_damaged_file_is_saved(filled: tuple[Path, dict[str, bytes]], 
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("soon")
+def test_what_can_be_saved_waits_for_room(tmp_path: Path) -> None:
+    """A damaged page on a disk without room for a copy: nothing is given up for that, and the ledger goes on."""
+
+    async def scenario(disk: Path) -> None:
+        log = Log()
+        state = disk / "state"
+        async with opened(state, batch_bytes=40_000) as outbox:
+            for _ in range(8):
+                await _some(outbox, 20)
+            delivered = await outbox.next_batch()
+            await outbox.delivered(delivered)
+        _damage_the_last_leaf(state / "outbox.db")
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(10 << 20))
+        async with opened(state, batch_bytes=40_000, log=log) as outbox:
+            with pytest.raises(Problem):
+                await outbox.submit(record(1), True).wait()
+            assert any("no room" in text for text in log.errors()), log.lines
+            assert not list(state.glob("*.corrupt*"))
+            ballast.unlink()
+            await until_stored(outbox, 2)
+            ledger = on_disk(state)
+            assert (ledger["accepted"], ledger["delivered"]) == (161, delivered.records)
+            assert ledger["stored"] > 140
+
+    with small_disk(tmp_path, 16) as disk:
+        asyncio.run(scenario(disk))
+
+
+def _damage_the_last_leaf(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    page = next(at for at in range(len(data) - 4096, 4096, -4096) if data[at] == 13)  # a leaf of a table
+    data[page : page + 200] = b"\xff" * 200
+    path.write_bytes(data)
+
+
 def test_a_foreign_file_is_put_aside_and_counted_for_ever(folder: Path) -> None:
     (folder / "outbox.db").write_bytes(b"this is not a database" * 500)
 
