@@ -77,6 +77,7 @@ class Outbox:
         self._deletion_at: float | None = None
         self._busy: set[int] = set()  # handed out by next_batch and not given back
         self._cursor = 0  # next_batch looks above this id
+        self._offered = False  # ... and has to look again: since it began to look, older ones have come back
         self._replay_up_to = 0
         self._arrival = asyncio.Event()
         self._sweep = False  # a commit without messages, to expire what is too old
@@ -358,8 +359,7 @@ class Outbox:
         for identity, (_, future, offer) in shrunk.items():
             self._busy.discard(identity)
             if offer:
-                self._cursor = min(self._cursor, identity - 1)
-                self._arrival.set()
+                self._offer(identity)
             _ring(future)
 
     def _succeeded(self, committed: Committed | Fetched) -> None:
@@ -424,6 +424,7 @@ class Outbox:
             self._arrival.clear()
             now_s, state = self._clock()
             future: asyncio.Future[Fetched] = self._loop.create_future()
+            self._offered = False
             wanted = (self._cursor, frozenset(self._busy), now_s, state == TRUSTED)
             self._thread.start(partial(self._fetched, future), self._database.fetch, *wanted)
             try:
@@ -443,7 +444,8 @@ class Outbox:
             elif batch.id not in self._busy:
                 self._busy.add(batch.id)
                 self._thread.recall()  # an order knows those that were busy when it was given
-                self._cursor = max(self._cursor, batch.id)
+                if not self._offered:  # else there may be older ones now, that were not looked at
+                    self._cursor = batch.id
                 return batch._replace(replay=True) if batch.id <= self._replay_up_to else batch
 
     def _fetched(self, future: "asyncio.Future[Fetched]", fetched: Fetched | None, error: BaseException | None) -> None:
@@ -482,9 +484,8 @@ class Outbox:
 
     def give_back(self, batch: StoredBatch) -> None:
         """Not delivered: it is offered again, next and marked as a replay."""
-        self._cursor = min(self._cursor, batch.id - 1)
         self.defer(batch)
-        self._arrival.set()
+        self._offer(batch.id)
 
     def defer(self, batch: StoredBatch) -> None:
         """Not delivered, and not to be offered before `offer_deferred`."""
@@ -492,7 +493,12 @@ class Outbox:
         self._busy.discard(batch.id)
 
     def offer_deferred(self) -> None:
-        self._cursor = 0
+        self._offer(1)
+
+    def _offer(self, identity: int) -> None:
+        """This batch, and those after it, that are not handed out."""
+        self._cursor = min(self._cursor, identity - 1)
+        self._offered = True
         self._arrival.set()
 
     # -- looking

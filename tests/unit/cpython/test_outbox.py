@@ -760,6 +760,36 @@ def test_deferred_batches_wait_until_offered(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("way", ["given back", "offered", "a part"])
+def test_what_is_offered_while_another_is_fetched_is_not_forgotten(folder: Path, way: str) -> None:
+    async def scenario() -> None:
+        async with opened(folder, batch_records=2) as outbox:
+            await store(outbox, *[record(n) for n in range(6)])
+            first = await outbox.next_batch()
+            outbox.give_back(first)  # so that the search begins where it began before
+            first = await outbox.next_batch()
+            if way == "offered":
+                outbox.defer(first)
+            done = None
+            if way == "a part":
+                rest = decode(first.blob)
+                done = outbox.delivered_part_soon(first, rest._replace(rows=rest.rows[1:]), offer=True)
+                await asyncio.sleep(limits.DELIVERED_LINGER_MS / 1000)
+            fetch = asyncio.create_task(outbox.next_batch())
+            await asyncio.sleep(0)
+            if way == "given back":
+                outbox.give_back(first)
+            elif way == "offered":
+                outbox.offer_deferred()
+            found = {(await fetch).id}
+            if done is not None:
+                await done
+            found |= {(await asyncio.wait_for(outbox.next_batch(), BOUND_S)).id for _ in range(2)}
+            assert found == {1, 2, 3}
+
+    asyncio.run(scenario())
+
+
 def test_a_part_of_a_batch_is_delivered(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder) as outbox:
