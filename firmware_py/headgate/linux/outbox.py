@@ -532,10 +532,11 @@ class Outbox:
         }
 
     def stalled(self, limit_s: float) -> str | None:
-        """For the watchdog: a reason when one commit takes longer than that. A disk that refuses is no stall."""
+        """For the watchdog: a reason when one commit takes longer than that. A disk that refuses is no stall, nor is a
+        damaged file that is being replaced."""
         self.settle()
         since_s = self._thread.since_s
-        if since_s is None or time.monotonic() - since_s < limit_s:
+        if since_s is None or time.monotonic() - max(since_s, self._database.progress_s) < limit_s:
             return None
         return f"a commit takes {int(time.monotonic() - since_s)} s"
 

@@ -73,6 +73,7 @@ class Database:
         self._wear = Wear()
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
         self._reserved = self._low = False  # the reserve is there; the disk is nearly full: as of the last look
+        self.progress_s = 0.0  # monotonic; of what takes longer than a commit
         self._next_look = 0.0  # at the disk, monotonic
         self._plain = bytearray()  # a batch before it is compressed: as new memory it would be mapped each time
         self._first_s: int | None = None  # stored_s of the first batch, if that is known
@@ -298,11 +299,14 @@ class Database:
 
     def _rebuild(self, known: Ledger | None, number: int) -> str:
         try:
-            return outbox_rescue.rebuild(self.path, known, number)
+            return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
         except (sqlite3.Error, OSError):
             if not self._release_reserve():
                 raise
-        return outbox_rescue.rebuild(self.path, known, number)
+        return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
+
+    def _note_progress(self) -> None:
+        self.progress_s = time.monotonic()
 
     # -- room for deleting on a full disk
 

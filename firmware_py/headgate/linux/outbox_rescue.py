@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,11 @@ def copy_out(database: sqlite3.Connection, path: Path) -> None:
     atomic_file.sync(new)  # VACUUM INTO does not
 
 
-def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
+def rebuild(path: Path, known: tuple[int, ...] | None, number: int, progress: Callable[[], None]) -> str:
     """Make the fresh file from what can be read of the damaged one; -> one line for the log.
 
-    `known`: the ledger in memory (outbox_types.Ledger), or None when this is the start and the file's own has to do.
+    `known`: the ledger in memory (outbox_types.Ledger), or None when this is the start and the file's own has to do;
+    `progress`: called now and then, for it may take minutes.
     What the ledger says was stored and cannot be read is counted as dropped. Raises sqlite3.Error, OSError: also where
     there is no room for what can be read, which is saved when there is.
     """
@@ -89,14 +90,14 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int) -> str:
             ledger = dict(zip(_COUNTERS, known, strict=False))
         _require_room(path.parent, ledger["stored_bytes"])
         try:
-            saved = _fill(new, source, ledger, identity, number)
+            saved = _fill(new, source, ledger, identity, number, progress)
         except (sqlite3.Error, OSError, schema.Damaged) as error:
             _remove(new)
             if isinstance(error, OSError) or (
                 isinstance(error, sqlite3.OperationalError) and not schema.is_damage(error)
             ):  # the disk will not have it; no reason to give up what is there
                 raise
-            _fill(new, None, ledger, identity, number)
+            _fill(new, None, ledger, identity, number, progress)
             return f"nothing could be saved from it ({error}); the file is kept"
     lost = max(_stored(ledger) - saved, 0)
     return f"{saved} waiting messages saved from it, {lost} could not be read"
@@ -132,8 +133,13 @@ def _old_ledger(source: sqlite3.Connection | None) -> tuple[dict[str, int], tupl
     return (ledger if _stored(ledger) >= 0 else nothing[0]), (row[0], row[1])
 
 
-def _fill(
-    new: Path, source: sqlite3.Connection | None, ledger: dict[str, int], identity: tuple[str, int], number: int
+def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
+    new: Path,
+    source: sqlite3.Connection | None,
+    ledger: dict[str, int],
+    identity: tuple[str, int],
+    number: int,
+    progress: Callable[[], None],
 ) -> int:
     """-> messages saved. The ledger balances at every commit, so also after a power cut."""
     saved = 0
@@ -158,6 +164,7 @@ def _fill(
             if len(chunk) == _CHUNK:
                 saved += _write(target, chunk)
                 chunk.clear()
+                progress()
         saved += _write(target, chunk)
         target.execute("BEGIN IMMEDIATE")
         for key in _rows(source, "SELECT gen, scope, body, seq FROM idempotency"):

@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from small_disk import small_disk
 
 from headgate import limits
 from headgate.core.problem import Problem
-from headgate.linux import outbox_db
+from headgate.linux import outbox_db, outbox_rescue
 from headgate.linux.batch import decode
 from headgate.linux.outbox import Outbox
 
@@ -393,7 +394,7 @@ def test_what_can_be_saved_waits_for_room(tmp_path: Path) -> None:
                 await _some(outbox, 20)
             delivered = await outbox.next_batch()
             await outbox.delivered(delivered)
-        _damage_the_last_leaf(state / "outbox.db")
+        _damage_a_leaf(state / "outbox.db", -1)
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(10 << 20))
         async with opened(state, batch_bytes=40_000, log=log) as outbox:
@@ -411,9 +412,39 @@ def test_what_can_be_saved_waits_for_room(tmp_path: Path) -> None:
         asyncio.run(scenario(disk))
 
 
-def _damage_the_last_leaf(path: Path) -> None:
+def test_a_replacement_that_takes_long_is_no_stall(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the watchdog would end it, and it would begin anew with each start."""
+    write = outbox_rescue._write
+
+    def slowly(*arguments: Any) -> int:
+        time.sleep(0.1)
+        return write(*arguments)
+
+    monkeypatch.setattr(outbox_rescue, "_write", slowly)
+    monkeypatch.setattr(outbox_rescue, "_CHUNK", 1)
+    monkeypatch.setattr(limits, "OUTBOX_CHECK_BYTES", 0)  # the damage of a large file is found while it runs
+
+    async def scenario() -> None:
+        async with opened(folder, batch_bytes=25_000) as outbox:
+            await _some(outbox, 20)
+        _damage_a_leaf(folder / "outbox.db", 0)
+        async with opened(folder) as outbox:
+            submitted = outbox.submit(record(1), True)
+            found = set()
+            while not submitted.done:
+                await asyncio.sleep(0.02)
+                found.add(outbox.stalled(1))
+            assert outbox.stats()["corrupt"] == 1
+            assert found == {None}
+
+    asyncio.run(scenario())
+
+
+def _damage_a_leaf(path: Path, index: int) -> None:
+    """Of the table of batches."""
     data = bytearray(path.read_bytes())
-    page = next(at for at in range(len(data) - 4096, 4096, -4096) if data[at] == 13)  # a leaf of a table
+    pages = range(4096, len(data), 4096)
+    page = [at for at in pages if data[at] == 13 and b'{"weather":' in data[at : at + 4096]][index]
     data[page : page + 200] = b"\xff" * 200
     path.write_bytes(data)
 
