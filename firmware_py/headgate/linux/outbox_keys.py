@@ -1,9 +1,10 @@
 """Idempotency records: which key was seen with which body, kept for hours and within a number of rows.
 
 Kept in generations. A new one begins after a share of the hours or of the rows; the oldest is then forgotten as a
-whole. Two reasons: age is counted in running time (monotonic), so a wrong wall clock cannot make the appliance forget
-early; and random keys land in a small part of the tree, so few pages are written per commit. Time switched off does
-not count: a restart begins a full share again, which keeps keys longer, never shorter.
+whole. So hours and rows count together: a key goes when its shares of both make up one. Two reasons: age is counted in
+running time (monotonic), so a wrong wall clock cannot make the appliance forget early; and random keys land in a small
+part of the tree, so few pages are written per commit. Time switched off does not count: a restart begins a full share
+again, which keeps keys longer, never shorter.
 """
 
 import hashlib
