@@ -163,8 +163,7 @@ static enum hg_served answer_value(struct hg_call *call, const uint8_t *key, uin
     struct hg_found found;
     bool hit = false;
     if (hg_store_get(gate->store, key, length, gate->now_ms, &hit, &found) != HG_OK || !hit) {
-        return preconditions(call, (struct hg_view){(const uint8_t *)"", 0}) == ANSWERED ? HG_SERVED_ANSWER
-                                                                                          : hg_deny(call, 404, missing, "");
+        return hg_deny(call, 404, missing, ""); /* whatever is asked of the ETag: RFC 9110 section 13.2.1 */
     }
     if (fields->version != found.version || gate->now_ms >= fields->until_ms) {
         make_fields(gate, &found, fields);
@@ -315,8 +314,9 @@ static enum hg_served answer_change(struct hg_call *call, uint16_t status, uint6
     return hg_answer_with(call, status, hg_line_of(&fields), (struct hg_view){(const uint8_t *)"", 0});
 }
 
-/* Judges the preconditions against what is stored; *present: something is. */
-static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length, bool *present) {
+/* Judges the preconditions against what is stored; *present: something is. `makes`: also against nothing, for the answer would be
+ * no 404 (RFC 9110 section 13.2.1). */
+static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length, bool makes, bool *present) {
     struct hg_line etag;
     struct hg_found found;
     etag.length = 0;
@@ -324,7 +324,7 @@ static bool may_change(struct hg_call *call, const uint8_t *key, uint32_t length
     if (hg_store_get(call->gate->store, key, length, call->gate->now_ms, present, &found) == HG_OK && *present) {
         put_etag(&etag, call->gate, found.version);
     }
-    return preconditions(call, hg_line_of(&etag)) != ANSWERED;
+    return (!*present && !makes) || preconditions(call, hg_line_of(&etag)) != ANSWERED;
 }
 
 /* For the second level. false: there is no room to note it. */
@@ -356,7 +356,7 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
     const uint32_t noted = gate->changes.length;
     uint64_t version = 0;
     bool present;
-    if (!may_change(call, key, length, &present)) {
+    if (!may_change(call, key, length, true, &present)) {
         return HG_SERVED_ANSWER;
     }
     meta.length = 0;
@@ -381,7 +381,7 @@ enum hg_served hg_cache_put(struct hg_call *call, struct hg_view body) {
 
 static enum hg_served delete_key(struct hg_call *call, const uint8_t *key, uint32_t length) {
     bool present, deleted;
-    if (!may_change(call, key, length, &present)) {
+    if (!may_change(call, key, length, false, &present)) {
         return HG_SERVED_ANSWER;
     }
     if (!present) {

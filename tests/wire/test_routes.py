@@ -209,6 +209,8 @@ def test_preconditions(server: Server) -> None:
         assert get(If_Match=etag) == 412
         assert client.request("DELETE", path, headers={"If-Match": etag}).status == 412
         assert client.request("DELETE", path, headers={"If-Match": new}).status == 204
+        for method in ("GET", "HEAD", "DELETE"):
+            assert client.request(method, path, headers={"If-Match": "*"}).status == 404, "nothing is there to be asked"
 
 
 @pytest.mark.parametrize(

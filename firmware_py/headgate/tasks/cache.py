@@ -68,8 +68,7 @@ def _answer(x: "Exchange", key: bytes, problem: Problem) -> Response:
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
     if found is None:
-        check_preconditions(x, None)
-        raise problem
+        raise problem  # whatever is asked of the ETag: RFC 9110 section 13.2.1
     value, meta, version, _left_ms = found
     max_age, stored_ms, content_type = meta.split(b" ", 2)
     tag = etag(gateway, version)
@@ -184,9 +183,9 @@ async def delete(x: "Exchange", params: "dict[str, str]") -> Response:
         await second.fetch((key,))
     now_ms = gateway.now_ms()
     found = gateway.store.get(key, now_ms)
-    check_preconditions(x, None if found is None else etag(gateway, found[2]))
     if found is None:
         raise Problem(404, "not_cached")
+    check_preconditions(x, etag(gateway, found[2]))
     gateway.store.delete(key, now_ms)
     if second is not None:
         second.changed(key)
