@@ -420,6 +420,7 @@ class Outbox:
 
     async def next_batch(self) -> StoredBatch:
         """The oldest batch that is not handed out; waits for one. `replay`: it may have been sent before."""
+        told = ""
         while True:
             self._arrival.clear()
             now_s, state = self._clock()
@@ -430,7 +431,9 @@ class Outbox:
             try:
                 fetched = await future
             except StorageFailed as error:
-                self._log("error", f"reading the outbox failed: {error}")
+                if str(error) != told:
+                    told = str(error)
+                    self._log("error", f"reading the outbox failed: {error}")
                 await asyncio.sleep(limits.OUTBOX_RETRY_MAX_MS / 1000)
                 continue
             batch = fetched.batch

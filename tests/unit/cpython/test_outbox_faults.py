@@ -25,6 +25,7 @@ from headgate.core.problem import Problem
 from headgate.linux import outbox_db, outbox_rescue
 from headgate.linux.batch import decode
 from headgate.linux.outbox import Outbox
+from headgate.linux.outbox_schema import StorageFailed
 
 
 class Log:
@@ -283,6 +284,26 @@ def test_batches_of_a_transaction_fail_together_and_come_back_in_order(
             rows = [row.seq for batch in got for row in decode(batch.blob).rows]
             assert [f"1.{seq}" for seq in rows] == promised
             assert on_disk(folder)["accepted"] == 10
+
+    asyncio.run(scenario())
+
+
+def test_a_disk_that_is_not_read_is_told_of_once(folder: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        log = Log()
+        async with opened(folder, log=log) as outbox:
+            await store(outbox, record(1))
+            fetch, failed = outbox_db.Database.fetch, [0]
+
+            def fails_at_first(database: outbox_db.Database, *arguments: Any) -> Any:
+                failed[0] += 1
+                if failed[0] <= 4:
+                    raise StorageFailed("Input/output error")
+                return fetch(database, *arguments)
+
+            monkeypatch.setattr(outbox_db.Database, "fetch", fails_at_first)
+            await asyncio.wait_for(outbox.next_batch(), BOUND_S)
+            assert (failed[0], log.errors()) == (5, ["reading the outbox failed: Input/output error"])
 
     asyncio.run(scenario())
 
