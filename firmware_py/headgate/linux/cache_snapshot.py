@@ -128,8 +128,10 @@ def restore(path: Path, store: Store, now_ms: int, now_s: int | None) -> int:
     head = next(items, None)
     if not isinstance(head, dict) or head.get("headgate") != "cache" or head.get("v") != VERSION:
         raise DamagedError("it is not of this version")
-    then_s = head.get("t")
-    away_ms = max(0, now_s - then_s) * 1000 if type(then_s) is int and now_s is not None else 0
+    then_s = head.get("t")  # None: the clock was not trusted
+    if then_s is not None and not (type(then_s) is int and then_s >= 0):
+        raise DamagedError("it is not of this version")
+    away_ms = max(0, now_s - then_s) * 1000 if then_s is not None and now_s is not None else 0
     count = 0
     for item in items:
         match item:

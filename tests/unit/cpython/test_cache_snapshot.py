@@ -198,6 +198,8 @@ GOOD = [b"k", b"v", b"t", 0, 0, 0]
         lambda data: sealed(),
         lambda data: sealed([]),
         lambda data: sealed({**HEAD, "v": 2}, GOOD),
+        lambda data: sealed({**HEAD, "t": -(1 << 62)}, GOOD),
+        lambda data: sealed({**HEAD, "t": "1"}, GOOD),
         lambda data: sealed({**HEAD, "headgate": "outbox"}, GOOD),
         lambda data: sealed(HEAD, GOOD, {}),
         lambda data: sealed(HEAD, GOOD, GOOD[:5]),
