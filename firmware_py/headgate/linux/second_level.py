@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from headgate import limits
 from headgate.linux import dial, second_entry
@@ -347,10 +347,19 @@ class SecondLevel:
             self._telling[key] = telling
         for key, command in zip(keys, words, strict=True):
             link.send(self._told(link, telling, key), *command)
-        await self._patiently(link, telling.done, limits.SHARED_PATIENCE_MS / 1000)
+        await self._until_told(link, telling)
         if link.lost.done():
             raise LinkError(link.lost.result())
         return len(keys)
+
+    async def _until_told(self, link: Link, telling: _Telling) -> None:
+        """Raises LinkError when no answer has come for too long: all of them may take longer, on a slow line."""
+        left = 0
+        while telling.left and telling.left != left:
+            left = telling.left
+            await asyncio.wait((telling.done,), timeout=limits.SHARED_PATIENCE_MS / 1000)
+        if telling.left:
+            self._no_answer(link, limits.SHARED_PATIENCE_MS / 1000)
 
     def _command(self, key: bytes) -> tuple[bytes, ...]:
         """What the store has now. Nothing, also when it was evicted: then better none there than an old one."""
@@ -401,9 +410,13 @@ class SecondLevel:
             async with asyncio.timeout(seconds):
                 return await what
         except TimeoutError:
-            reason = f"no answer within {round(seconds * 1000)} ms"
-            link.close(reason)
-            raise LinkError(reason) from None
+            SecondLevel._no_answer(link, seconds)
+
+    @staticmethod
+    def _no_answer(link: Link, seconds: float) -> NoReturn:
+        reason = f"no answer within {round(seconds * 1000)} ms"
+        link.close(reason)
+        raise LinkError(reason) from None
 
 
 def place_of(config: "Config") -> Place:

@@ -320,6 +320,24 @@ def test_a_server_that_takes_changes_and_does_not_answer(monkeypatch: pytest.Mon
     play(story)
 
 
+def test_a_slow_line_is_not_given_up() -> None:
+    step_s = 0.15  # far below the patience, which all of them together outlast
+    count = int(1.8 * limits.SHARED_PATIENCE_MS / 1000 / step_s)
+
+    async def story(s: Scene) -> None:
+        for number in range(count):
+            s.put(b"%d" % number, b"1")
+        for number in range(count):
+            await told(s.server, b"%d" % number, b"1")
+        for _ in range(count):
+            await asyncio.sleep(step_s)
+            s.server.say(b"+OK\r\n")
+        await s.until(queued=0, in_flight=0, written=count)
+        assert (s.level.stats()["connected"], s.level.stats()["connections"]) == (1, 1)
+
+    play(story)
+
+
 def test_the_end_waits_for_what_waits_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(s: Scene) -> None:
         s.put(b"k", b"1")
