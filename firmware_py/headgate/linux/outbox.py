@@ -81,6 +81,7 @@ class Outbox:
         self._replay_up_to = 0
         self._arrival = asyncio.Event()
         self._sweep = False  # a commit without messages, to expire what is too old
+        self._goes_on = False  # the last one was not through with expiring or stamping
         self._noted = False  # `_look` is on its way
         self._timer: asyncio.TimerHandle | None = None  # of the next look; never later than the deadline
         self._failures = 0
@@ -190,7 +191,7 @@ class Outbox:
     def _deadline(self) -> float | None:
         """loop.time() of the next commit; None when there is nothing to commit."""
         queued = self.intake
-        if not (queued.rows or self._delivered or self._shrunk or self._sweep):
+        if not (queued.rows or self._delivered or self._shrunk or self._sweep or (self._goes_on and not queued.closing)):
             return None
         if queued.closing:
             return 0.0
@@ -279,7 +280,7 @@ class Outbox:
         delivered, self._delivered = self._delivered, {}
         shrunk, self._shrunk = self._shrunk, {}
         self._deletion_at = None
-        self._sweep = False
+        self._sweep = self._goes_on = False
         now_s, state = self._clock()
         # What is being deleted stays busy until it is: next_batch must not hand it out again.
         rest = [(identity, batch) for identity, (batch, _, _) in shrunk.items()]
@@ -329,7 +330,8 @@ class Outbox:
                 self._shrunk.update(shrunk)
                 if delivered or shrunk:
                     self._deletion_at = self._loop.time()
-                self._failed(taken, error)
+                if taken or delivered or shrunk or not isinstance(error, StorageFailed):  # else nobody wanted it
+                    self._failed(taken, error)
                 if self.intake.closing:  # the disk will not have it: do not hang at the end
                     self._ended.set_result(None)
         except Exception as bug:
@@ -371,6 +373,9 @@ class Outbox:
             self.intake.refuse_until_ms = 0
         self._oldest_s = committed.oldest_s
         self._take_ledger(committed.ledger)
+        if committed.goes_on and not self._goes_on:
+            self._goes_on = True
+            self._deletion_due()
 
     def _take_ledger(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -403,9 +403,12 @@ class Database:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
-            unstamped = self._unstamped
+            unstamped, goes_on = self._unstamped, False
             if stamp and work.trusted and unstamped:
-                unstamped = self._stamp(database, work.now_s, max(self.batches - len(work.taken), 1))
+                most = max(self.batches - len(work.taken), 1)
+                if self._low:  # on a disk that is nearly full alone: the rest may fit where both do not
+                    most = int(not (work.taken or work.delivered or work.shrunk))
+                unstamped = goes_on = self._stamp(database, work.now_s, most)
             for identity in work.delivered:
                 records, size = self._delete(database, identity)
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
@@ -415,7 +418,8 @@ class Database:
                 known, ledger = self._append(database, taken, work.now_s if work.trusted else None, ledger)
                 outcomes.append(known)
             if work.trusted:
-                ledger = self._expire(database, work, ledger)
+                ledger, more = self._expire(database, work, ledger)
+                goes_on = goes_on or more
             if self._config.when_full == DROP_OLDEST:
                 ledger = self._drop(database, work.busy, ledger)
             ledger = self._wear.update(ledger)
@@ -426,7 +430,7 @@ class Database:
         if work.taken:
             self._settle_when_low()
         self._unstamped = unstamped or bool(work.taken and not work.trusted)
-        return Committed(outcomes, ledger, oldest)
+        return Committed(outcomes, ledger, oldest, goes_on)
 
     def _stamp(self, database: sqlite3.Connection, now_s: int, most: int) -> bool:
         """The age of what came before the clock was trusted counts from now on. A few batches at a time, for each is
@@ -500,13 +504,14 @@ class Database:
         self._first_known = False
         return _number(found[0]), _number(found[1])
 
-    def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> Ledger:
+    def _expire(self, database: sqlite3.Connection, work: Work, ledger: Ledger) -> tuple[Ledger, bool]:
+        """-> the ledger, whether there may be more."""
         if self._config.max_hours == 0:
-            return ledger
+            return ledger, False
         limit_s = self._limit_s(work.now_s)
         oldest_s = self._oldest()
         if oldest_s is None or oldest_s > limit_s:
-            return ledger
+            return ledger, False
         after = deleted = 0
         while deleted < limits.EXPIRE_BYTES:  # the next transaction goes on
             row = database.execute(
@@ -520,7 +525,7 @@ class Database:
             records, size = self._delete(database, after)
             deleted += size
             ledger = ledger._replace(expired=ledger.expired + records, stored_bytes=ledger.stored_bytes - size)
-        return ledger
+        return ledger, deleted >= limits.EXPIRE_BYTES
 
     def _limit_s(self, now_s: int) -> int:
         """What was stored then, or before, is too old."""
@@ -564,20 +569,20 @@ class Database:
     def fetch(self, after: int, busy: Collection[int], now_s: int, trusted: bool) -> Fetched:
         """The oldest batch with an id above `after` that is neither `busy` nor too old, its checksum verified. What is
         too old is expired first, if the disk allows; a damaged one is put aside and counted."""
-        limit_s = None
+        limit_s, goes_on = None, False
         if trusted and self._config.max_hours:
             limit_s = self._limit_s(now_s)
             due = Work((), (), (), busy, now_s, trusted)
             try:
-                self._guard(self._expire_due, due)
+                goes_on = self._guard(self._expire_due, due)
             except StorageFailed:  # to send a batch makes room on a full disk, and needs none to begin with
                 with contextlib.suppress(StorageFailed):
                     self._guard(self._delete_only, due)
-        return self._guard(self._fetch, after, busy, limit_s)
+        return self._guard(self._fetch, after, busy, limit_s)._replace(goes_on=goes_on)
 
-    def _expire_due(self, due: Work) -> None:
-        if self.ledger.stored:
-            self._commit(due, stamp=False)  # writes nothing when nothing is due
+    def _expire_due(self, due: Work) -> bool:
+        """Writes nothing when nothing is due. -> whether more may be."""
+        return self.ledger.stored > 0 and self._commit(due, stamp=False).goes_on
 
     def _fetch(self, after: int, busy: Collection[int], limit_s: int | None) -> Fetched:
         while True:

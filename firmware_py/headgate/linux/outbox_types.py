@@ -80,14 +80,17 @@ Outcome: TypeAlias = str | Literal[False]  # replayed, with the first one's "boo
 
 class Committed(NamedTuple):
     """`outcomes`: for each of `taken`, by index in it, of those that were not stored. `oldest_s`: Unix s at which the
-    oldest stored batch was stored, None when there is none or it is not known."""
+    oldest stored batch was stored, None when there is none or it is not known. `goes_on`: the next transaction has to
+    expire or to stamp more."""
 
     outcomes: Sequence[Mapping[int, Outcome]]
     ledger: Ledger
     oldest_s: int | None
+    goes_on: bool = False
 
 
 class Fetched(NamedTuple):
     batch: StoredBatch | None
     ledger: Ledger
     oldest_s: int | None
+    goes_on: bool = False

@@ -660,20 +660,23 @@ def test_messages_expire_by_the_trusted_clock_only(folder: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(folder: Path) -> None:
+def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To stamp a batch is to write it anew: it had been all of them at once, while everybody waited."""
+    monkeypatch.setattr(limits, "DELIVERED_LINGER_MS", 1000)  # time to look
 
     async def scenario() -> None:
         clock = Clock(0, "unset")
         async with opened(folder, clock=clock) as outbox:
-            for n in range(20):
+            for n in range(10):
                 await store(outbox, record(n))
             clock.now_s, clock.state = 1_764_000_000, "trusted"
-            await store(outbox, record(20))
-            assert _stamps(folder).count(None) == 20 - (limits.COMMIT_BATCHES - 1)
-            for n in range(21, 28):
-                await store(outbox, record(n))
-            assert None not in _stamps(folder)
+            await store(outbox, record(10))
+            assert _stamps(folder).count(None) == 10 - (limits.COMMIT_BATCHES - 1)
+            async with asyncio.timeout(BOUND_S):  # without another message
+                while None in _stamps(folder):  # noqa: ASYNC110  # nothing tells when it is
+                    await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
 
@@ -681,6 +684,7 @@ def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(folde
 def test_what_is_too_old_goes_a_part_at_a_time_and_is_not_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is deleted is read before: a whole budget of it would keep everybody waiting, and the watchdog."""
     monkeypatch.setattr(limits, "EXPIRE_BYTES", 1)
+    monkeypatch.setattr(limits, "DELIVERED_LINGER_MS", 1000)  # time to look
 
     async def scenario() -> None:
         clock = Clock()
@@ -692,7 +696,32 @@ def test_what_is_too_old_goes_a_part_at_a_time_and_is_not_sent(folder: Path, mon
             assert on_disk(folder)["expired"] == 1
             batch = await outbox.next_batch()
             assert decode(batch.blob).rows[0].body == record(5).body
-            assert on_disk(folder)["expired"] == 2
+            async with asyncio.timeout(BOUND_S):  # without another message
+                while on_disk(folder)["expired"] < 5:  # noqa: ASYNC110  # nothing tells when it is
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_outbox_that_was_stored_without_a_clock_expires_as_a_whole(folder: Path) -> None:
+    """A few batches had been stamped each time that others expired: for weeks nearly everything was refused."""
+
+    async def scenario() -> None:
+        clock = Clock(0, "unset")
+        async with opened(folder, max_bytes=3000, max_hours=1, batch_records=1, clock=clock) as outbox:
+            await _fill(outbox)
+            clock.now_s, clock.state = 1_764_000_000, "trusted"
+            with pytest.raises(Problem):
+                outbox.submit(record(0, pad=900), True)
+            async with asyncio.timeout(BOUND_S):
+                while None in _stamps(folder):  # noqa: ASYNC110  # nothing tells when it is
+                    await asyncio.sleep(0.05)
+            clock.now_s += HOUR + 1
+            with pytest.raises(Problem):
+                outbox.submit(record(0, pad=900), True)
+            async with asyncio.timeout(BOUND_S):
+                while outbox.stats()["stored"]:  # noqa: ASYNC110  # nothing tells when it is
+                    await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
 
