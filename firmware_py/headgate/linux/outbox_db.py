@@ -276,8 +276,8 @@ class Database:
         return (found.st_dev, found.st_ino) != self._inode
 
     def _replace(self, reason: str) -> None:
-        number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
         try:
+            number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
             if self._database is not None and self._file_is_gone():
                 outbox_rescue.copy_out(self._database, self.path)
                 self._disconnect()
@@ -287,6 +287,8 @@ class Database:
                 known = self.ledger if self._loaded else None
                 rescued = self._rebuild(known, number)
             outbox_rescue.put_aside(self.path, number)
+            while not self._fill_reserve() and outbox_rescue.give_up_oldest(self.directory, keep=1):
+                pass  # without the reserve no message would be accepted
             self._connect()
             with self._transaction() as database:
                 ledger = self.ledger._replace(quarantined=number)
@@ -298,12 +300,14 @@ class Database:
         self._log("error", f"outbox was damaged ({reason}); now {schema.FILE}.corrupt-{number}; {rescued}")
 
     def _rebuild(self, known: Ledger | None, number: int) -> str:
-        try:
-            return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
-        except (sqlite3.Error, OSError):
-            if not self._release_reserve():
-                raise
-        return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
+        while True:
+            try:
+                return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
+            except (sqlite3.Error, OSError) as error:
+                if not self._release_reserve() and not (
+                    schema.is_full(error) and outbox_rescue.give_up_oldest(self.directory)
+                ):
+                    raise
 
     def _note_progress(self) -> None:
         self.progress_s = time.monotonic()
@@ -597,7 +601,12 @@ class Database:
                 batch = StoredBatch(identity, records, codec, blob, identity <= (self._replay_up_to or 0))
                 return Fetched(batch, self.ledger, self._oldest())
             else:
-                self._put_batch_aside(identity, blob)
+                try:
+                    self._put_batch_aside(identity, blob)
+                except (sqlite3.Error, OSError) as error:
+                    if not schema.is_full(error):
+                        raise
+                    after = identity  # those behind it make room
 
     def _put_batch_aside(self, identity: int, blob: object) -> None:
         """A flipped bit in one batch is no reason to give up the file."""
@@ -610,14 +619,18 @@ class Database:
             if not self._release_reserve():
                 raise
             atomic_file.write(target, content)
-        with self._transaction() as database:
-            records, size = self._delete(database, identity)
-            ledger = self.ledger._replace(
-                dropped=self.ledger.dropped + records,
-                stored_bytes=self.ledger.stored_bytes - size,
-                quarantined=number,
-            )
-            self._save(database, ledger)
+        try:
+            with self._transaction() as database:
+                records, size = self._delete(database, identity)
+                ledger = self.ledger._replace(
+                    dropped=self.ledger.dropped + records,
+                    stored_bytes=self.ledger.stored_bytes - size,
+                    quarantined=number,
+                )
+                self._save(database, ledger)
+        except sqlite3.Error:  # it is still there: else each try would leave a copy
+            target.unlink(missing_ok=True)
+            raise
         self.ledger = ledger
         outbox_rescue.prune(self.directory)
         self._log("error", f"a stored batch was damaged; {records} messages put aside as {target.name}")

@@ -43,6 +43,15 @@ def prune(directory: Path) -> None:
         _remove(path)
 
 
+def give_up_oldest(directory: Path, *, keep: int = 0) -> bool:
+    """What was put aside makes room for messages. Whether there was any but the newest `keep`. Raises OSError."""
+    found = quarantined(directory)
+    if len(found) <= keep:
+        return False
+    _remove(found[0])
+    return True
+
+
 def put_aside(path: Path, number: int) -> None:
     """Rename the file and what belongs to it; a file that is not there is fine. Raises OSError."""
     for suffix in ("", *_SIDE_FILES):
@@ -88,7 +97,7 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int, progress: Ca
         ledger, identity = _old_ledger(source)
         if known is not None:
             ledger = dict(zip(_COUNTERS, known, strict=False))
-        _require_room(path.parent, ledger["stored_bytes"])
+        _require_room(path, ledger["stored_bytes"])
         try:
             saved = _fill(new, source, ledger, identity, number, progress)
         except (sqlite3.Error, OSError, schema.Damaged) as error:
@@ -103,9 +112,11 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int, progress: Ca
     return f"{saved} waiting messages saved from it, {lost} could not be read"
 
 
-def _require_room(directory: Path, size: int) -> None:
-    """Not written over and over for nothing."""
-    space = os.statvfs(directory)
+def _require_room(path: Path, stored_bytes: int) -> None:
+    """Not written over and over for nothing. A ledger may be damaged as well: no more can be saved than the file has."""
+    there = sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
+    size = min(stored_bytes, there)
+    space = os.statvfs(path.parent)
     if space.f_bavail * space.f_frsize < size:
         raise OSError(errno.ENOSPC, f"{size} bytes of messages can be saved, and the disk has no room for them")
 
@@ -144,6 +155,7 @@ def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
     """-> messages saved. The ledger balances at every commit, so also after a power cut."""
     saved = 0
     with contextlib.closing(schema.connect(new)) as target:
+        target.execute("PRAGMA journal_mode=OFF").fetchone()  # until it has its name nobody trusts it: no room for a log
         target.execute(
             "UPDATE ledger SET appliance = ?, boot = ?, delivered = ?, expired = ?, dropped = ?, accepted = ?, "
             "payload_bytes = ?, written_bytes = ?, quarantined = ?",

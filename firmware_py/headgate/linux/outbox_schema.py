@@ -4,6 +4,7 @@ One row per batch (linux/batch.py), the ledger, and the idempotency records. Eve
 changes in one transaction.
 """
 
+import errno
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -44,6 +45,7 @@ COLUMNS = (
 )
 # Primary result codes of sqlite3.h
 _CORRUPT = frozenset((11, 26))  # SQLITE_CORRUPT, SQLITE_NOTADB
+_FULL = 13  # SQLITE_FULL
 _SCHEMA = 1  # SQLITE_ERROR: "no such table" once the file is ours to begin with
 
 
@@ -66,6 +68,13 @@ def is_damage(error: sqlite3.Error) -> bool:
     return primary_code(error) in _CORRUPT or (
         isinstance(error, sqlite3.OperationalError) and primary_code(error) == _SCHEMA
     )
+
+
+def is_full(error: Exception) -> bool:
+    """Whether room on the disk would help."""
+    if isinstance(error, sqlite3.Error):
+        return primary_code(error) == _FULL
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -186,6 +186,28 @@ def test_a_damaged_batch_does_not_hold_up_the_rest_on_a_full_disk(disk: Path) ->
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("soon")
+def test_a_damaged_batch_that_cannot_be_put_aside_waits(disk: Path) -> None:
+    """The reserve is in use already."""
+
+    async def scenario() -> None:
+        state = disk / "state"
+        async with opened(state, batch_bytes=40_000) as outbox:
+            for _ in range(5):
+                await _some(outbox, 2)
+            with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database, database:
+                database.execute("UPDATE batch SET crc = crc + 1 WHERE id = 1")
+            (state / "outbox.reserve").unlink()
+            fill_up(disk)
+            for identity in range(2, 5):
+                batch = await asyncio.wait_for(outbox.next_batch(), BOUND_S)
+                assert batch.id == identity
+                outbox.delivered_soon(batch)
+            assert not list(state.glob("*.corrupt*"))
+
+    asyncio.run(scenario())
+
+
 async def _some(outbox: Outbox, count: int) -> list[str]:
     sent = [record(n) for n in range(count)]
     for item in sent:
@@ -430,6 +452,45 @@ def test_what_can_be_saved_waits_for_room(tmp_path: Path) -> None:
             assert ledger["stored"] > 140
 
     with small_disk(tmp_path, 16) as disk:
+        asyncio.run(scenario(disk))
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_senseless_ledger_of_a_damaged_file_asks_for_no_room(folder: Path) -> None:
+    """It had waited for ever: the disk never has an exabyte."""
+
+    async def scenario() -> None:
+        async with opened(folder, batch_bytes=25_000) as outbox:
+            await _some(outbox, 20)
+        with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database, database:
+            database.execute("UPDATE ledger SET stored_bytes = 1 << 60")
+        _damage_a_leaf(folder / "outbox.db", -1)
+        async with opened(folder) as outbox:
+            await until_stored(outbox, 1)
+            assert on_disk(folder)["stored"] > 10
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_was_put_aside_makes_room_for_what_can_be_saved(tmp_path: Path) -> None:
+    """Three times 3 MiB fit, and were there when the fourth could not be written: nothing was accepted any more."""
+
+    async def scenario(disk: Path) -> None:
+        state = disk / "state"
+        stored = 0
+        for times in range(5):
+            async with opened(state, batch_bytes=40_000) as outbox:
+                await until_stored(outbox, 100 + times)
+                if times == 0:
+                    for _ in range(8):
+                        await _some(outbox, 20)
+                stored = on_disk(state)["stored"]
+            _damage_a_leaf(state / "outbox.db", -1)
+        assert stored > 140
+        assert 0 < len(list(state.glob("*.corrupt-?"))) < limits.OUTBOX_QUARANTINE
+
+    with small_disk(tmp_path, 14) as disk:
         asyncio.run(scenario(disk))
 
 
