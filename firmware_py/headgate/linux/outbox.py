@@ -191,7 +191,8 @@ class Outbox:
     def _deadline(self) -> float | None:
         """loop.time() of the next commit; None when there is nothing to commit."""
         queued = self.intake
-        if not (queued.rows or self._delivered or self._shrunk or self._sweep or (self._goes_on and not queued.closing)):
+        goes_on = self._goes_on and not queued.closing
+        if not (queued.rows or self._delivered or self._shrunk or self._sweep or goes_on):
             return None
         if queued.closing:
             return 0.0

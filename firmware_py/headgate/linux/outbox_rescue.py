@@ -113,7 +113,7 @@ def rebuild(path: Path, known: tuple[int, ...] | None, number: int, progress: Ca
 
 
 def _require_room(path: Path, stored_bytes: int) -> None:
-    """Not written over and over for nothing. A ledger may be damaged as well: no more can be saved than the file has."""
+    """Not written over and over for nothing. The ledger may be damaged too: no more can be saved than the file has."""
     there = sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
     size = min(stored_bytes, there)
     space = os.statvfs(path.parent)
@@ -155,7 +155,7 @@ def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
     """-> messages saved. The ledger balances at every commit, so also after a power cut."""
     saved = 0
     with contextlib.closing(schema.connect(new)) as target:
-        target.execute("PRAGMA journal_mode=OFF").fetchone()  # until it has its name nobody trusts it: no room for a log
+        target.execute("PRAGMA journal_mode=OFF").fetchone()  # nobody trusts it before it has its name
         target.execute(
             "UPDATE ledger SET appliance = ?, boot = ?, delivered = ?, expired = ?, dropped = ?, accepted = ?, "
             "payload_bytes = ?, written_bytes = ?, quarantined = ?",
