@@ -394,21 +394,19 @@ static enum hg_served delete_key(struct hg_call *call, const uint8_t *key, uint3
     return answer_change(call, 204, 0);
 }
 
-/* The key is not here, a second level may have it, and the answer depends on that (a PUT's only by its preconditions). With
- * If-None-Match a PUT is the twin's in any case: a key that goes while the body comes has to be asked for, which only the twin
- * can. (With If-Match it is refused then.) */
+/* The key is not here, a second level may have it, and the answer depends on that. A PUT's does by its preconditions: it is the
+ * twin's in any case then, for a key that goes while the body comes has to be asked for, which only the twin can. */
 static bool is_elsewhere(struct hg_call *call) {
     const struct hg_view name = call->param[0];
     uint8_t key[HG_CACHE_KEY];
     struct hg_found found;
     uint32_t length;
     bool present;
-    if (!call->gate->shared || name.length > HG_CACHE_KEY - PREFIX_LENGTH ||
-        (call->visit->verb == HG_PUT && !hg_has(call, HG_FIELD_IF_MATCH) && !hg_has(call, HG_FIELD_IF_NONE_MATCH))) {
+    if (!call->gate->shared || name.length > HG_CACHE_KEY - PREFIX_LENGTH) {
         return false;
     }
-    if (call->visit->verb == HG_PUT && hg_has(call, HG_FIELD_IF_NONE_MATCH)) {
-        return true;
+    if (call->visit->verb == HG_PUT) {
+        return hg_has(call, HG_FIELD_IF_MATCH) || hg_has(call, HG_FIELD_IF_NONE_MATCH);
     }
     length = cache_key(name, key);
     return hg_store_peek(call->gate->store, key, length, call->gate->now_ms, &present, &found) == HG_OK && !present;

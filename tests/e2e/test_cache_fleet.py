@@ -120,6 +120,24 @@ def test_a_key_that_goes_while_the_body_comes_is_judged_as_it_is_there(one: Boar
     two.gives("late", b"2")
 
 
+def test_a_key_that_others_change_while_the_body_comes_is_there_for_if_match(one: Board, two: Board) -> None:
+    one.put("late-too", b"1")
+    one.settled()
+    two.gives("late-too", b"1")
+    connection = two.connect()
+    connection.putrequest("PUT", "/v1/cache/late-too")
+    for field in (("Authorization", f"Bearer {two.token}"), ("If-Match", "*"), ("Content-Length", "1")):
+        connection.putheader(*field)
+    connection.endheaders()
+    two.get("late-too")  # by now the head has been read
+    dropped = two.metric("invalidated")
+    one.put("late-too", b"2")
+    two.until("invalidated", lambda value: value > dropped)
+    connection.send(b"3")
+    assert connection.getresponse().status == 204
+    connection.close()
+
+
 def test_several_keys_at_once(one: Board, two: Board) -> None:
     one.put("many/1", b"one")
     one.put("many/2", b"two")
