@@ -2,7 +2,8 @@
 
 Power cuts are SQLite's business (WAL, synchronous=FULL: the log is on disk before a commit returns); what this module
 adds is that each promise and its bookkeeping are one transaction, and that no state of the disk stops the service:
-a full or failing disk makes a transaction fail as a whole (StorageFailed), a damaged file makes way (outbox_rescue.py).
+a full or failing disk makes a transaction fail as a whole (StorageFailed), a damaged file makes way (outbox_rescue.py),
+as soon as there is room for what can be saved of it.
 """
 
 import contextlib
