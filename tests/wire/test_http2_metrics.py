@@ -64,7 +64,8 @@ def test_a_flood_and_its_goaway(http2_server: Server) -> None:
         client.send(b"".join(ping() for _ in range(limits.HTTP2_FRAMES + 200)))
         assert client.end() == ENHANCE_YOUR_CALM
     after = grown(http2_server, before)
-    assert after['floods_total{reason="frames"}'] == 1
+    # "frames", or on a machine so slow that this many are not too many in their time, "others": libnghttp2's own limit
+    assert sum(count for name, count in after.items() if name.startswith("floods_total")) == 1
     assert after['goaways_sent_total{reason="ENHANCE_YOUR_CALM"}'] == 1
 
 
