@@ -20,8 +20,9 @@ static void check_document(const struct run *run, const char *schema, const char
     }
 }
 
-/* The first rule for the value itself. */
-static const struct hg_same *rule_of(const struct run *run, const struct hg_node *node) {
+/* The schema's first rule for the value itself. */
+static const struct hg_same *rule_of(struct run *run, const char *schema) {
+    const struct hg_node *node = compiled(run, schema);
     CHECK(node->same != 0);
     return hg_at(run->program, node->same);
 }
@@ -84,7 +85,7 @@ static void test_verdicts(void) {
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct run run;
         const struct row *row = &ROWS[i];
-        const struct hg_same *rule = rule_of(&run, compiled(&run, row->schema));
+        const struct hg_same *rule = rule_of(&run, row->schema);
         const struct hg_tell *tell = hg_at(run.program, rule->c);
         if (rule->flags != row->likely || (rule->c == 0 ? 0 : tell->want) != row->names) {
             fprintf(stderr, "%s\n%u %x\n", row->schema, (unsigned)rule->flags, rule->c == 0 ? 0u : (unsigned)tell->want);
@@ -119,7 +120,7 @@ static void test_many(void) {
             }
         }
         (void)snprintf(schema + length, sizeof schema - length, "]}");
-        const struct hg_same *rule = rule_of(&run, compiled(&run, schema));
+        const struct hg_same *rule = rule_of(&run, schema);
         CHECK(rule->flags <= rule->b + 64 && (width > 2 || rule->flags == 4));
         for (unsigned i = 0; i < width * (width < 8 ? width : 8); i++) {
             (void)snprintf(text, sizeof text, "{\"x\":{\"k\":1},\"k\":%u}", i);
@@ -138,7 +139,7 @@ static void test_scopes(void) {
         "\"n\":{\"$dynamicAnchor\":\"m\",\"type\":\"array\"}}},\"c\":{\"$id\":\"x:c\",\"items\":{\"$dynamicRef\":\"#m\"},\"$defs\":{\"m\":{"
         "\"$dynamicAnchor\":\"m\",\"type\":\"number\"}}}}}";
     struct run run;
-    const struct hg_same *rule = rule_of(&run, compiled(&run, SCHEMA));
+    const struct hg_same *rule = rule_of(&run, SCHEMA);
     CHECK((run.program->flags & HG_PROGRAM_DYNAMIC) != 0 && rule->flags == 2);
     check_document(&run, SCHEMA, "{\"p\":[[]]}", true);
     check_document(&run, SCHEMA, "{\"p\":[1]}", false);
