@@ -380,8 +380,22 @@ static bool put_resources(struct hg_compiler *compiler, struct hg_program *progr
     return program->resources != 0;
 }
 
-/* Whether a $dynamicRef may lead to more than one place. Where none does, they all are references like others. */
-static bool is_dynamic(struct hg_compiler *compiler, const struct hg_program *program, uint32_t count) {
+/* The default target accepts everything and may be of a resource of which nothing is in the program, so that it is not among the
+ * entries: whether one of these is another target of it. */
+static bool leads_elsewhere(const struct hg_same *rule, const struct hg_dynamic *entries, uint32_t count) {
+    if (rule->op != HG_SAME_DYNAMIC || rule->a != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries[i].anchor == rule->b && entries[i].node != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a $dynamicRef may lead to more than one place. */
+static bool is_dynamic(const struct hg_compiler *compiler, const struct hg_program *program, uint32_t count) {
     const struct hg_dynamic *entries = (const void *)(compiler->program.data + program->dynamic);
     struct hg_same rule;
     for (uint32_t i = 1; i < program->dynamic_count; i++) {
@@ -389,16 +403,19 @@ static bool is_dynamic(struct hg_compiler *compiler, const struct hg_program *pr
             return true;
         }
     }
-    /* One that accepts everything may be of a resource of which nothing is in the program, and so not be among the entries. */
     for (uint32_t i = 0; i < count; i++) {
         for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {
-            for (uint32_t k = 0; k < program->dynamic_count && rule.op == HG_SAME_DYNAMIC && rule.a == 0; k++) {
-                if (entries[k].anchor == rule.b && entries[k].node != 0) {
-                    return true;
-                }
+            if (leads_elsewhere(&rule, entries, program->dynamic_count)) {
+                return true;
             }
         }
     }
+    return false;
+}
+
+/* Where none may, each $dynamicRef is a reference like others. */
+static void make_references(struct hg_compiler *compiler, uint32_t count) {
+    struct hg_same rule;
     for (uint32_t i = 0; i < count; i++) {
         for (hg_ref at = hg_next_rule(compiler, i, 0, &rule); at != 0; at = hg_next_rule(compiler, i, at, &rule)) {
             if (rule.op == HG_SAME_DYNAMIC) {
@@ -408,7 +425,6 @@ static bool is_dynamic(struct hg_compiler *compiler, const struct hg_program *pr
             }
         }
     }
-    return false;
 }
 
 /* What nodes are nothing but, once it is known whether there is a dynamic scope. */
@@ -484,7 +500,11 @@ static bool compile(struct hg_compiler *compiler, const uint8_t *schema, uint32_
     }
     forget_the_rest(compiler, count, size);
     const bool dynamic = is_dynamic(compiler, program, count);
-    program->flags |= dynamic ? HG_PROGRAM_DYNAMIC : 0;
+    if (dynamic) {
+        program->flags |= HG_PROGRAM_DYNAMIC;
+    } else {
+        make_references(compiler, count);
+    }
     set_flags(compiler, 0, count, dynamic);
     if (!hg_set_looks(compiler, count, dynamic) || (!dynamic && !hg_merge(compiler, count))) {
         return false;

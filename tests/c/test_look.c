@@ -1,24 +1,5 @@
 /* What a first look tells of alternatives (compile_look.c): fewer are tried, and the verdicts stay those of trying all. */
-#include "check_compile.h"
-#include "core/validate.h"
-
-static bool ignore(void *context, const struct hg_violation *violation) {
-    (void)violation;
-    ++*(unsigned *)context;
-    return true;
-}
-
-static void check_document(const struct run *run, const char *schema, const char *text, bool valid) {
-    struct hg_fault fault = {HG_NO_FAULT, 0};
-    const uint32_t length = (uint32_t)strlen(text);
-    unsigned reports = 0;
-    const enum hg_verdict verdict = hg_validate_json(run->program, (const uint8_t *)text, length, &fault);
-    const enum hg_verdict explained = hg_explain_json(run->program, (const uint8_t *)text, length, ignore, &reports, &fault);
-    if (verdict != (valid ? HG_VALID : HG_INVALID) || explained != verdict) {
-        fprintf(stderr, "%s\n%s\n%d %d\n", schema, text, (int)verdict, (int)explained);
-        CHECK(false);
-    }
-}
+#include "check_verdicts.h"
 
 /* The schema's first rule for the value itself. */
 static const struct hg_same *rule_of(struct run *run, const char *schema) {
@@ -91,14 +72,8 @@ static void test_verdicts(void) {
             fprintf(stderr, "%s\n%u %x\n", row->schema, (unsigned)rule->flags, rule->c == 0 ? 0u : (unsigned)tell->want);
             CHECK(false);
         }
-        for (size_t k = 0; k < 8; k++) {
-            if (row->valid[k] != NULL) {
-                check_document(&run, row->schema, row->valid[k], true);
-            }
-            if (row->invalid[k] != NULL) {
-                check_document(&run, row->schema, row->invalid[k], false);
-            }
-        }
+        check_documents(&run, row->schema, row->valid, 8, true);
+        check_documents(&run, row->schema, row->invalid, 8, false);
         end(&run);
     }
 }

@@ -1,26 +1,5 @@
 /* What applies to the same value is merged into one node where that can be: the verdicts stay those of the parts. */
-#include "check_compile.h"
-#include "core/validate.h"
-
-static bool ignore(void *context, const struct hg_violation *violation) {
-    (void)violation;
-    ++*(unsigned *)context;
-    return true;
-}
-
-/* Both passes, the one over the parts and the one over what was made of them, say `valid`. */
-static void check_document(const struct run *run, const char *schema, const char *text, bool valid) {
-    struct hg_fault fault = {HG_NO_FAULT, 0};
-    const uint32_t length = (uint32_t)strlen(text);
-    unsigned reports = 0;
-    const enum hg_verdict verdict = hg_validate_json(run->program, (const uint8_t *)text, length, &fault);
-    const enum hg_verdict explained = hg_explain_json(run->program, (const uint8_t *)text, length, ignore, &reports, &fault);
-    if (verdict != (valid ? HG_VALID : HG_INVALID) || explained != verdict) {
-        fprintf(stderr, "%s\n%s\n%d %d\n", schema, text, (int)verdict, (int)explained);
-        CHECK(false);
-    }
-    CHECK((reports == 0) == valid);
-}
+#include "check_verdicts.h"
 
 static const struct hg_node *stand_in(const struct run *run, const struct hg_node *node) {
     CHECK((node->flags & HG_NODE_MERGED) != 0);
@@ -101,14 +80,8 @@ static void test_verdicts(void) {
             fprintf(stderr, "%s\n", row->schema);
             CHECK(false);
         }
-        for (size_t k = 0; k < 6; k++) {
-            if (row->valid[k] != NULL) {
-                check_document(&run, row->schema, row->valid[k], true);
-            }
-            if (row->invalid[k] != NULL) {
-                check_document(&run, row->schema, row->invalid[k], false);
-            }
-        }
+        check_documents(&run, row->schema, row->valid, 6, true);
+        check_documents(&run, row->schema, row->invalid, 6, false);
         end(&run);
     }
 }

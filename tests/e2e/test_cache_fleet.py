@@ -101,41 +101,33 @@ def test_a_key_that_only_the_other_has_can_be_deleted_and_is_judged(one: Board, 
     one.gives("theirs-too", None)
 
 
-def test_a_key_that_goes_while_the_body_comes_is_judged_as_it_is_there(one: Board, two: Board) -> None:
-    one.put("late", b"1")
+def _put_while_the_other_does(one: Board, two: Board, key: str, field: str) -> int:
+    """`field: *`, and the other board changes the key between head and body -> the status."""
+    one.put(key, b"1")
     one.settled()
-    two.gives("late", b"1")
+    two.gives(key, b"1")
     connection = two.connect()
-    connection.putrequest("PUT", "/v1/cache/late")
-    for field in (("Authorization", f"Bearer {two.token}"), ("If-None-Match", "*"), ("Content-Length", "1")):
-        connection.putheader(*field)
+    connection.putrequest("PUT", f"/v1/cache/{key}")
+    for name, value in (("Authorization", f"Bearer {two.token}"), (field, "*"), ("Content-Length", "1")):
+        connection.putheader(name, value)
     connection.endheaders()
-    two.get("late")  # by now the head has been read
+    two.get(key)  # by now the head has been read
     dropped = two.metric("invalidated")
-    one.put("late", b"2")
+    one.put(key, b"2")
     two.until("invalidated", lambda value: value > dropped)
     connection.send(b"3")
-    assert connection.getresponse().status == 412
+    status = int(connection.getresponse().status)
     connection.close()
+    return status
+
+
+def test_a_key_that_goes_while_the_body_comes_is_judged_as_it_is_there(one: Board, two: Board) -> None:
+    assert _put_while_the_other_does(one, two, "late", "If-None-Match") == 412
     two.gives("late", b"2")
 
 
 def test_a_key_that_others_change_while_the_body_comes_is_there_for_if_match(one: Board, two: Board) -> None:
-    one.put("late-too", b"1")
-    one.settled()
-    two.gives("late-too", b"1")
-    connection = two.connect()
-    connection.putrequest("PUT", "/v1/cache/late-too")
-    for field in (("Authorization", f"Bearer {two.token}"), ("If-Match", "*"), ("Content-Length", "1")):
-        connection.putheader(*field)
-    connection.endheaders()
-    two.get("late-too")  # by now the head has been read
-    dropped = two.metric("invalidated")
-    one.put("late-too", b"2")
-    two.until("invalidated", lambda value: value > dropped)
-    connection.send(b"3")
-    assert connection.getresponse().status == 204
-    connection.close()
+    assert _put_while_the_other_does(one, two, "late-too", "If-Match") == 204
 
 
 def test_several_keys_at_once(one: Board, two: Board) -> None:

@@ -230,16 +230,16 @@ class Uplink:
         self._link = link
         self._connected_at = self._loop.time()
         self._connections += 1
-        self._slots = asyncio.Semaphore(self._window(link))
+        window = max(min(self._config.inflight, link.inflight_limit), 1)  # MQTT 5 section 3.3.4: no more on their way
+        told = self._announce(link, "online")  # is one of them
+        self._slots = asyncio.Semaphore(window - (told is not None))
         self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
         self._sizes.clear()
         self._pause_until = 0.0
         if self._deferred:
             wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
             self._refused_timer = self._loop.call_later(wait_s, self._offer_refused)
-        told = self._announce(link, "online")
-        if told is not None:  # it is one of the messages that the broker takes at a time
-            self._slots = asyncio.Semaphore(self._window(link) - 1)
+        if told is not None:
             self._waiting += 1
             told.add_done_callback(partial(self._told, link, self._slots))
             self._watch(link)
@@ -320,10 +320,6 @@ class Uplink:
         if self._link is link and not link.lost.done():
             self._waiting -= 1
             self._answers += 1
-
-    def _window(self, link: Link) -> int:
-        """Messages on their way, at most: MQTT 5 section 3.3.4 forbids more than the broker's Receive Maximum."""
-        return max(min(self._config.inflight, link.inflight_limit), 1)
 
     # -- sending
 

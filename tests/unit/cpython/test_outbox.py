@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
+from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids, until  # noqa: F401
 
 from headgate import limits
 from headgate.core.problem import Problem
@@ -541,9 +541,7 @@ def test_rows_of_others_that_find_it_full_make_it_expire_the_old(folder: Path) -
             assert large == ("outbox_full", "the budget for undelivered messages is used up", 30)
             commits = outbox.stats()["commits"]
             outbox.note_rows()
-            async with asyncio.timeout(BOUND_S):
-                while outbox.stats()["commits"] == commits:  # noqa: ASYNC110  # nothing tells of one without messages
-                    await asyncio.sleep(0.01)
+            await until(lambda: outbox.stats()["commits"] != commits)
             assert waiters.stored == []
             assert on_disk(folder)["stored"] == 0
             assert isinstance(waiters.add(1), int)
@@ -674,9 +672,7 @@ def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(
             clock.now_s, clock.state = 1_764_000_000, "trusted"
             await store(outbox, record(10))
             assert _stamps(folder).count(None) == 10 - (limits.COMMIT_BATCHES - 1)
-            async with asyncio.timeout(BOUND_S):  # without another message
-                while None in _stamps(folder):  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.05)
+            await until(lambda: None not in _stamps(folder))  # without another message
 
     asyncio.run(scenario())
 
@@ -696,9 +692,7 @@ def test_what_is_too_old_goes_a_part_at_a_time_and_is_not_sent(folder: Path, mon
             assert on_disk(folder)["expired"] == 1
             batch = await outbox.next_batch()
             assert decode(batch.blob).rows[0].body == record(5).body
-            async with asyncio.timeout(BOUND_S):  # without another message
-                while on_disk(folder)["expired"] < 5:  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.05)
+            await until(lambda: on_disk(folder)["expired"] >= 5)  # without another message
 
     asyncio.run(scenario())
 
@@ -713,15 +707,11 @@ def test_a_full_outbox_that_was_stored_without_a_clock_expires_as_a_whole(folder
             clock.now_s, clock.state = 1_764_000_000, "trusted"
             with pytest.raises(Problem):
                 outbox.submit(record(0, pad=900), True)
-            async with asyncio.timeout(BOUND_S):
-                while None in _stamps(folder):  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.05)
+            await until(lambda: None not in _stamps(folder))
             clock.now_s += HOUR + 1
             with pytest.raises(Problem):
                 outbox.submit(record(0, pad=900), True)
-            async with asyncio.timeout(BOUND_S):
-                while outbox.stats()["stored"]:  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.01)
+            await until(lambda: not outbox.stats()["stored"])
 
     asyncio.run(scenario())
 
@@ -734,9 +724,7 @@ def test_a_full_outbox_that_refuses_everything_still_expires(folder: Path) -> No
             clock.now_s += 2 * HOUR
             with pytest.raises(Problem):
                 outbox.submit(record(0, pad=900), True)
-            async with asyncio.timeout(BOUND_S):
-                while outbox.stats()["stored"]:  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.01)
+            await until(lambda: not outbox.stats()["stored"])
             await store(outbox, record(1))
             assert on_disk(folder)["expired"] > 0
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids  # noqa: F401
+from outbox_kit import BOUND_S, Clock, drain, folder, on_disk, opened, record, store, stored_ids, until  # noqa: F401
 from small_disk import small_disk
 
 from headgate import limits
@@ -114,9 +114,7 @@ def test_a_full_disk_refuses_and_loses_nothing_and_recovers(disk: Path) -> None:
             (disk / "last").unlink(missing_ok=True)
             acked.append(await until_stored(outbox, 2))
             acked.append(promised.receipt.seq)
-            async with asyncio.timeout(BOUND_S):
-                while outbox.stats()["pending"]:  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.01)
+            await until(lambda: not outbox.stats()["pending"])
             assert outbox.stats()["state"] == "ok"
             got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
             assert got == set(acked)
@@ -175,8 +173,7 @@ def test_a_damaged_batch_does_not_hold_up_the_rest_on_a_full_disk(disk: Path) ->
         state = disk / "state"
         async with opened(state) as outbox:
             await _some(outbox, 20)
-            with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database, database:
-                database.execute("UPDATE batch SET crc = crc + 1 WHERE id = 1")
+            _damage_the_first_batch(state)
             fill_up(disk)
             got = await drain(outbox)
             ledger = on_disk(state)
@@ -195,8 +192,7 @@ def test_a_damaged_batch_that_cannot_be_put_aside_waits(disk: Path) -> None:
         async with opened(state, batch_bytes=40_000) as outbox:
             for _ in range(5):
                 await _some(outbox, 2)
-            with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database, database:
-                database.execute("UPDATE batch SET crc = crc + 1 WHERE id = 1")
+            _damage_the_first_batch(state)
             (state / "outbox.reserve").unlink()
             fill_up(disk)
             for identity in range(2, 5):
@@ -206,6 +202,11 @@ def test_a_damaged_batch_that_cannot_be_put_aside_waits(disk: Path) -> None:
             assert not list(state.glob("*.corrupt*"))
 
     asyncio.run(scenario())
+
+
+def _damage_the_first_batch(state: Path) -> None:
+    with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database, database:
+        database.execute("UPDATE batch SET crc = crc + 1 WHERE id = 1")
 
 
 async def _some(outbox: Outbox, count: int) -> list[str]:
@@ -293,9 +294,7 @@ def test_batches_of_a_transaction_fail_together_and_come_back_in_order(
 
             monkeypatch.setattr(outbox_db, "encode_rows", third_fails)
             promised = promise(outbox, range(8))
-            async with asyncio.timeout(BOUND_S):
-                while not outbox.stats()["failures"]:  # noqa: ASYNC110  # nothing tells when it is
-                    await asyncio.sleep(0.01)
+            await until(lambda: outbox.stats()["failures"])
             assert on_disk(folder)["accepted"] == 0
             assert (counts, outbox.intake.rows, outbox.stats()["state"]) == ([2, 2, 2], 8, "failing")
             promised += promise(outbox, range(8, 10))  # behind those that came back
