@@ -238,8 +238,8 @@ static bool names_differ(struct hg_run *run, const struct open *map, const uint8
     if (map->count < 2 || map->start < judged) {
         return true;
     }
-    run->judged = p;
     if (hg_cbor_unique(run, map->start, true, map->count, &twice)) {
+        run->judged = p;
         return true;
     }
     if (twice != NULL) {

@@ -99,6 +99,18 @@ def transcoded(schema: Any, method: str, document: bytes, **options: Any) -> Any
         return kit.told(error.result)
 
 
+def same_text(native: Schema, pure: PureSchema, item: bytes) -> "bytes | None":
+    """Asserts that the twins agree on an item as JSON; -> it, unless it is refused."""
+    mine, other = transcoded(native, "to_json", item), transcoded(pure, "to_json", item)
+    if isinstance(other, bytes):
+        assert mine == other
+        return other
+    assert isinstance(mine, list)
+    if not kit.names_a_duplicate(pure.validate(item, "cbor")):
+        assert mine == other
+    return None
+
+
 @SETTINGS
 @given(kit.json_documents(), st.booleans())
 def test_json_to_cbor_and_back(document: bytes, deterministic: bool) -> None:
@@ -127,9 +139,8 @@ def exact(text: str) -> Any:
 @SETTINGS
 @given(kit.cbor_documents() | kit.mutated(kit.cbor_documents()))
 def test_cbor_to_json(item: bytes) -> None:
-    text = transcoded(NATIVE, "to_json", item)
-    assert text == transcoded(PURE, "to_json", item)
-    if isinstance(text, bytes):
+    text = same_text(NATIVE, PURE, item)
+    if text is not None:
         assert kit.same(NATIVE, PURE, text)
 
 
@@ -138,7 +149,7 @@ def test_cbor_to_json(item: bytes) -> None:
 def test_transcoding_what_a_schema_allows(schema: Any, item: bytes, document: bytes) -> None:
     pair = kit.twins(schema)
     if pair is not None:
-        assert transcoded(pair[0], "to_json", item) == transcoded(pair[1], "to_json", item)
+        same_text(*pair, item)
         assert transcoded(pair[0], "to_cbor", document) == transcoded(pair[1], "to_cbor", document)
 
 

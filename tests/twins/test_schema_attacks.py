@@ -480,6 +480,7 @@ def test_cbor_counts(twin: Any, refused: Any) -> None:
     assert schema.is_valid(b"\x81" * 32 + b"\x80"[:0] + b"\x00", "cbor")
     assert schema.validate(b"\x81" * 33 + b"\x00", "cbor").malformed
     assert words(schema.validate(b"\xa2\x61a\x00\x7f\x61a\xff\x00", "cbor")).startswith("duplicate name")
+    assert words(schema.validate(b"\xc0\xa2\x61a\x00\x61a\x00", "cbor")) == "duplicate name at byte 5"  # before its tag
     assert words(schema.validate(b"\xa1\x41a\x00", "cbor")).startswith("name is not text")
 
 
