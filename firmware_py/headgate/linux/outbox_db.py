@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, TypeVar
@@ -280,13 +281,15 @@ class Database:
         try:
             number = outbox_rescue.next_number(self.directory, self.ledger.quarantined)
             if self._database is not None and self._file_is_gone():
-                outbox_rescue.copy_out(self._database, self.path)
+                self._making_room(partial(outbox_rescue.copy_out, self._database, self.path, self._note_progress))
                 self._disconnect()
                 rescued = "all messages were still in reach and are kept"
             else:
                 self._disconnect()
                 known = self.ledger if self._loaded else None
-                rescued = self._rebuild(known, number)
+                rescued = self._making_room(
+                    partial(outbox_rescue.rebuild, self.path, known, number, self._note_progress)
+                )
             outbox_rescue.put_aside(self.path, number)
             while not self._fill_reserve() and outbox_rescue.give_up_oldest(self.directory, keep=1):
                 pass  # without the reserve no message would be accepted
@@ -300,11 +303,12 @@ class Database:
             raise StorageFailed(f"cannot replace the damaged outbox: {error}") from error
         self._log("error", f"outbox was damaged ({reason}); now {schema.FILE}.corrupt-{number}; {rescued}")
 
-    def _rebuild(self, known: Ledger | None, number: int) -> str:
+    def _making_room(self, write: Callable[[], _T]) -> _T:
+        """Write a fresh file; where the disk is full, once more without the reserve and without what was put aside."""
         while True:
             try:
-                return outbox_rescue.rebuild(self.path, known, number, self._note_progress)
-            except (sqlite3.Error, OSError) as error:
+                return write()
+            except (sqlite3.Error, OSError) as error:  # a full disk also is why a file cannot be made (SQLITE_CANTOPEN)
                 if not self._release_reserve() and not (
                     schema.is_full(error) and outbox_rescue.give_up_oldest(self.directory)
                 ):

@@ -23,7 +23,8 @@ NEW = schema.FILE + ".new"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _NUMBERED = re.compile(re.escape(schema.FILE) + r"\.corrupt-(\d+)(-batch)?\Z")
 _COUNTERS = ("accepted", "delivered", "expired", "dropped", "stored_bytes", "payload_bytes", "written_bytes")
-_CHUNK = 64  # batches per transaction
+_CHUNK, _CHUNK_BYTES = 64, 1 << 20  # batches per transaction, at most; bytes of them, from which on there are no more
+_COPY_STEPS = 20  # of SQLite, from one sign of progress to the next: it copies a batch in five
 
 
 def quarantined(directory: Path) -> list[Path]:
@@ -71,11 +72,20 @@ def finish_replacement(path: Path) -> None:
         _remove(new)
 
 
-def copy_out(database: sqlite3.Connection, path: Path) -> None:
-    """The file of an open database lost its name: write all of it to a fresh file. Raises sqlite3.Error, OSError."""
+def copy_out(database: sqlite3.Connection, path: Path, progress: Callable[[], None]) -> None:
+    """The file of an open database lost its name: write all of it to a fresh file. `progress`: called now and then.
+    Raises sqlite3.Error, OSError."""
     new = path.with_name(NEW)
     _remove(new)
-    database.execute("VACUUM INTO ?", (str(new),))
+    database.set_progress_handler(progress, _COPY_STEPS)
+    try:
+        database.execute("VACUUM INTO ?", (str(new),))
+    except sqlite3.Error:
+        _remove(new)
+        raise
+    finally:
+        database.set_progress_handler(None, 0)
+    progress()
     atomic_file.sync(new)  # VACUUM INTO does not
 
 
@@ -171,11 +181,14 @@ def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
             ),
         )
         chunk: list[tuple[Any, ...]] = []
+        size = 0
         for row in _batches(source):
             chunk.append(row)
-            if len(chunk) == _CHUNK:
+            size += len(row[6])
+            if len(chunk) == _CHUNK or size >= _CHUNK_BYTES:
                 saved += _write(target, chunk)
                 chunk.clear()
+                size = 0
                 progress()
         saved += _write(target, chunk)
         target.execute("BEGIN IMMEDIATE")
@@ -186,7 +199,7 @@ def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
             target.execute("UPDATE ledger SET accepted = accepted + ?, dropped = dropped + ?", (lost, lost))
         target.execute("COMMIT")
     if Path(f"{new}-wal").exists():  # closing writes the log back; when it could not, the file alone is not all
-        raise OSError("the fresh file could not be completed")
+        raise OSError(errno.ENOSPC, "the fresh file could not be completed")
     return saved
 
 

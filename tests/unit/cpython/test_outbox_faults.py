@@ -608,6 +608,46 @@ def test_a_file_deleted_under_the_running_appliance_comes_back_whole(folder: Pat
     asyncio.run(scenario())
 
 
+def test_a_deleted_file_that_takes_long_to_write_again_is_no_stall(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    note = outbox_db.Database._note_progress
+
+    def noted(database: outbox_db.Database) -> None:
+        note(database)
+        told.append(database.progress_s)
+
+    monkeypatch.setattr(outbox_db.Database, "_note_progress", noted)
+
+    async def scenario() -> None:
+        async with opened(folder, batch_bytes=25_000) as outbox:
+            await _some(outbox, 20)
+            _remove_all(folder)
+            await store(outbox, record(1))
+            assert len(told) > 5
+            assert on_disk(folder)["stored"] == 21
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_reserve_makes_room_for_a_deleted_file(tmp_path: Path) -> None:
+    async def scenario(disk: Path) -> None:
+        state = disk / "state"
+        async with opened(state, batch_bytes=40_000, reserve_bytes=2 << 20) as outbox:
+            await _some(outbox, 80)  # 1.6 MB
+            fill_up(disk)
+            (state / "outbox.db").unlink()  # it takes its room until it is closed
+            with contextlib.suppress(Problem):
+                await outbox.submit(record(1), True).wait()
+            await until((state / "outbox.db").exists)
+            assert on_disk(state)["stored"] >= 80
+
+    with small_disk(tmp_path, 16) as disk:
+        asyncio.run(scenario(disk))
+
+
 def test_a_flipped_bit_in_a_stored_message_costs_that_batch_only(folder: Path) -> None:
     async def scenario() -> None:
         async with opened(folder, batch_records=5) as outbox:
