@@ -27,14 +27,21 @@
 #define ANY_NAME HG_NOINLINE
 #endif
 
-/* Use as a statement where `node` was violated by the value at `at`. */
+/* Use as a statement where `node` was violated by the value at `at`; AS_A_WHOLE: by all of it, which ends before `after` and was read
+ * to see that (it counts in `steps`). */
 #if HG_EXPLAINS
 #define VIOLATED(keyword, at, detail, name) x_violation(run, node, keyword, at, detail, name)
+#define VIOLATED_AS_A_WHOLE(keyword, at, after, detail) VIOLATED(keyword, at, detail, NULL)
 #else
 #define VIOLATED(keyword, at, detail, name)                                       \
     do {                                                                           \
         (void)(node), (void)(keyword), (void)(detail), (void)(name);               \
         return hg_invalid(run, at);                                                \
+    } while (false)
+#define VIOLATED_AS_A_WHOLE(keyword, at, after, detail)                            \
+    do {                                                                           \
+        (void)(at);                                                                \
+        VIOLATED(keyword, after, detail, NULL);                                    \
     } while (false)
 #endif
 
@@ -214,24 +221,24 @@ HG_INLINE const uint8_t *string_rules(struct hg_run *run, const struct hg_node *
         return after;
     }
     if (HG_UNLIKELY(text->characters < rules->min_length)) {
-        VIOLATED(HG_K_MIN_LENGTH, start, 0, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MIN_LENGTH, start, after, 0);
     }
     if (HG_UNLIKELY(text->characters > rules->max_length)) {
-        VIOLATED(HG_K_MAX_LENGTH, start, 0, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MAX_LENGTH, start, after, 0);
     }
     if (rules->pattern != 0) {
         const void *pattern = hg_at(run->program, rules->pattern);
         const struct hg_text copy = *text;
         if (HG_LIKELY(!text->escaped) ? !hg_pattern_search(pattern, text->start, text->size)
                                       : !HG_R(text_matches)(&copy, encoding, pattern)) {
-            VIOLATED(HG_K_PATTERN, start, 0, NULL);
+            VIOLATED_AS_A_WHOLE(HG_K_PATTERN, start, after, 0);
         }
     }
     if (rules->format != 0) {
         const struct hg_text copy = *text;
         if (HG_LIKELY(!text->escaped) ? !hg_format_holds((enum hg_format)rules->format, text->start, text->size)
                                       : !HG_R(text_has_format)(&copy, encoding, rules->format)) {
-            VIOLATED(HG_K_FORMAT, start, 0, NULL);
+            VIOLATED_AS_A_WHOLE(HG_K_FORMAT, start, after, 0);
         }
     }
     return after;
@@ -249,7 +256,7 @@ static const uint8_t *string(struct hg_run *run, const struct hg_node *node, con
         const struct hg_text copy = text;
         if (HG_R(text_find)(run->program, &choice->strings, &copy, bytes ? rules->encoding : 0) == UINT32_MAX &&
             (choice->free & HG_STRING) == 0) {
-            VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+            VIOLATED_AS_A_WHOLE((enum hg_keyword)choice->keyword, start, after, 0);
         }
     }
     return after;
@@ -300,7 +307,7 @@ static const uint8_t *container_choice(struct hg_run *run, const struct hg_node 
         if (HG_UNLIKELY(run->verdict == HG_MALFORMED)) {
             return NULL; /* nobody knows: too many steps */
         }
-        VIOLATED((enum hg_keyword)choice->keyword, start, 0, NULL);
+        VIOLATED_AS_A_WHOLE((enum hg_keyword)choice->keyword, start, after, 0);
     }
     return after;
 }

@@ -7,7 +7,7 @@ static HG_NOINLINE const uint8_t *unique_items(struct hg_run *run, const struct 
         if (twice == NULL) {
             return NULL;
         }
-        VIOLATED(HG_K_UNIQUE_ITEMS, start, 0, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_UNIQUE_ITEMS, start, after, 0);
     }
     return after;
 }
@@ -102,17 +102,17 @@ static const uint8_t *array(struct hg_run *run, const struct hg_node *node, cons
     run->depth++;
     run->frames++;
     if (HG_UNLIKELY(count < rules->min)) {
-        VIOLATED(HG_K_MIN_ITEMS, start, count, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MIN_ITEMS, start, p, count);
     }
     if (HG_UNLIKELY(count > rules->max)) {
-        VIOLATED(HG_K_MAX_ITEMS, start, count, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MAX_ITEMS, start, p, count);
     }
     if (HG_UNLIKELY(rules->has_contains != 0)) {
         if (contained < rules->min_contains) {
-            VIOLATED(HG_K_CONTAINS, start, contained, NULL);
+            VIOLATED_AS_A_WHOLE(HG_K_CONTAINS, start, p, contained);
         }
         if (contained > rules->max_contains) {
-            VIOLATED(HG_K_MAX_CONTAINS, start, contained, NULL);
+            VIOLATED_AS_A_WHOLE(HG_K_MAX_CONTAINS, start, p, contained);
         }
     }
     if (HG_UNLIKELY(rules->unique != 0) && count > 1) {

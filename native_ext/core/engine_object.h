@@ -16,7 +16,7 @@ static const uint8_t *missing_names(struct hg_run *run, const struct hg_node *no
         const uint64_t missing = required[w] & ~seen[w];
         for (uint32_t bit = 0; missing >> bit != 0; bit++) {
             if ((missing >> bit & 1) != 0) {
-                VIOLATED(keyword, start, detail | (w * 64 + bit), NULL);
+                VIOLATED_AS_A_WHOLE(keyword, start, after, detail | (w * 64 + bit));
             }
             if (bit == 63) {
                 break;
@@ -429,10 +429,10 @@ HG_INLINE const uint8_t *object_rules(struct hg_run *run, const struct hg_node *
         }
     }
     if (HG_UNLIKELY(count < rules->min)) {
-        VIOLATED(HG_K_MIN_PROPERTIES, start, count, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MIN_PROPERTIES, start, p, count);
     }
     if (HG_UNLIKELY(count > rules->max)) {
-        VIOLATED(HG_K_MAX_PROPERTIES, start, count, NULL);
+        VIOLATED_AS_A_WHOLE(HG_K_MAX_PROPERTIES, start, p, count);
     }
     if (HG_UNLIKELY(rules->dependent_count != 0)) {
         return dependents(run, node, rules, members->seen, start, p);

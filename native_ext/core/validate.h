@@ -13,7 +13,7 @@ enum hg_encoding_of { HG_JSON = 0, HG_CBOR = 1 };
 
 enum hg_verdict {
     HG_VALID = 0,
-    HG_INVALID,  /* well-formed as far as it was read, but against the schema; fault->offset: the value that broke it */
+    HG_INVALID,  /* well-formed as far as it was read, but against the schema; fault->offset: where that was seen */
     HG_MALFORMED /* not JSON or CBOR, or over a limit: fault says what and where */
 };
 

@@ -17,7 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from decimal import Decimal, localcontext
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 import jsonschema
@@ -153,8 +153,8 @@ def oracle(pair: Pair, document: bytes, valid: bool) -> str:
         return ""  # stricter than Python's json: duplicate names, lone surrogates, depth, NaN
     try:
         expected = pair.oracle.is_valid(value)
-    except (RecursionError, re.error, TypeError):
-        return ""  # TypeError: additionalItems beside `items` that is a boolean
+    except (RecursionError, re.error, TypeError, InvalidOperation):
+        return ""  # TypeError: additionalItems beside a boolean `items`; InvalidOperation: multipleOf, of 28 digits
     return "" if valid == expected else f"jsonschema says {expected}, native {valid}"
 
 

@@ -188,6 +188,24 @@ def test_looks_in_vain_are_work() -> None:
     assert result.errors[0].message == "too many steps"
 
 
+@pytest.mark.parametrize(
+    ("alternative", "document"),
+    [
+        (lambda i: {"minItems": 10**6 + i}, b"[" + b"1," * 9999 + b"1]"),
+        (lambda i: {"contains": {"const": 2 + i}}, b"[" + b"1," * 9999 + b"1]"),
+        (lambda i: {"minProperties": 10**6 + i}, b"{" + b",".join(b'"%d":1' % n for n in range(3000)) + b"}"),
+        (lambda i: {"required": [f"a{i}", f"b{i}"]}, b"{" + b",".join(b'"%d":1' % n for n in range(3000)) + b"}"),
+        (lambda i: {"pattern": f"b{i}$"}, b'"' + b"a" * 20_000 + b'"'),
+        (lambda i: {"minLength": 10**6 + i}, b'"' + b"a" * 20_000 + b'"'),
+        (lambda i: {"type": "string", "enum": [f"a{i}", f"b{i}"], "maxLength": 10**6}, b'"' + b"a" * 20_000 + b'"'),
+    ],
+)
+def test_what_is_refused_as_a_whole_was_read(alternative: Any, document: bytes) -> None:
+    """It counts, for the next alternative reads it again."""
+    schema = Schema({"anyOf": [alternative(i) for i in range(400)]}, limits={"steps": 1000})
+    assert schema.validate(document).errors[0].message == "too many steps"
+
+
 @both
 def test_numbers(twin: Any, refused: Any) -> None:
     number = twin({"type": "number", "not": {"type": "integer"}})
