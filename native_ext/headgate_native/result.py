@@ -95,6 +95,12 @@ def result_of(found: "tuple[bool, list[tuple[str, str, str, str, str, int, int]]
     return Result(False, found[0], errors)
 
 
+def results_of(found: "list[tuple[bool, list[tuple[str, str, str, str, str, int, int]]] | None]") -> "list[Result]":
+    """Of a piece of a stream. Its valid documents have one Result: there may be thousands of them."""
+    valid = Result(True, False, [])
+    return [valid if one is None else result_of(one) for one in found]
+
+
 class SchemaError(ValueError):
     """The schema cannot be enforced, so it is refused as a whole.
 

@@ -1,7 +1,7 @@
 """The public face of the validator: Schema and Stream. docs/validator.md is its manual."""
 
 from headgate_native import _native
-from headgate_native.result import InvalidDocument, Result, SchemaError, Violation, result_of
+from headgate_native.result import InvalidDocument, Result, SchemaError, Violation, result_of, results_of
 from headgate_native.schema_text import text_of
 
 TYPE_CHECKING = False
@@ -155,7 +155,7 @@ class Stream:
         """
         if self._closed:
             raise ValueError("the stream is closed")
-        return [result_of(found) for found in self._feed.feed(chunk)]
+        return results_of(self._feed.feed(chunk))
 
     @property
     def ended(self) -> bool:
@@ -165,7 +165,7 @@ class Stream:
     def close(self) -> "list[Result]":
         """The end of the stream: the Result of a document that had no end of its own. Again: nothing."""
         self._closed = True
-        return [result_of(found) for found in self._feed.close()]
+        return results_of(self._feed.close())
 
 
 def _bounds(limits: "Mapping[str, int] | None") -> "tuple[int, int, int, int]":
