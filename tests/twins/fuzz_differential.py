@@ -104,6 +104,8 @@ def incomparable(pair: Pair, document: bytes) -> str:  # noqa: PLR0911 (a table,
         return "beside additionalProperties (and unevaluatedProperties) it takes the pattern of no characters for none"
     if b"$dynamicRef" in pair.text.encode() and b"unevaluated" in pair.text.encode():
         return "it does not follow $dynamicRef to find what is evaluated"
+    if b'"$dynamicAnchor"' in pair.text.encode() and re.search(rb'"\$ref": ?"[^"#]*#[^/"]', pair.text.encode()):
+        return "it takes a $ref to a $dynamicAnchor for a $dynamicRef"
     return ""
 
 
