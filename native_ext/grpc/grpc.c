@@ -361,7 +361,9 @@ void hg_grpc_answer(struct hg_grpc_call *call, const uint8_t *data, uint32_t len
 
 void hg_grpc_lost(struct hg_grpc_call *call) {
     call->closed = true;
-    if (call->asked || !call->ended) {
+    if (!call->asked && call->count != 0 && takes_one(call)) { /* the one message is answered: nothing else was to come */
+        hg_grpc_fail(call, HG_GRPC_OK, "");
+    } else if (call->asked || !call->ended) {
         hg_grpc_fail(call, HG_GRPC_UNAVAILABLE,
                      call->asked ? "the connection ended before the answer"
                                  : "no message came for too long, or the appliance stops");

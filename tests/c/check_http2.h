@@ -27,6 +27,7 @@ struct h2_answer {
     bool ended, reset;
     uint32_t code; /* of the reset */
     uint32_t length;
+    char grpc_status[4]; /* "": there was none */
     char body[70000];
 };
 
@@ -205,6 +206,8 @@ static inline void h2_fields(const struct h2_client *client, const struct h2_fra
             if (field.namelen == 7 && memcmp(field.name, ":status", 7) == 0 && field.value[0] != '1') {
                 CHECK(answer->status == 0);
                 answer->status = atoi((const char *)field.value);
+            } else if (field.namelen == 11 && memcmp(field.name, "grpc-status", 11) == 0) {
+                snprintf(answer->grpc_status, sizeof answer->grpc_status, "%s", (const char *)field.value);
             }
         }
     }

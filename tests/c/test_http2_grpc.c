@@ -161,6 +161,31 @@ static void test_not_ended_and_not_taken(void) {
     h2_world_close(&world, library);
 }
 
+/* A call that had begun when the server was told to stop: its message is served, and the answer is the status too, whether the client
+ * ends its side with the message or after the answer. */
+static void test_drain(void) {
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world);
+    static struct h2_answer answers[2];
+    memset(answers, 0, sizeof answers);
+    for (uint32_t i = 0; i < 2; i++) {
+        answers[i].stream = 1 + 2 * i;
+        begin(&world, &client, answers[i].stream, "ValidateOne", NULL);
+    }
+    serve(&world);
+    hg_server_drain(world.server);
+    serve(&world);
+    ask(&world, &client, 1, FIN);
+    ask(&world, &client, 3, 0);
+    CHECK(h2_listen(&world, &client, answers, 2) == NGHTTP2_NO_ERROR);
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK(answers[i].length == VERDICT && answers[i].ended && strcmp(answers[i].grpc_status, "0") == 0);
+    }
+    h2_forget(&client);
+    h2_world_close(&world, library);
+}
+
 int main(void) {
     test_not_taken();
     test_taken_slowly();
@@ -168,5 +193,6 @@ int main(void) {
     test_not_ended();
     test_not_ended_from_the_start();
     test_not_ended_and_not_taken();
+    test_drain();
     return 0;
 }
