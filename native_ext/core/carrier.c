@@ -22,7 +22,6 @@ struct hg_carrier {
     uint32_t streams;    /* virtual connections */
     uint32_t grouped;    /* of them, those that the commit of the connection's `group` answered, and nobody took the place of yet */
     int64_t idle_ms;     /* since when there is none */
-    int64_t fields_ms;   /* since when fields are coming; 0: they are not */
     bool listed, ends;
 };
 
@@ -256,16 +255,13 @@ static void rest(struct hg_server *server, uint32_t index) {
     struct hg_carrier *carrier = connection->carrier;
     const struct hg_plan_spec *spec = &server->gate->plan->spec;
     int64_t at_ms = carrier->streams == 0 ? carrier->idle_ms + spec->idle_ms : 0;
-    const int64_t due_ms = server->http2->due_ms(carrier->session);
+    const int64_t due_ms = server->http2->due_ms(carrier->session), fields_ms = server->http2->fields_ms(carrier->session);
     if ((server->draining && carrier->streams == 0) || carrier->ends || server->http2->ended(carrier->session)) {
         finish(server, index);
         return;
     }
-    carrier->fields_ms = !server->http2->in_fields(carrier->session) ? 0
-                         : carrier->fields_ms == 0                   ? server->now_ms
-                                                                     : carrier->fields_ms;
-    if (carrier->fields_ms != 0 && (at_ms == 0 || carrier->fields_ms + spec->head_ms < at_ms)) {
-        at_ms = carrier->fields_ms + spec->head_ms;
+    if (fields_ms != 0 && (at_ms == 0 || fields_ms + spec->head_ms < at_ms)) {
+        at_ms = fields_ms + spec->head_ms;
     }
     if (due_ms != 0 && (at_ms == 0 || due_ms < at_ms)) {
         at_ms = due_ms;

@@ -58,7 +58,7 @@ struct hg_http2 {
     /* -> bytes for the socket, valid until the next call; length 0: none now. */
     struct hg_view (*send)(void *session);
     bool (*ended)(void *session);      /* after everything was sent: nothing more will be received or sent */
-    bool (*in_fields)(void *session);  /* the peer is in the midst of a block of fields */
+    int64_t (*fields_ms)(void *session); /* since when the peer is in the midst of a block of fields; 0: it is not */
     void (*go_away)(void *session);    /* takes no further streams */
     int64_t (*due_ms)(void *session);  /* when `expire` is to be called; 0: never */
     void (*expire)(void *session);

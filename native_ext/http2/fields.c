@@ -38,6 +38,7 @@ void hg_fields_end(struct hg_session *session) {
 void hg_fields_begin(struct hg_session *session, struct hg_stream *stream) {
     hg_fields_end(session);
     session->reading = stream;
+    session->reading_ms = session->host->now_ms(session->owner);
     session->lines = 0;
     session->type = session->length = (struct hg_part){0, 0};
     session->cut = session->has_length = session->has_special = false;

@@ -493,7 +493,10 @@ static bool ended(void *memory) {
                            : nghttp2_session_want_read(session->frames) == 0 && nghttp2_session_want_write(session->frames) == 0;
 }
 
-static bool in_fields(void *memory) { return ((const struct hg_session *)memory)->reading != NULL; }
+static int64_t fields_ms(void *memory) {
+    const struct hg_session *session = memory;
+    return session->reading == NULL ? 0 : session->reading_ms;
+}
 
 static void go_away(void *memory) {
     const struct hg_session *session = memory;
@@ -551,7 +554,7 @@ struct hg_library *hg_library_new(const struct hg_alloc *alloc) {
     }
     memset(library, 0, offsetof(struct hg_library, text)); /* the rest takes no memory until it is used */
     library->alloc = *alloc;
-    library->http2 = (struct hg_http2){library, open_session, close_session, receive, send,   ended,   in_fields, go_away,
+    library->http2 = (struct hg_http2){library, open_session, close_session, receive, send,   ended,   fields_ms, go_away,
                                        due_ms,  expire,       write_text,    resume,  consume, drop};
     if (nghttp2_session_callbacks_new(&library->callbacks) != 0 || nghttp2_option_new(&library->option) != 0) {
         hg_library_free(library);

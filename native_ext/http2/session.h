@@ -61,6 +61,7 @@ struct hg_session {
     uint8_t goodbye[17];
     /* The block of fields being received. */
     struct hg_stream *reading; /* whose request it is; NULL: trailers, or none */
+    int64_t reading_ms;        /* since when */
     uint32_t block_bytes, continuations;
     nghttp2_rcbuf *method, *path, *authority;
     uint32_t lines; /* bytes */

@@ -267,6 +267,23 @@ static void test_deadlines(void) {
     pass(&world, 2 * TICKS_MS);
     CHECK(h2_listen(&world, &client, &answer, 0) == NGHTTP2_NO_ERROR && net_of(&world.net, client.fd)->finished);
     h2_forget(&client);
+    /* Blocks that each come in time, though what is read always ends in the midst of the next one. */
+    client = h2_connect(&world);
+    uint32_t begun = 0;
+    for (uint32_t stream = 1; stream < 8; stream += 2) {
+        const uint8_t part = (uint8_t)(length / 2);
+        if (begun != 0) {
+            h2_say(&world, &client, NGHTTP2_CONTINUATION, WHOLE, begun, block + part, length - part);
+        }
+        h2_say(&world, &client, NGHTTP2_HEADERS, FIN, stream, block, part);
+        begun = stream;
+        serve(&world);
+        CHECK(h2_listen(&world, &client, &answer, 0) == -1 && !is_closed(&world, client.fd));
+        pass(&world, HEAD_MS / 2);
+    }
+    pass(&world, HEAD_MS / 2 + TICKS_MS);
+    CHECK(h2_listen(&world, &client, &answer, 0) == NGHTTP2_NO_ERROR);
+    h2_forget(&client);
     /* Idle, whatever PINGs say. */
     client = h2_connect(&world);
     for (int64_t gone = 0; gone < IDLE_MS - 1000; gone += 1000) {
