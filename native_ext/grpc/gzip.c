@@ -219,16 +219,20 @@ static bool dynamic_codes(struct source *source, struct code *literals, struct c
 static bool inflate(struct source *source, struct hg_output *out) {
     const uint32_t from = out->length;
     struct code literals, distances;
-    bool last, done;
+    bool last, done, fixed = false; /* the codes are the fixed ones: a block of ten bits must not cost them anew */
     do {
         last = take_bits(source, 1) != 0;
         switch (take_bits(source, 2)) {
         case 0: done = !source->failed && copy_stored(source, out); break;
         case 1:
-            fixed_codes(&literals, &distances);
+            if (!fixed) {
+                fixed_codes(&literals, &distances);
+                fixed = true;
+            }
             done = copy_coded(source, &literals, &distances, from, out);
             break;
         case 2:
+            fixed = false;
             done = dynamic_codes(source, &literals, &distances) && copy_coded(source, &literals, &distances, from, out);
             break;
         default: done = false;

@@ -9,6 +9,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,34 @@ def test_what_zlib_writes_is_read(library: ctypes.CDLL, data: bytes, level: int,
     assert library.hg_gunzip(view(file), ctypes.byref(out))
     assert memory.raw[: out.length] == data * repeat
     assert gunzip(file) == data * repeat
+
+
+def test_blocks_of_every_kind_behind_each_other(library: ctypes.CDLL) -> None:
+    stream = zlib.compressobj(9, zlib.DEFLATED, 31)
+    words = [b"ab", bytes(range(256)) * 8, b"a long text that has its own codes " * 40, b"c"]
+    data, file = b"", b""
+    for word in words * 3:
+        data += word
+        file += stream.compress(word) + stream.flush(zlib.Z_PARTIAL_FLUSH)  # which ends with an empty block
+    file += stream.flush()
+    out, memory = output(len(data))
+    assert library.hg_gunzip(view(file), ctypes.byref(out))
+    assert memory.raw[: out.length] == data == gunzip(file)
+
+
+def test_many_small_blocks_cost_little(library: ctypes.CDLL) -> None:
+    """Ten bits each, unpacked before any token was judged: codes that are the same are not made for each."""
+    bits = "010" + "0" * 7
+    last = "110" + "0" * 7
+    text = bits * 200_000 + last
+    text += "0" * (-len(text) % 8)
+    blocks = bytes(int(text[at : at + 8][::-1], 2) for at in range(0, len(text), 8))
+    file = gzip.compress(b"")[:10] + blocks + bytes(8)
+    assert gzip.decompress(file) == b""
+    out, _ = output(1)
+    began_s = time.process_time()
+    assert library.hg_gunzip(view(file), ctypes.byref(out))
+    assert time.process_time() - began_s < 0.1
 
 
 @given(data=st.binary(max_size=300), at=st.integers(0, 400), bits=st.integers(1, 255), cut=st.integers(0, 3))
