@@ -50,6 +50,7 @@ GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its n
 GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
 GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
 GRPC_WATCHES = 64  # calls that watch the health at a time; one more: RESOURCE_EXHAUSTED
+GRPC_QUESTION = 1024  # bytes of a message to health and reflection, which need no token; over it: RESOURCE_EXHAUSTED
 GRPC_REFUSALS = 64  # refused messages that the summary of one PublishStream names
 # MQTT for devices (linux/mqtt_gateway.py). Each connection holds one packet at most, so memory for them is bounded by
 # connections x (MQTT_HEAD + the largest body_limit).

@@ -35,17 +35,21 @@ def timeout_s(value: "bytes | None") -> "float | None":
     return int(match[1]) * _UNIT_S[match[2]]
 
 
-def gunzip(data: bytes) -> bytes:
-    """One gzip file, bounded. Raises Failure."""
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise Failure(status.RESOURCE_EXHAUSTED, f"a message may have {most} bytes")
+
+
+def gunzip(data: bytes, most: int = limits.GRPC_MESSAGE) -> bytes:
+    """One gzip file, of at most so many bytes. Raises Failure."""
     out = b""
     while data:
         stream = zlib.decompressobj(_GZIP)
         try:
-            out += stream.decompress(data, limits.GRPC_MESSAGE - len(out) + 1)
+            out += stream.decompress(data, most - len(out) + 1)
         except zlib.error:
             raise Failure(status.INTERNAL, "the message is not well-formed gzip") from None
-        if len(out) > limits.GRPC_MESSAGE:
-            raise Failure(status.RESOURCE_EXHAUSTED, f"a message may have {limits.GRPC_MESSAGE} bytes")
+        _check_size(len(out), most)
         if not stream.eof:
             raise Failure(status.INTERNAL, "the message is not well-formed gzip")
         data = stream.unused_data
@@ -59,19 +63,20 @@ class Call:
         self.x = x
         self.coding = x.request.header(b"grpc-encoding") or b"identity"
 
-    def _decoded(self, compressed: int, body: bytes) -> bytes:
+    def _decoded(self, compressed: int, body: bytes, most: int) -> bytes:
         if compressed == 0:
             return body
         if compressed > 1:
             raise Failure(status.INTERNAL, "a message's first byte is neither 0 nor 1")
         if self.coding == b"gzip":
-            return gunzip(body)
+            return gunzip(body, most)
         if self.coding == b"identity":
             raise Failure(status.INTERNAL, "a compressed message, and no grpc-encoding")
         raise Failure(status.UNIMPLEMENTED, "grpc-encoding: identity and gzip are understood")
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """As they arrive. Raises Failure, Problem (time is up) and OSError (the client is gone)."""
+    async def messages(self, most: int = limits.GRPC_MESSAGE) -> AsyncIterator[bytes]:
+        """As they arrive, each of at most `most` bytes. Raises Failure, Problem (time is up) and OSError (the client
+        is gone)."""
         held = bytearray()
         while True:
             part = await self.x.read()
@@ -80,22 +85,25 @@ class Call:
             held += part
             while len(held) >= _PREFIX:
                 size = int.from_bytes(held[1:_PREFIX], "big")
-                if size > limits.GRPC_MESSAGE:
-                    raise Failure(status.RESOURCE_EXHAUSTED, f"a message may have {limits.GRPC_MESSAGE} bytes")
+                _check_size(size, most)
                 if len(held) - _PREFIX < size:
                     break
-                message = self._decoded(held[0], bytes(held[_PREFIX : _PREFIX + size]))
+                message = self._decoded(held[0], bytes(held[_PREFIX : _PREFIX + size]), most)
                 del held[: _PREFIX + size]
                 yield message
         if held:
             raise Failure(status.INTERNAL, "the stream ends inside a message")
 
-    async def message(self) -> bytes:
-        """Of a method that takes one."""
-        found = [message async for message in self.messages()]
-        if len(found) != 1:
-            raise Failure(status.UNIMPLEMENTED, "this method takes one message")
-        return found[0]
+    async def message(self, most: int = limits.GRPC_MESSAGE) -> bytes:
+        """Of a method that takes one: with a second one it has ended, for they may be endless."""
+        found: bytes | None = None
+        async for message in self.messages(most):
+            if found is not None:
+                raise Failure(status.UNIMPLEMENTED, "this method takes one message")
+            found = message
+        if found is None:
+            raise Failure(status.UNIMPLEMENTED, "this method takes one message, and none came")
+        return found
 
     async def send(self, message: bytes) -> None:
         await self.x.send(b"\0" + len(message).to_bytes(4, "big") + message)

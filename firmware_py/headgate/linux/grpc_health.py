@@ -19,7 +19,7 @@ _LOOK_MS = 1000  # between two looks at what /readyz would say, for all who ask
 
 
 async def _service(call: "Call") -> str:
-    return text(read(await call.message(), {1: ("service", BYTES)}).get("service", b""))
+    return text(read(await call.message(limits.GRPC_QUESTION), {1: ("service", BYTES)}).get("service", b""))
 
 
 class Health:

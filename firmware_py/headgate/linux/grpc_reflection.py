@@ -4,12 +4,14 @@ The descriptors are those of data/proto, compiled by protoc into data/proto/serv
 google.protobuf.FileDescriptorSet).
 """
 
+import asyncio
 from functools import cache
 from typing import TYPE_CHECKING
 
+from headgate import limits
 from headgate.linux import grpc_status as status
 from headgate.linux.config_values import data_directory
-from headgate.linux.protobuf import BYTES, VARINT, fields, put_bytes, put_message, put_number, text
+from headgate.linux.protobuf import BYTES, fields, put_bytes, put_message, put_number, text
 
 if TYPE_CHECKING:
     from headgate.linux.grpc_call import Call
@@ -82,27 +84,34 @@ def _missing() -> bytes:
 
 def answer(request: bytes) -> bytes:
     """A ServerReflectionResponse. Raises ProtobufError."""
-    files, symbols, services, messages = index()
-    host = b""
-    body = put_message(7, put_number(1, status.INVALID_ARGUMENT) + put_bytes(2, "nothing was asked for"))
+    host, wanted, asked = b"", 0, b""
     for number, wire, value in fields(request):
-        if wire == VARINT or isinstance(value, int):
-            continue
-        if number == 1:
-            host = value
-        elif number == _BY_FILENAME:
-            body = _file(files.get(text(value)))
-        elif number == _BY_SYMBOL:
-            body = _file(symbols.get(text(value)))
-        elif number == _BY_EXTENSION:  # proto3: there are none
-            body = _missing()
-        elif number == _EXTENSIONS_OF:
-            body = put_message(5, put_bytes(1, value)) if text(value) in messages else _missing()
-        elif number == _LIST:
-            body = put_message(6, b"".join(put_message(1, put_bytes(1, name)) for name in services))
-    return put_bytes(1, host) + put_message(2, request) + body
+        if wire == BYTES and not isinstance(value, int):
+            if number == 1:
+                host = value
+            elif _BY_FILENAME <= number <= _LIST:  # a oneof: the last one counts
+                wanted, asked = number, value
+    return put_bytes(1, host) + put_message(2, request) + _answered(wanted, asked)
+
+
+def _answered(wanted: int, asked: bytes) -> bytes:
+    files, symbols, services, messages = index()
+    if wanted == _BY_FILENAME:
+        body = _file(files.get(text(asked)))
+    elif wanted == _BY_SYMBOL:
+        body = _file(symbols.get(text(asked)))
+    elif wanted == _BY_EXTENSION:  # proto3: there are none
+        body = _missing()
+    elif wanted == _EXTENSIONS_OF:
+        body = put_message(5, put_bytes(1, asked)) if text(asked) in messages else _missing()
+    elif wanted == _LIST:
+        body = put_message(6, b"".join(put_message(1, put_bytes(1, name)) for name in services))
+    else:
+        body = put_message(7, put_number(1, status.INVALID_ARGUMENT) + put_bytes(2, "nothing was asked for"))
+    return body
 
 
 async def reflect(call: "Call") -> None:
-    async for request in call.messages():
+    async for request in call.messages(limits.GRPC_QUESTION):
         await call.send(answer(request))
+        await asyncio.sleep(0)  # others' turn: questions that are already here would not make us wait

@@ -337,6 +337,35 @@ def test_one_message_is_wanted() -> None:
     assert call(CHECK, frame(b"") * 2).status == 12
 
 
+def test_messages_that_nobody_wants_are_not_gathered() -> None:
+    """Nobody needs a token for this: the second one ends the call, however many follow."""
+    answer = call(CHECK, frame(b""), frame(b""), end=False)
+    assert (answer.status, answer.messages) == (12, [])
+
+
+@pytest.mark.parametrize("path", [CHECK, WATCH, REFLECT])
+def test_questions_without_a_token_are_short(path: str) -> None:
+    """What is read in Python costs the time of others."""
+    question = put_bytes(3, b"x" * (limits.GRPC_QUESTION - 2))
+    metadata = {"grpc-encoding": "gzip"}
+    for asked in (frame(question), frame(gzip.compress(question), 1)):
+        answer = call(path, asked, metadata=metadata)
+        assert answer.status == 8
+        assert answer.trailers["grpc-message"] == f"a message may have {limits.GRPC_QUESTION} bytes"
+
+
+def test_questions_that_are_here_already_leave_others_their_turn() -> None:
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        lent = server.lend(5, head(REFLECT, {}), chunk(frame(put_message(7, b"")) * 1000), b"0\r\n\r\n")
+        other = server.lend(6, head(CHECK, {}), chunk(frame(b"")), b"0\r\n\r\n")
+        await until(lambda: b"grpc-status" in other.sent)
+        assert lent.sent.count(b"grpc.health.v1.Health") < 100
+        await served_by(gateway, lent)
+        assert len(Answer(lent.sent).messages) == 1000
+
+    play(story)
+
+
 def test_health_watch_tells_changes_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc_health, "_LOOK_MS", 0)
     info: dict[str, object] = {"unready": []}
