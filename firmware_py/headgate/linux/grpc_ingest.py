@@ -83,13 +83,15 @@ class Publishing:
             await self._settle()
 
     async def _settle(self) -> None:
-        """The oldest message's commit."""
-        index, intake, ticket, last, body = self._waiting.popleft()
+        """The oldest message's commit. It stays the oldest until that is known, for the wait may be cancelled."""
+        index, intake, ticket, last, body = self._waiting[0]
         try:
             receipt = await ticket.wait()
         except Problem as problem:
+            self._waiting.popleft()
             self._refuse(index, problem)
             return
+        self._waiting.popleft()
         intake.settle(receipt, last, body)
         self._accepted += not receipt.replayed
         self._replayed += receipt.replayed
@@ -109,7 +111,7 @@ async def publish_stream(call: "Call") -> None:
             await publishing.take(index, message)
             index += 1
             await asyncio.sleep(0)  # others' turn: a body that is already here would not make us wait
-    except Exception:
+    except (Exception, asyncio.CancelledError):  # the deadline is a cancellation
         await publishing.summary()  # whatever ended it: what was accepted counts
         raise
     await call.send(await publishing.summary())

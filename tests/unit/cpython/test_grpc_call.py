@@ -23,7 +23,7 @@ from headgate.linux.native_gateway import NativeGateway
 from headgate.linux.protobuf import fields, put_bytes, put_message, put_number, read
 from headgate.linux.selector import NativeSelector
 from headgate.tasks.plan import build
-from headgate.tasks.sink import MemorySink
+from headgate.tasks.sink import MemorySink, Receipt, Record, Ticket
 
 NOW_S = 1_800_000_000
 KEY = Key("k1", "HS256", bytes(range(32)))
@@ -271,6 +271,35 @@ def test_a_deadline() -> None:
         server.more(5, None)
         await served_by(gateway, lent)
         assert gateway.counters.accepted <= 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("count", [1, limits.RECORDS_IN_FLIGHT + 1])
+def test_what_was_accepted_before_the_deadline_counts(count: int) -> None:
+    """Its commit is waited for: it is counted, and its last value is kept."""
+
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        tickets: list[Ticket] = []
+
+        def submit(_record: Record, _durable: bool) -> Ticket:
+            tickets.append(Ticket())
+            return tickets[-1]
+
+        gateway.sink.submit = submit  # type: ignore[method-assign]
+        lent = server.lend(5, head(PUBLISH, {**AUTHORIZED, "grpc-timeout": "50m"}))
+        server.more(5, chunk(frame(GOOD) * count))
+        taken = min(count, limits.RECORDS_IN_FLIGHT)
+        await until(lambda: len(tickets) == taken)
+        await asyncio.sleep(0.1)
+        assert len(tickets) == taken
+        for ticket in tickets:
+            ticket.resolve(Receipt("7.1", False, "fsync"))
+        await until(lambda: b"grpc-status" in lent.sent)
+        assert Answer(lent.sent).status == 4
+        assert gateway.counters.accepted == taken
+        server.more(5, None)
+        await served_by(gateway, lent)
 
     play(story)
 
