@@ -58,10 +58,21 @@ class Batch:
             await self._writer
             if self._failed is not None:
                 raise self._failed
+        except (OSError, asyncio.CancelledError):
+            await self._settle_unheard(x)
+            raise
         finally:
             if self._writer is not None:
                 self._writer.cancel()
         return None
+
+    async def _settle_unheard(self, x: "Exchange") -> None:
+        """The client is gone, or does not listen: what was accepted counts all the same."""
+        if self._writer is not None:
+            self._writer.cancel()
+        for index, line, ticket, key, body in self._queue:
+            if line is None and ticket is not None:
+                await self._result(x, index, ticket, key, body)
 
     async def _read(self, x: "Exchange", splitter: "CBORSeqSplitter | NDJSONSplitter") -> None:
         while True:
