@@ -402,7 +402,10 @@ void hg_grpc_field(struct hg_grpc_call *call, struct hg_view name, struct hg_vie
         hg_output_add(&call->fields, value.at, value.length);
         hg_output_text(&call->fields, "\r\n");
     } else if (hg_grpc_equals(name, "idempotency-key")) {
-        call->key.length = 0;
+        if (call->keyed) { /* several are one with all values, and no key: as in HTTP/1.1 and PublishStream */
+            hg_output_text(&call->key, ", ");
+        }
+        call->keyed = true;
         hg_output_add(&call->key, value.at, value.length);
     } else if (hg_grpc_equals(name, "grpc-timeout")) {
         call->timeout_ms = timeout_of(value);

@@ -61,6 +61,7 @@ struct hg_grpc_call {
     uint8_t method;     /* enum hg_grpc_method, below HG_GRPC_METHODS or HG_GRPC_NONE */
     bool gzip;          /* compressed messages are */
     bool unknown_coding;
+    bool keyed;         /* the metadata have an Idempotency-Key, be it empty */
     bool ended;         /* the peer has sent its last byte */
     bool asked;         /* a request is under way */
     bool closed;        /* the connection takes no further one */

@@ -165,6 +165,9 @@ static void ask_one(struct hg_grpc_call *call, const struct message *message) {
         if (key.length == 0 && call->key.length != 0) {
             key = (struct hg_view){call->key.data, call->key.length};
         }
+        if (key.length == 0 && call->keyed) { /* to be refused: who sends it expects to be stored once */
+            hg_output_text(out, "Idempotency-Key: \r\n");
+        }
         put_field(out, "Idempotency-Key: ", key);
         put_body(out, message->text[SLOT_BODY]);
     } else {
