@@ -112,6 +112,6 @@ async def publish_stream(call: "Call") -> None:
             index += 1
             await asyncio.sleep(0)  # others' turn: a body that is already here would not make us wait
     except (Exception, asyncio.CancelledError):  # the deadline is a cancellation
-        await publishing.summary()  # whatever ended it: what was accepted counts
+        await asyncio.shield(publishing.summary())  # whatever ended it: what was accepted counts
         raise
-    await call.send(await publishing.summary())
+    await call.send(await asyncio.shield(publishing.summary()))  # if the deadline comes meanwhile, it counts all the same

@@ -275,8 +275,9 @@ def test_a_deadline() -> None:
     play(story)
 
 
+@pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("count", [1, limits.RECORDS_IN_FLIGHT + 1])
-def test_what_was_accepted_before_the_deadline_counts(count: int) -> None:
+def test_what_was_accepted_before_the_deadline_counts(count: int, ended: bool) -> None:
     """Its commit is waited for: it is counted, and its last value is kept."""
 
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
@@ -288,7 +289,7 @@ def test_what_was_accepted_before_the_deadline_counts(count: int) -> None:
 
         gateway.sink.submit = submit  # type: ignore[method-assign]
         lent = server.lend(5, head(PUBLISH, {**AUTHORIZED, "grpc-timeout": "50m"}))
-        server.more(5, chunk(frame(GOOD) * count))
+        server.more(5, chunk(frame(GOOD) * count), *([b"0\r\n\r\n"] if ended else []))
         taken = min(count, limits.RECORDS_IN_FLIGHT)
         await until(lambda: len(tickets) == taken)
         await asyncio.sleep(0.1)
@@ -297,8 +298,8 @@ def test_what_was_accepted_before_the_deadline_counts(count: int) -> None:
             ticket.resolve(Receipt("7.1", False, "fsync"))
         await until(lambda: b"grpc-status" in lent.sent)
         assert Answer(lent.sent).status == 4
-        assert gateway.counters.accepted == taken
-        server.more(5, None)
+        await until(lambda: gateway.counters.accepted == taken)
+        server.more(5, *([] if ended and count == 1 else [None]))
         await served_by(gateway, lent)
 
     play(story)
