@@ -47,6 +47,7 @@ HTTP2_FRAME_RATE = 100  # ... and per second, and four more for each frame of an
 GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: HTTP_BODY and a little; over it: RESOURCE_EXHAUSTED
 GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over it: RESOURCE_EXHAUSTED
 GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
+GRPC_HELD = 8388608  # bytes of messages that are not whole, in all calls: nobody has judged their tokens; over it: UNAVAILABLE
 GRPC_STATUS_TEXT = 512  # bytes of a status message; the rest is cut
 GRPC_DETAILS = 4096  # bytes of status details: clients take 8 KiB of trailers; violations that do not fit are left out
 GRPC_WATCHES = 64  # calls that watch the health at a time; one more: RESOURCE_EXHAUSTED

@@ -201,6 +201,14 @@ void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t leng
     }
 }
 
+void hg_grpc_crowded(struct hg_grpc_call *call) {
+    hg_grpc_fail(call, HG_GRPC_UNAVAILABLE, "too many large messages at a time, try again");
+    call->credit += hg_grpc_left(&call->held).length - call->granted;
+    call->granted = 0;
+    hg_output_clear(&call->held.bytes);
+    call->held.at = 0;
+}
+
 /* --- the connection's answers -------------------------------------------------------------------------------------- */
 
 uint32_t hg_grpc_reply(struct hg_grpc_call *call) {

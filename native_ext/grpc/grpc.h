@@ -92,6 +92,8 @@ void hg_grpc_close(struct hg_grpc_call *call);
 void hg_grpc_field(struct hg_grpc_call *call, struct hg_view name, struct hg_view value);
 /* Bytes from the peer; `end`: the last ones. */
 void hg_grpc_input(struct hg_grpc_call *call, const uint8_t *data, uint32_t length, bool end);
+/* There is no room for the message that is not whole. */
+void hg_grpc_crowded(struct hg_grpc_call *call);
 /* So much of call->data was taken away. */
 void hg_grpc_sent(struct hg_grpc_call *call, uint32_t length);
 /* Bytes from the connection. */

@@ -1,6 +1,7 @@
 /* gRPC on a stream: grpc/grpc.h between its frames and the server's text. */
 #include <string.h>
 
+#include "core/limits.h"
 #include "grpc/grpc.h"
 #include "session.h"
 
@@ -11,6 +12,7 @@ enum { TRAILERS = 8 };
 struct stream_call {
     struct hg_grpc_call call;
     uint32_t unread;  /* bytes of DATA that the peer may not send again yet */
+    uint32_t held;    /* bytes of memory for input that waits, as they are in library->held_bytes */
     uint32_t owed;    /* ... that it has to take until taken_ms */
     int64_t taken_ms; /* 0: there is nothing to take */
     int64_t ends_ms;  /* the call's deadline; 0: none */
@@ -99,10 +101,19 @@ static void tell(struct hg_stream *stream) {
     }
 }
 
+/* A message is judged when it is whole, its token as well: until then it is anybody's, and must not take what others need. */
+static void count_held(struct hg_stream *stream, uint32_t held) {
+    struct stream_call *state = stream->state;
+    struct hg_library *library = stream->session->library;
+    library->held_bytes += held - state->held;
+    state->held = held;
+}
+
 /* What the call has for the server, the peer and its window. Not while the server serves. */
 static void flush(struct hg_stream *stream) {
     struct stream_call *state = stream->state;
     struct hg_grpc_call *call = &state->call;
+    count_held(stream, call->held.bytes.capacity);
     if (call->credit != 0) {
         state->unread -= call->credit;
         stream->base.unread += call->credit;
@@ -138,7 +149,7 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
         return false;
     }
     stream->state = state;
-    state->unread = state->owed = 0;
+    state->unread = state->held = state->owed = 0;
     state->taken_ms = state->ends_ms = 0;
     call = &state->call;
     hg_grpc_open(call, &alloc, method);
@@ -161,9 +172,14 @@ static bool head(struct hg_stream *stream, struct hg_block *block) {
 
 static void data(struct hg_stream *stream, const uint8_t *bytes, uint32_t length) {
     struct stream_call *state = stream->state;
+    const uint32_t before = state->held;
     state->unread += length;
     stream->base.unread -= length;
     hg_grpc_input(&state->call, bytes, length, false);
+    count_held(stream, state->call.held.bytes.capacity);
+    if (state->held > before && stream->session->library->held_bytes > HG_GRPC_HELD) {
+        hg_grpc_crowded(&state->call);
+    }
     flush(stream);
 }
 
@@ -255,6 +271,7 @@ static void close_call(struct hg_stream *stream) {
         if (state->unread != 0) { /* the window of the connection */
             (void)nghttp2_session_consume_connection(stream->session->frames, state->unread);
         }
+        count_held(stream, 0);
         hg_grpc_close(&state->call);
         release(stream->session, state);
     }

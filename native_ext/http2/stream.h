@@ -108,6 +108,7 @@ struct hg_library {
     uint32_t reserve_used, reserve_pieces;
     void *kept[HG_KEPT_SIZES]; /* pieces given back, by size: each begins with the next one */
     uint32_t kept_bytes;
+    uint32_t held_bytes; /* of gRPC's input that waits, in all calls: grpc_stream.c */
     uint8_t text[HG_TEXT + 1];
     uint8_t respelled[9 + HG_FRAME]; /* a frame of fields: recall.c */
     _Alignas(max_align_t) uint8_t reserve[HG_RESERVE];

@@ -186,7 +186,43 @@ static void test_drain(void) {
     h2_world_close(&world, library);
 }
 
+/* Messages that are not whole, as many as can be begun: they take only so much, and others are served. */
+static void test_not_whole(void) {
+    static const uint8_t prefix[5] = {0, HG_GRPC_MESSAGE >> 24 & 255, HG_GRPC_MESSAGE >> 16 & 255, HG_GRPC_MESSAGE >> 8 & 255, HG_GRPC_MESSAGE & 255};
+    static const uint8_t piece[16384];
+    static struct h2_answer answer;
+    struct world world;
+    struct hg_library *library = h2_world(&world, NULL);
+    struct h2_client client = h2_connect(&world), other = h2_connect(&world);
+    const uint64_t before = hg_server_memory(world.server);
+    uint32_t refused = 0;
+    for (uint32_t stream = 1; stream < 2 * HG_HTTP2_STREAMS; stream += 2) {
+        memset(&answer, 0, sizeof answer);
+        answer.stream = stream;
+        begin(&world, &client, stream, "ValidateOne", NULL);
+        h2_say(&world, &client, NGHTTP2_DATA, 0, stream, prefix, sizeof prefix);
+        for (uint32_t at = 0; at + sizeof piece < HG_GRPC_MESSAGE && !answer.ended; at += (uint32_t)sizeof piece) {
+            h2_say(&world, &client, NGHTTP2_DATA, 0, stream, piece, sizeof piece);
+            serve(&world);
+            CHECK(h2_listen(&world, &client, &answer, 1) == -1 && !answer.reset);
+        }
+        CHECK(!answer.ended || strcmp(answer.grpc_status, "14") == 0);
+        refused += answer.ended;
+    }
+    CHECK(refused != 0 && refused < HG_HTTP2_STREAMS);
+    CHECK(hg_server_memory(world.server) - before < HG_GRPC_HELD + 2 * HG_GRPC_MESSAGE + HG_HTTP2_STREAMS * 4096);
+    memset(&answer, 0, sizeof answer);
+    answer.stream = 1;
+    begin(&world, &other, 1, "ValidateOne", NULL);
+    ask(&world, &other, 1, FIN);
+    CHECK(h2_listen(&world, &other, &answer, 1) == -1 && answer.ended && strcmp(answer.grpc_status, "0") == 0);
+    h2_forget(&client);
+    h2_forget(&other);
+    h2_world_close(&world, library);
+}
+
 int main(void) {
+    test_not_whole();
     test_not_taken();
     test_taken_slowly();
     test_deadline_of_what_waits();
