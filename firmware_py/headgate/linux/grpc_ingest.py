@@ -114,4 +114,4 @@ async def publish_stream(call: "Call") -> None:
     except (Exception, asyncio.CancelledError):  # the deadline is a cancellation
         await asyncio.shield(publishing.summary())  # whatever ended it: what was accepted counts
         raise
-    await call.send(await asyncio.shield(publishing.summary()))  # if the deadline comes meanwhile, it counts all the same
+    await call.send(await asyncio.shield(publishing.summary()))  # also if the deadline comes now
