@@ -207,10 +207,24 @@ def _ask_clients(context: "ssl.SSLContext", listen: Listen) -> None:
 
 def bound_asyncio() -> None:
     """asyncio reserves 256 KiB for each TLS connection, 1024 of them would be all of a small board's memory. What it
-    reads at a time need not be more than one TLS record (RFC 8446 section 5.1)."""
-    import asyncio.sslproto
+    reads at a time need not be more than one TLS record (RFC 8446 section 5.1). And it counts as written what the
+    socket has not taken yet, which is lost if the connection ends soon: who writes waits for that, too."""
+    from asyncio.sslproto import SSLProtocol
 
-    asyncio.sslproto.SSLProtocol.max_size = READ_MAX
+    protocol: Any = SSLProtocol
+    if protocol.max_size == READ_MAX:
+        return
+    protocol.max_size = READ_MAX
+    begin, unsent = protocol.connection_made, protocol._get_write_buffer_size
+
+    def connection_made(self: Any, transport: Any) -> None:
+        transport.set_write_buffer_limits(0)  # then it tells when nothing is left
+        begin(self, transport)
+
+    def get_write_buffer_size(self: Any) -> int:
+        return int(unsent(self)) + (0 if self._transport is None else self._transport.get_write_buffer_size())
+
+    protocol.connection_made, protocol._get_write_buffer_size = connection_made, get_write_buffer_size
 
 
 def native_tls(tls: ServerTls, *, direct: bool = True) -> Any:

@@ -534,10 +534,10 @@ def test_who_does_not_read_is_not_read() -> None:
         peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
         peer.send(wire.PINGREQ_PACKET * 500_000)
         waiting = connection.writer.transport.get_write_buffer_size
-        await until(lambda: waiting() > 65536 and connection.write_deadline)
+        await until(lambda: waiting() and connection.write_deadline)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert 65536 < waiting() < 65536 + 2 * limits.MQTT_BATCH + 1
+        assert 0 < waiting() < 2 * limits.MQTT_BATCH + 1
         await pass_time(scene, 30_001)
         await until(lambda: not scene.mqtt.count())
 
