@@ -310,7 +310,7 @@ class Stream(Section):
         None,
         "JSON pointer to the part of the message that names its sender, for `GET …/last/{client}`. Default: the "
         "token's `sub`.",
-        "422 when the message has no text or number there.",
+        "A message that has no text or integer there is accepted, and is nobody's last value.",
     )
     last_ttl_ms: int = key(
         "last_ttl",
