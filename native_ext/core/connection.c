@@ -296,14 +296,31 @@ static void receive(struct hg_server *server, uint32_t index) {
     }
 }
 
+/* It has no request, and will have none: it ends, once what it was sent before is out. With half a record a request may be on its
+ * way, which is waited for as for the rest of a head. */
+void hg_connection_drain_idle(struct hg_server *server, uint32_t index) {
+    struct hg_connection *connection = hg_connection_at(server, index);
+    if (hg_has_output(connection)) {
+        connection->flags |= HG_ENDS | HG_LINGERS;
+        connection->state = HG_FLUSH;
+        (void)waits_for_client(server, index);
+    } else if (connection->state != HG_IDLE || !hg_session_partial(server, connection)) {
+        hg_connection_finish(server, index);
+    } else {
+        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.head_ms);
+    }
+}
+
 void hg_connection_drain(struct hg_server *server, uint32_t index) {
     const struct hg_connection *connection = hg_connection_at(server, index);
     const uint32_t generation = connection->generation;
     if (connection->state == HG_IDLE) { /* a request may be here that nobody has looked at yet */
         receive(server, index);
     }
-    if (connection->generation == generation && (connection->state == HG_IDLE || connection->state == HG_GREETING)) {
+    if (connection->generation == generation && connection->state == HG_GREETING) {
         hg_connection_finish(server, index);
+    } else if (connection->generation == generation && connection->state == HG_IDLE) {
+        hg_connection_drain_idle(server, index);
     }
 }
 

@@ -161,6 +161,7 @@ void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t even
 void hg_connection_turn(struct hg_server *server, uint32_t index); /* goes on with what is here already */
 void hg_connection_expired(struct hg_server *server, uint32_t index);
 void hg_connection_drain(struct hg_server *server, uint32_t index); /* the server drains: one without a request ends */
+void hg_connection_drain_idle(struct hg_server *server, uint32_t index); /* ... which has nothing to read */
 void hg_connection_close(struct hg_server *server, uint32_t index);
 /* The answers gathered go out, and the connection goes on to what comes next. */
 void hg_connection_settle(struct hg_server *server, uint32_t index);
@@ -233,6 +234,7 @@ void hg_session_close(struct hg_server *server, struct hg_connection *connection
 void hg_session_feed(struct hg_server *server, uint32_t index, uint32_t length);
 void hg_session_more(struct hg_server *server, uint32_t index); /* what was deciphered and not taken yet */
 void hg_session_finish(struct hg_server *server, uint32_t index); /* says that nothing more will come */
+bool hg_session_partial(struct hg_server *server, const struct hg_connection *connection); /* it has half a record */
 /* Who the peer is by its certificate; length 0: nobody, or there is no TLS. */
 struct hg_view hg_session_identity(const struct hg_connection *connection);
 /* -> the bytes for the socket, until the next call; at == NULL: broken */

@@ -94,6 +94,8 @@ void hg_session_more(struct hg_server *server, uint32_t index) {
         if (count == 0) {
             if (state == HG_TLS_ENDED && (connection->flags & HG_ENDED) == 0) {
                 hg_connection_end(server, index);
+            } else if (server->draining && connection->state == HG_IDLE) { /* what its half of a record was waited for */
+                hg_connection_drain_idle(server, index);
             }
             return;
         }
@@ -128,6 +130,11 @@ void hg_session_finish(struct hg_server *server, uint32_t index) {
         tls->finish(tls->context, connection->session, empty_cipher(server));
         (void)send_cipher(server, index); /* a courtesy */
     }
+}
+
+bool hg_session_partial(struct hg_server *server, const struct hg_connection *connection) {
+    return connection->session != NULL &&
+           enter(server, connection->tls)->partial(connection->tls->context, connection->session);
 }
 
 struct hg_view hg_session_write(struct hg_server *server, struct hg_connection *connection, const uint8_t *data,

@@ -36,6 +36,8 @@ struct hg_tls {
     /* Who the peer has proved to be by its certificate, as a client's name; length 0: nobody. Final once the session is open,
      * valid while it is. */
     struct hg_view (*identity)(void *context, void *session);
+    /* What was fed and not read ends inside of a record, as far as is known: the peer is saying something. */
+    bool (*partial)(void *context, void *session);
 };
 
 #endif

@@ -18,6 +18,7 @@ typedef void (*hg_openssl_made)(void *parent, void *pointer, void *data, int ind
     F(int, SSL_read_ex, (void *ssl, void *data, size_t room, size_t *length))                             \
     F(int, SSL_write_ex, (void *ssl, const void *data, size_t length, size_t *written))                   \
     F(int, SSL_pending, (const void *ssl))                                                                \
+    F(int, SSL_has_pending, (const void *ssl))                                                            \
     F(int, SSL_get_error, (const void *ssl, int result))                                                  \
     F(size_t, BIO_ctrl_pending, (void *bio))                                                              \
     F(int, BIO_read, (void *bio, void *data, int room))                                                   \

@@ -436,6 +436,13 @@ static struct hg_view identity_of(void *context, void *memory) {
     return (struct hg_view){session->identity, session->identity_length};
 }
 
+/* Of records that go through the objects it is not known: false. */
+static bool is_partial(void *context, void *memory) {
+    const struct tls_object *self = context;
+    const struct session *session = memory;
+    return session->state == HG_TLS_OPEN && session->rbio != NULL && self->openssl->SSL_has_pending(session->ssl) == 1;
+}
+
 const struct hg_tls *hg_tls_of(PyObject *object) { return &((struct tls_object *)object)->tls; }
 
 static PyObject *tls_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -451,7 +458,7 @@ static PyObject *tls_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         goto finally;
     }
     self->tls = (struct hg_tls){self, enter, leave, open_session, close_session, feed, read_plain, write_plain, finish,
-                                identity_of};
+                                identity_of, is_partial};
     self->open = Py_NewRef(open);
     self->identify = Py_NewRef(identify);
     self->failed = Py_NewRef(failed);

@@ -378,6 +378,31 @@ static void test_drain(void) {
     world_close(&world);
 }
 
+/* A request in a record of which half is here is answered; who says nothing after all is not waited for. */
+static void test_drain_with_half_a_record(void) {
+    struct world world;
+    world_open(&world, &secure);
+    const int asks = connect_client(&world), says_nothing = connect_client(&world), stops = connect_client(&world);
+    greet(&world, asks, 'H');
+    greet(&world, says_nothing, 'H');
+    greet(&world, stops, 'H');
+    say_byte(&world, asks, TOY_HALF);
+    say_byte(&world, says_nothing, TOY_HALF);
+    say_byte(&world, stops, TOY_HALF);
+    hg_server_drain(world.server);
+    serve(&world);
+    CHECK(!is_closed(&world, asks) && !is_closed(&world, says_nothing) && !is_closed(&world, stops));
+    say_secret(&world, asks, HEALTH);
+    CHECK(expect_secret(&world, asks, 200).close && said_goodbye(&world, asks));
+    say_byte(&world, says_nothing, TOY_RECORD);
+    CHECK(said_goodbye(&world, says_nothing) && is_closed(&world, says_nothing));
+    net_end(&world.net, asks);
+    pass(&world, 10500);
+    CHECK(is_closed(&world, asks) && is_closed(&world, stops));
+    CHECK(told(&world, HG_EVENT_EMPTY, NULL) == 1 && world.toy.sessions == 0);
+    world_close(&world);
+}
+
 /* A plain and a secure listener side by side. */
 static void test_plain_beside_it(void) {
     struct world world;
@@ -428,6 +453,7 @@ int main(void) {
     test_commit();
     test_commit_with_records_behind_it();
     test_drain();
+    test_drain_with_half_a_record();
     test_plain_beside_it();
     test_identity();
     return 0;

@@ -1,6 +1,6 @@
 /* TLS for the tests: a transform that has every state of struct hg_tls and can be written by hand. The client greets with one
  * byte ('H': anonymous, 'C': with a certificate), the server with 'S'; from then on every byte is plain text XOR 0x5A, but for
- * 0xFD (a record ends: one read gives no more than one), 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain
+ * 0xFC (what comes next is not here yet), 0xFD (a record ends: one read gives no more than one), 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain
  * text is ASCII, so these never meet. */
 #ifndef HEADGATE_TESTS_TOY_TLS_H
 #define HEADGATE_TESTS_TOY_TLS_H
@@ -8,7 +8,7 @@
 #include "check.h"
 #include "core/tls.h"
 
-enum { TOY_MASK = 0x5A, TOY_RECORD = 0xFD, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
+enum { TOY_MASK = 0x5A, TOY_RECORD = 0xFD, TOY_HALF = 0xFC, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
 #define TOY_IDENTITY "meter-7" /* of the certificate */
 
 struct toy_tls {
@@ -22,6 +22,7 @@ struct toy_tls {
 
 struct toy_session {
     enum hg_tls_state state;
+    bool partial; /* the last byte was TOY_HALF */
     bool certificate, closing; /* closing: close-notify came; it is told once the plain text is read */
     uint8_t *plain; /* as it came, with the marks of records */
     uint32_t at, length;
@@ -77,6 +78,7 @@ static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *da
     }
     session->plain = realloc(session->plain, session->length + length);
     CHECK(session->plain != NULL);
+    session->partial = false;
     for (uint32_t i = 0; i < length && session->state != HG_TLS_BROKEN && !session->closing; i++) {
         if (session->state == HG_TLS_GREETING) {
             if (data[i] != 'H' && data[i] != 'C') {
@@ -86,6 +88,8 @@ static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *da
                 session->state = HG_TLS_OPEN;
                 hg_output_text(output, "S");
             }
+        } else if (data[i] == TOY_HALF) {
+            session->partial = true;
         } else if (data[i] == TOY_RUBBISH) {
             toy_break(session, output);
         } else if (data[i] == TOY_CLOSE) {
@@ -160,9 +164,14 @@ static struct hg_view toy_identity(void *context, void *memory) {
                             session->certificate ? (uint32_t)sizeof TOY_IDENTITY - 1 : 0};
 }
 
+static bool toy_partial(void *context, void *memory) {
+    CHECK(((struct toy_tls *)context)->entered);
+    return ((const struct toy_session *)memory)->partial;
+}
+
 static inline struct hg_tls toy_tls_of(struct toy_tls *tls) {
     return (struct hg_tls){tls,      toy_enter, toy_leave, toy_open,   toy_close,
-                           toy_feed, toy_read,  toy_write, toy_finish, toy_identity};
+                           toy_feed, toy_read,  toy_write, toy_finish, toy_identity, toy_partial};
 }
 
 #endif
