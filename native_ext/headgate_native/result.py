@@ -121,8 +121,11 @@ class SchemaError(ValueError):
 
 
 class InvalidDocument(ValueError):
-    """There is no output because the input is not valid, or a stream not readable any more: `result` says why."""
+    """There is no output because the input is not valid: `result` says why."""
 
     def __init__(self, result: Result) -> None:
         super().__init__(result.errors[0].message)
         self.result = result
+
+    def __reduce__(self) -> "tuple[type[InvalidDocument], tuple[Result]]":
+        return type(self), (self.result,)

@@ -226,6 +226,9 @@ def test_invalid_documents() -> None:
     assert isinstance(caught.value, ValueError)
     assert str(caught.value) == caught.value.result.errors[0].message
     assert caught.value.result.errors[0].schema == "/required"
+    for again in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):  # noqa: S301 (our own bytes)
+        assert str(again) == str(caught.value)
+        assert again.result.errors == caught.value.result.errors
     with pytest.raises(InvalidDocument) as caught:
         Schema(True).to_json(b"\x81\xf7")
     assert str(caught.value) == "value has no JSON form at byte 1"
