@@ -93,9 +93,14 @@ void hg_client_down(struct hg_client *client, struct hg_connection *connection, 
     if (connection->fd >= 0) {
         close(connection->fd);
     }
+    if (connection->fruitful && retry_ns <= hg_client_now()) { /* or each would have a request for each sweep */
+        connection->next_ended = client->ended;
+        client->ended = connection;
+    }
     connection->fd = -1;
     connection->events = 0;
     connection->state = HG_DOWN;
+    connection->fruitful = false;
     connection->retry_ns = retry_ns;
 }
 
@@ -191,7 +196,18 @@ static int64_t start_due(struct hg_client *client) {
     }
 }
 
-/* Reopens what is down, and ends what has waited too long. */
+/* Reopens what ended after it had been of use: servers close connections, after each answer or now and then. */
+static void reopen(struct hg_client *client) {
+    while (client->ended != NULL) {
+        struct hg_connection *connection = client->ended;
+        client->ended = connection->next_ended;
+        if (connection->state == HG_DOWN) { /* not if a sweep was first */
+            start_connecting(client, connection);
+        }
+    }
+}
+
+/* Reopens what else is down, and ends what has waited too long. */
 static void sweep(struct hg_client *client, int64_t now) {
     const int64_t before = now - client->options.timeout_ns;
     for (uint32_t i = 0; i < client->options.connections; i++) {
@@ -230,6 +246,7 @@ static void turn(struct hg_client *client, int64_t wait_ns) {
     struct epoll_event events[EVENTS];
     int count;
     flush(client);
+    reopen(client);
     pthread_mutex_unlock(&client->lock);
     count = wait_for(client->set, events, wait_ns);
     pthread_mutex_lock(&client->lock);

@@ -23,10 +23,12 @@ struct hg_connection {
     int fd; /* -1: DOWN */
     uint8_t state;
     bool has_room, is_unsent;
+    bool fruitful;                           /* a request was answered on it since it was opened */
     uint32_t events;                         /* that are watched for */
     int64_t retry_ns;                        /* DOWN: when to open it again; until UP: when that has failed */
     struct hg_connection *next, *previous;   /* of those with room */
     struct hg_connection *next_unsent;
+    struct hg_connection *next_ended;
 };
 
 struct hg_client {
@@ -40,6 +42,7 @@ struct hg_client {
     char *connections;                       /* hg_protocol_size bytes each */
     struct hg_connection *roomy, *last_roomy; /* the one that got room first is first */
     struct hg_connection *unsent;
+    struct hg_connection *ended; /* to be opened again at once */
     uint32_t up_count;
     struct hg_refusal refusal; /* the last; error 0: none since a connection was opened */
     void *shared;              /* of all connections, the protocol's */
@@ -49,7 +52,8 @@ struct hg_client {
 int64_t hg_client_now(void);
 /* The connection can be used from now on. */
 void hg_client_up(struct hg_client *client, struct hg_connection *connection);
-/* Closes it; `retry_ns`: when it is opened again. What was in flight failed, and was waited for until `waited_ns`, 0: not. */
+/* Closes it; `retry_ns`: when a sweep opens it again, or nobody waits for one where it was of use. What was in flight
+ * failed, and was waited for until `waited_ns`, 0: not. */
 void hg_client_down(struct hg_client *client, struct hg_connection *connection, enum hg_failure failure,
                     int64_t waited_ns, int64_t retry_ns);
 /* A connection that could not be opened, and why. */

@@ -81,6 +81,7 @@ static void receive(struct hg_client *client, struct http1 *http1) {
         struct hg_shot *shot = http1->shot;
         const bool goes_on = http1->reply.keep_alive && shot->sent == shot->length;
         http1->shot = NULL;
+        http1->base.fruitful = true;
         shot->status = (int16_t)http1->reply.status;
         hg_book_answered(&client->book, shot, now);
         if (goes_on) {

@@ -127,6 +127,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
     }
     hg_queue_remove(&http2->flying, shot);
     if (shot->end == HG_WHOLE && hg_answer_is_right(shot)) {
+        http2->base.fruitful = true;
         hg_book_answered(book, shot, http2->now);
     } else if (shot->end == HG_GIVEN_UP) {
         hg_book_failed(book, shot, HG_TIMEOUT, http2->now);

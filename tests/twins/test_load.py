@@ -190,6 +190,28 @@ def test_a_server_that_closes_after_each() -> None:
     assert found[200] >= 4
 
 
+def test_a_connection_that_was_of_use_is_opened_again_at_once() -> None:
+    """Not when things are next looked at, every 100 ms: a target that closes with each answer would seem that slow."""
+    began, ended = [], []
+
+    def serve(connection: socket.socket) -> None:
+        began.append(time.monotonic())
+        connection.recv(65536)
+        connection.sendall(ANSWER.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        ended.append(time.monotonic())
+
+    with server(serve) as port:
+        client = load.Client(socket.AF_INET, "127.0.0.1", port, 1, 1, 1000, 30 * 10**9)
+        client.open()
+        client.begin(time.monotonic_ns(), 10**9)
+        with serving(client):
+            for _ in range(20):
+                client.push(0, 0, 0, 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert sum(part[4].get(200, 0) for part in client.take()) == 20
+    gaps = sorted(after - before for before, after in zip(ended, began[1:], strict=False))
+    assert gaps[len(gaps) // 4] < 0.05
+
+
 def test_silence() -> None:
     with server(silence) as port:
         due, found, failures = drive(port, 20, timeout_s=0.2)
