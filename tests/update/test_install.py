@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import socket
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -210,3 +211,14 @@ def test_who_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cmdline.write_text("console=ttyAMA0\n")
     with pytest.raises(CommandError, match="no slots"):
         update_install.running()
+
+
+@pytest.mark.parametrize("length", ["-1", "Infinity", "1e999", "1.5", "true", '"1"'])
+def test_a_first_line_without_a_length(board: Disk, length: str) -> None:
+    """Whoever connects to the helper gets an answer, and nothing is read without a bound."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(b'{"length": %s, "downgrade": false}\n' % length.encode() + bytes(1000))
+        ours.shutdown(socket.SHUT_WR)
+        assert not update_helper.serve(theirs, board.machine())
+        assert json.loads(ours.makefile("rb").readline())["failed"]

@@ -75,7 +75,10 @@ def serve(client: socket.socket, machine: Machine) -> bool:
         done = False
         try:
             order = json.loads(stream.readline(LINE_MAX))
-            left, downgrade = int(order["length"]), order["downgrade"] is True
+            length, downgrade = order["length"], order["downgrade"] is True
+            if type(length) is not int or length < 0:
+                raise ValueError("no length")
+            left = length
 
             def read(size: int) -> bytes:
                 nonlocal left
