@@ -57,9 +57,9 @@ class Connection:
         self.idle = True  # between requests: may be closed at any time
         self._head_deadline = 0
         self._budget_ms = 0
-        transport = getattr(writer, "transport", None)
-        if hasattr(transport, "set_write_buffer_limits"):  # else asyncio keeps the end of an answer, to lose it
-            transport.set_write_buffer_limits(1)
+        set_limits = getattr(getattr(writer, "transport", None), "set_write_buffer_limits", None)
+        if set_limits is not None:  # or asyncio keeps the end of an answer, to lose it (MicroPython has no such thing)
+            set_limits(1)
 
     async def run(self) -> None:
         """Serve requests until one side has had enough; closes the connection. Raises nothing."""
