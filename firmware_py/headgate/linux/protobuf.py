@@ -5,6 +5,8 @@ https://protobuf.dev/programming-guides/encoding. What the fields mean is for th
 
 from collections.abc import Iterator
 
+from headgate import limits
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; groups (3 and 4), which proto3 does not have, are malformed
 
 _VARINT = 10  # bytes of the longest
@@ -55,9 +57,12 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
 
 
 def read(data: bytes, wanted: "dict[int, tuple[str, int]]") -> "dict[str, int | bytes]":
-    """The fields that are `wanted`: number -> (name, wire type), by name, the last of each; others are passed over."""
+    """The fields that are `wanted`: number -> (name, wire type), by name, the last of each; others are passed over.
+    Raises ProtobufError, also for more than limits.GRPC_FIELDS: they would take long."""
     found: dict[str, int | bytes] = {}
-    for number, wire, value in fields(data):
+    for count, (number, wire, value) in enumerate(fields(data)):
+        if count == limits.GRPC_FIELDS:
+            raise ProtobufError("too many fields")
         name, expected = wanted.get(number, ("", -1))
         if wire == expected:
             found[name] = value

@@ -361,6 +361,13 @@ def test_health_check(service: str, info: dict[str, object], status: int, servin
     assert answer.messages == ([] if status else [put_number(1, serving)])
 
 
+def test_a_message_of_very_many_fields_is_refused() -> None:
+    """They are read in Python before the rate is asked for."""
+    for count, status in ((limits.GRPC_FIELDS - 3, 0), (limits.GRPC_FIELDS + 1, 13)):
+        answer = call(PUBLISH, frame(GOOD + put_number(99, 1) * count), metadata=AUTHORIZED)
+        assert answer.status == status
+
+
 def test_one_message_is_wanted() -> None:
     assert call(CHECK).status == 12
     assert call(CHECK, frame(b"") * 2).status == 12
