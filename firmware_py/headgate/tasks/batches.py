@@ -58,7 +58,7 @@ class Batch:
             await self._writer
             if self._failed is not None:
                 raise self._failed
-        except (OSError, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError):
             await self._settle_unheard(x)
             raise
         finally:
@@ -67,12 +67,15 @@ class Batch:
         return None
 
     async def _settle_unheard(self, x: "Exchange") -> None:
-        """The client is gone, or does not listen: what was accepted counts all the same."""
+        """The client is gone, or does not listen, or there is no memory: what was accepted counts all the same."""
         if self._writer is not None:
             self._writer.cancel()
-        for index, line, ticket, key, body in self._queue:
+        while self._queue:
+            index, line, ticket, key, body = self._queue[0]
             if line is None and ticket is not None:
                 await self._result(x, index, ticket, key, body)
+            else:
+                self._queue.pop(0)
 
     async def _read(self, x: "Exchange", splitter: "CBORSeqSplitter | NDJSONSplitter") -> None:
         while True:
@@ -134,7 +137,8 @@ class Batch:
                         if lines and not ticket.done:
                             break  # first send what is known
                         line = await self._result(x, index, ticket, key, body)
-                    queue.pop(0)
+                    else:
+                        queue.pop(0)
                     self._room.set()
                     lines.append(line or b"")
                     size += len(lines[-1])
@@ -150,11 +154,14 @@ class Batch:
             self._room.set()
 
     async def _result(self, x: "Exchange", index: int, ticket: "Ticket", key: bytes, body: bytes) -> bytes:
+        """Of the oldest one, which leaves the queue as soon as it is known: whatever fails then, it counts once."""
         try:
             receipt = await ticket.wait()
         except Problem as problem:
+            self._queue.pop(0)
             x.gateway.counters.reject(problem.code)
             return result_line(index, problem)
+        self._queue.pop(0)
         self._intake.settle(receipt, key, body)
         replayed = ',"replayed":true' if receipt.replayed else ""
         return f'{{"index":{index},"status":202,"seq":"{receipt.seq}"{replayed}}}\n'.encode()

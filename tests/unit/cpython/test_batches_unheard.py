@@ -9,7 +9,9 @@ from server_kit import ScriptedServer
 from test_grpc_call import AUTHORIZED, chunk, play, until
 
 from headgate.linux.native_gateway import NativeGateway
+from headgate.tasks.batches import NDJSONSplitter
 from headgate.tasks.sink import Receipt, Record, Ticket
+from headgate.tasks.streams import Intake
 
 HEAD = b"POST /v1/streams/s HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
 
@@ -35,6 +37,48 @@ def test_what_was_accepted_counts(ended: bool) -> None:
             ticket.resolve(Receipt("7.1", False, "fsync"))
             await asyncio.sleep(0.01)
         await until(lambda: not gateway._lent)
+        assert gateway.counters.accepted == 3
+
+    play(story)
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_what_was_accepted_counts_once_where_memory_ends(monkeypatch: pytest.MonkeyPatch, reading: bool) -> None:
+    """`reading`: where more of the batch is read; otherwise where a last value is kept."""
+    settle = Intake.settle
+    failed: list[str] = []
+
+    def settle_first(intake: Intake, receipt: Receipt, key: bytes, body: bytes) -> None:
+        settle(intake, receipt, key, body)
+        if not failed and not reading:
+            failed.append(receipt.seq)
+            raise MemoryError
+
+    def feed(_splitter: NDJSONSplitter, _part: bytes) -> list[bytes]:
+        raise MemoryError
+
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        tickets: list[Ticket] = []
+
+        def submit(_record: Record, _durable: bool) -> Ticket:
+            tickets.append(Ticket())
+            return tickets[-1]
+
+        gateway.sink.submit = submit  # type: ignore[method-assign]
+        server.lend(5, HEAD + b"Authorization: " + AUTHORIZED["authorization"].encode() + b"\r\n\r\n")
+        server.more(5, chunk(b'{"t":1}\n' * 3))
+        await until(lambda: len(tickets) == 3)
+        with monkeypatch.context() as patch:
+            patch.setattr(Intake, "settle", settle_first)
+            if reading:
+                patch.setattr(NDJSONSplitter, "feed", feed)
+                server.more(5, chunk(b'{"t":1}\n'))
+                await asyncio.sleep(0.01)
+            for ticket in tickets:
+                ticket.resolve(Receipt("7.1", False, "fsync"))
+            await asyncio.sleep(0.01)
+            server.more(5, b"0\r\n\r\n", None)
+            await until(lambda: not gateway._lent)
         assert gateway.counters.accepted == 3
 
     play(story)
