@@ -142,7 +142,7 @@ static void collect(struct hg_grpc_call *call, struct hg_view body) {
         call->value_bytes += body.length;
     }
     hg_grpc_key_done(call);
-    if (call->value_bytes < HG_MANY_BYTES && hg_grpc_ask_next(call)) {
+    if (call->value_bytes < HG_MANY_BYTES && !call->closed && hg_grpc_ask_next(call)) {
         return;
     }
     while ((left = hg_grpc_key_asked(call)).length != 0) {

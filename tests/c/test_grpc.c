@@ -11,6 +11,8 @@
     "{\"seq\":\"7.1\",\"durability\":\"memory\"}"
 #define MISSING "HTTP/1.1 404 Not Found" PROBLEM "Content-Length: 55\r\n\r\n" \
     "{\"type\":\"urn:headgate:problem:not_cached\",\"status\":404}"
+#define MISSING_LAST "HTTP/1.1 404 Not Found" PROBLEM "Connection: close\r\nContent-Length: 55\r\n\r\n" \
+    "{\"type\":\"urn:headgate:problem:not_cached\",\"status\":404}"
 #define VALUE "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nETag: \"7-12\"\r\nAge: 3\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc"
 #define VIOLATED "HTTP/1.1 422 Unprocessable Content" PROBLEM "Content-Length: 153\r\n\r\n" \
     "{\"type\":\"urn:headgate:problem:schema_violation\",\"status\":422,\"errors\":[{\"instance\":\"/t\",\"schema\":\"/p\",\"message\":\"\\u00fc\"}," \
@@ -70,6 +72,9 @@ static const struct row rows[] = {
     {HG_GRPC_BATCH_GET, BYTES(FRAME("\x06", "\x0a\x01" "a\x0a\x01" "b")), {NULL}, {VALUE, MISSING},
      "GET /v1/cache/a HTTP/1.1\r\nHost: grpc\r\n\r\nGET /v1/cache/b HTTP/1.1\r\nHost: grpc\r\n\r\n",
      BYTES(FRAME("\x24", "\x0a\x1f\x0a\x01" "a\x12\x03" "abc\x1a\x09image/png\x22\x06\"7-12\"\x28\x03\x30\x3c\x12\x01" "b")), "grpc-status: 0\r\n"},
+    /* the appliance stops, and the connection takes no further one: the rest are left */
+    {HG_GRPC_BATCH_GET, BYTES(FRAME("\x09", "\x0a\x01" "a\x0a\x01" "b\x0a\x01" "c")), {NULL}, {MISSING_LAST},
+     "GET /v1/cache/a HTTP/1.1\r\nHost: grpc\r\n\r\n", BYTES(FRAME("\x09", "\x12\x01" "a\x1a\x01" "b\x1a\x01" "c")), "grpc-status: 0\r\n"},
     /* how a call ends otherwise */
     {HG_GRPC_GET, BYTES(FRAME("\x03", "\x0a\x01" "a")), {NULL}, {MISSING}, "GET /v1/cache/a HTTP/1.1\r\nHost: grpc\r\n\r\n", BYTES(""),
      "grpc-status: 5\r\ngrpc-message: not_cached\r\n"
