@@ -242,6 +242,7 @@ static bool names_differ(struct hg_run *run, const struct open *map, const uint8
         run->judged = p;
         return true;
     }
+    run->judged = judged; /* what is in this one was found good, but it must be asked for again where that is explained */
     if (twice != NULL) {
         (void)hg_malformed(run, HG_DUPLICATE_NAME, twice);
     }

@@ -499,6 +499,8 @@ def test_cbor_counts(twin: Any, refused: Any) -> None:
     assert schema.validate(b"\x81" * 33 + b"\x00", "cbor").malformed
     assert words(schema.validate(b"\xa2\x61a\x00\x7f\x61a\xff\x00", "cbor")).startswith("duplicate name")
     assert words(schema.validate(b"\xc0\xa2\x61a\x00\x61a\x00", "cbor")) == "duplicate name at byte 5"  # before its tag
+    inner = b"\xc0\xa2\x61a\xa2\x61x\x00\x61y\x00\x61a\x00"  # behind a map in it that has none twice
+    assert words(schema.validate(inner, "cbor")) == "duplicate name at byte 11"
     assert words(schema.validate(b"\xa1\x41a\x00", "cbor")).startswith("name is not text")
 
 
