@@ -306,8 +306,6 @@ void hg_connection_drain_idle(struct hg_server *server, uint32_t index) {
         (void)waits_for_client(server, index);
     } else if (connection->state != HG_IDLE || !hg_session_partial(server, connection)) {
         hg_connection_finish(server, index);
-    } else {
-        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.head_ms);
     }
 }
 
@@ -320,6 +318,7 @@ void hg_connection_drain(struct hg_server *server, uint32_t index) {
     if (connection->generation == generation && connection->state == HG_GREETING) {
         hg_connection_finish(server, index);
     } else if (connection->generation == generation && connection->state == HG_IDLE) {
+        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.head_ms); /* once, not for each piece */
         hg_connection_drain_idle(server, index);
     }
 }

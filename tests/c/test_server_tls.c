@@ -403,6 +403,22 @@ static void test_drain_with_half_a_record(void) {
     world_close(&world);
 }
 
+/* ... nor longer because of each piece of it. */
+static void test_drain_with_a_record_that_trickles(void) {
+    struct world world;
+    world_open(&world, &secure);
+    const int fd = connect_client(&world);
+    greet(&world, fd, 'H');
+    say_byte(&world, fd, TOY_HALF);
+    hg_server_drain(world.server);
+    pass(&world, HEAD_MS - 1000);
+    say_byte(&world, fd, TOY_HALF);
+    CHECK(!is_closed(&world, fd));
+    pass(&world, 1000 + TICKS_MS);
+    CHECK(is_closed(&world, fd) && told(&world, HG_EVENT_EMPTY, NULL) == 1);
+    world_close(&world);
+}
+
 /* A plain and a secure listener side by side. */
 static void test_plain_beside_it(void) {
     struct world world;
@@ -454,6 +470,7 @@ int main(void) {
     test_commit_with_records_behind_it();
     test_drain();
     test_drain_with_half_a_record();
+    test_drain_with_a_record_that_trickles();
     test_plain_beside_it();
     test_identity();
     return 0;
