@@ -57,9 +57,11 @@ class Connection:
         self.idle = True  # between requests: may be closed at any time
         self._head_deadline = 0
         self._budget_ms = 0
-        set_limits = getattr(getattr(writer, "transport", None), "set_write_buffer_limits", None)
-        if set_limits is not None:  # or asyncio keeps the end of an answer, to lose it (MicroPython has no such thing)
-            set_limits(1)
+        transport = getattr(writer, "transport", None)
+        set_limits = getattr(transport, "set_write_buffer_limits", None)
+        if transport is not None and set_limits is not None:  # else asyncio keeps the end of an answer, to lose it
+            # From so many bytes on asyncio's TLS lets us wait, with 0 for ever; a plain transport from one more on.
+            set_limits(0 if transport.get_extra_info("sslcontext") is None else 1)
 
     async def run(self) -> None:
         """Serve requests until one side has had enough; closes the connection. Raises nothing."""

@@ -17,6 +17,7 @@ from headgate import limits
 from headgate.core.limiter import Limiter
 from headgate.core.store import Store
 from headgate.linux import tls
+from headgate.tasks.connection import Connection
 from headgate.tasks.exchange import Response
 from headgate.tasks.gateway import Gateway
 from headgate.tasks.plan import build
@@ -95,3 +96,17 @@ def test_the_last_answer_is_whole(
     head, _, body = asyncio.run(story()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert len(body) == len(BODY)
+
+
+def test_the_last_byte_is_waited_for_as_well() -> None:
+    """The socket takes all but one byte; whether a transport waits then its limits say."""
+
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        with ours:
+            reader, writer = await asyncio.open_connection(sock=theirs)
+            Connection(None, reader, writer)  # type: ignore[arg-type]
+            assert writer.transport.get_write_buffer_limits() == (0, 0)  # type: ignore[attr-defined]
+            writer.close()
+
+    asyncio.run(story())
