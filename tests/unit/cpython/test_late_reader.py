@@ -85,7 +85,7 @@ def test_the_last_answer_is_whole(
         gateway.add_server(await asyncio.start_server(gateway.accept, sock=listening, **options))
         port = listening.getsockname()[1]
         fields = "" if drains else "Connection: close\r\n"
-        reading = asyncio.create_task(asyncio.to_thread(_read, port, context, fields, 0.8))
+        reading = asyncio.create_task(asyncio.to_thread(_read, port, context, fields, 1.5))  # the reaper sleeps 1 s
         if drains:
             await asyncio.sleep(0.3)
             await gateway.drain(5000)
