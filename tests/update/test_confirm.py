@@ -85,17 +85,21 @@ def memory(tmp_path: Path) -> Path:
     return tmp_path / "rollback.json"
 
 
+def _decided(problem: str, board: Disk, memory: Path) -> bool:
+    return update_confirm.decide(problem, kit.HERE, boot_state.read(board.state), board.state, memory)
+
+
 def test_a_new_slot_that_works(board: Disk, memory: Path) -> None:
     update_status.remember_rollback("b", "of long ago", memory)
     boot_state.write(board.state, boot_state.on_trial("b")._replace(left=(2, 9)))
-    assert not update_confirm.decide("", kit.HERE, board.state, memory)
+    assert not _decided("", board, memory)
     assert boot_state.read(board.state) == BootState(("a", "b"), (9, 9))
     assert update_status.load(memory) is None
 
 
 def test_a_new_slot_that_does_not(board: Disk, memory: Path) -> None:
     boot_state.write(board.state, boot_state.on_trial("b"))
-    assert update_confirm.decide("not ready: x", kit.HERE, board.state, memory)
+    assert _decided("not ready: x", board, memory)
     assert board.next() == "b"
     assert update_status.load(memory) == {"slot": "a", "reason": "version 1.2.0: not ready: x"}
 
@@ -104,17 +108,33 @@ def test_back_in_the_old_slot(board: Disk, memory: Path) -> None:
     """After the new one had said why, and after one that came to nothing."""
     update_status.remember_rollback("b", "why", memory)
     boot_state.write(board.state, boot_state.failed("b"))
-    assert not update_confirm.decide("", kit.HERE, board.state, memory)
+    assert not _decided("", board, memory)
     assert update_status.load(memory)["reason"] == "why"
     boot_state.write(board.state, boot_state.on_trial("a")._replace(left=(8, 0)))
-    assert not update_confirm.decide("", kit.HERE, board.state, memory)
+    assert not _decided("", board, memory)
     assert update_status.load(memory) == {"slot": "b", "reason": "slot b did not come up"}
+    assert boot_state.read(board.state) == boot_state.FACTORY
+
+
+def test_an_update_that_ends_meanwhile_is_not_undone(board: Disk, memory: Path) -> None:
+    """The slot that runs proves good between the end of the update and the restart into it."""
+    for before in (boot_state.FACTORY, boot_state.on_trial("a")._replace(left=(9, 2))):
+        boot_state.write(board.state, boot_state.on_trial("a"))
+        assert not update_confirm.decide("", kit.HERE, before, board.state, memory)
+        assert boot_state.read(board.state) == boot_state.on_trial("a")
+        assert update_status.load(memory) is None
+
+
+def test_an_update_that_was_never_started_is_given_up(board: Disk, memory: Path) -> None:
+    """Where the boot loader cannot write, no start was counted."""
+    boot_state.write(board.state, boot_state.on_trial("a"))
+    assert not _decided("", board, memory)
     assert boot_state.read(board.state) == boot_state.FACTORY
 
 
 def test_a_confirmed_slot_is_never_given_up(board: Disk, memory: Path) -> None:
     before = boot_state.read(board.state)
-    assert not update_confirm.decide("the uplink is not connected", kit.HERE, board.state, memory)
+    assert not _decided("the uplink is not connected", board, memory)
     assert boot_state.read(board.state) == before
     assert update_status.load(memory) is None
 

@@ -67,8 +67,6 @@ def failed(running: str) -> BootState:
 def confirmed(state: BootState, running: str) -> tuple[BootState, str]:
     """`running` works. -> (the state from now on, the slot that was on trial and did not come up; usually "")"""
     if state.trial and state.trial != running:
-        if state.left[SLOTS.index(state.trial)] == TRIAL_STARTS:  # not started yet: it was written just now
-            return state, ""
         return _only(running), state.trial
     order = (running, *(slot for slot in state.order if slot != running))
     return BootState(order, _left(dict.fromkeys(order, STARTS))), ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from headgate.errors import FINDING, OK, CommandError
 from headgate.linux import boot_state, update_install, update_status
 from headgate.linux import config as configuration
+from headgate.linux.boot_state import BootState
 from headgate.linux.update_install import Running
 
 TRIAL_S = 300.0  # for a new slot; a board starts, gets an address and reaches its broker in less
@@ -67,11 +68,16 @@ def wait(ask: Ask, *, uplink: bool, seconds: float, pause: Callable[[float], Non
     return problem
 
 
-def decide(problem: str, here: Running, state: Path, memory: Path) -> bool:
-    """Keep or give up. True: the machine is to be restarted, into the other slot. Raises OSError."""
+def decide(problem: str, here: Running, before: BootState, state: Path, memory: Path) -> bool:
+    """Keep or give up. `before`: the state as this start began. True: the machine is to be restarted, into the other
+    slot. Raises OSError."""
     now = boot_state.read(state)
     on_trial = now.trial == here.slot
     if not problem:
+        if now != before and now.trial == boot_state.other(here.slot):
+            return (
+                False  # an update was written meanwhile: it is tried at the restart that comes now, and was not before
+            )
         after, fallen = boot_state.confirmed(now, here.slot)
         if fallen:
             update_status.remember_rollback(fallen, f"slot {fallen} did not come up", memory)
@@ -91,10 +97,10 @@ def main() -> int:
     state = update_install.PARTITIONS / "bootstate"
     try:
         here = update_install.running()
-        on_trial = boot_state.read(state).trial == here.slot
+        before = boot_state.read(state)
         update_status.publish(here, confirmed=False)  # this start is not: what went before is not told yet, either
-        problem = _watch(on_trial)
-        restart = decide(problem, here, state, update_status.MEMORY)
+        problem = _watch(before.trial == here.slot)
+        restart = decide(problem, here, before, state, update_status.MEMORY)
         update_status.publish(here, confirmed=not restart, problem=problem, ready_ms=ready_ms())
     except CommandError as error:
         print(f"headgate: {error.line()}", file=sys.stderr)

@@ -116,12 +116,6 @@ def test_an_update_whose_kernel_cannot_be_read() -> None:
     assert boot_state.confirmed(state, "a") == (FACTORY, "b")
 
 
-def test_what_runs_is_confirmed_while_the_restart_into_an_update_is_under_way() -> None:
-    state, rolled_back = boot_state.confirmed(boot_state.on_trial("a"), "a")
-    assert (state, rolled_back) == (TRIAL, "")
-    assert started(state)[1] == "b"
-
-
 def test_an_update_that_says_itself_that_it_failed() -> None:
     assert started(boot_state.failed("b"))[1] == "a"
     assert boot_state.failed("b").order == ("a",)
