@@ -32,10 +32,6 @@ PLAN = {
 }
 
 
-async def _large(_x: Any, _params: dict[str, str]) -> Response:
-    return Response(200, BODY)
-
-
 def _read(port: int, context: ssl.SSLContext | None, fields: str, begins: float) -> bytes:
     """All of the answer, of which nothing is taken for so long (s)."""
     with contextlib.closing(socket.socket()) as plain:
@@ -79,7 +75,13 @@ def test_the_last_answer_is_whole(
             clock=lambda: (1800000000, "trusted"),
             now_ms=lambda: time.monotonic_ns() // 1_000_000,
         )
-        gateway._router.add("GET", "/large", _large)
+        asked = asyncio.Event()
+
+        async def large(_x: Any, _params: dict[str, str]) -> Response:
+            asked.set()
+            return Response(200, BODY)
+
+        gateway._router.add("GET", "/large", large)
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted sockets have it from this one
         gateway.add_server(await asyncio.start_server(gateway.accept, sock=listening, **options))
@@ -87,7 +89,8 @@ def test_the_last_answer_is_whole(
         fields = "" if drains else "Connection: close\r\n"
         reading = asyncio.create_task(asyncio.to_thread(_read, port, context, fields, 1.5))  # the reaper sleeps 1 s
         if drains:
-            await asyncio.sleep(0.3)
+            await asked.wait()
+            await asyncio.sleep(0.1)  # its answer is written
             await gateway.drain(5000)
         got = await reading
         await gateway.drain(5000)
