@@ -45,9 +45,7 @@ HTTP2_FRAME_RATE = 100  # ... and per second, and four more for each frame of an
 
 # gRPC on the native server (native_ext/grpc/grpc.c, linux/grpc_*.py).
 GRPC_MESSAGE = 266240  # bytes of one message, compressed or not: HTTP_BODY and a little; over it: RESOURCE_EXHAUSTED
-GRPC_FIELDS = (
-    1024  # of a message to PublishStream, unknown ones too; over it the call ends with INTERNAL, as not well-formed
-)
+GRPC_FIELDS = 1024  # of a message to PublishStream, unknown ones too; over it: INTERNAL, as not well-formed
 GRPC_ANSWER = 4194304  # bytes of one answer, what clients take by default; over it: RESOURCE_EXHAUSTED
 GRPC_UNSENT = 65536  # bytes of answers the client has not taken; over it: its next messages wait
 GRPC_HELD = 8388608  # bytes of messages that are not whole, of all calls (no token was judged); over it: UNAVAILABLE

@@ -75,9 +75,7 @@ def decide(problem: str, here: Running, before: BootState, state: Path, memory: 
     on_trial = now.trial == here.slot
     if not problem:
         if now != before and now.trial == boot_state.other(here.slot):
-            return (
-                False  # an update was written meanwhile: it is tried at the restart that comes now, and was not before
-            )
+            return False  # an update was written meanwhile: the restart that comes now tries it
         after, fallen = boot_state.confirmed(now, here.slot)
         if fallen:
             update_status.remember_rollback(fallen, f"slot {fallen} did not come up", memory)
