@@ -6,7 +6,9 @@ import errno
 import select
 from typing import Any
 
+from headgate.linux.native_gateway import NativeGateway
 from headgate.tasks.counters import BUCKETS_MS
+from headgate.tasks.sink import Record, Ticket
 
 
 class Lent:
@@ -156,3 +158,15 @@ class ScriptedServer:
 
     def counters(self) -> dict[str, Any]:
         return {**self.counted, "connections": self.connections}
+
+
+def held_tickets(gateway: NativeGateway) -> list[Ticket]:
+    """Those of what is accepted from now on: the test says when it is stored."""
+    tickets: list[Ticket] = []
+
+    def submit(_record: Record, _durable: bool) -> Ticket:
+        tickets.append(Ticket())
+        return tickets[-1]
+
+    gateway.sink.submit = submit  # type: ignore[method-assign]
+    return tickets

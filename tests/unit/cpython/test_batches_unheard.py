@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from server_kit import ScriptedServer
+from server_kit import ScriptedServer, held_tickets
 from test_grpc_call import AUTHORIZED, chunk, play, until
 
 from headgate.linux.native_gateway import NativeGateway
 from headgate.tasks.batches import NDJSONSplitter
-from headgate.tasks.sink import Receipt, Record, Ticket
+from headgate.tasks.sink import Receipt
 from headgate.tasks.streams import Intake
 
 HEAD = b"POST /v1/streams/s HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
@@ -21,13 +21,7 @@ def test_what_was_accepted_counts(ended: bool) -> None:
     """`ended`: the batch was whole."""
 
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
-        tickets: list[Ticket] = []
-
-        def submit(_record: Record, _durable: bool) -> Ticket:
-            tickets.append(Ticket())
-            return tickets[-1]
-
-        gateway.sink.submit = submit  # type: ignore[method-assign]
+        tickets = held_tickets(gateway)
         lent = server.lend(5, HEAD + b"Authorization: " + AUTHORIZED["authorization"].encode() + b"\r\n\r\n")
         server.more(5, chunk(b'{"t":1}\n' * 3), *([b"0\r\n\r\n"] if ended else []))
         await until(lambda: len(tickets) == 3)
@@ -58,13 +52,7 @@ def test_what_was_accepted_counts_once_where_memory_ends(monkeypatch: pytest.Mon
         raise MemoryError
 
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
-        tickets: list[Ticket] = []
-
-        def submit(_record: Record, _durable: bool) -> Ticket:
-            tickets.append(Ticket())
-            return tickets[-1]
-
-        gateway.sink.submit = submit  # type: ignore[method-assign]
+        tickets = held_tickets(gateway)
         server.lend(5, HEAD + b"Authorization: " + AUTHORIZED["authorization"].encode() + b"\r\n\r\n")
         server.more(5, chunk(b'{"t":1}\n' * 3))
         await until(lambda: len(tickets) == 3)

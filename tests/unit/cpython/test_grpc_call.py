@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from server_kit import Lent, ScriptedServer
+from server_kit import Lent, ScriptedServer, held_tickets
 
 from headgate import limits
 from headgate.core.jwt import Key, sign_hs256
@@ -23,7 +23,7 @@ from headgate.linux.native_gateway import NativeGateway
 from headgate.linux.protobuf import fields, put_bytes, put_message, put_number, read
 from headgate.linux.selector import NativeSelector
 from headgate.tasks.plan import build
-from headgate.tasks.sink import MemorySink, Receipt, Record, Ticket
+from headgate.tasks.sink import MemorySink, Receipt
 
 NOW_S = 1_800_000_000
 KEY = Key("k1", "HS256", bytes(range(32)))
@@ -281,13 +281,7 @@ def test_what_was_accepted_before_the_deadline_counts(count: int, ended: bool) -
     """Its commit is waited for: it is counted, and its last value is kept."""
 
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
-        tickets: list[Ticket] = []
-
-        def submit(_record: Record, _durable: bool) -> Ticket:
-            tickets.append(Ticket())
-            return tickets[-1]
-
-        gateway.sink.submit = submit  # type: ignore[method-assign]
+        tickets = held_tickets(gateway)
         lent = server.lend(5, head(PUBLISH, {**AUTHORIZED, "grpc-timeout": "500m"}))
         server.more(5, chunk(frame(GOOD) * count), *([b"0\r\n\r\n"] if ended else []))
         await until(lambda: tickets)
