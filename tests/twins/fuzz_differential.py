@@ -27,6 +27,7 @@ from http1_material import disagreement as http1_disagreement
 from referencing import Registry
 from referencing.jsonschema import specification_with
 from suite_files import suite
+from told import names_a_duplicate, told
 
 from headgate.core.schema import Schema as PureSchema
 from headgate.core.schema import SchemaError as PureSchemaError
@@ -109,18 +110,8 @@ def incomparable(pair: Pair, document: bytes) -> str:  # noqa: PLR0911 (a table,
     return ""
 
 
-def told(result: Any) -> list[tuple[Any, ...]]:
-    return sorted((v.offset, v.line, v.instance, v.schema, v.uri, v.keyword_location, v.message) for v in result.errors)
-
-
 def out_of_steps(result: Any) -> bool:
     return bool(result.errors) and STEPS in result.errors[0].message
-
-
-def has_two_faults(result: Any, encoding: Any) -> bool:
-    """The pure twin's. In a map of CBOR under a tag the native one looks for names given twice when the map has ended:
-    what else is wrong comes first there."""
-    return encoding == "cbor" and result.malformed and "duplicate name" in result.errors[0].message
 
 
 def disagreement(pair: Pair, document: bytes, encoding: Any, thorough: bool) -> str:
@@ -137,7 +128,7 @@ def disagreement(pair: Pair, document: bytes, encoding: Any, thorough: bool) -> 
             return f"native {valid}/{mine.valid}, pure {expected}/{other.valid}"
         if mine.malformed != other.malformed:
             return f"malformed: native {told(mine)}, pure {told(other)}"
-        if has_two_faults(other, encoding):
+        if names_a_duplicate(other, encoding):
             return ""
         if max(len(mine.errors), len(other.errors)) < LIMIT and told(mine) != told(other):
             return f"native {told(mine)}\n  pure   {told(other)}"

@@ -15,6 +15,8 @@ from headgate.core.schema import Schema as PureSchema
 from headgate.core.schema import SchemaError as PureSchemaError
 from headgate_native import Schema, SchemaError
 
+from .told import names_a_duplicate, told
+
 EXAMPLES = examples(int(os.environ.get("HEADGATE_EXAMPLES", "40")))  # of each hypothesis test; more where there is time
 
 NAMES = ["a", "b", "ab", "abc", "é", "a/b", "~", "", "x-1", "\0", "\U0001f600", "foo_bar_baz_qux"]
@@ -292,16 +294,6 @@ def twins(schema: Any, **options: Any) -> "tuple[Schema, PureSchema] | None":
     return None if native is None or pure is None else (native, pure)
 
 
-def told(result: Any) -> list[tuple[Any, ...]]:
-    """What a Result says, comparable."""
-    return sorted((v.offset, v.line, v.instance, v.schema, v.uri, v.keyword_location, v.message) for v in result.errors)
-
-
-def names_a_duplicate(result: Any) -> bool:
-    """Where two things are wrong with a map of CBOR, the twins may name either."""
-    return result.malformed and "duplicate name" in result.errors[0].message
-
-
 def same(native: Schema, pure: PureSchema, data: bytes, encoding: str = "json", limit: int = 16) -> bool:
     """Asserts that the twins agree on a document; -> the verdict."""
     verdict = pure.is_valid(data, encoding)
@@ -309,7 +301,7 @@ def same(native: Schema, pure: PureSchema, data: bytes, encoding: str = "json", 
     mine, other = native.validate(data, encoding), pure.validate(data, encoding)  # type: ignore[arg-type]
     assert mine.valid == other.valid == bool(mine) == bool(other) == verdict
     assert mine.malformed == other.malformed
-    if encoding == "cbor" and names_a_duplicate(other):
+    if names_a_duplicate(other, encoding):
         return verdict
     if len(other.errors) < limit:
         assert told(mine) == told(other)

@@ -106,7 +106,7 @@ def same_text(native: Schema, pure: PureSchema, item: bytes) -> "bytes | None":
         assert mine == other
         return other
     assert isinstance(mine, list)
-    if not kit.names_a_duplicate(pure.validate(item, "cbor")):
+    if not kit.names_a_duplicate(pure.validate(item, "cbor"), "cbor"):
         assert mine == other
     return None
 
