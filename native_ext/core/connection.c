@@ -296,7 +296,7 @@ static void receive(struct hg_server *server, uint32_t index) {
     }
 }
 
-/* It has no request, and will have none: it ends, once what it was sent before is out. With half a record a request may be on its
+/* An idle one has no request, and will have none: it ends, once what it was sent before is out. With half a record a request may be on its
  * way, which is waited for as for the rest of a head. */
 void hg_connection_drain_idle(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
@@ -304,7 +304,7 @@ void hg_connection_drain_idle(struct hg_server *server, uint32_t index) {
         connection->flags |= HG_ENDS | HG_LINGERS;
         connection->state = HG_FLUSH;
         (void)waits_for_client(server, index);
-    } else if (connection->state != HG_IDLE || !hg_session_partial(server, connection)) {
+    } else if (!hg_session_partial(server, connection)) {
         hg_connection_finish(server, index);
     }
 }
