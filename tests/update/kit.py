@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from flash.kit import gpt
 
 from headgate.linux import boot_state, ed25519, keys, update_install
@@ -86,6 +90,27 @@ class Disk:
     def changed(self) -> set[str]:
         """Partitions that are not as they were, the boot state aside."""
         return {n for n, old in self.before.items() if n != "bootstate" and (self.folder / n).read_bytes() != old}
+
+
+def locks_seen(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each reading and writing of a boot state from now on: whether nobody else could have locked it."""
+    seen = []
+
+    def noting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(place: Path, *state: boot_state.BootState) -> Any:
+            with place.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    seen.append(False)
+                except BlockingIOError:
+                    seen.append(True)
+            return real(place, *state)
+
+        return noted
+
+    for name in ("read", "write"):
+        monkeypatch.setattr(boot_state, name, noting(getattr(boot_state, name)))
+    return seen
 
 
 def reader(data: bytes) -> update_install.Read:

@@ -125,6 +125,15 @@ def test_an_update_that_ends_meanwhile_is_not_undone(board: Disk, memory: Path) 
         assert update_status.load(memory) is None
 
 
+def test_nobody_writes_between_reading_and_deciding(board: Disk, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = boot_state.read(board.state)
+    boot_state.write(board.state, boot_state.on_trial("b"))
+    seen = kit.locks_seen(monkeypatch)
+    update_confirm.decide("", kit.HERE, before, board.state, memory)
+    update_confirm.decide("not ready", kit.HERE, before, board.state, memory)
+    assert seen == [True, True, True]  # the second finds a slot that is confirmed
+
+
 def test_an_update_that_was_never_started_is_given_up(board: Disk, memory: Path) -> None:
     """Where the boot loader cannot write, no start was counted."""
     boot_state.write(board.state, boot_state.on_trial("a"))

@@ -58,6 +58,14 @@ def test_into_the_other_slot(image: Path, board: Disk) -> None:
         assert (board.folder / f"{part}_b").read_bytes() == kit.content(image, f"{part}_a")
 
 
+def test_the_boot_state_is_written_when_nobody_else_decides(
+    image: Path, board: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = kit.locks_seen(monkeypatch)
+    install(kit.bundle(image), board)
+    assert seen == [False, True, True]  # first it is only read
+
+
 def test_and_back_again(image: Path, board: Disk) -> None:
     machine = board.machine(replace(kit.HERE, slot="b"))
     boot_state.write(board.state, boot_state.BootState(("b", "a"), (9, 9)))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.harness import free_port, headgate, wait_for
+from harness import free_port, headgate, wait_for
 
 from headgate import _accel
 from headgate.linux import boot_state, update_helper, update_status

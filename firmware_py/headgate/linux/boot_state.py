@@ -16,9 +16,12 @@ intact copy a board starts like a new one: slot a.
 One digit, because U-Boot's setexpr counts in hexadecimal.
 """
 
+import contextlib
+import fcntl
 import os
 import re
 from binascii import crc32
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,6 +117,15 @@ def decode(copy: bytes) -> BootState | None:
 
 
 # --- the partition ---
+
+
+@contextlib.contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """From what is read within to what is written within, nobody else writes: who confirms a start, and who installs an
+    update, are processes of their own. Raises OSError."""
+    with place.open("rb", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # goes with the file, also of a process that is killed
+        yield
 
 
 def read(place: Path) -> BootState:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from headgate.errors import FINDING, OK, CommandError
+from headgate.errors import DEVICE, FINDING, OK, CommandError
 from headgate.linux import boot_state, update_install, update_status
 from headgate.linux import config as configuration
 from headgate.linux.boot_state import BootState
@@ -71,6 +71,11 @@ def wait(ask: Ask, *, uplink: bool, seconds: float, pause: Callable[[float], Non
 def decide(problem: str, here: Running, before: BootState, state: Path, memory: Path) -> bool:
     """Keep or give up. `before`: the state as this start began. True: the machine is to be restarted, into the other
     slot. Raises OSError."""
+    with boot_state.locked(state):
+        return _decide(problem, here, before, state, memory)
+
+
+def _decide(problem: str, here: Running, before: BootState, state: Path, memory: Path) -> bool:
     now = boot_state.read(state)
     on_trial = now.trial == here.slot
     if not problem:
@@ -103,6 +108,10 @@ def main() -> int:
     except CommandError as error:
         print(f"headgate: {error.line()}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        # Not confirmed, then: the boot loader counts this start, and tries the other slot when none is left.
+        print(f"headgate: slot state in {state}: {error.strerror}. Is the card failing? Replace it", file=sys.stderr)
+        return DEVICE
     if not problem:
         print(f"headgate: slot {here.slot}, version {here.version}, works", file=sys.stderr)
         return OK

@@ -55,9 +55,11 @@ def install(read: Read, machine: Machine, *, downgrade: bool) -> dict[str, Any]:
     target = boot_state.other(here.slot)
     slot = Slot(target, machine.partitions)
     with contextlib.closing(slot):
-        boot_state.write(machine.state, boot_state.installing(here.slot))
+        with boot_state.locked(machine.state):
+            boot_state.write(machine.state, boot_state.installing(here.slot))
         update_install.write(read, manifest, slot)
-    boot_state.write(machine.state, boot_state.on_trial(here.slot))
+    with boot_state.locked(machine.state):
+        boot_state.write(machine.state, boot_state.on_trial(here.slot))
     return {"slot": target, "version": manifest.version}
 
 
