@@ -1,5 +1,10 @@
 """What a document or a schema is told: Violation, Result, and the exceptions that carry them."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # What the C core says of a document that is not valid: malformed, and the fields of each Violation.
+    Found = tuple[bool, list[tuple[str, str, str, str, str, int, int]]]
+
 
 class Violation:
     """One thing that is wrong with a document. Immutable by convention; equal to another one that says the same.
@@ -86,8 +91,8 @@ class Result:
         return basic(self)  # type: ignore[arg-type]  # it asks for what both classes have
 
 
-def result_of(found: "tuple[bool, list[tuple[str, str, str, str, str, int, int]]] | None") -> Result:
-    """The Result for what the C core says: None for a valid document, else (malformed, violations)."""
+def result_of(found: "Found | None") -> Result:
+    """None: the document is valid."""
     if found is None:
         return Result(True, False, [])
     errors = [Violation(*raw) for raw in found[1]]
@@ -95,7 +100,7 @@ def result_of(found: "tuple[bool, list[tuple[str, str, str, str, str, int, int]]
     return Result(False, found[0], errors)
 
 
-def results_of(found: "list[tuple[bool, list[tuple[str, str, str, str, str, int, int]]] | None]") -> "list[Result]":
+def results_of(found: "list[Found | None]") -> "list[Result]":
     """Of a piece of a stream. Its valid documents have one Result: there may be thousands of them."""
     valid = Result(True, False, [])
     return [valid if one is None else result_of(one) for one in found]

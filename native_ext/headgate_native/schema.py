@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from headgate_native.result import Found
+
     Document = Mapping[str, Any] | bool | str | bytes
-    Found = tuple[bool, list[tuple[str, str, str, str, str, int, int]]]
 
 __all__ = ["InvalidDocument", "Result", "Schema", "SchemaError", "Stream", "Violation"]
 
