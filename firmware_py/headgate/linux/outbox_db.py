@@ -21,6 +21,7 @@ from headgate.errors import STATE, CommandError
 from headgate.linux import atomic_file, boot, intake, outbox_keys, outbox_rescue
 from headgate.linux import outbox_schema as schema
 from headgate.linux.batch import Batch, checksum, encode, encode_rows
+from headgate.linux.outbox_reserve import Reserve
 from headgate.linux.outbox_schema import Damaged, StorageFailed
 from headgate.linux.outbox_types import (
     DROP_OLDEST,
@@ -35,7 +36,6 @@ from headgate.linux.outbox_types import (
 from headgate.linux.outbox_wear import Wear
 from headgate.tasks.plan import is_name
 
-RESERVE = "outbox.reserve"
 LOCK = "outbox.lock"
 _T = TypeVar("_T")
 _LEDGER_SQL = ", ".join(Ledger._fields)
@@ -59,7 +59,7 @@ class Database:
         self.directory = state_dir
         self.path = state_dir / schema.FILE
         self._file = str(self.path)
-        self._reserve = str(state_dir / RESERVE)
+        self._reserve = Reserve(state_dir, config.reserve_bytes, log)
         self.identity = boot.Identity("", 0, "")
         self.ledger = Ledger(0, 0, 0, 0, 0, 0, 0, 0)
         self._loaded = False  # ... from the file
@@ -74,9 +74,7 @@ class Database:
         self._lock: int | None = None
         self._wear = Wear()
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
-        self._reserved = self._low = False  # the reserve is there; the disk is nearly full: as of the last look
         self.progress_s = 0.0  # monotonic; of what takes longer than a commit
-        self._next_look = 0.0  # at the disk, monotonic
         self._plain = bytearray()  # a batch before it is compressed: as new memory it would be mapped each time
         self._first_s: int | None = None  # stored_s of the first batch, if that is known
         self._first_known = False
@@ -124,7 +122,7 @@ class Database:
                 boot.write(self.directory, self.identity.appliance, self.identity.boot)
                 return
             except OSError as error:
-                if attempt == 0 and self._release_reserve():
+                if attempt == 0 and self._reserve.release():
                     continue
                 cause = f"cannot write {self.directory / boot.FILE}: {error.strerror}"
                 raise CommandError(STATE, cause, "Free some space: without it message ids could come twice") from error
@@ -160,7 +158,7 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.Error) and schema.is_damage(error):
                 raise
-            if not self._release_reserve():  # a full disk: SQLite needs some room even to open
+            if not self._reserve.release():  # a full disk: SQLite needs some room even to open
                 raise
             database = schema.connect(self.path)
         self._database = database
@@ -169,7 +167,7 @@ class Database:
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
         # The reserve has to cover the log that is not written back yet, and the next transaction; see _delete_only.
-        reserve = self._reserve_size()[0]
+        reserve = self._reserve.size()[0]
         pages = max(min(limits.OUTBOX_WAL_PAGES, reserve // schema.PAGE // 2), 8)
         database.execute(f"PRAGMA wal_autocheckpoint={pages}")
         covered = (reserve - pages * schema.PAGE) // self._config.batch_bytes
@@ -182,7 +180,7 @@ class Database:
             self._replay_up_to = last  # from an earlier life: may have been on its way when that ended
         if self.identity.boot:
             self._remember()
-        self._fill_reserve()
+        self._reserve.fill()
 
     def _load(self) -> None:
         database = self._connection
@@ -291,7 +289,7 @@ class Database:
                     partial(outbox_rescue.rebuild, self.path, known, number, self._note_progress)
                 )
             outbox_rescue.put_aside(self.path, number)
-            while not self._fill_reserve() and outbox_rescue.give_up_oldest(self.directory, keep=1):
+            while not self._reserve.fill() and outbox_rescue.give_up_oldest(self.directory, keep=1):
                 pass  # without the reserve no message would be accepted
             self._connect()
             with self._transaction() as database:
@@ -309,7 +307,7 @@ class Database:
             try:
                 return write()
             except (sqlite3.Error, OSError) as error:  # a full disk also is why a file cannot be made (SQLITE_CANTOPEN)
-                if not self._release_reserve() and not (
+                if not self._reserve.release() and not (
                     schema.is_full(error) and outbox_rescue.give_up_oldest(self.directory)
                 ):
                     raise
@@ -317,60 +315,12 @@ class Database:
     def _note_progress(self) -> None:
         self.progress_s = time.monotonic()
 
-    # -- room for deleting on a full disk
-
-    def _release_reserve(self) -> bool:
-        self._reserved = False
-        try:
-            (self.directory / RESERVE).unlink()
-        except OSError:
-            return False
-        self._log("warning", "disk full: the reserve is in use")
-        return True
-
-    def _reserve_size(self) -> tuple[int, int]:
-        """-> (bytes of the reserve, bytes free on its file system). A small file system gives an eighth at most."""
-        space = os.statvfs(self.directory)
-        size = min(self._config.reserve_bytes, space.f_blocks * space.f_frsize // 8)
-        return size, space.f_bavail * space.f_frsize
-
-    def _has_reserve(self) -> bool:
-        """Looks at the disk when it is time to, and at each commit while room is short. What others write meanwhile is
-        covered by the reserve."""
-        now = time.monotonic()
-        if self._low or not self._reserved or now >= self._next_look:
-            self._next_look = now + limits.DISK_LOOK_MS / 1000
-            self._reserved = self._fill_reserve()
-            size, free = self._reserve_size()
-            self._low = free < 4 * size
-        return self._reserved
-
-    def _fill_reserve(self) -> bool:
-        """Whether the reserve is there (again). Not taken from a disk that has less than twice as much left."""
-        path = self._reserve
-        try:
-            if os.path.exists(path):  # noqa: PTH110 - a name made once
-                return True
-            size, free = self._reserve_size()
-            if size == 0:
-                return True
-            if free < 2 * size:
-                return False
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, size)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
-            return False
-        return True
+    # -- a disk that is nearly full
 
     def _settle_when_low(self) -> None:
         """On a disk that is nearly full, write the log back after each commit: the file then grows while it can, and
         what the reserve has to cover is one transaction."""
-        if self._low:
+        if self._reserve.low:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
@@ -399,7 +349,7 @@ class Database:
             return Committed((), self.ledger, self._guard(self._oldest))
 
     def _delete_only(self, work: Work) -> None:
-        self._release_reserve()
+        self._reserve.release()
         # Write the log back first: then the deletions start it anew, in space it has already.
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
@@ -408,14 +358,14 @@ class Database:
     def _commit(self, work: Work, *, stamp: bool = True) -> Committed:
         # Without a reserve new messages may only use what the file has inside: the disk's last bytes are for deleting.
         most = len(work.taken) * self._config.batch_bytes
-        if work.taken and not self._has_reserve() and self._room_inside() < 2 * most:
+        if work.taken and not self._reserve.is_there() and self._room_inside() < 2 * most:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
             unstamped, goes_on = self._unstamped, False
             if stamp and work.trusted and unstamped:
                 most = max(self.batches - len(work.taken), 1)
-                if self._low:  # on a disk that is nearly full alone: the rest may fit where both do not
+                if self._reserve.low:  # on a disk that is nearly full alone: the rest may fit where both do not
                     most = int(not (work.taken or work.delivered or work.shrunk))
                 unstamped = goes_on = self._stamp(database, work.now_s, most)
             for identity in work.delivered:
@@ -621,7 +571,7 @@ class Database:
         try:
             atomic_file.write(target, content)
         except OSError:  # on a full disk it would be in the way of all others
-            if not self._release_reserve():
+            if not self._reserve.release():
                 raise
             atomic_file.write(target, content)
         try:
