@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from headgate import limits
+from headgate.core.problem import Problem
 from headgate.linux.batch import Row, decode
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.tasks.sink import Receipt, Record
@@ -114,3 +117,62 @@ def stored_ids(folder: Path) -> set[str]:
     with contextlib.closing(sqlite3.connect(f"file:{folder / 'outbox.db'}?mode=ro", uri=True)) as database:
         batches = [decode(blob) for (blob,) in database.execute("SELECT blob FROM batch")]
     return {batch.message_id(row) for batch in batches for row in batch.rows}
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __call__(self, level: str, text: str) -> None:
+        self.lines.append((level, text))
+
+    def errors(self) -> list[str]:
+        return [text for level, text in self.lines if level == "error"]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failing commits are tried again quickly."""
+    monkeypatch.setattr(limits, "OUTBOX_RETRY_MS", 20)
+    monkeypatch.setattr(limits, "OUTBOX_RETRY_MAX_MS", 40)
+
+
+async def until_stored(outbox: Outbox, number: int) -> str:
+    """As a careful device does: the same message again until it is accepted."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            ticket = None
+            with contextlib.suppress(Problem):
+                ticket = outbox.submit(record(number, key=f"k{number}"), True)
+                return (await ticket.wait()).seq
+            if ticket is not None and ticket.problem is not None:
+                assert ticket.problem.status == 503
+            await asyncio.sleep(0.01)
+
+
+async def some(outbox: Outbox, count: int) -> list[str]:
+    sent = [record(n) for n in range(count)]
+    for item in sent:
+        item.body = random.Random(item.body).randbytes(20_000)  # noqa: S311
+    return [receipt.seq for receipt in await store(outbox, *sent)]
+
+
+async def fill_until_refused(outbox: Outbox) -> Problem:
+    """Store until it is refused; -> the refusal."""
+    for n in range(1000):
+        try:
+            await store(outbox, record(n))
+        except Problem as problem:
+            return problem
+    raise AssertionError("never full")
+
+
+def fill_up(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with contextlib.suppress(OSError), (disk / "last").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x")
+    return ballast
