@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ from headgate_host import emulation, rootfs
 pytestmark = pytest.mark.slow_emulated  # the operator's machine
 
 USERS = "root:*:0:0:root:/root:/bin/bash\n"
-# Unpacks what a root of base-passwd, mawk, ca-certificates and python3 would have.
+# Unpacks what a root of base-passwd, mawk, ca-certificates and python3 would have; of the Python that runs this, which
+# can compile its library.
 UNPACK = f"""#!/bin/sh
 echo "$@" >>"$MMDEBSTRAP_CALLS"
 for root; do case $root in /*/root) break ;; esac; done
 mkdir -p "$root/etc" "$root/usr/bin" "$root/usr/share/base-passwd" "$root/usr/share/ca-certificates/mozilla"
-mkdir -p "$root/usr/lib/python3.11" "$root/usr/lib/python3/dist-packages"
+mkdir -p "$root/usr/lib/python3.{sys.version_info[1]}" "$root/usr/lib/python3/dist-packages"
 printf '{USERS}' >"$root/usr/share/base-passwd/passwd.master"
 printf 'root:*:0:\\n' >"$root/usr/share/base-passwd/group.master"
 : >"$root/usr/bin/mawk"

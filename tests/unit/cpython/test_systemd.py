@@ -117,6 +117,7 @@ def test_unit_is_hardened() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.skipif(not Path("/bin/kill").exists(), reason="no /bin/kill: procps is not installed")
 def test_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
     unit = tmp_path / "headgate.service"
     unit.write_text(unit_text())
