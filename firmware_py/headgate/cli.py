@@ -9,6 +9,7 @@ from headgate.linux import later
 later.put_off()  # before whatever imports them
 
 import argparse
+import contextlib
 import importlib
 import io
 import json
@@ -103,16 +104,18 @@ def main(argv: list[str] | None = None) -> int:
     sys.stderr = sys.stderr or _nowhere()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8; stderr is so already
+    code = errors.OK
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted
-        _discard_output()
-        return errors.OK
+    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted; a failure stays one
+        pass
     except OSError as error:
-        _discard_output()
         cause = f"cannot write the output: {error.strerror}"
-        return _fail(errors.CommandError(errors.MISSING, cause, "Is there room where it goes?"), "--json" in arguments)
+        full = errors.CommandError(errors.MISSING, cause, "Is there room where it goes?")
+        code = code or _fail(full, "--json" in arguments)
+    _settle(sys.stdout)
+    _settle(sys.stderr)
     return code
 
 
@@ -120,9 +123,12 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def _discard_output() -> None:
+def _settle(stream: TextIO) -> None:
     """What is still buffered must not fail once more when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -202,11 +208,11 @@ def _is_installed(library: str) -> bool:
 
 
 def _fail(problem: errors.CommandError, as_json: bool) -> int:
+    text = f"headgate: {problem.line()}"
     if as_json:
-        document = {"error": {"code": problem.code, "cause": problem.cause, "next_step": problem.next_step}}
-        sys.stderr.write(json.dumps(document) + "\n")
-    else:
-        sys.stderr.write(f"headgate: {problem.line()}\n")
+        text = json.dumps({"error": {"code": problem.code, "cause": problem.cause, "next_step": problem.next_step}})
+    with contextlib.suppress(OSError):  # nobody reads it: the exit code says it all the same
+        sys.stderr.write(text + "\n")
     return problem.code
 
 

@@ -320,6 +320,22 @@ def test_output_that_nobody_takes() -> None:
             assert found == code, (arguments, target, done.stderr)
 
 
+def test_a_failure_that_nobody_reads_is_one(tmp_path: Path) -> None:
+    """`headgate check --json | head -1` in a script: what comes back is what was found."""
+    (tmp_path / "bad.toml").write_text("[nonsense]\n")
+    config = str(tmp_path / "bad.toml")
+    for arguments in (["check", "--json", "--config", config], ["run", "--config", config], ["verify", config], ["x"]):
+        command = f"{sys.executable} -m headgate {' '.join(arguments)}"
+        right = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False).returncode
+        assert right > 1
+        for target in ("2>&1", "2>/dev/full >/dev/full"):
+            done = subprocess.run(
+                ["sh", "-c", f"{{ {command} {target}; echo $? >&3; }} 3>&2 | true"], text=True, capture_output=True,
+                timeout=60, check=False, env=environment(PYTHONUNBUFFERED=""),
+            )  # fmt: skip
+            assert int(done.stderr.split()[-1]) == right, (arguments, target)
+
+
 def test_it_serves_when_nobody_reads_its_output(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, uplink_port=None, config=STREAMS)
     reading, writing = os.pipe()
