@@ -104,3 +104,13 @@ def test_nothing_answered_is_not_measured() -> None:
     empty.total.due, empty.run.seconds = 0, 0
     for text in ("p99 < 8 ms", "service.mean < 1 s", "errors < 1 %", "errors < 1", "rate > 0 /s"):
         assert budgets.judge(budgets.parse(text), empty).outcome == UNKNOWN
+
+
+def test_a_percentile_is_the_one_that_the_report_shows() -> None:
+    """Of 1,000 requests one is slow: p99.9 is the last of the others."""
+    found = the_result()
+    found.total.latency = Distribution.of([*range(1_000_000, 1_000_999), 500_000_000])
+    for text in ("p99.9 < 2 ms", "service.p99.9 < 2 ms"):
+        assert budgets.judge(budgets.parse(text), found).outcome == KEPT
+    assert budgets.judge(budgets.parse("p99.9 < 2 ms"), found).measured == found.total.latency.quantile(0.999) / 1e6
+    assert budgets.judge(budgets.parse("p99.91 < 2 ms"), found).outcome == BROKEN
