@@ -12,7 +12,7 @@
  *     drop          what is written behind AT is forgotten, and reads as zeros
  *     unplug        ENODEV once AT bytes were written
  *     full          ENOSPC once AT bytes were written
- *     kill, stop, end   SIGKILL, SIGINT, SIGTERM once AT bytes were written
+ *     kill, stop, end, hang-up   SIGKILL, SIGINT, SIGTERM, SIGHUP once AT bytes were written
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -128,8 +128,8 @@ static ssize_t write_stuck(int fd, const char *data, size_t size, off64_t start)
 static ssize_t bad_write(int fd, const void *data, size_t size, off64_t start)
 {
     written += (long long)size;
-    if (written > at && (is("kill") || is("stop") || is("end"))) {
-        int number = is("kill") ? SIGKILL : is("stop") ? SIGINT : SIGTERM;
+    if (written > at && (is("kill") || is("stop") || is("end") || is("hang-up"))) {
+        int number = is("kill") ? SIGKILL : is("stop") ? SIGINT : is("end") ? SIGTERM : SIGHUP;
         mode = "none";
         kill(getpid(), number);
     }

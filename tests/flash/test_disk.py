@@ -5,11 +5,15 @@ F01 … F19 good disks and refusals by the kernel; F20 … faults: a bad disk is
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pty
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +27,8 @@ from headgate.linux import ed25519, keys, provisioning
 from headgate.linux.image_format import FIRST
 from headgate_host.flash import image_pack
 from headgate_host.flash.image_open import Image, trusted_keys
+from headgate_host.flash.refusals import Refused
+from headgate_host.flash.target import FileTarget
 
 from . import kit
 from .command import Done, Loop, headgate, loop
@@ -189,6 +195,50 @@ def test_f06_secrets_are_on_the_disk_only(disk: Loop, qemu: Path, tmp_path: Path
     for text in (done.out, done.err, file.read_text()):
         for secret in ("Wifi-Secret", "Uplink-Secret", document["device"]["private_key"]):
             assert secret not in text
+
+
+def test_f07_an_odd_number_of_sectors_is_erased_to_the_last(qemu: Path, faults: Path, tmp_path: Path) -> None:
+    """Where a GPT has the header of its second table."""
+    (tmp_path / "odd").write_bytes(b"\xaa" * (SIZE + 512))
+    with loop(tmp_path / "odd", SIZE + 512) as disk:
+        done = flash(disk, qemu, fault=fault(faults, disk.device, "kill", 9 * MIB))
+        assert done.code == -9
+        check_does_not_boot(disk)
+        assert disk.read(SIZE + 512 - FIRST, FIRST) == bytes(FIRST)
+        assert flash(disk, qemu).code == errors.OK
+        check_written(disk, qemu)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_f08_nobody_reads_what_it_says(stream: str, disk: Loop, qemu: Path) -> None:
+    """`headgate flash … --json | head -1`: no reason to spoil a disk, and 0 is what 0 means."""
+    command = [sys.executable, "-m", "headgate", "flash", BOARD, "--image", str(qemu), "--trust", str(qemu.parent)]
+    command += ["--disk", disk.device, *(["--json"] if stream == "stdout" else [])]
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{disk.name}\n".encode())
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    process = subprocess.run(command, stdin=theirs, timeout=60, check=False, **streams)  # type: ignore[call-overload]
+    for one in (ours, theirs, writing):
+        os.close(one)
+    if stream == "stdout":
+        assert process.returncode == errors.OK
+        check_written(disk, qemu)
+    else:  # the question could not be shown
+        assert process.returncode == errors.USAGE
+        assert disk.backing.read_bytes() == b"\xaa" * SIZE
+
+
+def test_f09_nobody_reads_the_progress_to_a_file(qemu: Path, tmp_path: Path) -> None:
+    """Nothing is asked then: it is written to its end."""
+    command = f"{sys.executable} -m headgate flash {BOARD} --image {qemu} --trust {qemu.parent} --out x.img"
+    for target in ("2>&1", "2>/dev/full >/dev/full", ">&- 2>&-"):
+        script = f"{{ {command} {target}; echo $? >&3; }} 3>code | true"
+        subprocess.run(["sh", "-c", script], timeout=60, check=True)
+        assert (tmp_path / "code").read_text() == "0\n"
+        assert headgate("verify", "x.img", "--image", qemu, "--trust", qemu.parent).code == errors.OK
+        (tmp_path / "x.img").unlink()
 
 
 # --- what the kernel says --------------------------------------------------------------------------------------------
@@ -390,7 +440,7 @@ def test_f50_the_power_goes_and_it_is_flashed_again(at: int, disk: Loop, qemu: P
     check_written(disk, qemu)
 
 
-@pytest.mark.parametrize("mode", ["stop", "end"])
+@pytest.mark.parametrize("mode", ["stop", "end", "hang-up"])
 def test_f51_ctrl_c_leaves_a_disk_that_does_not_boot(mode: str, disk: Loop, qemu: Path, faults: Path) -> None:
     done = flash(disk, qemu, fault=fault(faults, disk.device, mode, 6 * MIB))
     assert done.code == errors.INTERRUPTED
@@ -426,3 +476,78 @@ def test_f53_a_file_system_that_fills_up(qemu: Path, faults: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.glob("*x.img*")] == [".x.img.partial"]
     assert headgate(*words).code == errors.OK  # what the killed one left is in nobody's way
     assert [path.name for path in tmp_path.glob("*x.img*")] == ["x.img"]
+
+
+def test_f54_an_image_that_changes_after_the_question(disk: Loop, qemu: Path, tmp_path: Path) -> None:
+    """It was checked, and is made again just now. Something was written, so it is no refusal."""
+    folder = tmp_path / "changing"
+    folder.mkdir()
+    kit.trust(folder)
+    image = folder / "image.img.zst"
+    shutil.copy(qemu, image)
+
+    def answer() -> str:
+        with image.open("r+b") as file:
+            file.seek(image.stat().st_size // 2)
+            file.write(bytes(50))
+        return disk.name
+
+    words = ("flash", BOARD, "--image", image, "--trust", folder, "--disk", disk.device, "--json")
+    done = headgate(*words, answer=answer)
+    assert done.code == errors.DEVICE
+    assert "does not hold what its manifest says" in error_of(done)["cause"]
+    assert "it is half-written and will not boot" in error_of(done)["cause"]
+    check_does_not_boot(disk)
+
+
+def test_f55_ctrl_c_when_it_is_too_late(qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What boots has an identity, which the books must know."""
+    from headgate import cli
+    from headgate_host.flash import birth
+
+    write = birth.write
+
+    def disturbed(folder: Path, document: dict[str, object]) -> Path:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        return write(folder, document)
+
+    monkeypatch.setattr(birth, "write", disturbed)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    words = ["flash", BOARD, "--image", str(qemu), "--trust", str(qemu.parent), "--out", str(tmp_path / "x.img")]
+    assert cli.main(words) == errors.OK
+    assert len(list((tmp_path / "birth-certificates").iterdir())) == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_f56_one_file_at_a_time(tmp_path: Path) -> None:
+    """A second one would take the first one's half-written file for a dead one's, and give it a name."""
+    path = tmp_path / "x.img"
+    with FileTarget(path, MIB, MIB) as first:
+        with pytest.raises(Refused, match="is being written") as caught:
+            FileTarget(path, MIB, MIB)
+        assert (caught.value.reason, caught.value.code) == ("out-exists", errors.USAGE)
+        first.write(0, b"a" * MIB)
+        first.finish()
+    assert path.read_bytes() == b"a" * MIB
+    assert [one.name for one in tmp_path.iterdir()] == ["x.img"]
+
+
+def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT: a stick that an image is put on. Nothing is overwritten there either."""
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "x.img"
+    with FileTarget(path, MIB, MIB) as target:
+        target.write(0, b"a" * MIB)
+        target.finish()
+    assert path.read_bytes() == b"a" * MIB
+    with FileTarget(tmp_path / "y.img", MIB, MIB) as target:
+        (tmp_path / "y.img").write_bytes(b"somebody else's")
+        with pytest.raises(Refused, match="exists now"):
+            target.finish()
+    assert (tmp_path / "y.img").read_bytes() == b"somebody else's"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]

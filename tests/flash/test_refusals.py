@@ -180,6 +180,7 @@ CASES = {
     43: Case("yes-needs-serial", card(), "--yes", "which disk", "--expect-serial", errors.USAGE),
     44: Case("yes-needs-serial", card(), "--yes --disk /dev/sdb", code=errors.USAGE),
     58: Case("yes-needs-serial", card(), "--yes --disk /dev/disk/by-id/../../sdb", code=errors.USAGE),
+    62: Case("yes-needs-serial", card(serial=""), "--yes --expect-serial=", code=errors.USAGE),  # "$SERIAL", not set
     # a link that is gone, or one that does not tell disks apart, is no other word for the disk with its last part
     59: Case("no-such-disk", card(), "--yes --disk /dev/disk/by-id/sdb", code=errors.MISSING),
     60: Case("no-such-disk", card(parts=(100,)), "--disk /dev/mapper/sdb1", code=errors.MISSING),
@@ -316,6 +317,14 @@ def test_56_the_wrong_answer(
     tree.disk(name, bus=bus)
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     check(tree, Case("not-confirmed", card()), lambda: flash(tree, image, board, "--disk", name))
+
+
+def test_an_answer_that_is_no_text(tree: Tree, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.disk("sdb")
+    stdin = io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8")
+    monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", stdin)
+    check(tree, Case("not-confirmed", card()), lambda: flash(tree, image, "rpi-4", "--disk", "sdb"))
 
 
 def test_the_right_answer_goes_on(tree: Tree, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

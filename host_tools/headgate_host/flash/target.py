@@ -23,6 +23,7 @@ _BLKGETSIZE64 = 0x80001272 | struct.calcsize("P") << 16
 _BLKGETDISKSEQ = 0x80081280
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})  # FAT, FUSE
 _CHANGED_NEXT = "Look again: headgate disks"
 
 
@@ -193,14 +194,33 @@ class FileTarget(Target):
         self._partial = path.with_name(f".{path.name}.partial")
         self._check(mapped)
         try:
-            self._partial.unlink(missing_ok=True)  # of a run that was killed
+            self._remove_old()
             descriptor = _create(self._partial)
+        except OSError as error:
+            raise self._no_place(error) from None
+        super().__init__(descriptor, str(path), size)
+        self._linked = False
+        try:
+            _lock(descriptor)
             os.ftruncate(descriptor, size)
         except OSError as error:
-            raise Refused(
-                "no-place", f"cannot write {path}: {error.strerror}", "Name another place: --out", MISSING
-            ) from None
-        super().__init__(descriptor, str(path), size)
+            self.close()
+            raise self._no_place(error) from None
+
+    def _no_place(self, error: OSError) -> Refused:
+        if isinstance(error, BlockingIOError):
+            return Refused("out-exists", f"{self._path} is being written", "Wait, or name another: --out", USAGE)
+        return Refused("no-place", f"cannot write {self._path}: {error.strerror}", "Name another place: --out", MISSING)
+
+    def _remove_old(self) -> None:
+        """Of a run that was killed; one that still writes it has it locked. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(self._partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                _lock(descriptor)
+                self._partial.unlink()
+            finally:
+                os.close(descriptor)
 
     def _check(self, mapped: int) -> None:
         path = self._path
@@ -221,21 +241,49 @@ class FileTarget(Target):
     def finish(self) -> None:
         """Raises Refused when somebody else took the name meanwhile."""
         try:
-            os.link(self._partial, self._path)
+            self._take_name()
+            self._linked = True
+            atomic_file.sync(self._path.parent)
         except FileExistsError:
             raise Refused("out-exists", f"{self._path} exists now", "Name another: --out", USAGE) from None
-        self._partial.unlink()
-        atomic_file.sync(self._path.parent)
+        except OSError as error:
+            raise self.failure(error, "name") from None
+
+    def _take_name(self) -> None:
+        """Whatever happens, nobody else's file is lost. Raises OSError."""
+        try:
+            os.link(self._partial, self._path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            self._partial.unlink()
+            return
+        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # ours from now on
+        self._partial.replace(self._path)
 
     def close(self) -> None:
         super().close()
-        self._partial.unlink(missing_ok=True)
+        if not self._linked:
+            self._partial.unlink(missing_ok=True)
 
     def failure(self, error: OSError, doing: str, offset: int | None = None) -> CommandError:
         if error.errno in _FULL:
             return CommandError(DEVICE, f"no room for {self.name}: {error.strerror}", "Name another place: --out")
         cause = f"cannot {doing} {self.name}{_at(offset)}: {error.strerror}"
         return CommandError(DEVICE, cause, "Name another place: --out")
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError when another process has it; some file systems have no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+    if not os.fstat(descriptor).st_nlink:  # removed by one that took it for a dead one's, just now
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def _create(path: Path) -> int:

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def _check_options(args: argparse.Namespace) -> None:
     if args.no_provision and (args.provision is not None or args.hostname is not None):
         raise CommandError(USAGE, "--no-provision contradicts --provision and --hostname", "Leave one of them out")
     by_id = args.disk is not None and Path(args.disk).parent == BY_ID  # not /dev/disk/by-id/../../sdb
-    if args.yes and args.out is None and args.expect_serial is None and not by_id:
+    if args.yes and args.out is None and not args.expect_serial and not by_id:
         cause = "--yes does not know which disk you mean: names like sdb change with each plugging in"
         raise Refused("yes-needs-serial", cause, "Add --expect-serial, or name a link in /dev/disk/by-id", USAGE)
 
@@ -183,15 +183,24 @@ def _announce(image: Image, disk: Disk | None, args: argparse.Namespace, progres
 
 def _ask(disk: Disk, progress: Progress) -> None:
     """Internal disks want their serial number typed, others their name."""
+    next_step = "Add --yes and --expect-serial, or type the command at a terminal"
     if not sys.stdin.isatty():
-        next_step = "Add --yes and --expect-serial, or type the command at a terminal"
         raise Refused("nobody-to-ask", "there is nobody to ask: this is not a terminal", next_step, USAGE)
     answer = disk.serial if disk.internal and disk.serial else disk.name
     what = "serial number" if answer == disk.serial else "name"
     progress.end()
-    sys.stderr.write(f"Everything on {disk.path} will be lost. Type its {what} ({answer}) to go on: ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != answer:
+    try:
+        sys.stderr.write(f"Everything on {disk.path} will be lost. Type its {what} ({answer}) to go on: ")
+        sys.stderr.flush()
+    except OSError:
+        raise Refused(
+            "nobody-to-ask", "there is nobody to ask: the question cannot be shown", next_step, USAGE
+        ) from None
+    try:
+        said = sys.stdin.readline().strip()
+    except UnicodeDecodeError:
+        said = ""
+    if said != answer:
         raise Refused("not-confirmed", "not confirmed, nothing was written", "Type the same again if you mean it")
 
 
@@ -215,17 +224,38 @@ def _target(job: Job) -> Target:
 
 def _write(job: Job) -> int:
     progress = job.progress
-    with _target(job) as target, _stoppable(target, progress):
-        result = Writer(job.image, target, job.own.record if job.own is not None else b"", progress).run()
-        target.finish()
-        progress.end()
-    return _report(job, result)
+    with _signals() as too_late:
+        with _target(job) as target, _stoppable(target, progress):
+            result = Writer(job.image, target, job.own.record if job.own is not None else b"", progress).run()
+            too_late()
+            target.finish()
+            progress.end()
+        return _report(job, result)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], None]]:
+    """SIGTERM and a terminal that goes away (but for nohup) are like Ctrl-C. What is given makes all three do nothing,
+    for the disk boots then and has an identity: without its certificate nobody's books would know this board."""
+    old = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def too_late() -> None:
+        for one in old:
+            signal.signal(one, signal.SIG_IGN)
+
+    for one, handler in old.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(one, signal.default_int_handler)
+    try:
+        yield too_late
+    finally:
+        for one, handler in old.items():
+            signal.signal(one, handler)
 
 
 @contextlib.contextmanager
 def _stoppable(target: Target, progress: Progress) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end in one line that says what is there now."""
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """An interruption ends in one line that says what is there now."""
     try:
         yield
     except KeyboardInterrupt:
@@ -233,7 +263,6 @@ def _stoppable(target: Target, progress: Progress) -> Iterator[None]:
         raise CommandError(INTERRUPTED, f"interrupted while writing {target.name}: {left}", "Flash it again") from None
     finally:
         progress.end()
-        signal.signal(signal.SIGTERM, old)
 
 
 def _report(job: Job, result: Result) -> int:

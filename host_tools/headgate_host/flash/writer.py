@@ -87,7 +87,7 @@ class Writer:
 
     def _erase(self) -> None:
         """An old table at the end would make a disk with an empty start bootable (GPT keeps a second one there)."""
-        size = self._target.size // BLOCK * BLOCK
+        size = self._target.size  # to its last sector, where the header of that table stands
         places = [Extent(start, min(FIRST, size - start)) for start in sorted({0, max(0, size - FIRST)})]
         for place in places:
             self._put(place.start, bytes(place.size))
@@ -125,7 +125,7 @@ class Writer:
     def _write_body(self) -> None:
         unflushed = 0
         for piece in self._body:
-            data = self._image.read(piece)
+            data = self._source(piece)
             self._put(piece.start, data)
             self._progress.advance(piece.size)
             unflushed += piece.size
@@ -139,15 +139,23 @@ class Writer:
 
     def _write_head(self) -> None:
         for piece in self._head:
-            self._put(piece.start, self._image.read(piece))
+            self._put(piece.start, self._source(piece))
             self._progress.advance(piece.size)
         self._sync()
         for piece in self._head:
             self._verify(piece)
 
+    def _source(self, piece: Range) -> bytes:
+        """Of the image, which was found right; if it has changed since, the disk has been written to all the same."""
+        try:
+            return self._image.read(piece)
+        except CommandError as bad:
+            left = "nothing is left of it" if self._target.fresh else "it is half-written and will not boot"
+            raise CommandError(DEVICE, f"{bad.cause}; as for {self._target.name}, {left}", bad.next_step) from None
+
     def _erase_head(self) -> None:
         """As well as it can be done on a disk that fails; a second Ctrl-C waits for it."""
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             self._target.write(0, self._zeros_of_head())
             self._target.sync()
@@ -184,7 +192,7 @@ class Writer:
     # --- verifying
 
     def _verify(self, piece: Range) -> None:
-        data = self._compare(piece, lambda: self._image.read(piece), piece.sha256)
+        data = self._compare(piece, lambda: self._source(piece), piece.sha256)
         self._result.digests[piece.start] = hashlib.sha256(data).hexdigest()
         self._progress.advance(piece.size)
 
