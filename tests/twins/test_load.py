@@ -29,8 +29,37 @@ PIECES = st.lists(
 )  # fmt: skip
 
 
+CHUNKED = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
+IN_CHUNKS = st.lists(
+    st.sampled_from(
+        [b"3", b"0", b"1_0", b"+", b"-", b" ", b"0x3", b"a", b"F", b";", b"x=y", b"\r", b"\n", b"\r\n", b"abc", b"A: b",
+         b"3\r\nabc\r\n", b"0\r\n", b"0\r\n\r\n", b"f" * 15, b"0" * 14, b"\t"]
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
 @given(PIECES, st.booleans())
 def test_answers_are_read_alike(pieces: list[bytes], to_head: bool) -> None:
+    read_alike(pieces, to_head)
+
+
+@given(IN_CHUNKS, st.booleans())
+def test_chunks_are_read_alike(pieces: list[bytes], whole: bool) -> None:
+    read_alike([b"".join(CHUNKED + pieces)] if whole else CHUNKED + pieces, False)
+
+
+@pytest.mark.parametrize("size", [65_534, 65_535, 65_536, 65_537, 70_000])
+@pytest.mark.parametrize(
+    ("begin", "end"), [(b"0\r\nA: ", b"\r\n\r\n"), (b"0;", b"\r\n\r\n"), (b"1;", b"\r\na\r\n0\r\n\r\n")]
+)
+def test_long_lines_in_chunks_are_read_alike(begin: bytes, end: bytes, size: int) -> None:
+    body = begin + b"y" * (size - len(begin)) + end
+    read_alike([CHUNKED[0] + body], False)
+    read_alike([*CHUNKED, *(body[at : at + 1000] for at in range(0, len(body), 1000))], False)
+
+
+def read_alike(pieces: list[bytes], to_head: bool) -> None:
     answer, done = Answer(), False
     answer.begin(to_head=to_head)
     try:

@@ -10,6 +10,9 @@ BODY_KEPT = 1_048_576  # bytes of an answer's body that are kept; the rest is on
 _STATUS_LINE = re.compile(rb"HTTP/1\.[^\r\n] [0-9]{3}(?: |$)", re.DOTALL)  # RFC 9112 section 4
 _NO_BODY = (204, 304)  # RFC 9112 section 6.3
 _CONTINUE = range(100, 200)
+# RFC 9112 section 7.1, as strict as hg_reply: no sign, no space, no "0x"; at most 15 digits
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})((?:;[^\r]*)?)\r\n")
+_CHUNK_SIZE_BEGUN = re.compile(rb"(?:[0-9A-Fa-f]{1,15}(?:;[^\r]*)?\r?)?")
 
 
 class NotHttp(ValueError):
@@ -61,7 +64,7 @@ class Answer:
     length announced, at most BODY_KEPT) and `keep_alive` are there. What follows it is not part of it: that a server
     says more than it was asked is NotHttp."""
 
-    __slots__ = ("_body", "_data", "_left", "_reads", "body", "keep_alive", "started", "status", "to_head")
+    __slots__ = ("_at", "_body", "_data", "_left", "_reads", "body", "keep_alive", "started", "status", "to_head")
 
     def __init__(self) -> None:
         self.begin(to_head=False)
@@ -70,15 +73,18 @@ class Answer:
         """`to_head`: the request is a HEAD, whose answer has no body whatever it announces."""
         self.to_head = to_head
         self.status, self.body, self.keep_alive, self.started = 0, b"", True, False
-        self._data = b""
+        self._data, self._at = b"", 0  # what has come, and how much of it was read
         self._left = 0  # bytes of the body, or of the chunk with its end, that are still to come
         self._body = bytearray()
-        self._reads: Callable[[], bool] = self._head
+        self._reads: Callable[[], bool | None] = self._head  # -> complete, or None: go on with the next one
 
     def feed(self, data: bytes) -> bool:
         self.started = True
-        self._data = self._data + data if self._data else data
-        return self._reads()
+        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        self._at = 0
+        while (complete := self._reads()) is None:  # a loop: what a server sends decides how often
+            pass
+        return complete
 
     def eof(self) -> bool:
         """The server has ended the connection: complete only where the body goes on until then."""
@@ -87,19 +93,20 @@ class Answer:
             return True
         return False
 
-    def _head(self) -> bool:
-        end = self._data.find(b"\r\n\r\n")
+    def _head(self) -> bool | None:
+        data, at = self._data, self._at
+        end = data.find(b"\r\n\r\n", at)
         if end < 0:
-            if len(self._data) > HEAD_MAX or not self._data[:7].startswith(b"HTTP/1."[: len(self._data)]):
+            if len(data) - at > HEAD_MAX or not data[at : at + 7].startswith(b"HTTP/1."[: len(data) - at]):
                 raise NotHttp("no head of HTTP/1.1")
             return False
-        head, self._data = self._data[:end], self._data[end + 4 :]
+        head, self._at = data[at:end], end + 4
         line, _, fields = head.partition(b"\r\n")
         if not _STATUS_LINE.match(line):
             raise NotHttp("no status line of HTTP/1.1")
         self.status = int(line[9:12])
         if self.status in _CONTINUE:
-            return self._head()
+            return None if self._at < len(data) else False
         lower = fields.lower()
         length = _field(lower, b"content-length")
         coding = _field(lower, b"transfer-encoding")
@@ -119,13 +126,13 @@ class Answer:
         else:
             self._left = int(length)
             self._reads = self._counted
-        return self._reads()
+        return None
 
     def _take(self) -> None:
         """What has come of the `_left` bytes that are wanted."""
-        part = self._data[: self._left]
+        part = self._data[self._at : self._at + self._left]
         self._left -= len(part)
-        self._data = self._data[len(part) :]
+        self._at += len(part)
         if len(self._body) < BODY_KEPT:
             self._body += part
 
@@ -134,57 +141,53 @@ class Answer:
         return self._left == 0 and self._finish()
 
     def _until_close(self) -> bool:
-        self._left = len(self._data)
+        self._left = len(self._data) - self._at
         self._take()
         return False
 
-    def _line(self) -> bytes | None:
-        line, found, rest = self._data.partition(b"\r\n")
-        if not found:
-            if len(self._data) > HEAD_MAX:
-                raise NotHttp("a line of a chunked body is too long")
-            return None
-        self._data = rest
-        return line
-
-    def _chunk_size(self) -> bool:
-        line = self._line()
+    def _chunk_size(self) -> bool | None:
+        line = _CHUNK_SIZE.match(self._data, self._at)
         if line is None:
+            begun = _CHUNK_SIZE_BEGUN.fullmatch(self._data, self._at)
+            if begun is None or len(self._data) - self._at > HEAD_MAX + 1:
+                raise NotHttp("no size of a chunk")
             return False
-        try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError:
-            size = -1
-        if size < 0:
-            raise NotHttp("no size of a chunk")
-        self._left = size
-        self._reads = self._chunk if size else self._trailer
-        return self._reads()
+        if line.end(2) - self._at > HEAD_MAX:
+            raise NotHttp("a line of a chunked body is too long")
+        self._left, self._at = int(line[1], 16), line.end()
+        self._reads = self._chunk if self._left else self._trailer
+        return None
 
-    def _chunk(self) -> bool:
+    def _chunk(self) -> bool | None:
         self._take()
         if self._left:
             return False
         self._reads = self._chunk_end
-        return self._chunk_end()
+        return None
 
-    def _chunk_end(self) -> bool:
-        if len(self._data) < 2:  # noqa: PLR2004 - CR LF
-            return False
-        if self._data[:2] != b"\r\n":
+    def _chunk_end(self) -> bool | None:
+        end = self._data[self._at : self._at + 2]
+        if not b"\r\n".startswith(end):
             raise NotHttp("a chunk longer than its size")
-        self._data = self._data[2:]
+        if len(end) < 2:  # noqa: PLR2004 - CR LF
+            return False
+        self._at += 2
         self._reads = self._chunk_size
-        return self._chunk_size()
+        return None
 
     def _trailer(self) -> bool:
-        line = self._line()
-        if line is None:
+        """Fields after the last chunk, until an empty line."""
+        data, at = self._data, self._at
+        empty = at if data.startswith(b"\r\n", at) else data.find(b"\n\r\n", at) + 1 or -1
+        if (empty + 2 if empty >= 0 else len(data)) - at > HEAD_MAX:
+            raise NotHttp("the trailer of a chunked body is too long")
+        if empty < 0:
             return False
-        return self._finish() if not line else self._trailer()
+        self._at = empty + 2
+        return self._finish()
 
     def _finish(self) -> bool:
-        if self._data:
+        if self._at < len(self._data):
             raise NotHttp("more than the answer")
         self.body = bytes(self._body)
         return True

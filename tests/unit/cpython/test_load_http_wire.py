@@ -60,6 +60,10 @@ WRONG = {
     "coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
     "chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+    "chunk size with a sign": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n",
+    "chunk size of Python": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1_0\r\n",
+    "chunk size of C": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
+    "huge chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 16,
     "chunk end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
     "more": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc",
     "endless head": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000,
@@ -70,6 +74,26 @@ WRONG = {
 def test_what_is_not_an_answer(name: str) -> None:
     with pytest.raises(NotHttp):
         Answer().feed(WRONG[name])
+
+
+MANY = 20_000  # more than Python calls inside each other
+
+
+@pytest.mark.parametrize(
+    ("begin", "part", "end", "body"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", b"0\r\n\r\n", b"a" * MANY),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a:\r\n" * 10, b"\r\n", None),
+    ],
+)
+def test_many_parts_at_once(begin: bytes, part: bytes, end: bytes, body: bytes | None) -> None:
+    data = begin + part * MANY + end
+    if body is None:
+        with pytest.raises(NotHttp):
+            answer_of(data)
+    else:
+        assert answer_of(data).body == body
 
 
 @pytest.mark.parametrize("name", [name for name in WRONG if name not in ("more", "endless head")])
