@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness import Appliance, headgate, running
+from harness import Appliance, environment, headgate, running
 
 from headgate_host.load import find_limit, powercut, toy_server
 from headgate_host.load.find_limit import Search
@@ -79,6 +82,46 @@ def test_the_search_ends() -> None:
         rates.append(rate)
         high.note(rate, kept=True)
     assert rates == [300.0, 600.0, 1000.0]
+
+
+def test_a_budget_that_is_not_measured_is_not_kept() -> None:
+    with toy_server.running() as toy:
+        done = headgate(
+            "load", "find-limit", f"http://127.0.0.1:{toy.port}/", "--budget", "device.rss < 48 MB", "--for", "1 s",
+            "--from", "50", "--to", "50", "--no-metrics", "--json",
+        )  # fmt: skip
+    *steps, end = map(json.loads, done.stdout.splitlines())
+    assert all("device.rss < 48 MB: not measured" in step["why"] for step in steps)
+    if done.returncode == 7:
+        pytest.skip("this machine is too busy")
+    assert (done.returncode, end["limit"]) == (1, 0)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize("target", ["2>&1 | head -c 1", ">/dev/full"])
+def test_output_that_breaks_ends_no_load(target: str, form: tuple[str, ...], tmp_path: Path) -> None:
+    """What was measured is written, and the exit code says what came of it."""
+    with toy_server.running("--delay", "20") as toy:
+        words = [
+            "load",
+            f"http://127.0.0.1:{toy.port}/",
+            "--rate",
+            "50",
+            "--for",
+            "2 s",
+            "--budget",
+            "max < 1 ms",
+            *form,
+        ]
+        command = shlex.join([sys.executable, "-m", "headgate", *words, "--no-metrics", "--out", "x.json"])
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f"{command} {target}"], cwd=tmp_path, capture_output=True, text=True,
+            timeout=60, check=False, env=environment(),
+        )  # fmt: skip
+    result = json.loads((tmp_path / "x.json").read_bytes())
+    assert result["total"]["due"] == 100
+    assert done.returncode == result["exit_code"]
+    assert done.returncode in (1, 7)
 
 
 def test_the_limit_of_a_server_with_a_known_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ number, so devices and running numbers are used once; the agents' requests are d
 
 import argparse
 import asyncio
+import operator
 import shlex
 import sys
 import time
@@ -24,6 +25,7 @@ HEAD_START_S = 5.0  # from now to the common start: time to connect, to mint tok
 AGENTS_MAX = 64
 RESULT_MAX = 64 << 20  # bytes of one agent's result
 GRACE_S = 60.0  # beyond the length of the run
+_JOINED = {"asked": operator.add, "achieved_share": min}  # figures of the audit whose worst is not the largest
 LEAST_ANSWER = 2  # bytes of a result that is one
 
 
@@ -127,12 +129,13 @@ def merged(begun: Run, hosts: Sequence[str], results: Sequence[Result]) -> Resul
 
 
 def _audit(hosts: Sequence[str], results: Sequence[Result]) -> Audit:
-    """One that is not to be trusted spoils the whole. Figures are those of the worst."""
+    """One that is not to be trusted spoils the whole. Figures are those of the worst; `asked` is a sum."""
     reasons = [f"{host}: {reason}" for host, one in zip(hosts, results, strict=True) for reason in one.audit.reasons]
     figures: dict[str, float] = {}
     for one in results:
         for name, value in one.audit.figures.items():
-            figures[name] = max(figures.get(name, value), value)
+            known = figures.get(name)
+            figures[name] = value if known is None else _JOINED.get(name, max)(known, value)
     return Audit(INVALID if any(one.audit.verdict == INVALID for one in results) else VALID, reasons, figures)
 
 

@@ -43,8 +43,12 @@ def translated() -> Iterator[None]:
         raise
     except CommandError as error:
         raise LoadError(USAGE if error.code != BUG else UNEXPECTED, error.cause, error.next_step) from None
-    except (OSError, KeyboardInterrupt, SystemExit):
+    except (BrokenPipeError, KeyboardInterrupt, SystemExit):
         raise
+    except PermissionError as refused:
+        if refused.filename is None:
+            raise LoadError(UNEXPECTED, f"unexpected PermissionError: {refused}") from None
+        raise LoadError(USAGE, f"cannot use {refused.filename}: {refused.strerror}", "Name what you may read") from None
     except Exception as bug:
         if os.environ.get("HEADGATE_TRACEBACK"):
             traceback.print_exc()

@@ -19,12 +19,13 @@ from headgate.errors import INTERRUPTED, USAGE, CommandError
 from headgate_host.load import exits, load, terminal, words
 from headgate_host.load.budgets import RATE_OF
 from headgate_host.load.device_sources import NOTHING
+from headgate_host.load.display import tell
 from headgate_host.load.distribution import MS
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import LoadError
 from headgate_host.load.operation import MQTT
 from headgate_host.load.phases import Schedule, hold
-from headgate_host.load.result import BROKEN, INVALID, KEPT, Result
+from headgate_host.load.result import INVALID, KEPT, Result
 
 HELP = "the highest rate within the budgets"
 EPILOG = """\
@@ -166,7 +167,9 @@ def _judge(rate: float, result: Result) -> Step:
     total, seconds = result.total, max(result.run.seconds, 1e-9)
     in_time = total.done / total.due if total.due else 0.0
     why = [
-        f"{one.text}: {one.measured:.4g} {one.unit}" for one in result.budgets if one.outcome == BROKEN and one.measured
+        f"{one.text}: {'not measured' if one.measured is None else f'{one.measured:.4g} {one.unit}'}"
+        for one in result.budgets
+        if one.outcome != KEPT
     ]
     allowed = any(one.text.startswith("errors") and one.outcome == KEPT for one in result.budgets)
     if total.errors and not allowed:
@@ -186,26 +189,26 @@ class _Show:
 
     def __call__(self, step: Step) -> None:
         if self._as_json:
-            print(json.dumps({"event": "step", **asdict(step)}), flush=True)
+            tell(json.dumps({"event": "step", **asdict(step)}))
             return
         verdict = {True: "kept", False: "broken", None: "INVALID"}[step.kept]
         p50, p99 = terminal.figure(step.p50_ms * MS), terminal.figure(step.p99_ms * MS)
         line = f"{step.rate:10.1f}/s  p50 {p50:>6}  p99 {p99:>6} ms  {verdict:<8}"
-        print(line + "; ".join(step.why), flush=True)
+        tell(line + "; ".join(step.why))
 
 
 def _tell(search: Search, steps: list[Step], args: argparse.Namespace, code: int) -> None:
     if args.json:
-        print(json.dumps({"event": "end", "limit": search.low, "exit_code": code}))
+        tell(json.dumps({"event": "end", "limit": search.low, "exit_code": code}))
         return
     budget = ", ".join(args.budget)
     if code == exits.PASSED:
         reached = "" if search.high < math.inf else " (--to; the target may do more)"
-        print(f"\n{search.low:.1f}/s within {budget}{reached}")
+        tell(f"\n{search.low:.1f}/s within {budget}{reached}")
     elif code == exits.NOT_MEASURED:
-        print(f"\nat least {search.low:.1f}/s within {budget}; then the generator was the limit, or this machine busy")
+        tell(f"\nat least {search.low:.1f}/s within {budget}; then the generator was the limit, or this machine busy")
     else:
-        print(f"\nnot even {steps[0].rate if steps else search.first:.1f}/s within {budget}")
+        tell(f"\nnot even {steps[0].rate if steps else search.first:.1f}/s within {budget}")
 
 
 def _write(path: Path, found: dict[str, object]) -> None:

@@ -108,7 +108,10 @@ def _by_agents(wanted: load.Load, args: argparse.Namespace) -> load.Finished:
 def _finish(args: argparse.Namespace, show: display.Display, finished: load.Finished, *, closed: bool) -> int:
     result = finished.result
     if args.out == STANDARD_OUTPUT:
-        print(json.dumps(result.document(), separators=(",", ":")))
+        try:
+            print(json.dumps(result.document(), separators=(",", ":")), flush=True)
+        except OSError as error:
+            raise LoadError(USAGE, f"cannot write the result: {error.strerror}", "Name another file: --out") from None
         return result.exit_code
     if args.out is not None:
         result.write(args.out)

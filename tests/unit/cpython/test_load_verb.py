@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import USAGE
-from headgate_host.load import exits, terminal, verb
+from headgate_host.load import agents, exits, terminal, verb
 from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
@@ -58,6 +58,21 @@ def test_other_failures_are_translated() -> None:
     with pytest.raises(LoadError) as bug, exits.translated():
         raise ZeroDivisionError
     assert bug.value.code == exits.UNEXPECTED
+    # 1 is a broken budget here, 4 a target that failed
+    with pytest.raises(LoadError) as refused, exits.translated():
+        raise PermissionError(13, "Permission denied", "/key")
+    assert (refused.value.code, refused.value.cause) == (USAGE, "cannot use /key: Permission denied")
+    with pytest.raises(LoadError) as other, exits.translated():
+        raise OSError(5, "Input/output error")
+    assert other.value.code == exits.UNEXPECTED
+
+
+def test_the_worst_of_the_agents() -> None:
+    both = [result({"ok": 10}), result({"ok": 10})]
+    both[0].audit.figures = {"asked": 500.0, "achieved_share": 0.992, "late_p99_ms": 1.0}
+    both[1].audit.figures = {"asked": 400.0, "achieved_share": 1.0, "late_p99_ms": 0.5}
+    merged = agents.merged(Run([], "2026-01-01T00:00:00Z", 0.0), ["a", "b"], both)
+    assert merged.audit.figures == {"asked": 900.0, "achieved_share": 0.992, "late_p99_ms": 1.0}
 
 
 def test_the_codes_are_described() -> None:
