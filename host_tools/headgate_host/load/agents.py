@@ -11,7 +11,7 @@ import operator
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from headgate.errors import USAGE, CommandError
@@ -25,7 +25,8 @@ HEAD_START_S = 5.0  # from now to the common start: time to connect, to mint tok
 AGENTS_MAX = 64
 RESULT_MAX = 64 << 20  # bytes of one agent's result
 GRACE_S = 60.0  # beyond the length of the run
-_JOINED = {"asked": operator.add, "achieved_share": min}  # figures of the audit whose worst is not the largest
+# Figures of the audit whose worst is not the largest
+_JOINED: dict[str, Callable[[float, float], float]] = {"asked": operator.add, "achieved_share": min}
 LEAST_ANSWER = 2  # bytes of a result that is one
 
 
