@@ -11,9 +11,9 @@ import pytest
 from load_kit import a_result
 
 from headgate.errors import CommandError
-from headgate_host.load import chart, report, report_html, report_tables, report_text
+from headgate_host.load import chart, exits, report, report_html, report_tables, report_text
 from headgate_host.load.distribution import Distribution
-from headgate_host.load.result import DeviceSeries, Result
+from headgate_host.load.result import KEPT, BudgetOutcome, DeviceSeries, Result
 
 pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 
@@ -147,6 +147,12 @@ def test_junit_counts_what_ci_shows() -> None:
     without = a_result()
     without.budgets = []
     assert ElementTree.fromstring(report_text.junit(without)).attrib["failures"] == "1"  # noqa: S314
+    # budgets that say nothing of errors: what fails is as red as the exit code
+    silent = a_result()
+    silent.budgets = [BudgetOutcome("p50 < 8 ms", KEPT, 1.0, "ms")]
+    silent.exit_code = exits.code_of(silent, errors_have_budget=False)
+    suite = ElementTree.fromstring(report_text.junit(silent))  # noqa: S314
+    assert (silent.exit_code, suite.attrib["failures"]) == (exits.TARGET_ERRORS, "1")
 
 
 def test_the_verb_writes_what_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
