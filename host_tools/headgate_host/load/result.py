@@ -5,12 +5,13 @@ and has one entry for each interval of the same axis, the device's series too; N
 of its own version; members may be added within a version.
 """
 
+import contextlib
 import json
 import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -203,11 +204,13 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Whole or not at all: a reader never finds half a file."""
+        scratch = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            scratch = path.with_name(f"{path.name}.{os.getpid()}")
             scratch.write_text(json.dumps(self.document(), separators=(",", ":")) + "\n", encoding="utf-8")
             scratch.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
             raise CommandError(MISSING, f"cannot write {path}: {error.strerror}", "Name another file") from None
 
     @classmethod
@@ -242,7 +245,7 @@ def _schema() -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, Distribution):
         return value.document()
-    if isinstance(value, Measured | Result):
+    if is_dataclass(value):  # not asdict(): it would not leave a Distribution whole
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
@@ -250,7 +253,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
-    return value if isinstance(value, str | int | None) else _plain(asdict(value))
+    return value if isinstance(value, str | int | None) else str(value)  # a date of a scenario
 
 
 def _result(document: Mapping[str, Any]) -> Result:

@@ -29,6 +29,7 @@ from headgate_host.load.phases import Phase, Schedule
 
 SCENARIO_MAX = 1 << 20  # bytes
 TIMEOUT_S = 10.0
+TIMEOUTS_S = (0.001, 30 * 86_400.0)  # as --timeout
 NAME = "dev-{n:05}"
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
@@ -204,9 +205,15 @@ class _Reader:
             poisson=found.get("arrival") == "poisson",
             connections=found.get("connections", 0),
             streams=found.get("streams", 0),
-            timeout_s=seconds(found["timeout"]) if "timeout" in found else TIMEOUT_S,
+            timeout_s=self._timeout(),
             document=found,
         )
+
+    def _timeout(self) -> float:
+        found = seconds(self.document["timeout"]) if "timeout" in self.document else TIMEOUT_S
+        if not TIMEOUTS_S[0] <= found <= TIMEOUTS_S[1]:
+            self.report.error(("timeout",), "must be 1 ms to 30 d")
+        return found
 
     def _phases(self) -> tuple[Phase, ...]:
         made: list[Phase] = []

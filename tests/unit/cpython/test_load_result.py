@@ -1,6 +1,7 @@
 """Result files: what is written is read again; what is not a result is refused in one line."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_numbers_json_does_not_have_are_unknown() -> None:
     found = a_result()
     found.audit.figures["lag_p99_ms"] = float("nan")
     assert json.loads(json.dumps(found.document(), allow_nan=False))["audit"]["figures"]["lag_p99_ms"] is None
+
+
+def test_a_date_of_a_scenario_is_a_text() -> None:
+    """`name = 1979-05-27`: TOML has dates, JSON has none, and the run is over when that is found out."""
+    found = a_result()
+    found.scenario["name"] = date(1979, 5, 27)
+    assert Result.parse(json.dumps(found.document()).encode(), "r.json").scenario["name"] == "1979-05-27"
+
+
+def test_a_disk_without_room_keeps_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write)
+    with pytest.raises(CommandError, match="No space left"):
+        a_result().write(tmp_path / "r.json")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_due_and_not_answered_is_an_error() -> None:

@@ -220,6 +220,8 @@ data = "d"
         ("p99 < 8 ms", "p99 < 8", 1, "did you mean p99 < 8 ms?"),
         ("p99 < 8 ms", "publsh.p99 < 8 ms", 1, "did you mean publish.p99?"),
         ("[[phase]]", "[devices]\ncount = 2\nname = 'x'\n[[phase]]", 4, "same name"),
+        ("[[phase]]", 'timeout = "0 s"\n[[phase]]', 2, "must be 1 ms to 30 d"),
+        ("[[phase]]", 'timeout = "99999999999 d"\n[[phase]]', 2, "must be 1 ms to 30 d"),
         ("rate = 1", "rate = ", 4, "not TOML"),
     ],
 )
