@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import json
+import math
 import secrets
 import signal
 import sys
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,7 @@ _AT_ONCE = 200  # PUBLISH packets taken before they are acknowledged
 _SHORT_SESSION_S = 300  # without --client-id: long enough for a reconnect
 _LONG_SESSION_S = 7 * 86400
 _RETRY_S, _RETRY_MAX_S = 1.0, 30.0
+_TEXT_MAX = 30_000  # bytes; a text of MQTT has at most 65,535, and a group stands before its topic
 _RETAIN_NEVER = 2  # MQTT 5 section 3.8.3.1: no retained messages, please
 
 
@@ -80,8 +83,9 @@ class Counts:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.count < 0 or args.idle < 0:
-        raise CommandError(USAGE, "--count and --idle cannot be negative")
+    if args.count < 0 or not 0 <= args.idle < math.inf:
+        raise CommandError(USAGE, "--count and --idle cannot be negative, and are numbers")
+    _check_names(args)
     seal_key = None
     if args.seal_key is not None:
         from headgate.linux.keys import load_private
@@ -94,6 +98,22 @@ def main(args: argparse.Namespace) -> int:
     finally:
         output.close()
         _summary(receiver.counts, as_json=args.json)
+
+
+def _check_names(args: argparse.Namespace) -> None:
+    """MQTT 5 sections 1.5.4, 4.7.1 and 4.8.2: what no broker could make sense of."""
+    levels = args.topic.split("/")
+    alone = all(level in ("+", "#") or not {"+", "#"} & set(level) for level in levels)
+    if not args.topic or not alone or "#" in levels[:-1]:
+        raise CommandError(
+            USAGE, f"--topic {args.topic!r} is no topic filter", "For instance headgate/# or site/+/batch"
+        )
+    if args.share and {"/", "+", "#"} & set(args.share):
+        raise CommandError(USAGE, f"--share {args.share!r} is no name of a group", "Without / + #, such as loaders")
+    for option in ("topic", "share", "client_id", "username"):
+        text = getattr(args, option) or ""
+        if not text.isprintable() or len(text.encode()) > _TEXT_MAX:
+            raise CommandError(USAGE, f"--{option.replace('_', '-')} is too long, or holds what is no text")
 
 
 def _summary(counts: Counts, *, as_json: bool) -> None:
@@ -156,8 +176,8 @@ class Receiver:
         while True:
             link = Link(self._broker, self._client_id, on_message=self._on_message, receive_maximum=_AT_ONCE)
             try:
-                await link.open()
-                await self._subscribe(link)
+                if not await self._unless_stopped(self._connect(link)):
+                    return self._stop.result()
                 retry_s = _RETRY_S
                 return await self._consume(link)
             except BrokerError as error:
@@ -173,6 +193,24 @@ class Receiver:
             if self._stop.done():
                 return self._stop.result()
             retry_s = min(retry_s * 2, _RETRY_MAX_S)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """False when it was stopped meanwhile: a broker may take its time, whoever stops it has none."""
+        task = asyncio.create_task(work)
+        ends: set[asyncio.Future[Any]] = {task, self._stop}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    async def _connect(self, link: Link) -> None:
+        await link.open()
+        await self._subscribe(link)
 
     async def _subscribe(self, link: Link) -> None:
         from paho.mqtt.subscribeoptions import SubscribeOptions

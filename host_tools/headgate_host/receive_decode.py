@@ -6,6 +6,7 @@ from typing import Any
 from headgate import limits
 from headgate.errors import MISSING, CommandError
 from headgate.linux.batch import MESSAGE_MAX, ZSTD_MAGIC, BatchError, Row, decode
+from headgate.linux.config_values import NAME_MAX
 from headgate.linux.seal import SealError, unseal
 from headgate.linux.uplink_messages import BATCH, JSON, SEALED, STATUS
 
@@ -56,6 +57,8 @@ def _batch(blob: bytes) -> list[Received]:
         batch = decode(blob, limits.BATCH_DECODED)
     except BatchError as error:
         raise Undecodable(str(error)) from None
+    if len(batch.appliance) > NAME_MAX:
+        raise Undecodable(f"the appliance has more than {NAME_MAX} characters")
     return [Received(batch.appliance, batch.boot, row) for row in batch.rows]
 
 
@@ -63,7 +66,8 @@ def _single(payload: bytes, content_type: str, user: dict[str, str]) -> Received
     appliance, _, numbers = user["msg-id"].rpartition("/")
     boot, _, seq = numbers.partition(".")
     ts_ms = user.get("ts")
-    if not (appliance and _is_counter(boot) and _is_counter(seq) and (ts_ms is None or _is_counter(ts_ms))):
+    named = 0 < len(appliance) <= NAME_MAX
+    if not (named and _is_counter(boot) and _is_counter(seq) and (ts_ms is None or _is_counter(ts_ms))):
         raise Undecodable("the msg-id or ts is malformed")
     row = Row(
         int(seq),

@@ -4,14 +4,16 @@ Both say after `flush` that what they were given is in its place; only then does
 """
 
 import base64
+import contextlib
 import json
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from headgate.errors import STATE, CommandError
+from headgate.errors import MISSING, STATE, CommandError
 from headgate.linux.uplink_messages import JSON, as_json
 from headgate_host.receive_decode import Received
 from headgate_host.receive_seen import Seen
@@ -51,18 +53,33 @@ class Lines:
     def add(self, message: Received) -> bool:
         if not self._seen.add(message.appliance, message.boot, message.row.seq):
             return False
-        self._out.write(line(message))
+        with _written():
+            self._out.write(line(message))
         return True
 
     def add_undecodable(self, topic: str, payload: bytes, reason: str) -> None:
         document = {"undecodable": reason, "topic": topic, "payload_b64": base64.b64encode(payload).decode()}
-        self._out.write(json.dumps(document).encode() + b"\n")
+        with _written():
+            self._out.write(json.dumps(document).encode() + b"\n")
 
     def flush(self) -> None:
-        self._out.flush()
+        with _written():
+            self._out.flush()
 
     def close(self) -> None:
         self.flush()
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """A reader that has gone is for the command line to deal with; no room is the user's matter."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        next_step = "Nothing unwritten was acknowledged; the broker keeps it for this --client-id"
+        raise CommandError(MISSING, f"cannot write the output: {error.strerror}", next_step) from None
 
 
 class Database:

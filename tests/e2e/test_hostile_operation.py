@@ -353,6 +353,26 @@ def test_it_serves_when_nobody_reads_its_output(tmp_path: Path) -> None:
         appliance.kill()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_receive_ends_while_a_broker_says_nothing(number: signal.Signals, code: int) -> None:
+    """It was asked to end while it connected: in that moment, not when the broker has had its 15 s."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [
+            sys.executable,
+            "-m",
+            "headgate",
+            "receive",
+            "--url",
+            f"mqtt://127.0.0.1:{listener.getsockname()[1]}",
+        ]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment()) as process:
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(1) == b"\x10"  # CONNECT
+                process.send_signal(number)
+                assert process.wait(timeout=10) == code
+
+
 def test_two_on_one_state_directory_started_together(tmp_path: Path) -> None:
     """Whoever comes second ends with 6; message numbers come once."""
     appliance = Appliance(tmp_path, uplink_port=None, config=STREAMS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import json
+import os
 import random
 import sqlite3
 from pathlib import Path
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
 
-from headgate.errors import MISSING, STATE, USAGE, CommandError
+from headgate.errors import MISSING, NETWORK, STATE, USAGE, CommandError
 from headgate.linux import batch, seal
 from headgate.linux.batch import Batch, Row
 from headgate.linux.uplink_messages import BATCH, CBOR, JSON, SEALED, STATUS
@@ -78,11 +80,32 @@ def test_a_status_is_not_a_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "identity", ["", "hg1", "hg1/2", "hg1/2.", "hg1/.7", "/2.7", "hg1/-1.7", "hg1/2.x", "hg1/2.²", f"hg1/2.{2**53}"]
+    "identity",
+    [
+        "",
+        "hg1",
+        "hg1/2",
+        "hg1/2.",
+        "hg1/.7",
+        "/2.7",
+        "hg1/-1.7",
+        "hg1/2.x",
+        "hg1/2.²",
+        f"hg1/2.{2**53}",
+        "h" * 65 + "/2.7",
+    ],
 )
 def test_malformed_ids_are_refused(identity: str) -> None:
     with pytest.raises(Undecodable):
         decode_publish(b"{}", properties(JSON, msg_id=identity), None)
+
+
+def test_long_names_are_refused() -> None:
+    """No appliance has one; and what was seen is kept by name."""
+    name = "h" * 64
+    assert decode_publish(batch.encode(Batch(name, 2, ROWS))[1], properties(BATCH), None)[0].appliance == name
+    with pytest.raises(Undecodable, match="more than 64 characters"):
+        decode_publish(batch.encode(Batch(name + "h", 2, ROWS))[1], properties(BATCH), None)
 
 
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\x28\xb5\x2f\xfd", b"\xa4"])
@@ -172,6 +195,18 @@ def test_names_cannot_break_the_line() -> None:
     assert json.loads(text)["stream"] == "a\nb"
 
 
+def test_output_without_room_is_said() -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    lines = Lines(Full())
+    assert lines.add(message())
+    with pytest.raises(CommandError, match="No space left") as refused:
+        lines.flush()
+    assert refused.value.code == MISSING
+
+
 def test_lines_remove_replays() -> None:
     out = io.BytesIO()
     lines = Lines(out)
@@ -241,6 +276,35 @@ def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     receive.add_arguments(parser)
     return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--topic", ""),
+        ("--topic", "a/#/b"),
+        ("--topic", "a+/b"),
+        ("--topic", "a\x01b"),
+        ("--topic", "a" * 70_000),
+        ("--share", "a/b"),  # would be the group a, and a topic that nobody publishes to
+        ("--share", "+"),
+        ("--client-id", "x" * 70_000),
+        ("--client-id", "x\udcff"),
+        ("--idle", "nan"),
+        ("--idle", "-1"),
+    ],
+)
+def test_what_no_broker_could_understand(option: str, text: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        receive.main(parsed(f"{option}={text}", "--url", "mqtt://127.0.0.1:1"))
+    assert refused.value.code == USAGE
+
+
+def test_what_a_broker_understands() -> None:
+    for words in (("--topic", "#"), ("--topic", "+/a/+/#"), ("--topic", "/"), ("--share", "loaders of x")):
+        with pytest.raises(CommandError) as refused:
+            receive.main(parsed(*words, "--url", "mqtt://127.0.0.1:1"))
+        assert refused.value.code == NETWORK
 
 
 def test_urls() -> None:
