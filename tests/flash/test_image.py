@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
 import copy
 import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,6 +120,49 @@ def test_bad_raw_disks(change: Callable[[Path], object], cause: str, tmp_path: P
     with pytest.raises(CommandError, match=cause):
         image_pack.pack(raw, tmp_path / "x.img.zst", kit.FACTS, kit.SEED, level=1)
     assert not list(tmp_path.glob("*.zst*"))
+
+
+def test_a_device_is_no_raw_disk(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is a device, not a file"):
+        image_pack.pack(Path("/dev/zero"), tmp_path / "x.zst", kit.FACTS, kit.SEED, level=1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "where"),
+    [
+        ({"version": ""}, "/version"),
+        ({"version": "x" * 500}, "/version"),
+        ({"name": "a\nb"}, "/name"),
+        ({"required_size": 1 << 63}, "/required_size"),
+    ],
+)
+def test_what_no_reader_takes_is_not_made(facts: dict[str, Any], where: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=f"nobody could use this image.*{where}") as refused:
+        kit.make_image(tmp_path, replace(kit.FACTS, **facts))
+    assert refused.value.code == errors.USAGE
+    assert not (tmp_path / "image.img.zst").exists()
+
+
+def test_a_partition_whose_name_no_reader_takes(tmp_path: Path) -> None:
+    raw = tmp_path / "x.raw"
+    raw.write_bytes(kit.gpt([("système", 1, 2)], 4 * MIB).ljust(4 * MIB, b"\1"))
+    with pytest.raises(CommandError, match="/partitions/0/name"):
+        image_pack.pack(raw, tmp_path / "x.zst", replace(kit.FACTS, sparse=()), kit.SEED, level=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.raw"]
+
+
+@pytest.mark.parametrize("place", [1 << 40, 1 << 54, 1 << 63])
+def test_a_table_beyond_the_image(place: int, tmp_path: Path) -> None:
+    """Its checksums fit."""
+    table = bytearray(kit.gpt([("boot", 1, 2)], 4 * MIB))
+    struct.pack_into("<Q", table, 512 + 72, place)
+    struct.pack_into("<I", table, 512 + 16, 0)
+    struct.pack_into("<I", table, 512 + 16, binascii.crc32(table[512 : 512 + 92]))
+    raw = tmp_path / "x.raw"
+    raw.write_bytes(table.ljust(4 * MIB, b"\1"))
+    with raw.open("rb") as file, pytest.raises(CommandError, match="its entries lie beyond") as refused:
+        partition_table.read(file, 4 * MIB)
+    assert refused.value.code == errors.FINDING
 
 
 def test_an_unknown_sparse_partition(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -15,12 +15,24 @@ import zstandard
 
 from headgate.errors import MISSING, USAGE, CommandError
 from headgate.linux import atomic_file, image_format
-from headgate.linux.image_format import BLOCK, FIRST, RANGE_MAX, Extent, Manifest, Partition, Range
+from headgate.linux.image_format import (
+    BLOCK,
+    FIRST,
+    MANIFEST_MAX,
+    RANGE_MAX,
+    BadImage,
+    Extent,
+    Manifest,
+    Partition,
+    Range,
+)
 from headgate_host.flash import partition_table
 
 PROVISION = "provision"  # the partition that `headgate flash` fills
 SMALL_HOLE = 65536  # bytes; a smaller one is written: a range of its own costs more than it saves
 _ZEROS = bytes(1 << 20)
+_NO_HASH = "0" * 64
+_SIGNATURE_MAX = 256  # bytes before the manifest in its frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +55,58 @@ def pack(raw: Path, target: Path, facts: Facts, seed: bytes | None, *, level: in
     """
     try:
         with raw.open("rb") as source:
+            if not raw.is_file():
+                raise CommandError(USAGE, f"{raw} is a device, not a file", f"Type: cp --sparse=always {raw} disk.img")
             size = os.fstat(source.fileno()).st_size
             if size == 0 or size % BLOCK:
                 cause = f"{raw} has {size} bytes, not a multiple of {BLOCK}"
                 raise CommandError(USAGE, cause, f"Type: truncate -s %{BLOCK} {raw}")
             partitions = partition_table.read(source, size)
             pieces = block_map(source, size, partitions, facts.sparse)
+            manifest = Manifest(
+                facts.board,
+                facts.name,
+                facts.version,
+                facts.created,
+                size,
+                max(size, facts.required_size),
+                _NO_HASH,
+                max(len(pieces), 1),
+                _NO_HASH,
+                partitions,
+                provisioning_area(partitions),
+                tuple(Range(piece.start, piece.size, _NO_HASH, n, 1) for n, piece in enumerate(pieces)),
+            )
+            _check(manifest)  # before the hour that compressing takes
             with tempfile.TemporaryFile(dir=target.parent) as file:
                 payload = _Payload(file)
                 whole, ranges = _compress(source, size, pieces, payload, level)
-                manifest = Manifest(
-                    facts.board,
-                    facts.name,
-                    facts.version,
-                    facts.created,
-                    size,
-                    max(size, facts.required_size),
-                    whole,
-                    payload.size,
-                    payload.sha256(),
-                    partitions,
-                    provisioning_area(partitions),
-                    tuple(ranges),
+                manifest = replace(
+                    manifest,
+                    sha256=whole,
+                    payload_size=payload.size,
+                    payload_sha256=payload.sha256(),
+                    ranges=tuple(ranges),
                 )
+                _check(manifest)
                 _assemble(target, image_format.header(manifest.encode(), seed), file)
     except OSError as error:
         raise CommandError(MISSING, f"cannot make {target}: {error.strerror}", f"Check {raw} and {target}") from None
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """An image that every reader would refuse is not made. Raises CommandError."""
+    encoded = manifest.encode()
+    cause = f"its manifest has {len(encoded)} bytes, and {MANIFEST_MAX} are allowed: too many ranges"
+    try:
+        if len(encoded) + _SIGNATURE_MAX <= MANIFEST_MAX:
+            image_format.decode(encoded)
+            return
+    except BadImage as bad:
+        cause = bad.cause
+    next_step = "See --name, --version, --required-mib, the partitions' names (ASCII), --sparse"
+    raise CommandError(USAGE, f"nobody could use this image: {cause}", next_step)
 
 
 def block_map(source: BinaryIO, size: int, partitions: tuple[Partition, ...], sparse: Collection[str]) -> list[Extent]:

@@ -21,7 +21,7 @@ def read(file: BinaryIO, size: int) -> tuple[Partition, ...]:
     file.seek(0)
     start = file.read(2 * SECTOR)
     if start[SECTOR : SECTOR + 8] == b"EFI PART":
-        found = _gpt(file, start[SECTOR:])
+        found = _gpt(file, start[SECTOR:], size)
     elif start[SECTOR - 2 : SECTOR] == _MBR_END:
         found = _mbr(start[:SECTOR])
     else:
@@ -39,7 +39,7 @@ def _damaged(what: str) -> CommandError:
     return CommandError(FINDING, f"the partition table is damaged: {what}", "Make the raw image again")
 
 
-def _gpt(file: BinaryIO, sector: bytes) -> list[Partition]:
+def _gpt(file: BinaryIO, sector: bytes, size: int) -> list[Partition]:
     fields = _HEADER.unpack_from(sector)
     length, checksum = fields[2], fields[3]
     table, count, entry_size, table_checksum = fields[10:14]
@@ -49,6 +49,8 @@ def _gpt(file: BinaryIO, sector: bytes) -> list[Partition]:
         raise _damaged("the checksum of its header does not fit")
     if count > _ENTRIES_MAX or entry_size != _ENTRY.size:
         raise _damaged(f"{count} entries of {entry_size} bytes")
+    if table * SECTOR + count * entry_size > size:
+        raise _damaged("its entries lie beyond the image")
     file.seek(table * SECTOR)
     entries = file.read(count * entry_size)
     if len(entries) != count * entry_size or binascii.crc32(entries) != table_checksum:
