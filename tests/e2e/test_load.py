@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -11,9 +13,11 @@ from typing import Any
 
 import certificates
 import pytest
-from harness import START_S, Appliance, headgate, running
+from harness import START_S, Appliance, environment, headgate, running, wait_for
 from https_kit import https
 from mosquitto import Mosquitto, available
+
+from headgate_host.load import toy_server
 
 pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 BODY = '{"station":"{device}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":50}'
@@ -197,6 +201,28 @@ def test_agents_share_a_load(tmp_path: Path) -> None:
     assert sum(result["series"]["due"]) == 60
     assert result["scenario"]["agents"] == ["one", "two"]
     assert result["device"]["series"]["rss"]["unit"] == "bytes"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_agents_end_with_whoever_started_them(number: signal.Signals, tmp_path: Path) -> None:
+    """A pipeline that is cancelled leaves nobody behind who goes on with the load."""
+    script = tmp_path / "agent.sh"
+    script.write_text(f'echo $$ >> pids\nexec "{sys.executable}" -m headgate "$@"\n')
+    with toy_server.running() as toy:
+        words = ("load", f"http://127.0.0.1:{toy.port}/", "--rate", "20", "--for", "10 min", "--no-metrics")
+        command = [sys.executable, "-m", "headgate", *words, "--agents", "one,two", "--agents-by", f"sh {script}"]
+        pids = tmp_path / "pids"
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environment()) as process:
+            wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2, "both have started")
+            process.send_signal(number)
+        wait_for(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()), "both have ended")
 
 
 def test_an_agent_that_is_not_there() -> None:

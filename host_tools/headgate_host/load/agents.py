@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from headgate.errors import USAGE, CommandError
-from headgate_host.load import exits
+from headgate_host.load import exits, leash
 from headgate_host.load.distribution import merge
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import INVALID, VALID, Audit, Result, Run, Series, combined
@@ -40,6 +40,7 @@ def add_share(parser: argparse.ArgumentParser) -> None:
     """What an agent is told: which requests are its own, and when they begin."""
     parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
     parser.add_argument("--start-at", metavar="UNIX", type=float, default=0.0, help=argparse.SUPPRESS)
+    parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)  # ends with standard input
 
 
 def words_for(words: Sequence[str]) -> list[str]:
@@ -76,7 +77,7 @@ async def _run(hosts: Sequence[str], by: str, words: Sequence[str], seconds: flo
     start_at = time.time() + HEAD_START_S
     tries = []
     for number, host in enumerate(hosts):
-        more = ["--shard", f"{number}/{len(hosts)}", "--start-at", f"{start_at:.3f}", "--out", "-"]
+        more = ["--shard", f"{number}/{len(hosts)}", "--start-at", f"{start_at:.3f}", "--leash", "--out", "-"]
         more += ["--no-metrics"] * (number > 0)
         tries.append(_agent(host, by, [*words, *more], seconds))
     return merged(begun, hosts, await asyncio.gather(*tries))
@@ -85,20 +86,23 @@ async def _run(hosts: Sequence[str], by: str, words: Sequence[str], seconds: flo
 async def _agent(host: str, by: str, words: Sequence[str], seconds: float) -> Result:
     local = [part.replace("{host}", host) for part in shlex.split(by)]
     command = [*local, "load", *(map(shlex.quote, words) if local[0] == "ssh" else words)]  # ssh joins its words
-    try:
-        agent = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    except OSError as error:
-        raise CommandError(USAGE, f"cannot start the agent on {host}: {error.strerror}", "See --agents-by") from None
-    try:
-        async with asyncio.timeout(seconds + HEAD_START_S + GRACE_S):
-            said, failed = await agent.communicate()
-    except TimeoutError:
-        raise CommandError(USAGE, f"the agent on {host} does not end") from None
-    finally:
-        if agent.returncode is None:
-            agent.kill()
+    with leash.held() as held:
+        try:
+            agent = await asyncio.create_subprocess_exec(
+                *command, stdin=held, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+        except OSError as error:
+            raise CommandError(
+                USAGE, f"cannot start the agent on {host}: {error.strerror}", "See --agents-by"
+            ) from None
+        try:
+            async with asyncio.timeout(seconds + HEAD_START_S + GRACE_S):
+                said, failed = await agent.communicate()
+        except TimeoutError:
+            raise CommandError(USAGE, f"the agent on {host} does not end") from None
+        finally:
+            if agent.returncode is None:
+                agent.kill()
     if len(said) < LEAST_ANSWER or len(said) > RESULT_MAX:
         reason = (failed.decode("utf-8", "replace").strip().splitlines() or [f"exit code {agent.returncode}"])[-1]
         code = agent.returncode if agent.returncode in exits.MEANINGS else USAGE

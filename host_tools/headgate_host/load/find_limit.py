@@ -202,7 +202,9 @@ def _tell(search: Search, steps: list[Step], args: argparse.Namespace, code: int
         tell(json.dumps({"event": "end", "limit": search.low, "exit_code": code}))
         return
     budget = ", ".join(args.budget)
-    if code == exits.PASSED:
+    if code == INTERRUPTED:
+        tell(f"\ninterrupted; {search.low:.1f}/s were within {budget}" if search.low else "\ninterrupted")
+    elif code == exits.PASSED:
         reached = "" if search.high < math.inf else " (--to; the target may do more)"
         tell(f"\n{search.low:.1f}/s within {budget}{reached}")
     elif code == exits.NOT_MEASURED:

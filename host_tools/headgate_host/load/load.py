@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from headgate_host.load import exits, http2, http_native
+from headgate_host.load import exits, http2, http_native, leash
 from headgate_host.load.budgets import ERRORS, Budget, judge
 from headgate_host.load.device_sources import TARGET_ITSELF, Wanted, sampler_for
 from headgate_host.load.devices import Tokens, mint_all, name_of
@@ -46,6 +46,7 @@ class Load:
     budgets: Sequence[Budget] = ()
     device: Wanted = TARGET_ITSELF  # where its figures come from
     start_at_s: float = 0.0  # Unix time of the first due instant, with other generators; 0: as soon as possible
+    leashed: bool = False  # ends when its standard input does
     described: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,11 +109,16 @@ async def run(load: Load, command: Sequence[str] = (), on_moment: Callable[[Mome
             on_moment(now)
 
     engine = Engine(transports(load, recorder), timeout_s=load.timeout_s, on_moment=moment)
+
+    def at_once() -> None:
+        engine.stop()
+        engine.stop()
+
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, engine.stop)
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
     try:
-        with _few_collections():
+        with _few_collections(), leash.watched(loop, at_once) if load.leashed else contextlib.nullcontext():
             ran = await engine.run(load.plan, load.start_at_s)
     finally:
         loop.remove_signal_handler(signal.SIGINT)

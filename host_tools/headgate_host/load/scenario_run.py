@@ -80,6 +80,7 @@ def load_of(found: Scenario, args: argparse.Namespace) -> Load:
         budgets=found.budgets,
         device=device_sources.Wanted.of(args, found.metrics or None),
         start_at_s=args.start_at,
+        leashed=args.leash,
         described={**found.document, "name": found.name, "seed": found.seed, "timeline": timeline(schedule)},
     )
 

@@ -133,6 +133,7 @@ def load_of(args: argparse.Namespace, url: str) -> Load:
         budgets=[_budget(text, requests.operation.name) for text in args.budget],
         reads_bodies=bool(args.batch),
         start_at_s=args.start_at,
+        leashed=args.leash,
         device=device_sources.Wanted.of(args, args.metrics),
         described=_described(args, target),
     )
