@@ -84,19 +84,6 @@ def test_the_search_ends() -> None:
     assert rates == [300.0, 600.0, 1000.0]
 
 
-def test_a_budget_that_is_not_measured_is_not_kept() -> None:
-    with toy_server.running() as toy:
-        done = headgate(
-            "load", "find-limit", f"http://127.0.0.1:{toy.port}/", "--budget", "device.rss < 48 MB", "--for", "1 s",
-            "--from", "50", "--to", "50", "--no-metrics", "--json",
-        )  # fmt: skip
-    *steps, end = map(json.loads, done.stdout.splitlines())
-    assert all("device.rss < 48 MB: not measured" in step["why"] for step in steps)
-    if done.returncode == 7:
-        pytest.skip("this machine is too busy")
-    assert (done.returncode, end["limit"]) == (1, 0)
-
-
 @pytest.mark.parametrize("form", [(), ("--json",)])
 @pytest.mark.parametrize("target", ["2>&1 | head -c 1", ">/dev/full"])
 def test_output_that_breaks_ends_no_load(target: str, form: tuple[str, ...], tmp_path: Path) -> None:

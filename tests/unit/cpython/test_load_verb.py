@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import USAGE
-from headgate_host.load import agents, exits, terminal, verb
+from headgate_host.load import agents, exits, find_limit, terminal, verb
 from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
@@ -73,6 +73,18 @@ def test_the_worst_of_the_agents() -> None:
     both[1].audit.figures = {"asked": 400.0, "achieved_share": 1.0, "late_p99_ms": 0.5}
     merged = agents.merged(Run([], "2026-01-01T00:00:00Z", 0.0), ["a", "b"], both)
     assert merged.audit.figures == {"asked": 900.0, "achieved_share": 0.992, "late_p99_ms": 1.0}
+
+
+def test_a_budget_that_is_not_measured_is_not_kept_by_a_rate() -> None:
+    """Nor one that is broken with nothing at all."""
+    for budget, said in (
+        (BudgetOutcome("device.rss < 48 MB", "not measured", None, "MB"), "device.rss < 48 MB: not measured"),
+        (BudgetOutcome("device.cpu > 1", "broken", 0.0, ""), "device.cpu > 1: 0 "),
+    ):
+        found = result({"ok": 10})
+        found.budgets = [budget]
+        step = find_limit._judge(50.0, found)
+        assert (step.kept, step.why) == (False, [said])
 
 
 def test_the_codes_are_described() -> None:
