@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import tempfile
 import time
 import tomllib
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import Any
 
 from headgate.core import base64url
 from headgate.errors import CONFIG, MISSING, CommandError
-from headgate.linux import ed25519, provisioning
+from headgate.linux import config, ed25519, first_boot, provisioning
 from headgate.linux.keys import FILE_MAX, SECRET_SIZE
 
 _FROM_FILE = "_file"  # password_file = "x" stands for password = (what is in x)
 _SECRETS = frozenset({"password"})
+_WOULD_NOT_START = "with the configuration of --provision the board would not start"
 _OWN = ("v", "time", "device")  # what only this module writes
 
 
@@ -63,17 +65,42 @@ def make(file: Path | None, hostname: str | None) -> Provisioning:
         raise CommandError(
             CONFIG, f"{file} has a value that is neither text nor number", "docs/flash.md shows one"
         ) from None
+    if "config" in document or "schemas" in document:
+        _check_configuration(document)
     return Provisioning(str(document["hostname"]), public, record)
+
+
+def _check_configuration(document: dict[str, Any]) -> None:
+    """What the first boot makes of it must start there. Files that only the board will have are its own matter."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        texts = {f"schemas/{one}.json": text for one, text in document.get("schemas", {}).items()}
+        texts |= {"headgate.toml": first_boot.configuration(document), "state/keys/uplink.password": "unknown here"}
+        texts["state/keys/issuer.pub"] = document.get("issuer", {}).get("public_key", "")
+        for place, text in texts.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+        try:
+            config.load(folder / "headgate.toml", state_dir=folder / "state", environ={})
+        except config.ConfigErrors as found:
+            for one in found.findings:
+                elsewhere = one.message.startswith("cannot read") and f"{folder}/schemas/" not in one.message
+                if one.severity == "error" and not elsewhere:
+                    where = ", line ".join([Path(one.file).name, *([str(one.line)] if one.line else [])])
+                    cause = f"{_WOULD_NOT_START}: {where}" + (f", {one.key}" if one.key else "")
+                    next_step = "'headgate check --config FILE' says what is wrong there"
+                    raise CommandError(CONFIG, cause, next_step) from None
 
 
 def settings(file: Path) -> dict[str, Any]:
     """What stands in the operator's file, not checked against the schema yet. Raises CommandError."""
     data, private = _read(file)
     try:
-        document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):  # its message could quote a secret
+        return _resolved(tomllib.loads(data.decode()), file, private)
+    except (ValueError, RecursionError):  # its message could quote a secret
         raise CommandError(CONFIG, f"{file} is not TOML", "docs/flash.md shows one") from None
-    return _resolved(document, file, private)
 
 
 def _resolved(table: dict[str, Any], file: Path, private: bool) -> dict[str, Any]:
@@ -107,6 +134,8 @@ def _read(file: Path) -> tuple[bytes, bool]:
             data = opened.read(FILE_MAX + 1)
     except OSError as error:
         raise CommandError(MISSING, f"cannot read {file}: {error.strerror}", "Name another file") from None
+    except ValueError:  # NUL in its name
+        raise CommandError(MISSING, f"{str(file)!r} is no name of a file", "Name another file") from None
     if len(data) > FILE_MAX:
         raise CommandError(CONFIG, f"{file} has more than {FILE_MAX} bytes", "Name another file")
     return data, not mode & (stat.S_IRWXG | stat.S_IRWXO)

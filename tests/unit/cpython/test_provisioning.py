@@ -195,6 +195,9 @@ def test_the_file_of_the_documentation(tmp_path: Path) -> None:
         ("v = 1\n", 0o600, "v is written by headgate flash itself"),
         ('[device]\nprivate_key = "x"\n', 0o600, "device is written by"),
         ("x" * 70000, 0o600, "more than 65536 bytes"),
+        ("a." * 3000 + "b = 1\n", 0o600, "is not TOML"),
+        ("a = " + "9" * 5000 + "\n", 0o600, "is not TOML"),
+        ('wifi_file = "\\u0000"\n', 0o600, "is no name of a file"),
     ],
 )
 def test_bad_files(text: str, mode: int, cause: str, tmp_path: Path) -> None:
@@ -203,3 +206,28 @@ def test_bad_files(text: str, mode: int, cause: str, tmp_path: Path) -> None:
     assert error.code in (errors.CONFIG, errors.MISSING)
     assert cause in error.cause
     assert "SECRET" not in error.line()
+
+
+@pytest.mark.parametrize(
+    ("configuration", "schema", "cause"),
+    [
+        ("[streams.reading]\nschema = 1\n", "{}", "headgate.toml, line 2, streams.reading.schema"),
+        ("x = [\n", "{}", "headgate.toml, line"),
+        ('[streams.reading]\nschema = "schemas/reading.json"\n', '{"type":', "reading.json"),
+        ('[streams.reading]\nschema = "schemas/redding.json"\n', "{}", "headgate.toml, line 2"),
+        ("# the board's own\n [uplink]\nretry = 1\n", "{}", "headgate.toml, line"),  # not seen to give way
+    ],
+)
+def test_a_board_that_would_not_start_is_not_made(configuration: str, schema: str, cause: str, tmp_path: Path) -> None:
+    write(tmp_path / "c.toml", configuration)
+    write(tmp_path / "reading.json", schema)
+    text = 'config_file = "c.toml"\n[uplink]\nurl = "mqtt://broker"\n[schemas]\nreading_file = "reading.json"\n'
+    error = refused(provision.make, write(tmp_path / "fleet.toml", text), None)
+    assert error.code == errors.CONFIG
+    assert f"the board would not start: {cause}" in error.cause
+
+
+def test_files_that_only_the_board_will_have(tmp_path: Path) -> None:
+    text = '[listen]\nhttps = "0.0.0.0:8443"\ntls_cert = "/data/x.pem"\ntls_key = "/data/x.key"\n'
+    write(tmp_path / "c.toml", text)
+    assert made(write(tmp_path / "fleet.toml", 'config_file = "c.toml"\n'))["config"] == text.strip()
