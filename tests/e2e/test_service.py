@@ -90,6 +90,28 @@ def test_reload(tmp_path: Path) -> None:
         assert appliance.stop() == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[uplink]\nurl = "mqtt://a\\u0000b:1"',
+        f"[cache]\nentries = {'9' * 5000}",
+        "[streams.later]\nschema = '/proc/self/mem'",
+        f"[[issuer]]\nname = 'x'\nsecret_file = '{'k' * 300}'",
+    ],
+)
+def test_a_reload_of_what_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
+    appliance = Appliance(tmp_path, uplink_port=None, config="[streams.any]\n")
+    with running(appliance):
+        assert appliance.process is not None
+        token = appliance.token("sea-00")
+        appliance.config.write_text(f"{appliance.config.read_text()}\n{text}\n")
+        appliance.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "reload refused" in appliance.log.read_text(), "it is refused")
+        assert post(appliance, "/v1/streams/any", token)[0] == 202
+        assert appliance.stop() == 0
+    assert "Traceback" not in appliance.log.read_text()
+
+
 def test_a_reload_revokes_a_token(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, uplink_port=None, config="[streams.any]\n")
     with running(appliance):

@@ -291,15 +291,18 @@ class App:
             config = config.replace(**fixed)
             plan = self._plan(config)
             made = self._tls.prepare(config.listen) if self._tls is not None else None
-        except errors.CommandError as problem:
-            log.error("reload refused, the old configuration goes on: %s", problem.line())
+            self.gateway.adopt(plan)
+        except Exception as error:
+            if isinstance(error, errors.CommandError):
+                log.error("reload refused, the old configuration goes on: %s", error.line())
+            else:  # nobody foresaw it: no reason for those who are served to be left alone
+                log.error("reload refused, the old configuration goes on; please report this", exc_info=error)
             self._notifier.ready("reload refused, the old configuration goes on")
             return False
         for name in later:
             log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
         self.config = config
-        self.gateway.adopt(plan)
         if self.mqtt is not None:
             self.mqtt.adopt(self._mqtt_plan(plan))
         if self._tls is not None and made is not None:

@@ -115,6 +115,8 @@ def parse(
         raise ConfigErrors([_syntax_error(name, text, str(error))]) from None
     except RecursionError:
         raise ConfigErrors([Finding("error", name, 0, "", "is nested too deeply")]) from None
+    except ValueError:  # Python takes no integer of more than 4300 digits
+        raise ConfigErrors([Finding("error", name, 0, "", "not TOML: a number is too long")]) from None
     base = (data_directory() if file is None else file.parent).absolute()
     return _Reader(document, locate(text), name, base, environ).config(file, state_dir)
 

@@ -110,7 +110,10 @@ def secret_mode_problem(file: Path) -> str:
 
 def _secret(path: KeyPath, file: Path, report: Report) -> None:
     if _readable(path, file, report):
-        problem = secret_mode_problem(file)
+        try:
+            problem = secret_mode_problem(file)
+        except OSError as error:
+            problem = f"cannot read {file}: {error.strerror}"
         if problem:
             report.error(path, problem)
 
@@ -203,9 +206,14 @@ def _issuer(issuer: Issuer, report: Report) -> None:
     broken = False
     if issuer.secret_file is not None:
         path = (*place, "secret_file")
-        if not issuer.secret_file.exists():
+        try:
+            issuer.secret_file.stat()
+        except (FileNotFoundError, NotADirectoryError):
             broken = True
             report.warning(path, f"{issuer.secret_file} does not exist yet; the first 'headgate run' makes it")
+        except OSError as error:
+            broken = True
+            report.error(path, f"cannot read {issuer.secret_file}: {error.strerror}")
     for number, file in enumerate(issuer.public_keys or ()):
         item: KeyPath = (*place, "public_keys", number)
         broken |= not _readable(item if item in report.lines else (*place, "public_keys"), file, report)
@@ -254,7 +262,12 @@ def _stream(config: Config, stream: Stream, report: Report) -> None:
 
 def _schema(config: Config, stream: Stream, file: Path, report: Report) -> None:
     path: KeyPath = ("streams", stream.name, "schema")
-    data = file.read_bytes()
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(SCHEMA_FILE_MAX + 1)
+    except OSError as error:
+        report.error(path, f"cannot read {file}: {error.strerror}")
+        return
     if len(data) > SCHEMA_FILE_MAX:
         report.error(path, f"{file} is larger than {show_size(SCHEMA_FILE_MAX)}")
         return

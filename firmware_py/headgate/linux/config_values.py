@@ -347,7 +347,7 @@ def _is_ip(host: str) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.inet_pton(family, host.partition("%")[0])
-    except OSError:
+    except (OSError, ValueError):  # the latter: NUL
         return False
     return True
 

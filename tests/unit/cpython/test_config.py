@@ -195,6 +195,7 @@ def test_text_of_a_finding(place: Place) -> None:
         (b"a = 1\nb = '\xff'\n", 2, "UTF-8"),
         (b"a = 1\na = 2\n", 2, "overwrite"),
         (b"a = " + b"[" * 20000, 0, "deeply"),
+        (b"a = " + b"9" * 5000, 0, "number"),
     ],
 )
 def test_syntax_errors_show_their_place(place: Place, text: bytes, line: int, words: str) -> None:
@@ -236,6 +237,9 @@ def test_a_huge_file_is_refused(place: Place) -> None:
         ("[outbox]\nbatch_bytes='32 KiB'\n[streams.a]\nschema='any.json'", "streams.a.body_limit"),
         ("[uplink]\nurl='mqtt://b'\nca_file='any.json'", "uplink.ca_file"),
         ("[uplink]\npassword_file='p'", "uplink.password_file"),
+        ('[listen]\nmqtt = "a\\u0000b:1"', "listen.mqtt"),
+        ("[streams.a]\nschema='/proc/self/mem'", "streams.a.schema"),  # it opens, and cannot be read
+        (f"[[issuer]]\nname='a'\nsecret_file='{'k' * 300}'", "issuer[0].secret_file"),
     ],
 )
 def test_refused(place: Place, text: str, key: str) -> None:
@@ -434,6 +438,11 @@ def test_a_huge_schema_is_refused(place: Place) -> None:
     (place.path / "s.json").write_bytes(b" " * ((1 << 20) + 1))
     (finding,) = place.errors("[streams.x]\nschema = 's.json'\n")
     assert "larger than 1 MiB" in finding.message
+
+
+def test_an_endless_schema_is_refused(place: Place) -> None:
+    (found,) = place.errors("[streams.x]\nschema = '/dev/zero'\n")
+    assert "larger than" in found.message
 
 
 def test_password_without_a_user(place: Place) -> None:
