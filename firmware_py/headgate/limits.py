@@ -203,6 +203,7 @@ UPLINK_INFLIGHT = 64  # MQTT messages published and not acknowledged
 UPLINK_BATCHES = 4  # batches decoded and not acknowledged in full
 UPLINK_ACK_MS = 30000  # without the acknowledgement of a message: the connection is given up
 UPLINK_PACKET = 65536  # bytes of one packet of the broker's, which has nothing but answers to send; more: given up
+UPLINK_UNSENT = 2048  # packets that the broker has not taken, while it sends us some; more: given up
 UPLINK_CONNECT_MS = 15000
 UPLINK_BACKOFF_MS = 1000  # first wait after a failure, doubling up to...
 UPLINK_BACKOFF_MAX_MS = 60000

@@ -16,7 +16,7 @@ class ScriptedBroker:
     their PUBACK, of this connection; `most`: that was at a time."""
 
     def __init__(self, properties: bytes, answer: Callable[[ScriptedBroker, int], None]) -> None:
-        self.waiting = self.most = self.taken = self.connections = 0
+        self.waiting = self.most = self.taken = self.connections = self.pings = 0
         self._properties = properties
         self._answer = answer
         self.writer: asyncio.StreamWriter
@@ -41,6 +41,7 @@ class ScriptedBroker:
             self.most = max(self.most, self.waiting)
             self._answer(self, mqtt.parse_publish(first, body, mqtt.V5).packet_id)
         elif first >> 4 == mqtt.PINGREQ:
+            self.pings += 1
             self.writer.write(mqtt.PINGRESP_PACKET)
 
     def acknowledge(self, packet_id: int) -> None:

@@ -20,9 +20,10 @@ from harness import START_S
 from mosquitto import Mosquitto, available
 from scripted_broker import ScriptedBroker, scripted
 
+from headgate import limits
 from headgate.core import mqtt_packets
 from headgate.linux import keys
-from headgate.linux.mqtt import Broker
+from headgate.linux.mqtt import Broker, Link
 from headgate.linux.outbox import Outbox, OutboxConfig
 from headgate.linux.uplink import Uplink, UplinkConfig
 from headgate.tasks.sink import Record
@@ -316,6 +317,76 @@ def test_a_broker_that_takes_no_status_is_one_that_does_not_answer(tmp_path: Pat
         ):
             await store(outbox, 30)
             await all_delivered(outbox, 30)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("packet", "says"),
+    [
+        (b"\x34\x06\0\x01a\0\x01\0", "messages at a time"),  # QoS 2, never released
+        (b"\x32\x06\0\x01a\0\x01\0", "without reading"),
+        (b"\xc0\0", "without reading"),  # PINGREQ
+    ],
+)
+def test_a_broker_cannot_fill_the_memory_with_small_packets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packet: bytes, says: str
+) -> None:
+    def unread(link: Link, data: bytes) -> int:
+        if data[0] == mqtt_packets.CONNECT << 4:
+            return send(link, data)
+        raise BlockingIOError
+
+    send = Link._sock_send
+    if says == "without reading":  # the system's buffers have room for hundreds of thousands
+        monkeypatch.setattr(Link, "_sock_send", unread)
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(mqtt_packets.connack(mqtt_packets.V5, mqtt_packets.SUCCESS, b""))
+        for number in range(1, 10_000):
+            writer.write(packet.replace(b"\0\x01\0", number.to_bytes(2, "big") + b"\0"))
+        await reader.read()
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(flood, "127.0.0.1", 0)
+        async with server, forwarding(tmp_path, server.sockets[0].getsockname()[1]) as (_, uplink):
+            await until(lambda: says in str(uplink.stats()["last_error"]), f"it is given up: {uplink.stats()}")
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_sends_many_packets_leaves_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SERVER_TURN_US", 0)
+
+    def flood(broker: ScriptedBroker, packet_id: int) -> None:
+        broker.writer.write(mqtt_packets.PINGRESP_PACKET * 5_000)
+        broker.acknowledge(packet_id)
+
+    async def scenario() -> None:
+        async with scripted(flood) as (broker, port), forwarding(tmp_path, port, ack_ms=30_000) as (outbox, uplink):
+            await store(outbox, 1)
+            await until(lambda: broker.taken, "it is sent")
+            turns = 0
+            while not uplink.stats()["published"]:
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 2_000  # of a packet each
+            assert broker.connections == 1
+
+    asyncio.run(scenario())
+
+
+def test_the_keep_alive_is_what_the_broker_says(tmp_path: Path) -> None:
+    """MQTT 5 section 3.2.2.3.14; a broker ends the connection otherwise."""
+
+    async def scenario() -> None:
+        one = mqtt_packets.encode(mqtt_packets.SERVER_KEEP_ALIVE, 1)
+        async with scripted(ScriptedBroker.acknowledge, one) as (broker, port), forwarding(tmp_path, port):
+            await until(lambda: broker.pings >= 2, "it pings")
 
     asyncio.run(scenario())
 

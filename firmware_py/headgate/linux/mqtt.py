@@ -122,7 +122,8 @@ class Link(aiomqtt.Client):
 
     `on_message`: called with each incoming paho message, in the loop; acknowledge it with `acknowledge`. Incoming
     messages are limited by `receive_maximum`, so that unacknowledged ones bound the memory. Over `packet_maximum` bytes
-    of one packet (0: whatever MQTT allows) the connection ends.
+    of one packet (0: whatever MQTT allows), and when more packets for the broker wait than limits.UPLINK_UNSENT, the
+    connection ends.
     """
 
     def __init__(  # noqa: PLR0913 - what a connection is made of
@@ -132,15 +133,14 @@ class Link(aiomqtt.Client):
         *,
         will: aiomqtt.Will | None = None,
         on_message: "Callable[[MQTTMessage], None] | None" = None,
-        receive_maximum: int = 0,
+        receive_maximum: int = 1,
         packet_maximum: int = 0,
     ) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = broker.session_expiry_s
         if packet_maximum:
             properties.MaximumPacketSize = packet_maximum
-        if receive_maximum:
-            properties.ReceiveMaximum = receive_maximum
+        properties.ReceiveMaximum = receive_maximum
         super().__init__(
             broker.host,
             broker.port,
@@ -162,6 +162,7 @@ class Link(aiomqtt.Client):
         self.ended_by_broker = False  # a DISCONNECT or the end of the stream, and not a timeout or ourselves
         self._handler = on_message
         self._packet_maximum = packet_maximum
+        self._receive_maximum = receive_maximum
         self._cause = ""  # how the socket failed, in its own words; paho's are "unspecified error"
         self._acks: dict[int, asyncio.Future[int]] = {}
         self._inbound = b""
@@ -243,6 +244,10 @@ class Link(aiomqtt.Client):
         self.inflight_limit = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
         self.maximum_packet = getattr(properties, "MaximumPacketSize", 0)
         self.session_present = bool(flags.session_present)
+        if self._misc_task is not None and not self._connected.done():
+            # It sleeps for our keep-alive, and the broker's may be shorter (section 3.2.2.3.14).
+            self._misc_task.cancel()
+            self._misc_task = self._loop.create_task(self._misc_loop())
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
@@ -278,10 +283,21 @@ class Link(aiomqtt.Client):
     def _on_socket_open(self, client: "PahoClient", userdata: Any, sock: Any) -> None:
         """Called in the loop's thread here, not in an executor's."""
 
+        later: asyncio.Handle | None = None  # another turn
+
         def readable() -> None:
+            if later is None:
+                read()
+
+        def read() -> None:
+            nonlocal later
+            later = None
+            until = self._loop.time() + limits.SERVER_TURN_US / 1e6
             try:
                 while client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._more(sock):
-                    pass
+                    if self._loop.time() >= until:  # thousands of small packets: others' turn
+                        later = self._loop.call_soon(read)
+                        return
             except Exception as error:  # a protocol violation that paho trips over
                 self._broken(error)
 
@@ -316,8 +332,14 @@ class Link(aiomqtt.Client):
 
     def _sock_recv(self, size: int) -> bytes:
         """As paho expects: bytes, b"" at the end, or BlockingIOError."""
+        paho = self._client
         if self._packet_maximum and size > self._packet_maximum:  # what is left of a packet
             self._cause = f"the broker sends a packet of more than {self._packet_maximum} bytes"
+        elif len(paho._in_messages) > self._receive_maximum:  # of QoS 2, until they are released
+            self._cause = f"the broker sends more than {self._receive_maximum} messages at a time"
+        elif len(paho._out_packet) > limits.UPLINK_UNSENT:
+            self._cause = "the broker sends without reading"
+        if self._cause:
             raise ConnectionError(self._cause)
         if self._inbound_at >= len(self._inbound):
             self._inbound = self._recv(max(size, _READ))
@@ -395,6 +417,13 @@ class Link(aiomqtt.Client):
         except aiomqtt.MqttError as error:
             raise BrokerError(str(error)) from None
         return _code(codes[0])
+
+    def _on_subscribe(self, client: "PahoClient", userdata: Any, mid: int, *rest: Any) -> None:
+        if mid in self._pending_subscribes:  # else aiomqtt logs a traceback for each
+            super()._on_subscribe(client, userdata, mid, *rest)
+
+    def _on_unsubscribe(self, client: "PahoClient", userdata: Any, mid: int, *rest: Any) -> None:
+        """Nothing is ever unsubscribed from."""
 
     def _on_message(self, client: "PahoClient", userdata: Any, message: "MQTTMessage") -> None:
         if self._handler is not None:

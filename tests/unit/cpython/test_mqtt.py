@@ -27,6 +27,8 @@ PRIVATE = {
         "_on_disconnect": ["self", "client", "userdata", "flags", "reason_code", "properties"],
         "_on_message": ["self", "client", "userdata", "message"],
         "_on_publish": ["self", "client", "userdata", "mid", "reason_code", "properties"],
+        "_on_subscribe": ["self", "client", "userdata", "mid", "reason_codes", "properties"],
+        "_on_unsubscribe": ["self", "client", "userdata", "mid", "reason_codes", "properties"],
         "_on_socket_close": ["self", "client", "userdata", "sock"],
         "_on_socket_open": ["self", "client", "userdata", "sock"],
         "_on_socket_register_write": ["self", "client", "userdata", "sock"],
@@ -48,10 +50,18 @@ def test_the_private_names_we_override_exist_and_take_what_they_took(owner: type
 
 def test_the_private_attributes_we_read_exist() -> None:
     source = inspect.getsource(PahoClient)
-    for name in ("_keepalive", "_last_msg_out", "_last_bytes_received", "_ping_t", "_sock"):
+    for name in (
+        "_keepalive",
+        "_last_msg_out",
+        "_last_bytes_received",
+        "_ping_t",
+        "_sock",
+        "_in_messages",
+        "_out_packet",
+    ):
         assert f"self.{name} = " in source or f"self.{name}: " in source, name
     source = inspect.getsource(aiomqtt.Client)
-    for name in ("_connected", "_disconnected", "_misc_task", "_loop", "_client"):
+    for name in ("_connected", "_disconnected", "_misc_task", "_loop", "_client", "_pending_subscribes"):
         assert f"self.{name} = " in source or f"self.{name}: " in source, name
     assert "packed_properties = properties.pack()" in inspect.getsource(PahoClient._send_publish)
 
