@@ -181,8 +181,6 @@ class MqttConnection(Connection):
             ending = MqttError(mqtt.UNSPECIFIED, "a bug: please report it")
         ending = await self._send(answers) or ending
         if ending is None:
-            if not self._packets.idle:
-                await asyncio.sleep(0)  # others' turn
             return True
         if ending.reason:
             await self._say_why(ending)

@@ -58,6 +58,10 @@ class Connection:
         self._head_deadline = 0
         self._budget_ms = 0
         transport = getattr(writer, "transport", None)
+        if hasattr(transport, "max_size"):
+            transport.max_size = (
+                4 * limits.READ_CHUNK
+            )  # read at a time, for all to have their turn: asyncio reads 256 KiB
         set_limits = getattr(transport, "set_write_buffer_limits", None)
         if transport is not None and set_limits is not None:  # else asyncio keeps the end of an answer, to lose it
             # From so many bytes on asyncio's TLS lets us wait, with 0 for ever; a plain transport from one more on.
@@ -67,7 +71,8 @@ class Connection:
         """Serve requests until one side has had enough; closes the connection. Raises nothing."""
         try:
             while await self._serve_one():
-                pass
+                if not self.parser.idle:
+                    await asyncio.sleep(0)  # others' turn: what is here already needs no wait
         except OSError:
             pass  # the client is gone
         except MemoryError:  # outside any handler: this connection ends, the others go on
