@@ -97,10 +97,12 @@ def test_reload(tmp_path: Path) -> None:
         f"[cache]\nentries = {'9' * 5000}",
         "[streams.later]\nschema = '/proc/self/mem'",
         f"[[issuer]]\nname = 'x'\nsecret_file = '{'k' * 300}'",
+        "[[issuer]]\nname = 'x'\nsecret_file = 'k'\nrevoked_file = 'pipe'",
     ],
 )
 def test_a_reload_of_what_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     appliance = Appliance(tmp_path, uplink_port=None, config="[streams.any]\n")
+    os.mkfifo(tmp_path / "pipe")  # nobody will ever write into it
     with running(appliance):
         assert appliance.process is not None
         token = appliance.token("sea-00")

@@ -292,13 +292,10 @@ class App:
             plan = self._plan(config)
             made = self._tls.prepare(config.listen) if self._tls is not None else None
             self.gateway.adopt(plan)
-        except Exception as error:
-            if isinstance(error, errors.CommandError):
-                log.error("reload refused, the old configuration goes on: %s", error.line())
-            else:  # nobody foresaw it: no reason for those who are served to be left alone
-                log.error("reload refused, the old configuration goes on; please report this", exc_info=error)
-            self._notifier.ready("reload refused, the old configuration goes on")
-            return False
+        except errors.CommandError as problem:
+            return self._refuse_reload(problem.line())
+        except Exception as problem:  # nobody foresaw it: no reason for those who are served to be left alone
+            return self._refuse_reload(f"unexpected {type(problem).__name__}, please report it", problem)
         for name in later:
             log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
@@ -313,6 +310,11 @@ class App:
         log.info("reloaded")
         self._notifier.ready("reloaded")
         return True
+
+    def _refuse_reload(self, reason: str, bug: Exception | None = None) -> bool:
+        log.error("reload refused, the old configuration goes on: %s", reason, exc_info=bug)
+        self._notifier.ready("reload refused, the old configuration goes on")
+        return False
 
     def _with_tls_of(self, listen: Listen) -> Listen:
         """[listen] as it is in use, with the TLS keys of `listen`: they can change while there is TLS at all."""

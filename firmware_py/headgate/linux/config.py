@@ -109,14 +109,17 @@ def parse(
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigErrors([Finding("error", name, line, "", "is not UTF-8 text")]) from None
+    if text.startswith("\ufeff"):
+        message = "begins with a byte order mark, which TOML does not have; save it as UTF-8 without"
+        raise ConfigErrors([Finding("error", name, 1, "", message)])
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigErrors([_syntax_error(name, text, str(error))]) from None
     except RecursionError:
         raise ConfigErrors([Finding("error", name, 0, "", "is nested too deeply")]) from None
-    except ValueError:  # Python takes no integer of more than 4300 digits
-        raise ConfigErrors([Finding("error", name, 0, "", "not TOML: a number is too long")]) from None
+    except ValueError:  # of int(), which reads no more than 4300 digits
+        raise ConfigErrors([Finding("error", name, 0, "", "has a number with too many digits")]) from None
     base = (data_directory() if file is None else file.parent).absolute()
     return _Reader(document, locate(text), name, base, environ).config(file, state_dir)
 

@@ -3,6 +3,7 @@
 `check` adds findings to a Report; a key that has an error already is not complained about again.
 """
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -91,13 +92,15 @@ def check(config: Config, report: Report) -> None:
 
 def _readable(path: KeyPath, file: Path, report: Report) -> bool:
     try:
-        with file.open("rb"):
-            return True
-    except IsADirectoryError:
-        report.error(path, f"{file} is a directory")
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
     except OSError as error:
         report.error(path, f"cannot read {file}: {error.strerror}")
-    return False
+        return False
+    mode = os.fstat(descriptor).st_mode
+    os.close(descriptor)
+    if not stat.S_ISREG(mode):
+        report.error(path, f"{file} is {'a directory' if stat.S_ISDIR(mode) else 'not a regular file'}")
+    return stat.S_ISREG(mode)
 
 
 def secret_mode_problem(file: Path) -> str:
@@ -211,7 +214,9 @@ def _issuer(issuer: Issuer, report: Report) -> None:
         except (FileNotFoundError, NotADirectoryError):
             broken = True
             report.warning(path, f"{issuer.secret_file} does not exist yet; the first 'headgate run' makes it")
-        except OSError as error:
+        except PermissionError:  # the command says so, and as whom to run
+            raise
+        except OSError as error:  # such as a name that is too long
             broken = True
             report.error(path, f"cannot read {issuer.secret_file}: {error.strerror}")
     for number, file in enumerate(issuer.public_keys or ()):

@@ -1,5 +1,7 @@
 """Config -> the plan document of tasks/plan.py, and what MicroPython could not do with it."""
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 
 from headgate import limits
@@ -32,12 +34,16 @@ def revoked_tokens(issuer: Issuer) -> list[str]:
     if issuer.revoked_file is not None:
         next_step = "revoked_file has one jti a line, in UTF-8"
         try:
-            with issuer.revoked_file.open("rb") as file:
-                data = file.read(_REVOKED_FILE_MAX + 1)
+            descriptor = os.open(issuer.revoked_file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # no wait for a pipe
+            with os.fdopen(descriptor, "rb") as file:
+                regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+                data = file.read(_REVOKED_FILE_MAX + 1) if regular else b""
         except OSError as error:
             raise CommandError(MISSING, f"cannot read {issuer.revoked_file}: {error.strerror}", next_step) from None
+        if not regular:
+            raise CommandError(CONFIG, f"{issuer.revoked_file} is not a regular file", next_step)
         try:
-            found += [line.strip() for line in data.decode().splitlines() if line.strip()]
+            found += [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
         except UnicodeDecodeError:
             raise CommandError(CONFIG, f"{issuer.revoked_file} is not UTF-8 text", next_step) from None
         if len(data) > _REVOKED_FILE_MAX:
@@ -133,6 +139,7 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
     absent: tuple[tuple[bool, KeyPath, str], ...] = (
         (bool(config.cache.snapshot_ms), ("cache", "snapshot"), "there is no disk on MicroPython"),
         (config.redis.url is not None, ("redis", "url"), "the cache has one level on MicroPython"),
+        (len(listen.http) > 1, ("listen", "http"), "MicroPython listens on one address; name one"),
         (bool(listen.https), ("listen", "https"), "TLS is not served on MicroPython; listen on http"),
         (listen.http2, ("listen", "http2"), "HTTP/2 is not served on MicroPython"),
         (bool(listen.mqtt), ("listen", "mqtt"), "MQTT is not served on MicroPython"),

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeGuard, TypeVar
 
 from headgate import limits
 from headgate.core import base64url
@@ -29,6 +29,7 @@ HOST_MAX = 253  # characters of a host name, RFC 1035 section 2.3.4
 ADDRESSES_MAX = 16
 PUBLIC_KEY = 32  # bytes, X25519 (RFC 7748 section 5)
 SECOND_MS = 1000
+HINT_MAX = 10**15  # the largest number that is said again in a suggestion
 MQTT_PORTS, REDIS_PORTS = (1883, 8883), (6379, 6379)  # without TLS, with it
 
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]*)", re.ASCII)
@@ -108,8 +109,13 @@ def _scaled(number: str, multiplier: int) -> tuple[int, int]:
     return int(whole + part) * multiplier, 10 ** len(part)
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _with_unit(value: int, unit: str) -> str:
+    """A suggestion: the number with its unit. None for one that is too long for a line (Python would not print it)."""
+    return f'"{value}{unit}"' if abs(value) < HINT_MAX else ""
 
 
 def _string(value: object, example: str) -> str:
@@ -158,7 +164,7 @@ def size(low: int, high: int, *, positive: bool = True) -> Kind:
 
     def read(value: object, _: Context) -> int:
         if _is_int(value):
-            number = int(str(value))
+            number = value
         else:
             number = _quantity(_string(value, '"64 KiB" (or a number of bytes)'), SIZE_UNITS, "a size", '"64 KiB"')
         if not low <= number <= high:
@@ -173,7 +179,7 @@ def duration(low_ms: int, high_ms: int, *, unit_ms: int = 1, zero: str = "") -> 
 
     def read(value: object, _: Context) -> int:
         if _is_int(value):
-            raise ValueOf("a duration needs a unit (ms, s, min, h, d)", f'"{value} s"')
+            raise ValueOf("a duration needs a unit (ms, s, min, h, d)", _with_unit(value, " s"))
         number = _quantity(_string(value, '"30 s"'), DURATION_UNITS, "a duration", '"30 s"')
         if not (low_ms <= number <= high_ms or (zero and number == 0)):
             raise ValueOf(
@@ -189,7 +195,7 @@ def duration(low_ms: int, high_ms: int, *, unit_ms: int = 1, zero: str = "") -> 
 
 def _read_rate(value: object, _: Context) -> int:
     if _is_int(value):
-        raise ValueOf("a rate needs a period", f'"{value}/s"')
+        raise ValueOf("a rate needs a period", _with_unit(value, "/s"))
     text = _string(value, '"10/s" or "600/min"')
     match = _RATE.fullmatch(text)
     if match is None or match.group(2) not in RATE_PERIODS:
@@ -215,7 +221,7 @@ def integer(low: int, high: int) -> Kind:
     def read(value: object, _: Context) -> int:
         if not _is_int(value):
             raise ValueOf("must be an integer, without quotes")
-        number = int(str(value))
+        number = value
         if not low <= number <= high:
             raise ValueOf(f"must be {low} to {high}")
         return number

@@ -195,7 +195,8 @@ def test_text_of_a_finding(place: Place) -> None:
         (b"a = 1\nb = '\xff'\n", 2, "UTF-8"),
         (b"a = 1\na = 2\n", 2, "overwrite"),
         (b"a = " + b"[" * 20000, 0, "deeply"),
-        (b"a = " + b"9" * 5000, 0, "number"),
+        (b"a = " + b"9" * 5000, 0, "too many digits"),
+        (b"\xef\xbb\xbf[listen]\n", 1, "byte order mark"),
     ],
 )
 def test_syntax_errors_show_their_place(place: Place, text: bytes, line: int, words: str) -> None:
@@ -432,6 +433,30 @@ def test_a_list_of_revoked_tokens_that_cannot_be_used(place: Place, content: "by
     (finding,) = place.errors("[[issuer]]\nname='x'\nsecret_file='k'\nrevoked=['one']\nrevoked_file='gone.txt'\n")
     assert finding.key == "issuer[0].revoked_file"
     assert says in finding.message
+
+
+def test_what_is_no_regular_file_is_not_waited_for(place: Place) -> None:
+    os.mkfifo(place.path / "pipe")
+    keys.ensure_hs256(place.path / "k")
+    text = "[[issuer]]\nname='x'\nsecret_file='k'\nrevoked_file='pipe'\n[streams.x]\nschema='pipe'\n"
+    text += "[uplink]\nurl='mqtts://b'\nca_file='pipe'\n"
+    found = place.errors(text)
+    assert [f.key for f in found] == ["issuer[0].revoked_file", "streams.x.schema", "uplink.ca_file"]
+    assert all("not a regular file" in f.message for f in found)
+
+
+def test_a_file_name_that_is_too_long_is_said(place: Place) -> None:
+    (finding,) = place.errors(f"[[issuer]]\nname='x'\nsecret_file='{'k' * 300}'\n")
+    assert (finding.line, finding.key) == (3, "issuer[0].secret_file")
+    assert "too long" in finding.message
+
+
+def test_a_byte_order_mark_hides_no_revoked_token(place: Place) -> None:
+    """Editors of Windows put one there; it is no part of the first token's name."""
+    keys.ensure_hs256(place.path / "k")
+    (place.path / "gone.txt").write_bytes(b"\xef\xbb\xbffirst\r\nsecond\r\n")
+    config = place.load("[[issuer]]\nname='x'\nsecret_file='k'\nrevoked_file='gone.txt'\n")
+    assert revoked_tokens(config.issuers[0]) == ["first", "second"]
 
 
 def test_a_huge_schema_is_refused(place: Place) -> None:

@@ -153,6 +153,14 @@ def test_refused_value(kind: v.Kind, written: object, suggestion: str) -> None:
     assert caught.value.suggestion == suggestion
 
 
+@pytest.mark.parametrize("value", [1 << 20000, -(1 << 20000)], ids=["large", "small"])
+def test_a_number_that_python_does_not_print(value: int) -> None:
+    """TOML's 0x… may have any length, and str() of one of more than 4300 digits is a ValueError."""
+    for kind in (v.integer(1, 5), v.size(1, 5), v.duration(1, 5), v.rate(), v.text(), v.choice("a"), v.path()):
+        with pytest.raises(v.ValueOf):
+            kind.read(value, HERE)
+
+
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.lists(st.text(max_size=5), max_size=3))
 def test_any_value_is_read_or_refused(value: object) -> None:
     for section, _ in SECTIONS.values():
