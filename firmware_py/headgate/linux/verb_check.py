@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from headgate.core import json as core_json
 from headgate.errors import CONFIG, MISSING, OK, CommandError
@@ -15,6 +16,7 @@ from headgate.linux.config_plan import load_keys, micro_problems, plan_document
 from headgate.linux.config_values import data_directory, show_size
 from headgate.linux.toml_lines import Path as KeyPath
 from headgate.linux.toml_lines import locate
+from headgate.micro.settings import DEFAULTS, take
 from headgate.tasks.plan import PlanError, build
 
 HELP = "check a configuration and report every error at once"
@@ -59,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
         if refused:
             findings = refused + findings
         else:
-            plan = plan_document(config, keys)
+            plan = _for_board(config, plan_document(config, keys))
             _write_private(args.micro, _serialise(plan))
     code = CONFIG if any(f.severity == "error" for f in findings) else OK
     if args.json:
@@ -77,9 +79,8 @@ def main(args: argparse.Namespace) -> int:
     sys.stdout.write(_summary(config, findings, code) + "\n")
     if plan is not None and config is not None:
         sys.stdout.write(f"plan for MicroPython: {args.micro} (holds secrets; mode 0600)\n")
-        sys.stdout.write(
-            f"note: the cache may take {show_size(config.cache.bytes)}; a Pico W has about 100 KiB to give\n"
-        )
+        size = show_size(plan["cache"].get("bytes", DEFAULTS[0][2]))
+        sys.stdout.write(f"note: the cache may take {size}; a Pico W has about 100 KiB to give\n")
     return code
 
 
@@ -119,18 +120,36 @@ def _summary(config: Config | None, findings: list[Finding], code: int) -> str:
 
 
 def _micro_findings(config: Config, problems: list[tuple[KeyPath, str]]) -> list[Finding]:
-    text = configuration.read(config.file or data_directory() / "default.toml").decode()
-    report = Report(str(config.file) if config.file else configuration.EMBEDDED, locate(text))
+    report = Report(str(config.file) if config.file else configuration.EMBEDDED, locate(_text(config)))
     for path, reason in problems:
         report.error(path, reason)
     return report.sorted()
+
+
+def _for_board(config: Config, plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan with the board's own keys, and without what the file does not say: a board has smaller sizes for it."""
+    given = locate(_text(config))
+    plan["listen"] = str(config.listen.http[0])
+    for section, key, _ in DEFAULTS:
+        if ({"limits": "listen"}.get(section, section), key) not in given:
+            del plan[section][key]
+    for name, stream in plan["streams"].items():
+        if ("streams", name, "body_limit") not in given:
+            del stream["body_limit"]
+    return plan
+
+
+def _text(config: Config) -> str:
+    return configuration.read(config.file or data_directory() / "default.toml").decode()
 
 
 def _serialise(plan: dict[str, object]) -> bytes:
     """The plan as MicroPython will read it, after proof that it can be built there."""
     data = core_json.dumps(plan)
     try:
-        build(core_json.loads(data), None, fsync=False)
+        document = core_json.loads(data)
+        take(document)  # what is the board's own in it
+        build(document, None, fsync=False)
     except PlanError as error:
         raise CommandError(CONFIG, f"MicroPython would refuse the plan: {error}", "Change that key") from None
     return data + b"\n"

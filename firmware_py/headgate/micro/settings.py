@@ -30,6 +30,7 @@ DEFAULTS = (
     ("limits", "connections", 8),
 )
 STREAM_BODY = 2048  # bytes of one message
+CACHE_MIN, CACHE_MAX = 1024, 65536  # bytes: of micro/arena.py
 
 
 class Settings:
@@ -54,7 +55,7 @@ def _listen(value: object) -> "tuple[str, int]":
     if isinstance(value, str):
         host, colon, port = value.rpartition(":")
         if host and colon and port.isdigit() and 0 < int(port) < 65536:  # noqa: PLR2004 - 16 bits
-            return host, int(port)
+            return host.strip("[]"), int(port)
     raise PlanError("listen", 'must be "address:port"')
 
 
@@ -103,6 +104,9 @@ def take(document: object) -> Settings:
         part = document.setdefault(section, {})
         if isinstance(part, dict):
             part.setdefault(key, value)
+    size = document["cache"].get("bytes") if isinstance(document["cache"], dict) else None
+    if isinstance(size, int) and not isinstance(size, bool) and not CACHE_MIN <= size <= CACHE_MAX:
+        raise PlanError("cache.bytes", f"must be an integer from {CACHE_MIN} to {CACHE_MAX}")
     streams = document.get("streams")
     if isinstance(streams, dict):
         for stream in streams.values():

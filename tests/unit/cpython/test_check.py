@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from headgate import errors
+from headgate import cli, errors
 from headgate.core import base64url
 from headgate.core import json as core_json
 from headgate.linux import keys, verb_check
+from headgate.micro import settings
 from headgate.tasks import plan as plans
 
 MICRO = """
@@ -123,6 +124,7 @@ def test_micro(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document: Any = core_json.loads(out.read_bytes().strip())
     secret = keys.load_hs256(place / "device.key").secret
     assert base64url.decode(document["issuers"][0]["keys"][0]["k"].encode()) == secret
+    settings.take(document)
     plan = plans.build(document, None, fsync=False)
     assert plan.cache_bytes == 16384
     schema = plan.streams["weather"].schema
@@ -130,6 +132,37 @@ def test_micro(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = b'{"station":"sea-01","ts":"2010-01-01T00:00:00Z","kind":"hourly","temp_f":39.45}'
     assert schema.is_valid(good)
     assert not schema.is_valid(bad)  # multipleOf 0.1 survived the way through JSON exactly
+
+
+def test_micro_leaves_open_what_the_file_does_not_say(place: Path) -> None:
+    """A board has smaller sizes than Linux; and it listens where the file says."""
+    out = place / "plan.json"
+    text = MICRO.replace("[cache]", '[listen]\nhttp = "192.0.2.1:9090"\n[cache]')
+    assert run("--config", write(place, text), "--micro", str(out)) == errors.OK
+    document: Any = core_json.loads(out.read_bytes().strip())
+    found = settings.take(document)
+    assert (found.host, found.port) == ("192.0.2.1", 9090)
+    assert document["limits"]["connections"] == 8
+    assert document["cache"]["value_limit"] == 2048
+    assert document["streams"]["weather"]["body_limit"] == settings.STREAM_BODY
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ('[listen]\nhttp = ["0.0.0.0:80", "0.0.0.0:81"]\n', "listen.http: MicroPython listens on one address"),
+        ('[listen]\nhttp = "0.0.0.0:0"\n', "listen: must be"),
+        ('bytes = "1 MiB"\n', "cache.bytes: must be an integer from 1024 to 65536"),
+    ],
+)
+def test_micro_refuses_what_a_board_would_not_do(
+    place: Path, capsys: pytest.CaptureFixture[str], change: str, says: str
+) -> None:
+    text = MICRO.replace('bytes = "16 KiB"\n', "")
+    write(place, text + change if change.startswith("bytes") else text.replace("[cache]", f"{change}[cache]"))
+    assert cli.main(["check", "--micro", str(place / "plan.json")]) == errors.CONFIG
+    assert says in capsys.readouterr().err
+    assert not (place / "plan.json").exists()
 
 
 def test_micro_refuses_with_reasons(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
