@@ -229,7 +229,7 @@ AREAS = {
     "micro": Area(
         PURE
         | {"asyncio", "gc", "sys", "os", "time", "json", "micropython", "machine", "network", "ntptime", "tls", "vfs"}
-        | {"ffi", "uctypes"},
+        | {"ffi", "socket", "uctypes"},
         (*_CORE, "headgate.errors", "headgate.tasks", "headgate.micro"),
         ASYNCIO_MICRO,
         floats=True,

@@ -12,6 +12,8 @@ import os
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,77 @@ def test_slow_body_does_not_hold_the_others(port: int, client: Client) -> None:
     assert client.request("GET", "/v1/cache/slow")[1] == b"abcd"
 
 
+def test_a_trickle_does_not_hold_the_others(port: int, client: Client) -> None:
+    """A byte every 20 ms is no reason to wait for who sends it."""
+    with socket.create_connection(("127.0.0.1", port), 30) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: ")
+        done = threading.Event()
+
+        def trickle() -> None:
+            while not done.wait(0.02):
+                slow.sendall(b"x")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            start = time.monotonic()
+            for _ in range(3):
+                assert client.request("GET", "/healthz")[0] == 200
+            assert time.monotonic() - start < 5  # it was head_ms, 10 s
+        finally:
+            done.set()
+            thread.join()
+        slow.sendall(b"\r\n\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+
+
+FAILS_ONCE = """
+import asyncio, socket, sys
+from headgate.micro.turns import Turns
+
+class Gateway:
+    failed = 0
+    class plan: connections, idle_ms = 8, 60000
+    class counters: opened = refused = 0
+    def now_ms(self): return 0
+    def accept(self, reader, writer):
+        self.failed += 1
+        if self.failed < 3:
+            raise MemoryError
+        writer.write(b"served")
+        yield from writer.wait_closed()
+
+async def main():
+    listener = socket.socket()
+    listener.bind(socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1])
+    listener.listen(4)
+    print("listening")
+    await Turns(Gateway()).listen(listener, None)
+
+asyncio.run(main())
+"""
+
+
+def test_no_memory_for_a_request_is_not_the_end_of_all(tmp_path: Path) -> None:
+    """Who had the turn then gives it back; nobody else would ever have one."""
+    number = free_port()
+    script = tmp_path / "script.py"
+    script.write_text(FAILS_ONCE)
+    running = Appliance(real.NATIVE, Path(str(number)), "1M")
+    running.command[-2] = str(script)
+    with running:
+        answers = []
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", number), 30) as one:
+                one.sendall(b"x")
+                try:
+                    answers.append(one.recv(10))
+                except ConnectionResetError:
+                    answers.append(b"")
+        assert answers == [b"", b"", b"served"]
+
+
 def test_connections_over_the_limit(port: int) -> None:
     """The fifth is refused; an idle one is closed in the end, and makes room."""
     clients = [Client(port, "") for _ in range(4)]
@@ -200,6 +273,11 @@ def with_key(**keys: object) -> dict[str, object]:
         (document(1, floor_s=-1), 3, "floor_s: must be"),
         (document(1, tls={"cert": "c.der"}), 3, "tls.key: must be the path"),
         (document(1, tls={"cert": "/no/c.der", "key": "/no/k.der"}), 4, "cannot read /no/c.der"),
+        (document(1, cache={"bytes": 0}), 3, "cache.bytes: must be an integer from 1024 to 65536"),
+        (document(1, cache={"bytes": 66000}), 3, "cache.bytes: must be an integer from 1024 to 65536"),
+        (document(1, cache={"bytes": 10**30}), 3, "cache.bytes: must be an integer"),
+        (document(1, cache=7), 3, "cache: must be an object"),
+        (document(1, limits={"connections": 5000}), 3, "limits.connections: 5000 do not fit"),
         (document(1, surprise=1), 3, "surprise: unknown key"),
         (with_stream(schema={"unknownKeyword": 1}), 3, "streams.s.schema"),
         ("{", 3, "is not JSON"),
@@ -249,6 +327,24 @@ def test_each_start_has_its_number(tmp_path: Path) -> None:
             assert json.loads(body)["seq"] == f"{boot}.1"
             client.close()
             running.stop()
+
+
+def test_the_count_of_starts_survives_a_power_cut(tmp_path: Path) -> None:
+    """While it is written: numbers that come again would give two messages one id, and two values one ETag."""
+    real.micropython(real.NATIVE)
+    path, count, new = (tmp_path / f"headgate.{name}" for name in ("json", "boot", "boot.new"))
+    left = (("41", "", "42"), ("41", "4", "42"), ("41", "42", "43"), (None, "41", "42"), ("x", "41", "42"))
+    for old, cut, expected in left:
+        count.unlink(missing_ok=True)
+        if old is not None:
+            count.write_text(old)
+        new.write_text(cut)
+        number = free_port()
+        path.write_text(json.dumps(document(number)))
+        with Appliance(real.NATIVE, path, "1M") as running:
+            running.stop()
+        assert count.read_text() == expected
+        assert not new.exists()
 
 
 # ── TLS ──

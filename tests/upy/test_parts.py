@@ -50,7 +50,7 @@ def test_ticks_do_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_board_settings_and_defaults() -> None:
     document = {"v": 1, "listen": "[::]:8443", "watchdog_ms": 8000, "streams": {"s": {}}, "cache": {"bytes": 4096}}
     found = settings.take(document)
-    assert (found.host, found.port, found.watchdog_ms, found.cert) == ("[::]", 8443, 8000, "")
+    assert (found.host, found.port, found.watchdog_ms, found.cert) == ("::", 8443, 8000, "")
     assert document == {
         "v": 1,
         "streams": {"s": {"body_limit": 2048, "durability": "fsync"}},

@@ -5,6 +5,7 @@ Import it after `headgate.micro.main` has set the sizes of a small board.
 
 import asyncio
 import gc
+import socket
 import sys
 
 from headgate import errors
@@ -31,7 +32,9 @@ NTP_REFRESH_S = 21600
 TICK_S = 1
 BACKLOG = 4  # connections that the system keeps waiting
 LIMITER_CLIENTS = 32  # token buckets
-HEAP_RESERVE = 22528  # bytes that must be left beside the cache: the gateway, eight clients, one request (measured)
+HEAP_RESERVE = 22528  # bytes that must be left beside the cache: the gateway, CLIENTS of them, one request (measured)
+CLIENTS = 8
+CONNECTION = 800  # bytes for each further one, idle (measured: 700; 420 with 32 bits)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,26 +91,35 @@ class Appliance:
         """Once a second: feed the watchdog, keep the tick counter extended, look after the clock."""
         due_s = 0
         while True:
-            now_s = self.now_ms() // 1000
-            if self.watchdog is not None:
-                self.watchdog.feed()
-            self.turns.reap()
-            if self.settings.ntp and ntptime is not None and now_s >= due_s:
-                answered = self.ask_time()
-                self.clock.observe(wall_s(), answered)
-                due_s = now_s + (NTP_REFRESH_S if answered else NTP_RETRY_S)
-            elif self.hosted:
-                self.clock.observe(wall_s(), True)
+            try:
+                now_s = self.now_ms() // 1000
+                if self.watchdog is not None:
+                    self.watchdog.feed()
+                self.turns.reap()
+                if self.settings.ntp and ntptime is not None and now_s >= due_s:
+                    answered = self.ask_time()
+                    self.clock.observe(wall_s(), answered)
+                    due_s = now_s + (NTP_REFRESH_S if answered else NTP_RETRY_S)
+                elif self.hosted:
+                    self.clock.observe(wall_s(), True)
+            except MemoryError:  # a request has all of it just now: that is not the end of the appliance
+                gc.collect()
             await asyncio.sleep(TICK_S)
 
     async def serve(self) -> None:
         """Until cancelled. Raises CommandError when the address cannot be had."""
         host, port = self.settings.host, self.settings.port
         try:
-            await asyncio.start_server(self.turns.accept, host, port, backlog=BACKLOG, ssl=self.context)
+            where = socket.getaddrinfo(host, port)[0]
+            listener = socket.socket(where[0])
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where[-1])
+            listener.listen(BACKLOG)
         except OSError as error:
             cause = f"cannot listen on {host}:{port} (error {error.args[0]})"
             raise errors.CommandError(errors.NETWORK, cause) from None
+        asyncio.create_task(self.turns.listen(listener, self.context))  # noqa: RUF006 - MicroPython keeps tasks
         gc.collect()
         # Where there is room, collect less often: the smallest step is for the smallest boards.
         gc.threshold(max(GC_THRESHOLD, gc.mem_free() // 8))
@@ -142,10 +154,15 @@ def start(path: str, memory: "bytearray | None") -> Appliance:
     if memory is not None and len(memory) != plan.cache_bytes:
         memory = None
     gc.collect()
-    most = gc.mem_free() - HEAP_RESERVE + (0 if memory is None else len(memory))
-    if plan.cache_bytes > most:
+    room = gc.mem_free() - HEAP_RESERVE + (0 if memory is None else len(memory)) - plan.cache_bytes
+    if room < 0:
         cause = f"{path}: cache.bytes: {plan.cache_bytes} does not fit into the memory that is free"
-        raise errors.CommandError(errors.CONFIG, cause, f"Give it {max(0, most)} or less")
+        most = plan.cache_bytes + room
+        raise errors.CommandError(errors.CONFIG, cause, f"Give it {most} or less" if most > 0 else "Leave streams out")
+    most = CLIENTS + room // CONNECTION
+    if plan.connections > most:
+        cause = f"{path}: limits.connections: {plan.connections} do not fit into the memory that is free"
+        raise errors.CommandError(errors.CONFIG, cause, f"Give it {most} or less")
     return Appliance(settings, plan, context, boot, memory)
 
 

@@ -1,5 +1,7 @@
 """What a start needs once: files, settings, plan, certificate. Unloaded when the appliance stands."""
 
+import os
+
 from headgate.core import json
 from headgate.errors import CONFIG, MISSING, CommandError
 from headgate.micro.settings import Settings, take
@@ -34,16 +36,28 @@ def load(path: str) -> "tuple[Settings, plans.Plan]":
 
 
 def next_boot(path: str) -> int:
-    """Count this start in the file at `path`: message ids are boot.sequence. 0 when it cannot be written."""
+    """Count this start in the file at `path`: message ids are boot.sequence. 0 when it cannot be written.
+
+    The new count is written beside the old one, then takes its name. Whatever a power cut leaves, one of them is whole;
+    the larger counts, for a number that was cut is smaller."""
     boot = 0
+    new = path + ".new"
+    for name in (path, new):
+        try:
+            with open(name) as file:  # noqa: PTH123
+                boot = max(boot, int(file.read()))
+        except OSError:
+            pass
+        except ValueError:
+            print("headgate:", name, "does not hold a number, and is not counted")
     try:
-        with open(path) as file:  # noqa: PTH123
-            boot = int(file.read())
-    except (OSError, ValueError):
-        boot = 0
-    try:
-        with open(path, "w") as file:  # noqa: PTH123
+        with open(new, "w") as file:  # noqa: PTH123
             file.write(str(boot + 1))
+        try:
+            os.rename(new, path)  # noqa: PTH104
+        except OSError:  # FAT does not replace
+            os.remove(path)  # noqa: PTH107
+            os.rename(new, path)  # noqa: PTH104
     except OSError:
         print("headgate: cannot write", path, "- message ids start again with each boot")
         return 0

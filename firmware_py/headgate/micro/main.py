@@ -28,7 +28,7 @@ def reserve(path: str) -> "bytearray | None":
         with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
             size = json.loads(file.read())["cache"]["bytes"]
         return bytearray(size)
-    except (OSError, ValueError, TypeError, KeyError, MemoryError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError):
         return None
 
 

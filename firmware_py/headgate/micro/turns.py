@@ -9,7 +9,11 @@ the turn.
 import asyncio
 from asyncio import core
 
-BODY_STEPS, BODY_STEP_MS = 20, 5  # how long a client that has sent a head keeps its turn while the body is on its way
+# How long a client keeps its turn while a request is on its way: each read takes READ_STEPS of TURN_STEPS, each wait of
+# STEP_MS for the next byte takes one. After that others have their turn before each of its reads.
+TURN_STEPS = 24
+READ_STEPS = 3
+STEP_MS = 5
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -20,6 +24,7 @@ class Stream:
         self.stream = stream
         self.lock = lock
         self.mine = True
+        self.steps = TURN_STEPS
         self.served = False
         self.parked = False
 
@@ -37,21 +42,23 @@ class Stream:
     def read(self, n):  # a generator, as the coroutines of MicroPython's own stream
         """Up to `n` bytes, b"" at the end of input. Raises OSError."""
         s = self.stream.s
-        if self.mine:
-            for _ in range(BODY_STEPS):
-                data = s.read(n)
-                if data is not None:
-                    return data
-                yield from asyncio.sleep_ms(BODY_STEP_MS)
-            self.give_back()
+        while self.mine and self.steps > 0:
+            data = s.read(n)
+            if data is not None:
+                self.steps -= READ_STEPS
+                return data
+            self.steps -= 1
+            yield from asyncio.sleep_ms(STEP_MS)
+        self.give_back()
+        yield from asyncio.sleep_ms(0)  # who sends without a pause does not keep the others from it
         while True:
-            yield core._io_queue.queue_read(s)  # until there is input
             yield from self.lock.acquire()
             self.mine = True
             data = s.read(n)
             if data is not None:
                 return data
             self.give_back()
+            yield core._io_queue.queue_read(s)  # until there is input
 
     def write(self, data):
         self.stream.write(data)
@@ -80,6 +87,25 @@ class Turns:
         self.count = 0
         self.idle = {}  # task of a parked connection: when it will be closed (ms)
 
+    def listen(self, s, context):
+        """Accept connections on the listening socket `s`, for ever; a generator. asyncio's own server ends for good
+        where there is no memory for a connection: here only that one is closed. `context`: for TLS, or None."""
+        while True:
+            client = None
+            try:
+                yield core._io_queue.queue_read(s)
+                client = s.accept()[0]
+                if context:
+                    client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+                client.setblocking(False)
+                stream = asyncio.StreamReader(client)
+                asyncio.create_task(self.accept(stream, stream))  # noqa: RUF006 - MicroPython keeps tasks
+            except (OSError, ValueError, MemoryError):
+                core._io_queue.remove(asyncio.current_task())  # it may have got half-way into the queue
+                if client is not None:
+                    client.close()
+                yield from asyncio.sleep_ms(STEP_MS)
+
     def accept(self, reader, writer):
         """The connection's task, all its life; a generator, like MicroPython's own coroutines."""
         gateway = self.gateway
@@ -97,12 +123,19 @@ class Turns:
                 yield core._io_queue.queue_read(reader.s)
                 del self.idle[task]
                 yield from self.lock.acquire()
-                stream = Stream(reader, self.lock)
-                yield from gateway.accept(stream, stream)
+                stream = None
+                try:
+                    stream = Stream(reader, self.lock)
+                    yield from gateway.accept(stream, stream)
+                finally:  # however it ends: nobody else would ever have a turn
+                    if stream is None:
+                        self.lock.release()  # portable: of asyncio.Lock
+                    else:
+                        stream.give_back()
                 parked = stream.parked
                 if parked:  # it will come again, and be the same connection
                     gateway.counters.opened -= 1
-        except (OSError, asyncio.CancelledError):
+        except (OSError, MemoryError, asyncio.CancelledError):
             pass
         finally:
             self.count -= 1

@@ -180,10 +180,10 @@ class Gateway:
         return self.counters
 
     def _begin(self, connection: Connection) -> None:
+        if self._reaper is None:  # first: without the memory for it there is no connection
+            self._reaper = asyncio.create_task(self._reap())
         self._connections.append(connection)
         self.counters.connections = len(self._connections)
-        if self._reaper is None:
-            self._reaper = asyncio.create_task(self._reap())
 
     def _end(self, connection: Connection) -> None:
         self._connections.remove(connection)
@@ -197,9 +197,12 @@ class Gateway:
             plan = self.plan
             now_ms = self.now_ms()
             sleep_ms = min(REAP_MS, plan.idle_ms, plan.head_ms, plan.body_ms)
-            for connection in list(self._connections):
-                deadline = connection.check(now_ms)
-                if deadline:
-                    sleep_ms = min(sleep_ms, deadline - now_ms)
+            try:
+                for connection in list(self._connections):
+                    deadline = connection.check(now_ms)
+                    if deadline:
+                        sleep_ms = min(sleep_ms, deadline - now_ms)
+            except MemoryError:  # on a board; somebody has to go on looking
+                pass
             await asyncio.sleep(max(sleep_ms, 10) / 1000)
         self._reaper = None
