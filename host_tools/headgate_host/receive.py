@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from headgate.errors import FINDING, INTERRUPTED, NETWORK, OK, USAGE, CommandError
+from headgate.errors import FINDING, INTERRUPTED, MISSING, NETWORK, OK, USAGE, CommandError
 from headgate.linux.mqtt import REASONS, REFUSED_FROM, Broker, BrokerError, Link
 from headgate_host.receive_decode import Undecodable, decode_publish
 from headgate_host.receive_output import Database, Lines, Output
@@ -38,7 +38,7 @@ what is guaranteed
   Only with --client-id does the broker keep messages while nobody receives.
 
 exit codes
-  0 done, or stopped by SIGTERM   2 wrong command line   4 a key is missing   5 the broker cannot be reached or refuses
+  0 done, or stopped by SIGTERM   2 wrong command line   4 a key or file is missing   5 no broker there, or it refuses
   6 the database cannot be used   7 --idle passed before --count messages came   130 interrupted
 """
 _AT_ONCE = 200  # PUBLISH packets taken before they are acknowledged
@@ -126,18 +126,26 @@ def _summary(counts: Counts, *, as_json: bool) -> None:
 
 
 def broker_of(args: argparse.Namespace) -> Broker:
-    """Raises CommandError(USAGE)."""
-    parts = urlsplit(args.url)
+    """Raises CommandError: USAGE, or MISSING for a file that cannot be read."""
     try:
+        parts = urlsplit(args.url)
         port = parts.port
-    except ValueError:
-        port = 0
+    except ValueError:  # of a port, or of brackets that do not close
+        parts, port = urlsplit(""), None
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or parts.path not in ("", "/"):
         raise CommandError(USAGE, f"not a broker: {args.url!r}", "Write mqtt://HOST:PORT or mqtts://HOST:PORT")
     if parts.username or parts.password:
         raise CommandError(USAGE, "user and password do not belong in --url", "Use --username and --password-file")
     if (args.cert_file is None) != (args.key_file is None):
         raise CommandError(USAGE, "--cert-file and --key-file belong together")
+    for name in ("password_file", "ca_file", "cert_file", "key_file"):
+        file: Path | None = getattr(args, name)
+        try:
+            if file is not None:
+                file.open("rb").close()
+        except OSError as error:
+            option = name.replace("_", "-")
+            raise CommandError(MISSING, f"cannot read {file}: {error.strerror}", f"See --{option}") from None
     tls = parts.scheme == "mqtts"
     return Broker(
         host=parts.hostname,
@@ -174,8 +182,9 @@ class Receiver:
             loop.add_signal_handler(number, self._end, code)
         retry_s = _RETRY_S
         while True:
-            link = Link(self._broker, self._client_id, on_message=self._on_message, receive_maximum=_AT_ONCE)
+            link: Link | None = None
             try:
+                link = Link(self._broker, self._client_id, on_message=self._on_message, receive_maximum=_AT_ONCE)
                 if not await self._unless_stopped(self._connect(link)):
                     return self._stop.result()
                 retry_s = _RETRY_S
@@ -186,7 +195,8 @@ class Receiver:
                     raise CommandError(NETWORK, cause, "Is the broker running there? See --url") from None
                 print(f"connection lost ({error}); trying again", file=sys.stderr, flush=True)
             finally:
-                await link.close()
+                if link is not None:
+                    await link.close()
             self._queue.clear()  # not acknowledged: they come again
             self.counts.reconnects += 1
             await asyncio.wait([self._stop], timeout=retry_s)

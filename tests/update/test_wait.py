@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headgate.errors import FINDING, MISSING, NETWORK, OK, STATE, CommandError
+from headgate.errors import FINDING, MISSING, NETWORK, OK, STATE, USAGE, CommandError
 from headgate_host.flash.progress import Progress
 from headgate_host.update import board, verb_update
 
@@ -104,3 +105,12 @@ def test_a_board_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verb_update, "BACK_S", -1)
     with pytest.raises(CommandError, match="did not confirm"):
         verb_update._wait(Board(), "b")
+
+
+@pytest.mark.parametrize(("host", "code"), [("http://[::1", USAGE), ("gate:99999", USAGE), ("https://gate", MISSING)])
+def test_an_address_or_a_ca_that_is_none(tmp_path: Path, host: str, code: int) -> None:
+    (tmp_path / "ca").write_text("")
+    for ca in (tmp_path / "ca", tmp_path / "none"):
+        with pytest.raises(CommandError) as refused:
+            board.Board(host, "token", ca)
+        assert refused.value.code == code

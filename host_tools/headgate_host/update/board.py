@@ -30,16 +30,19 @@ class Board:
 
     def __init__(self, host: str, token: str, ca: Path | None = None) -> None:
         """`host`: gate-017, gate-017:8080, https://gate-017:8443. Raises CommandError."""
-        url = urlsplit(host if "://" in host else f"http://{host}")
         try:
+            url = urlsplit(host if "://" in host else f"http://{host}")
             port = url.port or (443 if url.scheme == "https" else _PORT)
         except ValueError:
-            port = 0
+            url, port = urlsplit(""), 0
         if url.scheme not in ("http", "https") or not url.hostname or not port or url.path.strip("/"):
             raise CommandError(USAGE, f"{host} is no board's address", "For instance gate-017:8080")
         self.name = f"{url.hostname}:{port}"
         self._address = (url.hostname, port)
-        self._context = ssl.create_default_context(cafile=ca) if url.scheme == "https" else None
+        try:
+            self._context = ssl.create_default_context(cafile=ca) if url.scheme == "https" else None
+        except OSError as error:  # also ssl's own
+            raise CommandError(MISSING, f"cannot use {ca}: {error.strerror or error}", "See --ca") from None
         self._token = token
 
     def status(self, patience_s: float = 0) -> dict[str, Any]:

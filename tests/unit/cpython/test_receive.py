@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
 
+from headgate import cli
 from headgate.errors import MISSING, NETWORK, STATE, USAGE, CommandError
 from headgate.linux import batch, seal
 from headgate.linux.batch import Batch, Row
@@ -315,7 +316,9 @@ def test_urls() -> None:
     assert receive.broker_of(parsed("--url", "mqtt://[::1]:99")).host == "::1"
 
 
-@pytest.mark.parametrize("url", ["h", "http://h", "mqtt://", "mqtt://h:x", "mqtt://h:0", "mqtt://h/t", "mqtt://u:p@h"])
+@pytest.mark.parametrize(
+    "url", ["h", "http://h", "mqtt://", "mqtt://h:x", "mqtt://h:0", "mqtt://h/t", "mqtt://u:p@h", "mqtt://[::1"]
+)
 def test_wrong_urls_are_explained(url: str) -> None:
     with pytest.raises(CommandError) as refused:
         receive.broker_of(parsed("--url", url))
@@ -325,6 +328,21 @@ def test_wrong_urls_are_explained(url: str) -> None:
 def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
     with pytest.raises(CommandError):
         receive.broker_of(parsed("--url", "mqtts://h", "--cert-file", str(tmp_path)))
+
+
+@pytest.mark.parametrize("option", ["--password-file", "--ca-file"])
+def test_a_file_that_is_missing_is_no_bug(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        cli.main(["receive", "--url", "mqtts://127.0.0.1:1", "--username", "x", option, str(tmp_path / "no")])
+        == MISSING
+    )
+    assert capsys.readouterr().err.endswith(f"cannot read {tmp_path / 'no'}: No such file or directory. See {option}\n")
+
+
+def test_a_password_that_is_no_text_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_bytes(b"\xff")
+    arguments = ["--url", "mqtt://127.0.0.1:1", "--username", "x", "--password-file", str(tmp_path / "pw")]
+    assert cli.main(["receive", *arguments]) == NETWORK
 
 
 def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
