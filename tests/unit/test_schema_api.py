@@ -48,6 +48,20 @@ MALFORMED_CBOR = [
 ]
 
 
+class WithoutEndTest(unittest.TestCase):
+    def test_a_dict_that_contains_itself_is_refused(self) -> None:
+        """As no JSON text can; by either twin, whatever else is asked for."""
+        inside: dict[str, object] = {}
+        inside["properties"] = {"a": inside}
+        many: list[object] = []
+        many.append(many)
+        for schema in (inside, {"enum": many}, {"$id": "http://x/y", "not": inside}):
+            for draft in ("2020-12", "7"):
+                with self.assertRaises(SchemaError) as caught:
+                    Schema(schema, draft=draft)
+                self.assertEqual(caught.exception.reason, "nested too deeply")
+
+
 class VerdictTest(unittest.TestCase):
     def test_what_data_may_be(self) -> None:
         schema = Schema(TELEMETRY)
