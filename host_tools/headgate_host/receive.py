@@ -38,7 +38,7 @@ what is guaranteed
   Only with --client-id does the broker keep messages while nobody receives.
 
 exit codes
-  0 done, or stopped by SIGTERM   2 wrong command line   4 a key or file is missing   5 no broker there, or it refuses
+  0 done, or stopped by SIGTERM   2 wrong command line   4 a file is missing   5 the broker cannot be reached or refuses
   6 the database cannot be used   7 --idle passed before --count messages came   130 interrupted
 """
 _AT_ONCE = 200  # PUBLISH packets taken before they are acknowledged

@@ -14,6 +14,7 @@ from headgate.linux.toml_lines import Path as KeyPath
 from headgate.tasks.plan import VERSION
 
 _REVOKED_FILE_MAX = 1 << 20  # bytes
+_JTI_MAX = 256  # characters, as in `revoked`
 
 
 def issuer_keys(issuer: Issuer) -> list[Key]:
@@ -42,12 +43,16 @@ def revoked_tokens(issuer: Issuer) -> list[str]:
             raise CommandError(MISSING, f"cannot read {issuer.revoked_file}: {error.strerror}", next_step) from None
         if not regular:
             raise CommandError(CONFIG, f"{issuer.revoked_file} is not a regular file", next_step)
-        try:
-            found += [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
-        except UnicodeDecodeError:
-            raise CommandError(CONFIG, f"{issuer.revoked_file} is not UTF-8 text", next_step) from None
         if len(data) > _REVOKED_FILE_MAX:
             raise CommandError(CONFIG, f"{issuer.revoked_file} has more than {_REVOKED_FILE_MAX} bytes", next_step)
+        try:
+            lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+        except UnicodeDecodeError:
+            raise CommandError(CONFIG, f"{issuer.revoked_file} is not UTF-8 text", next_step) from None
+        for number, line in enumerate(lines, 1):
+            if len(line) > _JTI_MAX or not line.isprintable():  # such as the zeros that a power cut leaves
+                raise CommandError(CONFIG, f"{issuer.revoked_file}: line {number} is no jti", next_step)
+        found += [line for line in lines if line]
     found = list(dict.fromkeys(found))
     if len(found) > limits.REVOKED:
         raise CommandError(

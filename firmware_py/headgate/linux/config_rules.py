@@ -264,7 +264,7 @@ class Issuer(Section):
         None,
         f"More of them: a text file with one `jti` a line, read at the start and at each reload; {limits.REVOKED} with "
         "those of `revoked`.",
-        "The start or reload is refused when there are more.",
+        "The start or reload is refused when there are more, or a line is none.",
     )
 
 

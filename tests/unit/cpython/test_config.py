@@ -422,6 +422,8 @@ def test_revoked_tokens(place: Place) -> None:
     [
         (None, "cannot read"),
         (b"caf\xe9\n", "is not UTF-8"),
+        (b"one\n" + bytes(20), "line 2 is no jti"),
+        (b"x" * 257, "line 1 is no jti"),
         (b"x" * ((1 << 20) + 1), "bytes"),
         (b"".join(b"%d\n" % number for number in range(limits.REVOKED)), "has revoked 4097 tokens; 4096 are possible"),
     ],
