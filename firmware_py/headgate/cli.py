@@ -185,9 +185,11 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
 
 
 def _unforeseen(verb: str, problem: Exception) -> errors.CommandError:
-    """What no verb speaks of: a package that this Python does not have, or a bug."""
+    """What no verb speaks of: a package that this Python does not have, the native core, or a bug."""
     if os.environ.get("HEADGATE_TRACEBACK"):
         traceback.print_exc()
+    if isinstance(problem, ImportError) and "HEADGATE_BACKEND" in str(problem):  # of _accel.py, which says what to do
+        return errors.CommandError(errors.MISSING, str(problem), "'headgate doctor' looks at the rest")
     module = (problem.name or "") if isinstance(problem, ModuleNotFoundError) else ""
     library = module.partition(".")[0]
     if library in LIBRARIES and not _is_installed(library):

@@ -56,3 +56,33 @@ def test_an_unknown_backend_is_an_error(backend) -> None:
     assert done.stderr.strip().splitlines()[-1] == (
         f"ImportError: HEADGATE_BACKEND is {backend!r}; it must be auto, native or pure"
     )
+
+
+@pytest.mark.parametrize(("backend", "path"), [("auto", str(FIRMWARE)), ("fast", f"{FIRMWARE}{os.pathsep}{NATIVE}")])
+def test_what_the_command_says_of_it(backend: str, path: str, tmp_path: Path) -> None:
+    """It is no bug; and the verb that examines the machine goes on."""
+    environment = {
+        "PYTHONPATH": path,
+        "HEADGATE_BACKEND": backend,
+        "HEADGATE_STATE": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
+
+    def headgate(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-S", "-m", "headgate", *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = headgate("check")
+    assert done.returncode == 4
+    assert "unexpected" not in done.stderr
+    assert "HEADGATE_BACKEND" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = headgate("doctor", "--offline")
+    assert done.returncode == 7, done.stderr
+    assert "FAIL native core" in done.stdout
