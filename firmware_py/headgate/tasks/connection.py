@@ -57,11 +57,9 @@ class Connection:
         self.idle = True  # between requests: may be closed at any time
         self._head_deadline = 0
         self._budget_ms = 0
-        transport = getattr(writer, "transport", None)
-        if hasattr(transport, "max_size"):
-            transport.max_size = (
-                4 * limits.READ_CHUNK
-            )  # read at a time, for all to have their turn: asyncio reads 256 KiB
+        transport: Any = getattr(writer, "transport", None)
+        if hasattr(transport, "max_size"):  # asyncio reads 256 KiB at a time, and others wait for their turn
+            transport.max_size = 4 * limits.READ_CHUNK
         set_limits = getattr(transport, "set_write_buffer_limits", None)
         if transport is not None and set_limits is not None:  # else asyncio keeps the end of an answer, to lose it
             # From so many bytes on asyncio's TLS lets us wait, with 0 for ever; a plain transport from one more on.
