@@ -469,6 +469,10 @@ def test_a_huge_schema_is_refused(place: Place) -> None:
 
 def test_an_endless_schema_is_refused(place: Place) -> None:
     (found,) = place.errors("[streams.x]\nschema = '/dev/zero'\n")
+    assert "is not a regular file" in found.message
+    with (place.path / "huge.json").open("wb") as file:
+        file.truncate(1 << 40)  # bytes; all of it would not fit in memory
+    (found,) = place.errors("[streams.x]\nschema = 'huge.json'\n")
     assert "larger than" in found.message
 
 
