@@ -131,8 +131,8 @@ def configuration(settings: Mapping[str, Any]) -> str:
     base = settings.get("config") or _DEFAULT.read_text(encoding="utf-8")
     kept, name = [], ""
     for line in base.splitlines():
-        if line.startswith("["):
-            name = line.strip("[").split("]")[0].strip()
+        if line.lstrip().startswith("["):
+            name = line.lstrip(" \t[").split("]")[0].strip(" \t\"'")
         if not made.get(name):
             kept.append(line)
     return "\n".join([*kept, "", *(text for text in made.values() if text)]) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_the_configuration_is_one(tmp_path: Path, place: Place) -> None:
     assert made.uplink.password_file == place.data / "headgate/keys/uplink.password"
     assert list(made.streams) == ["x"]
     assert [address.port for address in made.listen.http] == [80]
+
+
+@pytest.mark.parametrize("header", ["[uplink]", "  [uplink]", "\t[ uplink ]  # old", "['uplink']"])
+def test_sections_give_way_however_they_are_written(header: str) -> None:
+    text = f"[listen]\nhttp = '0.0.0.0:80'\n{header}\nurl = 'mqtt://old'\n  [watchdog]\nstall = '5 s'\n"
+    made = tomllib.loads(first_boot.configuration({"config": text, "uplink": {"url": "mqtt://new"}}))
+    assert made == {"listen": {"http": "0.0.0.0:80"}, "watchdog": {"stall": "5 s"}, "uplink": {"url": "mqtt://new"}}
 
 
 def test_without_one_of_its_own_it_has_the_defaults(tmp_path: Path, place: Place) -> None:
