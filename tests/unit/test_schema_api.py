@@ -62,6 +62,19 @@ class WithoutEndTest(unittest.TestCase):
                 self.assertEqual(caught.exception.reason, "nested too deeply")
 
 
+class AnchorTest(unittest.TestCase):
+    def test_what_an_anchor_may_be_called(self) -> None:
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            for name in ("", "1", "-a", ".a", "a b", "a/b", "a#", "\u00e9"):
+                with self.assertRaises(SchemaError) as caught:
+                    Schema({"properties": {"p": {keyword: name}}})
+                self.assertEqual(caught.exception.pointer, f"/properties/p/{keyword}")
+            for name in ("a", "_", "a-1._b"):
+                Schema({"properties": {"p": {keyword: name}}})
+            for nothing in (None, "1"):  # draft-07 does not know them
+                Schema({"properties": {"p": {keyword: nothing}}}, draft="7")
+
+
 class VerdictTest(unittest.TestCase):
     def test_what_data_may_be(self) -> None:
         schema = Schema(TELEMETRY)

@@ -55,6 +55,9 @@ class Dialect:
         self.off: list[str] = []
 
 
+_ANCHOR = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."  # first a letter or _
+
+
 class Resource:
     """A schema with an identity of its own: a document's top, or a subschema with $id."""
 
@@ -255,7 +258,7 @@ class Library:
 
     def _identify(self, schema: "dict[str, Any]", pointer: str, resource: Resource) -> Resource:  # noqa: PLR0912 (each keyword has its rule)
         """Takes note of the identifiers of a schema within `resource`. -> the resource it is in, or is."""
-        for keyword in ("$id", "$schema", "$anchor", "$dynamicAnchor"):
+        for keyword in ("$id", "$schema"):
             if not isinstance(schema.get(keyword, ""), str):
                 raise SchemaError(f"{pointer}/{keyword}", "must be a string")
         dialect = resource.dialect
@@ -279,6 +282,12 @@ class Library:
         if not dialect.draft7:
             if fragment:
                 raise SchemaError(pointer + "/$id", "must not have a fragment")
+            for keyword in ("$anchor", "$dynamicAnchor"):
+                name = schema.get(keyword, "_")
+                if not isinstance(name, str):
+                    raise SchemaError(f"{pointer}/{keyword}", "must be a string")
+                if not name or name.strip(_ANCHOR) or name[0] in "-.0123456789":
+                    raise SchemaError(f"{pointer}/{keyword}", "must be a name of letters, digits, -, _ and .")
             fragment = schema.get("$anchor", "")
             dynamic = schema.get("$dynamicAnchor", "")
             if dynamic:

@@ -145,7 +145,11 @@ def micro_problems(config: Config, issuers_keys: Mapping[str, Sequence[Key]]) ->
         (bool(config.cache.snapshot_ms), ("cache", "snapshot"), "there is no disk on MicroPython"),
         (config.redis.url is not None, ("redis", "url"), "the cache has one level on MicroPython"),
         (len(listen.http) > 1, ("listen", "http"), "MicroPython listens on one address; name one"),
-        (bool(listen.https), ("listen", "https"), "TLS is not served on MicroPython; listen on http"),
+        (
+            bool(listen.https),
+            ("listen", "https"),
+            "TLS on MicroPython is set up by hand (docs/micropython.md); listen on http",
+        ),
         (listen.http2, ("listen", "http2"), "HTTP/2 is not served on MicroPython"),
         (bool(listen.mqtt), ("listen", "mqtt"), "MQTT is not served on MicroPython"),
         (bool(listen.mqtts), ("listen", "mqtts"), "MQTT is not served on MicroPython"),
