@@ -32,12 +32,16 @@ from headgate_host import emulation
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 ENTER = ROOT / "tests/qemu/enter.sh"
-# What the twins are is the same Python on every machine: of them, what also runs under MicroPython, and the server.
+# What the twins are is the same Python on every machine: of them, what also runs under MicroPython, and the server. Not
+# tests/host, which is about the operator's machine.
 PLACES = {
     "native": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py", "tests/e2e/test_*.py"),
     "pure": ("tests/unit/test_*.py", "tests/wire/test_*.py"),
 }
-PLACES_FULL = {**PLACES, "pure": ("tests/unit/**/test_*.py", "tests/twins/test_*.py", "tests/wire/test_*.py")}
+PLACES_FULL = {
+    "native": (*PLACES["native"], "tests/host/test_*.py"),
+    "pure": ("tests/unit/**/test_*.py", "tests/wire/test_*.py"),
+}
 NOTHING_SELECTED = 5  # pytest's exit code
 JOBS = int(os.environ.get("HEADGATE_JOBS") or os.cpu_count() or 1)  # as many processors are used
 SHARE_S = 1500 * (os.cpu_count() or 1) // JOBS  # for what one process has to do: a third of it on a quiet machine

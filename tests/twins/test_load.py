@@ -1,5 +1,5 @@
 """The native client of `headgate load`: it reads answers as its twin does, and every request has an end. (What both do
-with a whole run is in tests/unit/cpython/test_load_engine.py.)"""
+with a whole run is in tests/host/test_load_engine.py.)"""
 
 from __future__ import annotations
 

@@ -15,8 +15,6 @@ from headgate_host.load.distribution import Distribution, merge
 from headgate_host.load.operation import ACCEPTED, Expect
 from headgate_host.load.result import Measured, Result, Slices
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 
 def test_written_and_read_again(tmp_path: Path) -> None:
     written = a_result()

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / "native_ext/wheels"
 
 pytestmark = pytest.mark.skipif(

@@ -11,8 +11,6 @@ from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.engine import Moment
 from headgate_host.load.result import Measured
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 
 def moment(number: int, *milliseconds: int) -> Moment:
     latency = Distribution.of([ms * MS for ms in milliseconds])

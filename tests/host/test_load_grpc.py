@@ -15,9 +15,7 @@ from headgate_host.load.grpc_proto import encoder
 from headgate_host.load.operation import GRPC, HTTP, HTTP2, MQTT, Request, grpc_status
 from headgate_host.load.scenario import ScenarioErrors
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PROTO = ROOT / "firmware_py/headgate/data/proto/headgate/v1"
 SCHEMA = ROOT / "firmware_py/headgate/data/weather.schema.json"
 PHASE = '[[phase]]\nkind = "hold"\nrate = 1\nfor = "1 s"\n'

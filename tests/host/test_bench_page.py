@@ -9,12 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-BENCH = Path(__file__).resolve().parents[3] / "bench"
+BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.append(str(BENCH))
 
 from page import claims, page  # noqa: E402
-
-pytestmark = pytest.mark.slow_emulated  # the operator's machine
 
 LOAD = {"throughput": {"hey": {"cpu_us": 40.0, "rate": 20_000}, "wrk": {"cpu_us": 8.0, "rate": 90_000}}}
 FLOORS = ["floor: fixed answer", "floor: the same core"]

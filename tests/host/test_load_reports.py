@@ -15,8 +15,6 @@ from headgate_host.load import chart, exits, report, report_html, report_tables,
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.result import KEPT, BudgetOutcome, DeviceSeries, Result
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 HOSTILE = "</title><script>alert(1)</script>\"'|&\x00\ufffe`"
 
 

@@ -10,7 +10,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -19,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit/cpython"))
-
 from load_kit import a_result
 
 from headgate_host.load import report_html

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from headgate_host.load.audit import Watched, audit, notes
 from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.result import INVALID, VALID
-
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
 
 QUICK = Distribution.of([MS // 5] * 1000)
 SLOW = Distribution.of([50 * MS] * 1000)

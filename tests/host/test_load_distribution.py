@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from headgate_host.load.distribution import PRECISION_BITS, VALUE_MAX, Distribution, bucket, index_of, merge
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 VALUES = st.integers(0, VALUE_MAX)
 
 

@@ -9,9 +9,7 @@ import pytest
 from headgate_host.load import budgets, mix_grpc, mix_http, scenario
 from headgate_host.load.spoil import MALFORMED, SPOILERS
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/load-scenarios.md").read_text(encoding="utf-8")
 SCHEMA = json.loads((ROOT / "host_tools/headgate_host/load/scenario.schema.json").read_bytes())
 

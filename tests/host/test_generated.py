@@ -10,10 +10,8 @@ import pytest
 
 from headgate.core import unicode, unicode_data
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "native_ext/tools"
-
-pytestmark = pytest.mark.slow_emulated  # about files, the same on every machine
 
 
 def check(script: str) -> None:

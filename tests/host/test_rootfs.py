@@ -15,8 +15,6 @@ import pytest
 from headgate.errors import CommandError
 from headgate_host import emulation, rootfs
 
-pytestmark = pytest.mark.slow_emulated  # the operator's machine
-
 USERS = "root:*:0:0:root:/root:/bin/bash\n"
 # Unpacks what a root of base-passwd, mawk, ca-certificates and python3 would have; of the Python that runs this, which
 # can compile its library.

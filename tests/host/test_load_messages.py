@@ -23,9 +23,7 @@ from headgate_host.load.messages import Data, Pool
 from headgate_host.load.sample import Sampler
 from headgate_host.load.spoil import MALFORMED, SPOILERS, spoiled
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = (
     ROOT / "firmware_py/headgate/data/weather.schema.json",
     ROOT / "bench/gateway/telemetry.schema.json",

@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.not_emulated(reason="about a developer's machine, with C headers, which a device lacks")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TOOLS = [
     "sh",
     "env",
@@ -268,7 +268,7 @@ def test_test_runs_every_stage_and_says_where_time_went(machine: Machine) -> Non
     assert re.fullmatch(r"make --no-print-directory -C native_ext -j[1-9]\d* test", made)
     assert machine.calls("python3 -m pytest") == [
         f"python3 -m pytest {SLOW}",
-        f"python3 -m pytest {SLOW} tests/unit tests/twins tests/wire",
+        f"python3 -m pytest {SLOW} tests/unit tests/wire",
     ]
     for name in ("set-up", "C unit tests", "pytest, native C blocks", "pytest, pure twins"):
         (line,) = (line for line in done.stdout.splitlines() if name in line and " s  " in line)

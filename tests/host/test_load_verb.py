@@ -15,9 +15,7 @@ from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/load.md").read_text(encoding="utf-8")
 
 

@@ -18,8 +18,6 @@ from headgate_host import children, demo, play, stations
 from headgate_host.http_client import AnswerError, Connection
 from headgate_host.tally import Latencies
 
-pytestmark = pytest.mark.slow_emulated  # the operator's
-
 Handler = Callable[[bytes, bytes], Awaitable[bytes]]  # request head, body -> the bytes to send; b"" hangs up
 EXPECTED = {m.body: m for m in stations.messages(400, 4, spoil=0.1)}
 

@@ -6,8 +6,6 @@ import pytest
 
 from headgate_host import debian_mirror
 
-pytestmark = pytest.mark.slow_emulated  # the operator's machine
-
 ONE_LINE = """
 # deb http://commented.example/debian bookworm main
 deb [arch=amd64 signed-by=/k.gpg] http://one.example/debian/ bookworm main contrib  # a comment

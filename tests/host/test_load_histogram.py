@@ -13,8 +13,6 @@ from headgate_host.load import hdr
 from headgate_host.load.distribution import Distribution, bucket, index_of, merge
 from headgate_host.load.histogram import LARGEST_NS, Histogram
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 RELATIVE_ERROR = 1 / 128
 values = st.one_of(st.integers(0, 1000), st.integers(0, LARGEST_NS))
 lists = st.lists(values, max_size=200)

@@ -17,8 +17,6 @@ from headgate_host.load.device import Sampler
 from headgate_host.load.device_sources import Board, Endpoint, Process, Wanted
 from headgate_host.load.target import Target
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 METRICS = b"""\
 # HELP headgate_process_cpu_ms process: cpu_ms.
 # TYPE headgate_process_cpu_ms gauge

@@ -25,8 +25,6 @@ from headgate_host.load.result import OK, Result
 from headgate_host.load.target import Target
 from headgate_host.load.transport import Unreachable
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 CLIENTS = ("pure", "native") if _accel.BACKEND == "native" else ("pure",)
 
 

@@ -8,8 +8,6 @@ from headgate_host.load import budgets
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.result import BROKEN, KEPT, UNKNOWN, DeviceSeries, Result
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 OPERATIONS = ("publish", "cache.get", "spoiled")
 
 

@@ -11,8 +11,6 @@ from headgate.errors import CommandError
 from headgate_host.load import compare
 from headgate_host.load.result import Result
 
-pytestmark = pytest.mark.slow_emulated  # statistics, the same on every machine
-
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from headgate_host.load.phases import Phase, Schedule, hold, ramp, soak, spike, step
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
 RATES = st.floats(0, 2000).filter(lambda rate: rate == 0 or rate > 0.01)
 SECONDS = st.floats(0.1, 5)
 

@@ -15,9 +15,7 @@ from headgate_host.load.mix_line import INVALID
 from headgate_host.load.operation import MQTT, Request
 from headgate_host.load.scenario import Scenario, ScenarioErrors
 
-pytestmark = pytest.mark.slow_emulated  # the operator's tool; on a board tests/twins/test_load.py runs its C
-
-TELEMETRY = Path(__file__).resolve().parents[3] / "bench/gateway/telemetry.schema.json"
+TELEMETRY = Path(__file__).resolve().parents[2] / "bench/gateway/telemetry.schema.json"
 WHOLE = f"""
 name = "a working day"
 seed = 7

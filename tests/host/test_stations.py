@@ -13,8 +13,6 @@ from headgate import errors
 from headgate._accel import Schema
 from headgate_host import stations
 
-pytestmark = pytest.mark.slow_emulated  # the demo's
-
 SCHEMA = json.loads(stations.schema(), parse_float=Decimal)
 
 
