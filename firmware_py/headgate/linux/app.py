@@ -239,7 +239,8 @@ class App:
         wanted = http + mqtt
         maximum = max(allow_descriptors(wanted + RESERVE) - RESERVE, 2)
         if maximum < wanted:
-            log.warning("only %d connections at a time: the system allows no more open files (ulimit -n)", maximum)
+            cause = "the system allows no more open files (ulimit -n)"
+            log.warning("only %d connections at a time, those being refused included: %s", maximum, cause)
         share = max(maximum * http // wanted, 1)
         return share, max(maximum - share, 1)
 
