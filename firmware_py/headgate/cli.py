@@ -9,7 +9,6 @@ from headgate.linux import later
 later.put_off()  # before whatever imports them
 
 import argparse
-import contextlib
 import importlib
 import io
 import json
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from headgate import __version__, errors
+from headgate.linux.output import unbroken
 
 # verb -> (module, one line). The line stands here so that `headgate --help` imports nothing.
 DEVICE_VERBS = {
@@ -104,31 +104,23 @@ def main(argv: list[str] | None = None) -> int:
     sys.stderr = sys.stderr or _nowhere()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8; stderr is so already
-    code = errors.OK
-    try:
-        code = _dispatch(arguments)
+    with unbroken() as output:
+        try:
+            code = _dispatch(arguments)
+        except BrokenPipeError:  # of sys.stdout.buffer: its reader has what it wanted
+            code = errors.OK
         sys.stdout.flush()
-    except BrokenPipeError:  # `headgate outbox | head`: the reader has what it wanted; a failure stays one
-        pass
-    except OSError as error:
-        cause = f"cannot write the output: {error.strerror}"
-        full = errors.CommandError(errors.MISSING, cause, "Is there room where it goes?")
-        code = code or _fail(full, "--json" in arguments)
-    _settle(sys.stdout)
-    _settle(sys.stderr)
+        lost = output.failure
+        # `headgate outbox | head`: the reader has what it wanted. `headgate load` has its files, and codes of its own.
+        if code == errors.OK and lost is not None and not isinstance(lost, BrokenPipeError) and arguments[0] != "load":
+            cause = f"cannot write the output: {lost.strerror}"
+            problem = errors.CommandError(errors.MISSING, cause, "Is there room where it goes?")
+            code = _fail(problem, "--json" in arguments)
     return code
 
 
 def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
-
-
-def _settle(stream: TextIO) -> None:
-    """What is still buffered must not fail once more when the interpreter ends."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -213,8 +205,7 @@ def _fail(problem: errors.CommandError, as_json: bool) -> int:
     text = f"headgate: {problem.line()}"
     if as_json:
         text = json.dumps({"error": {"code": problem.code, "cause": problem.cause, "next_step": problem.next_step}})
-    with contextlib.suppress(OSError):  # nobody reads it: the exit code says it all the same
-        sys.stderr.write(text + "\n")
+    sys.stderr.write(text + "\n")
     return problem.code
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -322,16 +323,26 @@ def test_output_that_nobody_takes() -> None:
 
 def test_a_failure_that_nobody_reads_is_one(tmp_path: Path) -> None:
     """`headgate check --json | head -1` in a script: what comes back is what was found."""
-    (tmp_path / "bad.toml").write_text("[nonsense]\n")
+    (tmp_path / "bad.toml").write_text("".join(f"[nonsense{n}]\n" for n in range(300)))
     config = str(tmp_path / "bad.toml")
-    for arguments in (["check", "--json", "--config", config], ["run", "--config", config], ["verify", config], ["x"]):
+    for arguments, unbuffered in product(
+        (
+            ["check", "--config", config],
+            ["check", "--json", "--config", config],
+            ["run", "--config", config],
+            ["verify", config],
+            ["load", "run", config, "--check"],
+            ["x"],
+        ),
+        ("", "1"),
+    ):
         command = f"{sys.executable} -m headgate {' '.join(arguments)}"
         right = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False).returncode
         assert right > 1
         for target in ("2>&1", "2>/dev/full >/dev/full"):
             done = subprocess.run(
                 ["sh", "-c", f"{{ {command} {target}; echo $? >&3; }} 3>&2 | true"], text=True, capture_output=True,
-                timeout=60, check=False, env=environment(PYTHONUNBUFFERED=""),
+                timeout=60, check=False, env=environment(PYTHONUNBUFFERED=unbuffered),
             )  # fmt: skip
             assert int(done.stderr.split()[-1]) == right, (arguments, target)
 

@@ -1,6 +1,5 @@
 """How far it is: a line that changes on a terminal, lines elsewhere, or JSON events. 100 % is flushed and verified."""
 
-import contextlib
 import json
 import sys
 import time
@@ -72,30 +71,28 @@ class Progress:
         to_go = "" if eta_s is None else f", {eta_s // 60}:{eta_s % 60:02d} to go"
         text = f"{self._phase:<10}{percent:>3} %  {readable_size(self._done)}, {readable_size(rate)}/s{to_go}"
         if self._live:
-            _tell(self._err, f"\r{text:<{_WIDTH}}"[: _WIDTH + 1])
+            self._err.write(f"\r{text:<{_WIDTH}}"[: _WIDTH + 1])
+            self._err.flush()
         elif percent // _LINES > self._shown_tenth:
             self._shown_tenth = percent // _LINES
-            _tell(self._err, text + "\n")
+            self._err.write(text + "\n")
+            self._err.flush()
 
     def end(self) -> None:
         """Leave the changing line, if there is one."""
         if self._live:
-            _tell(self._err, f"\r{'':<{_WIDTH}}\r")
+            self._err.write(f"\r{'':<{_WIDTH}}\r")
+            self._err.flush()
 
     def say(self, text: str) -> None:
         """A line for people; nothing with --json."""
         if not self.as_json:
             self.end()
-            _tell(self._err, text + "\n")
+            self._err.write(text + "\n")
+            self._err.flush()
 
     def event(self, event: str, **more: Any) -> None:
         """A line for machines; nothing without --json."""
         if self.as_json:
-            _tell(self._out, json.dumps({"event": event, **more}) + "\n")
-
-
-def _tell(stream: TextIO, text: str) -> None:
-    """A reader that went away, or a log without room, is no reason to leave a disk half-written."""
-    with contextlib.suppress(OSError):
-        stream.write(text)
-        stream.flush()
+            self._out.write(json.dumps({"event": event, **more}) + "\n")
+            self._out.flush()

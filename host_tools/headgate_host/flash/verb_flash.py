@@ -190,8 +190,10 @@ def _ask(disk: Disk, progress: Progress) -> None:
     what = "serial number" if answer == disk.serial else "name"
     progress.end()
     try:
-        sys.stderr.write(f"Everything on {disk.path} will be lost. Type its {what} ({answer}) to go on: ")
+        question = f"Everything on {disk.path} will be lost. Type its {what} ({answer}) to go on: "
         sys.stderr.flush()
+        sys.stderr.buffer.write(question.encode(errors="backslashreplace"))  # raises, as the stream does not
+        sys.stderr.buffer.flush()
     except OSError:
         raise Refused(
             "nobody-to-ask", "there is nobody to ask: the question cannot be shown", next_step, USAGE

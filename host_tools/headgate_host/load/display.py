@@ -1,6 +1,5 @@
 """What is shown while a load runs and when it has ended: lines, JSON events, or the live view on a terminal."""
 
-import contextlib
 import json
 from dataclasses import asdict
 from typing import Protocol
@@ -9,12 +8,6 @@ from headgate_host.load import exits, live, load, terminal
 from headgate_host.load.distribution import Distribution
 from headgate_host.load.engine import Moment
 from headgate_host.load.result import INVALID, Result
-
-
-def tell(text: str) -> None:
-    """A reader that went away, or a log without room, ends no load: its files and its exit code are its own."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
 
 
 class Display(Protocol):
@@ -52,14 +45,14 @@ class Lines:
         if self._screen is not None:
             self._screen.moment(moment)
         else:
-            tell(terminal.moment_line(moment))
+            print(terminal.moment_line(moment), flush=True)
 
     def close(self) -> None:
         if self._screen is not None:
             self._screen.close()
 
     def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
-        tell(f"{terminal.summary(result, notes, closed=closed)}\n{exits.MEANINGS[result.exit_code]}")
+        print(f"{terminal.summary(result, notes, closed=closed)}\n{exits.MEANINGS[result.exit_code]}")
 
 
 class Events:
@@ -80,7 +73,7 @@ class Events:
             "p50_ms": latency.quantile(0.5) / 1e6 if latency.count else None,
             "p99_ms": latency.quantile(0.99) / 1e6 if latency.count else None,
         }
-        tell(json.dumps(event))
+        print(json.dumps(event), flush=True)
 
     def end(self, result: Result, notes: list[str], *, closed: bool) -> None:
         total = result.total
@@ -99,7 +92,7 @@ class Events:
             "valid": result.audit.verdict != INVALID,
             "exit_code": result.exit_code,
         }
-        tell(json.dumps(event))
+        print(json.dumps(event), flush=True)
 
 
 def _percentiles(values: Distribution) -> dict[str, float]:

@@ -19,7 +19,6 @@ from headgate.errors import INTERRUPTED, USAGE, CommandError
 from headgate_host.load import exits, load, terminal, words
 from headgate_host.load.budgets import RATE_OF
 from headgate_host.load.device_sources import NOTHING
-from headgate_host.load.display import tell
 from headgate_host.load.distribution import MS
 from headgate_host.load.engine import Plan
 from headgate_host.load.exits import LoadError
@@ -189,28 +188,28 @@ class _Show:
 
     def __call__(self, step: Step) -> None:
         if self._as_json:
-            tell(json.dumps({"event": "step", **asdict(step)}))
+            print(json.dumps({"event": "step", **asdict(step)}), flush=True)
             return
         verdict = {True: "kept", False: "broken", None: "INVALID"}[step.kept]
         p50, p99 = terminal.figure(step.p50_ms * MS), terminal.figure(step.p99_ms * MS)
         line = f"{step.rate:10.1f}/s  p50 {p50:>6}  p99 {p99:>6} ms  {verdict:<8}"
-        tell(line + "; ".join(step.why))
+        print(line + "; ".join(step.why), flush=True)
 
 
 def _tell(search: Search, steps: list[Step], args: argparse.Namespace, code: int) -> None:
     if args.json:
-        tell(json.dumps({"event": "end", "limit": search.low, "exit_code": code}))
+        print(json.dumps({"event": "end", "limit": search.low, "exit_code": code}))
         return
     budget = ", ".join(args.budget)
     if code == INTERRUPTED:
-        tell(f"\ninterrupted; {search.low:.1f}/s were within {budget}" if search.low else "\ninterrupted")
+        print(f"\ninterrupted; {search.low:.1f}/s were within {budget}" if search.low else "\ninterrupted")
     elif code == exits.PASSED:
         reached = "" if search.high < math.inf else " (--to; the target may do more)"
-        tell(f"\n{search.low:.1f}/s within {budget}{reached}")
+        print(f"\n{search.low:.1f}/s within {budget}{reached}")
     elif code == exits.NOT_MEASURED:
-        tell(f"\nat least {search.low:.1f}/s within {budget}; then the generator was the limit, or this machine busy")
+        print(f"\nat least {search.low:.1f}/s within {budget}; then the generator was the limit, or this machine busy")
     else:
-        tell(f"\nnot even {steps[0].rate if steps else search.first:.1f}/s within {budget}")
+        print(f"\nnot even {steps[0].rate if steps else search.first:.1f}/s within {budget}")
 
 
 def _write(path: Path, found: dict[str, object]) -> None:

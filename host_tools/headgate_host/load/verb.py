@@ -109,7 +109,9 @@ def _finish(args: argparse.Namespace, show: display.Display, finished: load.Fini
     result = finished.result
     if args.out == STANDARD_OUTPUT:
         try:
-            print(json.dumps(result.document(), separators=(",", ":")), flush=True)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(json.dumps(result.document(), separators=(",", ":")).encode() + b"\n")
+            sys.stdout.buffer.flush()
         except OSError as error:
             raise LoadError(USAGE, f"cannot write the result: {error.strerror}", "Name another file: --out") from None
         return result.exit_code
