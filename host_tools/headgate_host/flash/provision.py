@@ -6,6 +6,7 @@ import stat
 import tempfile
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,13 @@ def make(file: Path | None, hostname: str | None) -> Provisioning:
 
 
 def _check_configuration(document: dict[str, Any]) -> None:
-    """What the first boot makes of it must start there. Files that only the board will have are its own matter."""
+    """What the first boot makes of it must start there, as far as this machine can know."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = {f"schemas/{one}.json": text for one, text in document.get("schemas", {}).items()}
         texts |= {"headgate.toml": first_boot.configuration(document), "state/keys/uplink.password": "unknown here"}
-        texts["state/keys/issuer.pub"] = document.get("issuer", {}).get("public_key", "")
+        if "issuer" in document:
+            texts["state/keys/issuer.pub"] = document["issuer"].get("public_key", "")
         for place, text in texts.items():
             path = folder / place
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +88,18 @@ def _check_configuration(document: dict[str, Any]) -> None:
             config.load(folder / "headgate.toml", state_dir=folder / "state", environ={})
         except config.ConfigErrors as found:
             for one in found.findings:
-                elsewhere = one.message.startswith("cannot read") and f"{folder}/schemas/" not in one.message
-                if one.severity == "error" and not elsewhere:
-                    where = ", line ".join([Path(one.file).name, *([str(one.line)] if one.line else [])])
-                    cause = f"{_WOULD_NOT_START}: {where}" + (f", {one.key}" if one.key else "")
+                if one.severity == "error" and not _is_the_boards_own(one, folder, texts):
+                    # Without the line: it is that of the text made here, which nobody has.
+                    cause = f"{_WOULD_NOT_START}: {one.key or Path(one.file).name}"
                     next_step = "'headgate check --config FILE' says what is wrong there"
                     raise CommandError(CONFIG, cause, next_step) from None
+
+
+def _is_the_boards_own(one: config.Finding, folder: Path, texts: Mapping[str, str]) -> bool:
+    """About a file that only the board will have, or about what its image has and this machine may not."""
+    named = [Path(word.strip(":,;")) for word in one.message.split() if word.startswith("/")]
+    ours = [folder / "schemas", *(folder / place for place in texts)]
+    return one.key == "listen.http2" or any(not any(path.is_relative_to(place) for place in ours) for path in named)
 
 
 def settings(file: Path) -> dict[str, Any]:
