@@ -56,10 +56,17 @@ class WithoutEndTest(unittest.TestCase):
         many: list[object] = []
         many.append(many)
         for schema in (inside, {"enum": many}, {"$id": "http://x/y", "not": inside}):
-            for draft in ("2020-12", "7"):
+            for draft, unknown in (("2020-12", "ignore"), ("7", "ignore"), ("2020-12", "refuse")):
                 with self.assertRaises(SchemaError) as caught:
-                    Schema(schema, draft=draft)
+                    Schema(schema, draft=draft, unknown=unknown)
                 self.assertEqual(caught.exception.reason, "nested too deeply")
+
+    def test_a_document_of_the_registry_that_contains_itself(self) -> None:
+        inside: dict[str, object] = {}
+        inside["properties"] = {"a": inside}
+        with self.assertRaises(SchemaError) as caught:
+            Schema({"$ref": "http://x/y"}, registry={"http://x/y": inside})
+        self.assertEqual(caught.exception.reason, "nested too deeply")
 
 
 class AnchorTest(unittest.TestCase):

@@ -59,7 +59,7 @@ class Schema:
         if unknown != "refuse" or limits is not None or formats is not True or draft != "2020-12" or self.duplicates:
             from headgate.core import schema_options  # noqa: PLC0415 - a board gives none
 
-            schema_options.check(schema, draft, formats, duplicates, unknown)
+            schema_options.check(draft, formats, duplicates, unknown)
             self.limits = schema_options.limits_of(limits)
             found = [] if unknown == "ignore" else None
         self.root, self.uri = compile_schema(schema, draft == "7", formats, registry, found)

@@ -1,16 +1,14 @@
 """The arguments of Schema that few give: checked here, so that a small board does not hold the words. Portable."""
 
 from headgate import limits
-from headgate.core.schema_check import SchemaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 
-def check(schema: object, draft: str, formats: "bool | Collection[str]", duplicates: str, unknown: str) -> None:
-    """Raises ValueError for a value that the argument does not have, SchemaError for a schema without an end."""
-    _end(schema)
+def check(draft: str, formats: "bool | Collection[str]", duplicates: str, unknown: str) -> None:
+    """Raises ValueError for a value that the argument does not have."""
     _choice("draft", draft, "2020-12", "7")
     _choice("duplicates", duplicates, "refuse", "last")
     _choice("unknown", unknown, "ignore", "refuse")
@@ -20,20 +18,6 @@ def check(schema: object, draft: str, formats: "bool | Collection[str]", duplica
         for name in formats:
             if find(name) is None:
                 raise ValueError(f'unknown format "{name}"')
-
-
-def _end(schema: object) -> None:
-    """A dict can contain itself, as no JSON text can: nobody would come to its end."""
-    todo = [(schema, 0)]
-    left = limits.SCHEMA_BYTES  # a document has no more values than bytes
-    while todo:
-        one, depth = todo.pop()
-        left -= 1
-        if isinstance(one, (dict, list, tuple)):
-            if depth >= limits.DOCUMENT_DEPTH or left < 0:
-                raise SchemaError("", "nested too deeply")
-            for inner in one.values() if isinstance(one, dict) else one:
-                todo.append((inner, depth + 1))
 
 
 def _choice(what: str, value: str, one: str, other: str) -> None:

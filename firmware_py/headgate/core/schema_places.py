@@ -9,7 +9,18 @@ everything has been read, so the compiler begins again while there are new ones 
 
 from headgate import limits
 from headgate.core.schema_check import SchemaError, escape
-from headgate.core.schema_compile import DIALECT, LISTS, MAPS, SINGLE, TESTS, follow, parse_schema, role_of, unquote
+from headgate.core.schema_compile import (
+    DIALECT,
+    LISTS,
+    MAPS,
+    SINGLE,
+    TESTS,
+    check_end,
+    follow,
+    parse_schema,
+    role_of,
+    unquote,
+)
 from headgate.core.uri import join, split
 
 TYPE_CHECKING = False
@@ -228,6 +239,8 @@ class Library:
         schema = self._registry.get(uri)
         if schema is None:
             schema = metaschema(uri)
+        elif isinstance(schema, dict):
+            check_end(schema, uri)
         return parse_schema(schema, uri) if isinstance(schema, (str, bytes, bytearray, memoryview)) else schema
 
     def _add(self, document: object, uri: str, name: str) -> Resource:

@@ -249,10 +249,7 @@ class App:
         url = self.config.uplink.url
         if url is None:
             return
-        lean.import_mqtt(tls=url.tls)
-        from headgate.linux import uplink
-
-        self.uplink = uplink.Uplink(self.outbox, self.config)
+        self.uplink = _uplink_class(tls=url.tls)(self.outbox, self.config)
         self.supervisor.run("uplink", self.uplink.run, essential=False)
 
     def info(self) -> dict[str, object]:
@@ -292,6 +289,8 @@ class App:
             config = config.replace(**fixed)
             plan = self._plan(config)
             made = self._tls.prepare(config.listen) if self._tls is not None else None
+            if config.uplink.url is not None:
+                _uplink_class(tls=config.uplink.url.tls)  # it may be the first: packages can have changed since the start
             self.gateway.adopt(plan)
         except errors.CommandError as problem:
             return self._refuse_reload(problem.line())
@@ -357,6 +356,14 @@ class App:
             await self.stop()
         if self.supervisor.failed.done():
             self.supervisor.failed.result()
+
+
+def _uplink_class(*, tls: bool) -> "type[Uplink]":
+    """Loaded when there is one to connect: it brings aiomqtt and paho along."""
+    lean.import_mqtt(tls=tls)
+    from headgate.linux.uplink import Uplink
+
+    return Uplink
 
 
 def update_relay() -> "Relay | None":

@@ -214,9 +214,7 @@ def _issuer(issuer: Issuer, report: Report) -> None:
         except (FileNotFoundError, NotADirectoryError):
             broken = True
             report.warning(path, f"{issuer.secret_file} does not exist yet; the first 'headgate run' makes it")
-        except PermissionError:  # the command says so, and as whom to run
-            raise
-        except OSError as error:  # such as a name that is too long
+        except OSError as error:  # such as a folder of another user's, or a name that is too long
             broken = True
             report.error(path, f"cannot read {issuer.secret_file}: {error.strerror}")
     for number, file in enumerate(issuer.public_keys or ()):

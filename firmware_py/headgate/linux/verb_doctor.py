@@ -66,7 +66,9 @@ def examine(path: Path | None, state_dir: Path | None = None, *, offline: bool =
         for finding in error.findings:
             if finding.severity == "error":
                 yield Check("configuration", FAIL, finding.text(), "'headgate run' will not start", "Correct that line")
-    except ImportError:  # the check of the native core says why
+    except ImportError as error:  # of the native core, whose check says why
+        if "HEADGATE_BACKEND" not in str(error):
+            raise
         yield Check("configuration", FAIL, "cannot be checked without the native core", "", "See 'native core' below")
     except CommandError as error:
         yield Check("configuration", FAIL, error.cause, "'headgate run' will not start", error.next_step)
