@@ -5,7 +5,6 @@ F01 … F19 good disks and refusals by the kernel; F20 … faults: a bad disk is
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pty
@@ -27,8 +26,6 @@ from headgate.linux import ed25519, keys, provisioning
 from headgate.linux.image_format import FIRST
 from headgate_host.flash import image_pack
 from headgate_host.flash.image_open import Image, trusted_keys
-from headgate_host.flash.refusals import Refused
-from headgate_host.flash.target import FileTarget
 
 from . import kit
 from .command import Done, Loop, headgate, loop
@@ -518,36 +515,3 @@ def test_f55_ctrl_c_when_it_is_too_late(qemu: Path, tmp_path: Path, monkeypatch:
     assert cli.main(words) == errors.OK
     assert len(list((tmp_path / "birth-certificates").iterdir())) == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
-
-
-def test_f56_one_file_at_a_time(tmp_path: Path) -> None:
-    """A second one would take the first one's half-written file for a dead one's, and give it a name."""
-    path = tmp_path / "x.img"
-    with FileTarget(path, MIB, MIB) as first:
-        with pytest.raises(Refused, match="is being written") as caught:
-            FileTarget(path, MIB, MIB)
-        assert (caught.value.reason, caught.value.code) == ("out-exists", errors.USAGE)
-        first.write(0, b"a" * MIB)
-        first.finish()
-    assert path.read_bytes() == b"a" * MIB
-    assert [one.name for one in tmp_path.iterdir()] == ["x.img"]
-
-
-def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAT: a stick that an image is put on. Nothing is overwritten there either."""
-
-    def link(*_: object) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", link)
-    path = tmp_path / "x.img"
-    with FileTarget(path, MIB, MIB) as target:
-        target.write(0, b"a" * MIB)
-        target.finish()
-    assert path.read_bytes() == b"a" * MIB
-    with FileTarget(tmp_path / "y.img", MIB, MIB) as target:
-        (tmp_path / "y.img").write_bytes(b"somebody else's")
-        with pytest.raises(Refused, match="exists now"):
-            target.finish()
-    assert (tmp_path / "y.img").read_bytes() == b"somebody else's"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import fcntl
 import io
 import json
 import os
@@ -145,27 +146,25 @@ def test_first_difference() -> None:
 
 
 def test_a_file_system_without_o_direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says EINVAL when it is opened, or only when it is written: the page cache is used, and emptied."""
-    real_open, real_write = os.open, os.pwrite
+    """It says EINVAL when it is asked for, or only when it is written: the page cache is used, and emptied."""
+    real_fcntl, real_write = fcntl.fcntl, os.pwrite
 
-    def open_(path: object, flags: int, *more: int) -> int:
-        if flags & os.O_DIRECT:
+    def fcntl_(descriptor: int, command: int, argument: int = 0) -> int:
+        if command == fcntl.F_SETFL and argument & os.O_DIRECT:
             raise OSError(errno.EINVAL, "no O_DIRECT")
-        return real_open(path, flags, *more)  # type: ignore[arg-type]
+        return real_fcntl(descriptor, command, argument)
 
     refusals: list[int] = []
 
     def pwrite(descriptor: int, data: bytes, offset: int) -> int:
-        import fcntl
-
         if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
             refusals.append(offset)
             raise OSError(errno.EINVAL, "no O_DIRECT after all")
         return real_write(descriptor, data, offset)
 
-    for name, function in (("open", open_), ("pwrite", pwrite)):
+    for module, name, function in ((fcntl, "fcntl", fcntl_), (os, "pwrite", pwrite)):
         with monkeypatch.context() as patch:
-            patch.setattr(target.os, name, function)
+            patch.setattr(module, name, function)
             with FileTarget(tmp_path / name, 2 * MIB, MIB) as file:
                 file.write(MIB, b"x" * 8192)
                 file.sync()

@@ -199,9 +199,10 @@ class FileTarget(Target):
         except OSError as error:
             raise self._no_place(error) from None
         super().__init__(descriptor, str(path), size)
-        self._linked = False
+        self._locked = False
         try:
             _lock(descriptor)
+            self._locked = True
             os.ftruncate(descriptor, size)
         except OSError as error:
             self.close()
@@ -215,7 +216,7 @@ class FileTarget(Target):
     def _remove_old(self) -> None:
         """Of a run that was killed; one that still writes it has it locked. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(self._partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self._partial, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 _lock(descriptor)
                 self._partial.unlink()
@@ -242,7 +243,6 @@ class FileTarget(Target):
         """Raises Refused when somebody else took the name meanwhile."""
         try:
             self._take_name()
-            self._linked = True
             atomic_file.sync(self._path.parent)
         except FileExistsError:
             raise Refused("out-exists", f"{self._path} exists now", "Name another: --out", USAGE) from None
@@ -251,6 +251,8 @@ class FileTarget(Target):
 
     def _take_name(self) -> None:
         """Whatever happens, nobody else's file is lost. Raises OSError."""
+        if not self._is_partial():
+            raise FileNotFoundError(errno.ENOENT, f"somebody removed {self._partial.name} meanwhile")
         try:
             os.link(self._partial, self._path)
         except OSError as error:
@@ -262,10 +264,20 @@ class FileTarget(Target):
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # ours from now on
         self._partial.replace(self._path)
 
+    def _is_partial(self) -> bool:
+        """Whether the name of the partial file is that of what was written here, and not of another run's file."""
+        try:
+            return os.path.samestat(self._partial.lstat(), os.fstat(self._fd))
+        except OSError:
+            return False
+
     def close(self) -> None:
-        super().close()
-        if not self._linked:
-            self._partial.unlink(missing_ok=True)
+        """The partial file goes as long as it is locked: without the lock, another run may be just replacing it."""
+        try:
+            if self._locked and self._is_partial():
+                self._partial.unlink(missing_ok=True)
+        finally:
+            super().close()
 
     def failure(self, error: OSError, doing: str, offset: int | None = None) -> CommandError:
         if error.errno in _FULL:
@@ -275,7 +287,8 @@ class FileTarget(Target):
 
 
 def _lock(descriptor: int) -> None:
-    """Raises BlockingIOError when another process has it; some file systems have no locks."""
+    """Raises BlockingIOError when another process has it; some file systems have no locks, and NFS has this one only
+    where the file is open for writing."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -287,11 +300,8 @@ def _lock(descriptor: int) -> None:
 
 
 def _create(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        return os.open(path, flags | os.O_DIRECT, 0o600)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        path.unlink(missing_ok=True)  # made before the flag was refused
-        return os.open(path, flags, 0o600)
+    """O_DIRECT comes later: refused by `open` itself, it would leave a file that nobody has locked."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):  # a file system without it
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_DIRECT)
+    return descriptor
