@@ -515,3 +515,24 @@ def test_f55_ctrl_c_when_it_is_too_late(qemu: Path, tmp_path: Path, monkeypatch:
     assert cli.main(words) == errors.OK
     assert len(list((tmp_path / "birth-certificates").iterdir())) == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_f62_ctrl_c_just_after_it_was_verified(
+    number: signal.Signals, disk: Loop, qemu: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last moment in which it counts: what has no certificate must not boot."""
+    from headgate import cli
+    from headgate_host.flash import verb_flash, writer
+
+    def disturbed(_: list[str]) -> str:
+        assert disk.read(512, 8) == b"EFI PART"
+        os.kill(os.getpid(), number)
+        return ""
+
+    monkeypatch.setattr(verb_flash, "_ask", lambda *_: None)
+    monkeypatch.setattr(writer, "verify_hash", disturbed)
+    words = ["flash", BOARD, "--image", str(qemu), "--trust", str(qemu.parent), "--disk", disk.device]
+    assert cli.main(words) == errors.INTERRUPTED
+    assert "it is half-written and will not boot" in capsys.readouterr().err
+    check_does_not_boot(disk)

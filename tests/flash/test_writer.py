@@ -133,6 +133,21 @@ def test_a_disk_that_cannot_be_erased_any_more(image: Path) -> None:
     assert "could not even be erased: do not use it" in said.getvalue()
 
 
+def test_interrupted_as_it_becomes_too_late(image: Path) -> None:
+    """All was verified and is there: it goes again, since nobody will hear of this board."""
+    disk = Memory(32 * MIB)
+
+    def too_late() -> None:
+        assert any(disk.data[:FIRST])
+        raise KeyboardInterrupt
+
+    with Image(image, trusted_keys([image.parent])) as opened:
+        writer = Writer(opened, disk, b"", Progress(as_json=False, err=io.StringIO()))
+        with pytest.raises(KeyboardInterrupt):
+            writer.run(too_late)
+    assert disk.data[:FIRST] == bytes(FIRST)
+
+
 def test_first_difference() -> None:
     for size in (1, 2, 3, 4096):
         for at in {0, size // 2, size - 1}:

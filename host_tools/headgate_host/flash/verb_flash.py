@@ -228,8 +228,8 @@ def _write(job: Job) -> int:
     progress = job.progress
     with _signals() as too_late:
         with _target(job) as target, _stoppable(target, progress):
-            result = Writer(job.image, target, job.own.record if job.own is not None else b"", progress).run()
-            too_late()
+            record = job.own.record if job.own is not None else b""
+            result = Writer(job.image, target, record, progress).run(too_late)
             target.finish()
             progress.end()
         return _report(job, result)

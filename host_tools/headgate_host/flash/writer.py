@@ -52,15 +52,19 @@ class Writer:
         self._body = [piece for piece in ranges if piece.start >= FIRST]
         self._record = list(_chunks(image.manifest.provisioning, record))
 
-    def run(self) -> Result:
-        """Raises CommandError(DEVICE) with the offset. Whatever goes wrong, the first MiB is zeros then."""
+    def run(self, too_late: Callable[[], None] = lambda: None) -> Result:
+        """Raises CommandError(DEVICE) with the offset. Whatever goes wrong, the first MiB is zeros then.
+
+        `too_late` ends interruptions: one either comes before it, and erases, or does nothing.
+        """
         try:
             self._run()
+            digests = [self._result.digests[piece.start] for piece in self._image.manifest.ranges]
+            self._result.verify_hash = verify_hash(digests)
+            too_late()
         except BaseException:
             self._erase_head()
             raise
-        digests = [self._result.digests[piece.start] for piece in self._image.manifest.ranges]
-        self._result.verify_hash = verify_hash(digests)
         return self._result
 
     def _run(self) -> None:
