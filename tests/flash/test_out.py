@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ from headgate_host.flash.refusals import Refused
 from headgate_host.flash.target import FileTarget, Target
 
 from .kit import MIB
+
+
+def refusing(number: int) -> Callable[..., None]:
+    """A system call."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 def test_f56_one_file_at_a_time(tmp_path: Path) -> None:
@@ -31,6 +41,27 @@ def test_f56_one_file_at_a_time(tmp_path: Path) -> None:
         first.finish()
     assert path.read_bytes() == b"a" * MIB
     assert [one.name for one in tmp_path.iterdir()] == ["x.img"]
+
+
+def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT: a stick that an image is put on. Nothing is overwritten there either, and nothing empty stays."""
+    monkeypatch.setattr(os, "link", refusing(errno.EPERM))
+    path = tmp_path / "x.img"
+    with FileTarget(path, MIB, MIB) as target:
+        target.write(0, b"a" * MIB)
+        target.finish()
+    assert path.read_bytes() == b"a" * MIB
+    with FileTarget(tmp_path / "y.img", MIB, MIB) as target:
+        (tmp_path / "y.img").write_bytes(b"somebody else's")
+        with pytest.raises(Refused, match="exists now"):
+            target.finish()
+    assert (tmp_path / "y.img").read_bytes() == b"somebody else's"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]
+    with monkeypatch.context() as patch, FileTarget(tmp_path / "z.img", MIB, MIB) as target:
+        patch.setattr(Path, "replace", refusing(errno.EIO))
+        with pytest.raises(CommandError, match="cannot name"):
+            target.finish()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]
 
 
 def written(file: FileTarget, path: Path) -> None:
@@ -121,23 +152,3 @@ def test_f61_locks_of_nfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(Refused, match="is being written"):
         FileTarget(path, MIB, MIB)
     written(first, path)
-
-
-def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAT: a stick that an image is put on. Nothing is overwritten there either."""
-
-    def link(*_: object) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", link)
-    path = tmp_path / "x.img"
-    with FileTarget(path, MIB, MIB) as target:
-        target.write(0, b"a" * MIB)
-        target.finish()
-    assert path.read_bytes() == b"a" * MIB
-    with FileTarget(tmp_path / "y.img", MIB, MIB) as target:
-        (tmp_path / "y.img").write_bytes(b"somebody else's")
-        with pytest.raises(Refused, match="exists now"):
-            target.finish()
-    assert (tmp_path / "y.img").read_bytes() == b"somebody else's"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]

@@ -250,7 +250,8 @@ class FileTarget(Target):
             raise self.failure(error, "name") from None
 
     def _take_name(self) -> None:
-        """Whatever happens, nobody else's file is lost. Raises OSError."""
+        """Whatever happens, nobody else's file is lost. Without hard links, the name is taken by an empty file first,
+        which a power cut just then would leave. Raises OSError."""
         if not self._is_partial():
             raise FileNotFoundError(errno.ENOENT, f"somebody removed {self._partial.name} meanwhile")
         try:
@@ -262,7 +263,11 @@ class FileTarget(Target):
             self._partial.unlink()
             return
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # ours from now on
-        self._partial.replace(self._path)
+        try:
+            self._partial.replace(self._path)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def _is_partial(self) -> bool:
         """Whether the name of the partial file is that of what was written here, and not of another run's file."""
