@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +153,29 @@ def test_f61_locks_of_nfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(Refused, match="is being written"):
         FileTarget(path, MIB, MIB)
     written(first, path)
+
+
+@pytest.mark.parametrize("kind", ["link", "another user's", "socket"])
+def test_f63_what_cannot_be_asked_for_its_lock(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in nobody's way; what a link leads to stays as it is."""
+    partial, elsewhere = tmp_path / ".x.img.partial", tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"somebody's")
+    open_ = os.open
+
+    def denied(place: Path, flags: int, *more: int) -> int:
+        if place == partial and not flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return open_(place, flags, *more)
+
+    if kind == "link":
+        partial.symlink_to(elsewhere)
+    elif kind == "socket":
+        os.mknod(partial, stat.S_IFSOCK | 0o600)
+    else:
+        partial.write_bytes(b"of a run that was killed")
+        monkeypatch.setattr(os, "open", denied)
+    with FileTarget(tmp_path / "x.img", MIB, MIB) as target:
+        target.write(0, b"a" * MIB)
+        target.finish()
+    assert elsewhere.read_bytes() == b"somebody's"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["elsewhere", "x.img"]

@@ -24,6 +24,7 @@ _BLKGETDISKSEQ = 0x80081280
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})  # FAT, FUSE
+_NO_LOCK = frozenset({errno.ELOOP, errno.EACCES, errno.ENXIO})  # a link, another user's file, a socket: cannot be asked
 _CHANGED_NEXT = "Look again: headgate disks"
 
 
@@ -215,13 +216,20 @@ class FileTarget(Target):
 
     def _remove_old(self) -> None:
         """Of a run that was killed; one that still writes it has it locked. Raises OSError."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             descriptor = os.open(self._partial, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                _lock(descriptor)
-                self._partial.unlink()
-            finally:
-                os.close(descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in _NO_LOCK:
+                raise
+            self._partial.unlink(missing_ok=True)  # if it is another's, and still written, that run will notice
+            return
+        try:
+            _lock(descriptor)
+            self._partial.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
     def _check(self, mapped: int) -> None:
         path = self._path
