@@ -25,7 +25,7 @@ EXIT_CODES = {
     STATE: "state directory or outbox unusable",
     FINDING: "a check found something wrong",
     REFUSED: "refused: this image or this disk is not to be used; nothing was written",
-    DEVICE: "a disk or board failed while it was written; what is on it is not usable",
+    DEVICE: "writing a disk or board failed; what is on it is not usable",
     INTERRUPTED: "interrupted",
 }
 

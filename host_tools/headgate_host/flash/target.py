@@ -29,7 +29,7 @@ _CHANGED_NEXT = "Look again: headgate disks"
 
 
 class Target:
-    """`name` for messages; `size` in bytes. Offsets and sizes: multiples of image_format.BLOCK, at most RANGE_MAX."""
+    """`name` for messages; `size` in bytes. Offsets and sizes: multiples of its sectors, at most RANGE_MAX at once."""
 
     fresh = False  # nothing old is there that could be taken for a system
 

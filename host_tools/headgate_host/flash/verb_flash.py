@@ -39,7 +39,7 @@ examples
   headgate flash rpi-pico-w --port /dev/ttyACM0 --config headgate.json    MicroPython: files over USB
 
 exit codes: 0 written and verified · 2 wrong command line · 3 provisioning refused · 4 a file, disk or
-key is missing · 8 refused, nothing written · 9 the disk failed and does not boot · 130 interrupted
+key is missing · 8 refused, nothing written · 9 writing failed, it does not boot · 130 interrupted
 """
 
 BY_ID = Path("/dev/disk/by-id")
