@@ -16,6 +16,7 @@ import pytest
 
 from headgate import errors
 from headgate.errors import CommandError
+from headgate_host.flash import target
 from headgate_host.flash.refusals import Refused
 from headgate_host.flash.target import FileTarget, Target
 
@@ -48,20 +49,20 @@ def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytes
     """FAT: a stick that an image is put on. Nothing is overwritten there either, and nothing empty stays."""
     monkeypatch.setattr(os, "link", refusing(errno.EPERM))
     path = tmp_path / "x.img"
-    with FileTarget(path, MIB, MIB) as target:
-        target.write(0, b"a" * MIB)
-        target.finish()
+    with FileTarget(path, MIB, MIB) as file:
+        file.write(0, b"a" * MIB)
+        file.finish()
     assert path.read_bytes() == b"a" * MIB
-    with FileTarget(tmp_path / "y.img", MIB, MIB) as target:
+    with FileTarget(tmp_path / "y.img", MIB, MIB) as file:
         (tmp_path / "y.img").write_bytes(b"somebody else's")
         with pytest.raises(Refused, match="exists now"):
-            target.finish()
+            file.finish()
     assert (tmp_path / "y.img").read_bytes() == b"somebody else's"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]
-    with monkeypatch.context() as patch, FileTarget(tmp_path / "z.img", MIB, MIB) as target:
+    with monkeypatch.context() as patch, FileTarget(tmp_path / "z.img", MIB, MIB) as file:
         patch.setattr(Path, "replace", refusing(errno.EIO))
         with pytest.raises(CommandError, match="cannot name"):
-            target.finish()
+            file.finish()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["x.img", "y.img"]
 
 
@@ -101,6 +102,23 @@ def test_f58_two_that_begin_at_the_same_moment(direct: bool, tmp_path: Path, mon
         patch.setattr(fcntl, "fcntl", fcntl_)
         with pytest.raises(Refused, match="is being written"):
             FileTarget(path, MIB, MIB)
+    with pytest.raises(Refused, match="is being written"):
+        FileTarget(path, MIB, MIB)
+    written(others[0], path)
+
+
+def test_f58_two_that_remove_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one has its file when the first one is about to make its own."""
+    path = tmp_path / "x.img"
+    create = target._create
+    others: list[FileTarget] = []
+
+    def disturbed(partial: Path) -> int:
+        monkeypatch.setattr(target, "_create", create)
+        others.append(FileTarget(path, MIB, MIB))
+        return create(partial)
+
+    monkeypatch.setattr(target, "_create", disturbed)
     with pytest.raises(Refused, match="is being written"):
         FileTarget(path, MIB, MIB)
     written(others[0], path)
@@ -174,8 +192,8 @@ def test_f63_what_cannot_be_asked_for_its_lock(kind: str, tmp_path: Path, monkey
     else:
         partial.write_bytes(b"of a run that was killed")
         monkeypatch.setattr(os, "open", denied)
-    with FileTarget(tmp_path / "x.img", MIB, MIB) as target:
-        target.write(0, b"a" * MIB)
-        target.finish()
+    with FileTarget(tmp_path / "x.img", MIB, MIB) as file:
+        file.write(0, b"a" * MIB)
+        file.finish()
     assert elsewhere.read_bytes() == b"somebody's"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["elsewhere", "x.img"]

@@ -210,7 +210,7 @@ class FileTarget(Target):
             raise self._no_place(error) from None
 
     def _no_place(self, error: OSError) -> Refused:
-        if isinstance(error, BlockingIOError):
+        if isinstance(error, BlockingIOError | FileExistsError):  # locked, or made just now
             return Refused("out-exists", f"{self._path} is being written", "Wait, or name another: --out", USAGE)
         return Refused("no-place", f"cannot write {self._path}: {error.strerror}", "Name another place: --out", MISSING)
 
