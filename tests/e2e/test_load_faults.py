@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -109,6 +111,29 @@ def test_output_that_breaks_ends_no_load(target: str, form: tuple[str, ...], tmp
     assert result["total"]["due"] == 100
     assert done.returncode == result["exit_code"]
     assert done.returncode in (1, 7)
+
+
+def test_a_terminal_that_goes_away_ends_no_load(tmp_path: Path) -> None:
+    """In the midst of the live view. (The kernel's SIGHUP is for whoever the terminal controls, which this is not.)"""
+    pytest.importorskip("rich")
+    file = tmp_path / "x.json"
+    ours, theirs = pty.openpty()
+    with toy_server.running() as toy:
+        words = [f"http://127.0.0.1:{toy.port}/", "--rate", "50", "--for", "3 s", "--no-metrics", "--out", str(file)]
+        command = [sys.executable, "-m", "headgate", "load", *words]
+        errors = subprocess.PIPE
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=errors, env=environment()) as load:
+            os.close(theirs)
+            shown = b""
+            while b"answered" not in shown:
+                shown += os.read(ours, 65536)
+            os.close(ours)
+            assert load.stderr is not None
+            assert load.stderr.read() == b""
+    result = json.loads(file.read_bytes())
+    assert result["total"]["due"] == 150
+    assert load.returncode == result["exit_code"]
+    assert load.returncode in (0, 7)
 
 
 def test_the_limit_of_a_server_with_a_known_one(tmp_path: Path) -> None:
