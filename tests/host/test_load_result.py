@@ -1,7 +1,6 @@
 """Result files: what is written is read again; what is not a result is refused in one line."""
 
 import json
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -65,13 +64,6 @@ def test_numbers_json_does_not_have_are_unknown() -> None:
     found = a_result()
     found.audit.figures["lag_p99_ms"] = float("nan")
     assert json.loads(json.dumps(found.document(), allow_nan=False))["audit"]["figures"]["lag_p99_ms"] is None
-
-
-def test_a_date_of_a_scenario_is_a_text() -> None:
-    """`name = 1979-05-27`: TOML has dates, JSON has none, and the run is over when that is found out."""
-    found = a_result()
-    found.scenario["name"] = date(1979, 5, 27)
-    assert Result.parse(json.dumps(found.document()).encode(), "r.json").scenario["name"] == "1979-05-27"
 
 
 def test_a_disk_without_room_keeps_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import cbor2
 import pytest
 
 from headgate.errors import CommandError
-from headgate_host.load import exits, mix, scenario
+from headgate_host.load import exits, mix, scenario, scenario_run
 from headgate_host.load.mix_line import INVALID
 from headgate_host.load.operation import MQTT, Request
 from headgate_host.load.scenario import Scenario, ScenarioErrors
@@ -251,6 +251,43 @@ def test_names_of_operations_are_their_own() -> None:
 def test_what_is_no_scenario(data: bytes) -> None:
     with pytest.raises(ScenarioErrors):
         scenario.parse(data, Path("s.toml"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("seed = " + "1" * 5000, "too many digits"),
+        ("seed = 0x" + "f" * 5000, "too many digits"),
+        (".".join("a" * 3000) + " = 1", "nested too deeply"),
+    ],
+)
+def test_what_is_toml_but_out_of_bounds(line: str, words: str) -> None:
+    with pytest.raises(ScenarioErrors, match=words):
+        parse(f"{line}\n{SMALL}")
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+def test_numbers_json_does_not_have_are_refused(number: str) -> None:
+    for old, new in (("rate = 1", f"rate = {number}"), ('"s.json"', f'"s.json"\nfields = {{ "/x" = {number} }}')):
+        with pytest.raises(ScenarioErrors, match="at byte"):
+            parse(SMALL.replace(old, new, 1))
+
+
+def test_dates_are_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TOML has them, JSON has not: neither the messages, nor what is printed, nor the result."""
+    fields = 'fields = { "/ts" = 1979-05-27T07:32:00Z, "/at" = 07:32:00 }'
+    text = "name = 1979-05-27\n" + SMALL.replace('"s.json"', f'"s.json"\n{fields}') + "name = 1979-05-28\n"
+    found = parse(text)
+    assert (found.name, found.lines[0].name) == ("1979-05-27", "1979-05-28")
+    assert found.data["d"].fields == {"/ts": "1979-05-27T07:32:00+00:00", "/at": "07:32:00"}
+    assert json.loads(json.dumps(found.document))["operation"][0]["name"] == "1979-05-28"
+
+    file = tmp_path / "dates.toml"
+    file.write_text(WHOLE.replace('"a working day"', "1979-05-27") + "name = 1979-05-28\n")
+    assert scenario_run.check(file, as_json=True) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["name"] == "1979-05-27"
+    assert "1979-05-28" in shown["operations"]
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

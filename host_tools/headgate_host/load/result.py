@@ -253,7 +253,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
-    return value if isinstance(value, str | int | None) else str(value)  # a date of a scenario
+    return value
 
 
 def _result(document: Mapping[str, Any]) -> Result:
