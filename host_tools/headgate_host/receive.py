@@ -7,6 +7,7 @@ import math
 import secrets
 import signal
 import sys
+import unicodedata
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ _AT_ONCE = 200  # PUBLISH packets taken before they are acknowledged
 _SHORT_SESSION_S = 300  # without --client-id: long enough for a reconnect
 _LONG_SESSION_S = 7 * 86400
 _RETRY_S, _RETRY_MAX_S = 1.0, 30.0
+_LAST_TWO = 0xFFFE  # of each plane of Unicode: no characters
 _TEXT_MAX = 30_000  # bytes; a text of MQTT has at most 65,535, and a group stands before its topic
 _RETAIN_NEVER = 2  # MQTT 5 section 3.8.3.1: no retained messages, please
 
@@ -112,8 +114,16 @@ def _check_names(args: argparse.Namespace) -> None:
         raise CommandError(USAGE, f"--share {args.share!r} is no name of a group", "Without / + #, such as loaders")
     for option in ("topic", "share", "client_id", "username"):
         text = getattr(args, option) or ""
-        if not text.isprintable() or len(text.encode()) > _TEXT_MAX:
+        if not _is_text(text) or len(text.encode()) > _TEXT_MAX:
             raise CommandError(USAGE, f"--{option.replace('_', '-')} is too long, or holds what is no text")
+
+
+def _is_text(text: str) -> bool:
+    """MQTT 5 section 1.5.4: no surrogates and no U+0000; brokers may refuse control and non-characters as well."""
+    return not any(
+        unicodedata.category(one) in ("Cc", "Cs") or "\ufdd0" <= one <= "\ufdef" or ord(one) & 0xFFFF >= _LAST_TWO
+        for one in text
+    )
 
 
 def _summary(counts: Counts, *, as_json: bool) -> None:

@@ -301,6 +301,25 @@ def test_what_no_broker_could_understand(option: str, text: str) -> None:
     assert refused.value.code == USAGE
 
 
+@pytest.mark.parametrize("option", ["--topic", "--share", "--client-id", "--username"])
+@pytest.mark.parametrize(
+    "code", [0, 0x1F, 0x7F, 0x9F, 0xD800, 0xDFFF, 0xFDD0, 0xFDEF, 0xFFFE, 0xFFFF, 0x1FFFE, 0x10FFFF]
+)
+def test_what_is_no_text_to_mqtt(option: str, code: int) -> None:
+    with pytest.raises(CommandError, match=r"is too long, or holds what is no text") as refused:
+        receive.main(parsed(f"{option}=a{chr(code)}b", "--url", "mqtt://127.0.0.1:1"))
+    assert refused.value.code == USAGE
+
+
+@pytest.mark.parametrize("option", ["--topic", "--share", "--client-id", "--username"])
+def test_what_is_not_printed_may_be_a_text(option: str) -> None:
+    """Spaces of all kinds, what joins letters, what no Unicode knows yet, and what is there for private use."""
+    text = "a \xa0\xad\u2028\u200d\u3000\u0378\ue000\ufdcf\ufdf0\ufeff\ufffd\U0010fffd"
+    with pytest.raises(CommandError) as refused:
+        receive.main(parsed(f"{option}={text}", "--url", "mqtt://127.0.0.1:1"))
+    assert refused.value.code == NETWORK
+
+
 def test_what_a_broker_understands() -> None:
     for words in (("--topic", "#"), ("--topic", "+/a/+/#"), ("--topic", "/"), ("--share", "loaders of x")):
         with pytest.raises(CommandError) as refused:
