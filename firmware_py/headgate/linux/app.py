@@ -290,7 +290,7 @@ class App:
             plan = self._plan(config)
             made = self._tls.prepare(config.listen) if self._tls is not None else None
             if config.uplink.url is not None:
-                _uplink_class(tls=config.uplink.url.tls)  # it may be the first: packages can have changed since the start
+                _uplink_class(tls=config.uplink.url.tls)  # fails where packages have changed since the start
             self.gateway.adopt(plan)
         except errors.CommandError as problem:
             return self._refuse_reload(problem.line())
