@@ -1,19 +1,22 @@
 """Many connections in little memory: an idle one is a socket and one small coroutine, and requests take turns.
 
 The gateway's objects for a connection exist only from the moment its next request begins to arrive until that has been
-answered; then the connection is parked. What a request needs in memory exists once, however many clients are there: the
-turn is kept while a request is worked on. A client that is slow with a body, or does not take its answer, waits without
-the turn.
+answered; then the connection is parked. What a request needs in memory exists once, however many clients send at full
+speed: the turn is kept while a request is worked on. A client that is slow with a body, or does not take its answer,
+waits without the turn, and what has come of its body waits with it.
 """
 
 import asyncio
 from asyncio import core
 
-# How long a client keeps its turn while a request is on its way: each read takes READ_STEPS of TURN_STEPS, each wait of
-# STEP_MS for the next byte takes one. After that others have their turn before each of its reads.
+# How long a client keeps its turn, in steps: each wait of STEP_MS for the next byte takes one, a read of little and an
+# answer take USE_STEPS. After TURN_STEPS others have their turn before each of its reads. A body that comes as fast as
+# it is read takes none, for half of it would stay in memory while the others begin theirs; answers do, or who sends
+# requests without end would keep the turn for ever.
 TURN_STEPS = 24
-READ_STEPS = 3
+USE_STEPS = 3
 STEP_MS = 5
+LITTLE = 8  # a read of less than 1/LITTLE of what was asked for
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -45,7 +48,8 @@ class Stream:
         while self.mine and self.steps > 0:
             data = s.read(n)
             if data is not None:
-                self.steps -= READ_STEPS
+                if len(data) * LITTLE < n:
+                    self.steps -= USE_STEPS
                 return data
             self.steps -= 1
             yield from asyncio.sleep_ms(STEP_MS)
@@ -61,6 +65,7 @@ class Stream:
             yield core._io_queue.queue_read(s)  # until there is input
 
     def write(self, data):
+        self.steps -= USE_STEPS
         self.stream.write(data)
 
     async def drain(self):
