@@ -17,7 +17,26 @@ TURN_STEPS = 24
 USE_STEPS = 3
 STEP_MS = 5
 LITTLE = 8  # a read of less than 1/LITTLE of what was asked for
+# Made once: `except (A, B):` makes its tuple each time, which without memory raises MemoryError out of the handler.
+NOT_ACCEPTED = (OSError, ValueError, MemoryError)
+ENDED = (OSError, MemoryError, asyncio.CancelledError)
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def await_input(s):
+    """`yield await_input(s)`: until the socket `s` has input. Raises MemoryError."""
+    try:
+        core._io_queue.queue_read(s)
+    except MemoryError:
+        forget()
+        raise
+
+
+def forget():
+    """Take the current task out of the queue of those that wait for a socket. Without memory it may have got half-way
+    into it: it would be woken after its end, and a closed socket kept for ever. (On Linux MicroPython 1.25 may crash
+    then, here or as it polls: docs/micropython.md.)"""
+    core._io_queue.remove(asyncio.current_task())
 
 
 class Stream:
@@ -62,7 +81,7 @@ class Stream:
             if data is not None:
                 return data
             self.give_back()
-            yield core._io_queue.queue_read(s)  # until there is input
+            yield await_input(s)
 
     def write(self, data):
         self.steps -= USE_STEPS
@@ -71,7 +90,11 @@ class Stream:
     async def drain(self):
         if self.stream.out_buf:
             self.give_back()
-            await self.stream.drain()
+            try:
+                await self.stream.drain()
+            except MemoryError:
+                forget()
+                raise
 
     def close(self):
         pass
@@ -98,15 +121,14 @@ class Turns:
         while True:
             client = None
             try:
-                yield core._io_queue.queue_read(s)
+                yield await_input(s)
                 client = s.accept()[0]
                 if context:
                     client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
                 client.setblocking(False)
                 stream = asyncio.StreamReader(client)
                 asyncio.create_task(self.accept(stream, stream))  # noqa: RUF006 - MicroPython keeps tasks
-            except (OSError, ValueError, MemoryError):
-                core._io_queue.remove(asyncio.current_task())  # it may have got half-way into the queue
+            except NOT_ACCEPTED:
                 if client is not None:
                     client.close()
                 yield from asyncio.sleep_ms(STEP_MS)
@@ -125,7 +147,7 @@ class Turns:
         try:
             while parked:
                 self.idle[task] = gateway.now_ms() + gateway.plan.idle_ms
-                yield core._io_queue.queue_read(reader.s)
+                yield await_input(reader.s)
                 del self.idle[task]
                 yield from self.lock.acquire()
                 stream = None
@@ -140,13 +162,13 @@ class Turns:
                 parked = stream.parked
                 if parked:  # it will come again, and be the same connection
                     gateway.counters.opened -= 1
-        except (OSError, MemoryError, asyncio.CancelledError):
+        except ENDED:
             pass
         finally:
             self.count -= 1
             if parked:  # cancelled while idle
                 self.idle.pop(task, None)
-                yield from reader.wait_closed()
+                reader.s.close()  # what wait_closed does, and takes no memory for a coroutine
 
     def reap(self):
         """Close the connections that have been idle for too long."""
