@@ -413,6 +413,30 @@ class GatewayTest(unittest.TestCase):
 
         play(story, plan=document(idle_ms=500))
 
+    def test_no_memory_to_look_for_idle_connections(self):
+        """Somebody goes on looking."""
+
+        async def story(scene):
+            failed = []
+
+            def exhausted():
+                if not failed:
+                    failed.append(True)
+                    raise MemoryError
+                return scene.ms
+
+            peer = await scene.connect()
+            await peer.send(HEALTH)
+            self.assertEqual((await peer.answer())[0], 200)
+            while not scene.gateway._connections[0].read_deadline:  # noqa: ASYNC110 - no event says that it waits
+                await asyncio.sleep(0)
+            scene.gateway.now_ms = exhausted
+            scene.ms += 1000
+            self.assertIsNone(await peer.answer())
+            self.assertEqual(failed, [True])
+
+        play(story, plan=document(idle_ms=500))
+
     def test_unforeseen_fault_is_a_500(self):
         async def story(scene):
             peer = await scene.connect()

@@ -194,15 +194,15 @@ class Gateway:
     async def _reap(self) -> None:
         """Cuts what is past its deadline. Runs only while somebody is connected."""
         while self._connections:
-            plan = self.plan
-            now_ms = self.now_ms()
-            sleep_ms = min(REAP_MS, plan.idle_ms, plan.head_ms, plan.body_ms)
             try:
+                plan = self.plan
+                now_ms = self.now_ms()
+                sleep_ms = min(REAP_MS, plan.idle_ms, plan.head_ms, plan.body_ms)
                 for connection in list(self._connections):
                     deadline = connection.check(now_ms)
                     if deadline:
                         sleep_ms = min(sleep_ms, deadline - now_ms)
-            except MemoryError:  # on a board; somebody has to go on looking
-                pass
-            await asyncio.sleep(max(sleep_ms, 10) / 1000)
+                await asyncio.sleep(max(sleep_ms, 10) / 1000)
+            except MemoryError:  # on a board, where a float needs some as well; somebody has to go on looking
+                await asyncio.sleep(1)
         self._reaper = None
