@@ -276,6 +276,7 @@ def with_key(**keys: object) -> dict[str, object]:
         (document(1, cache={"bytes": 0}), 3, "cache.bytes: must be an integer from 1024 to 65536"),
         (document(1, cache={"bytes": 66000}), 3, "cache.bytes: must be an integer from 1024 to 65536"),
         (document(1, cache={"bytes": 10**30}), 3, "cache.bytes: must be an integer"),
+        (document(1, cache={"value_limit": 32705}), 3, "cache.value_limit: must be 32704 or less"),
         (document(1, cache=7), 3, "cache: must be an object"),
         (document(1, limits={"connections": 5000}), 3, "limits.connections: 5000 do not fit"),
         (document(1, surprise=1), 3, "surprise: unknown key"),

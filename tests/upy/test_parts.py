@@ -59,6 +59,13 @@ def test_board_settings_and_defaults() -> None:
     }
 
 
+def test_a_small_cache_with_the_boards_own_limit_of_a_value() -> None:
+    """It is not refused for what it does not say; a value that does not fit is."""
+    document = {"v": 1, "cache": {"bytes": 1024}}
+    settings.take(document)
+    assert document["cache"] == {"bytes": 1024, "value_limit": 2048, "entries": 128}
+
+
 @pytest.mark.parametrize(
     ("part", "where"),
     [
@@ -72,6 +79,7 @@ def test_board_settings_and_defaults() -> None:
         ({"tls": {"cert": "", "key": "k"}}, "tls.cert"),
         ({"uplink": None}, "uplink"),
         ({"ntp": 1}, "ntp"),
+        ({"cache": {"bytes": 1024, "value_limit": 961}}, "cache.value_limit"),
     ],
 )
 def test_board_settings_refused(part: dict[str, object], where: str) -> None:

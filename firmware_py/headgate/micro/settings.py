@@ -11,7 +11,12 @@ Beside the plan's own keys:
 Where the plan leaves a size open, it is a small board's (DEFAULTS), not a Linux machine's.
 """
 
+from headgate import limits
 from headgate.tasks.plan import PlanError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 # What the Linux appliance does and this one does not: refused by name, never ignored.
 REFUSED = {
@@ -59,9 +64,13 @@ def _listen(value: object) -> "tuple[str, int]":
     raise PlanError("listen", 'must be "address:port"')
 
 
+def _is_integer(value: object) -> "TypeGuard[int]":
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _integer(document: "dict[str, object]", key: str, default: int) -> int:
     value = _take(document, key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not _is_integer(value) or value < 0:
         raise PlanError(key, "must be an integer, 0 or more")
     return value
 
@@ -100,13 +109,19 @@ def take(document: object) -> Settings:
     settings.ntp = ntp
     settings.watchdog_ms = _integer(document, "watchdog_ms", 0)
     settings.cert, settings.key = _tls(_take(document, "tls", None))
+    cache = document.get("cache")
+    value_limit = cache.get("value_limit") if isinstance(cache, dict) else None  # as given
     for section, key, value in DEFAULTS:
         part = document.setdefault(section, {})
         if isinstance(part, dict):
             part.setdefault(key, value)
     size = document["cache"].get("bytes") if isinstance(document["cache"], dict) else None
-    if isinstance(size, int) and not isinstance(size, bool) and not CACHE_MIN <= size <= CACHE_MAX:
-        raise PlanError("cache.bytes", f"must be an integer from {CACHE_MIN} to {CACHE_MAX}")
+    if _is_integer(size):
+        if not CACHE_MIN <= size <= CACHE_MAX:
+            raise PlanError("cache.bytes", f"must be an integer from {CACHE_MIN} to {CACHE_MAX}")
+        most = size - limits.ENTRY_OVERHEAD
+        if _is_integer(value_limit) and value_limit > most:
+            raise PlanError("cache.value_limit", f"must be {most} or less, to fit into {size} bytes (cache.bytes)")
     streams = document.get("streams")
     if isinstance(streams, dict):
         for stream in streams.values():

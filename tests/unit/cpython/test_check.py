@@ -152,14 +152,14 @@ def test_micro_leaves_open_what_the_file_does_not_say(place: Path) -> None:
     [
         ('[listen]\nhttp = ["0.0.0.0:80", "0.0.0.0:81"]\n', "listen.http: MicroPython listens on one address"),
         ('[listen]\nhttp = "0.0.0.0:0"\n', "listen: must be"),
-        ('bytes = "1 MiB"\n', "cache.bytes: must be an integer from 1024 to 65536"),
+        ('[cache]\nbytes = "1 MiB"\n', "cache.bytes: must be an integer from 1024 to 65536"),
+        ('[cache]\nvalue_limit = "40 KiB"\n', "cache.value_limit: must be 32704 or less"),  # of a board's own bytes
     ],
 )
 def test_micro_refuses_what_a_board_would_not_do(
     place: Path, capsys: pytest.CaptureFixture[str], change: str, says: str
 ) -> None:
-    text = MICRO.replace('bytes = "16 KiB"\n', "")
-    write(place, text + change if change.startswith("bytes") else text.replace("[cache]", f"{change}[cache]"))
+    write(place, MICRO.partition("[cache]")[0] + change)
     assert cli.main(["check", "--micro", str(place / "plan.json")]) == errors.CONFIG
     assert says in capsys.readouterr().err
     assert not (place / "plan.json").exists()
