@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 
 import fetch
 import pytest
+import real
+from appliance import FIRMWARE
 
 from headgate.micro import settings
 from headgate.tasks.plan import PlanError
@@ -86,6 +90,51 @@ def test_board_settings_refused(part: dict[str, object], where: str) -> None:
     with pytest.raises(PlanError) as caught:
         settings.take({"v": 1} | part)
     assert caught.value.where == where
+
+
+def test_a_count_of_starts_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headgate.micro import load
+
+    count = tmp_path / "headgate.boot"
+    count.write_text("41")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", lambda old, new: (tmp_path / "missing").stat())
+        assert load.next_boot(str(count)) == 0
+    assert count.read_text() == "41"
+    assert load.next_boot(str(count)) == 43
+
+
+ON_A_BOARD = """
+import vfs
+from headgate.micro.load import next_boot
+
+class Flash:
+    data = bytearray(65536)
+    def readblocks(self, block, buffer, offset=0):
+        at = block * 512 + offset
+        buffer[:] = self.data[at : at + len(buffer)]
+    def writeblocks(self, block, buffer, offset=0):
+        at = block * 512 + offset
+        self.data[at : at + len(buffer)] = buffer
+    def ioctl(self, what, argument):
+        return {4: len(self.data) // 512, 5: 512}.get(what, 0)
+
+for kind in (vfs.VfsFat, vfs.VfsLfs2):
+    kind.mkfs(Flash())
+    vfs.mount(kind(Flash()), "/flash")
+    print(next_boot("/flash/headgate.boot"), next_boot("/flash/headgate.boot"))
+    vfs.umount("/flash")
+"""
+
+
+def test_the_count_of_starts_on_a_boards_file_systems(tmp_path: Path) -> None:
+    """Renaming replaces there too."""
+    script = tmp_path / "script.py"
+    script.write_text(ON_A_BOARD)
+    environment = {"MICROPYPATH": f"{FIRMWARE}:.frozen", "PATH": "/usr/bin:/bin"}
+    command = [*real.micropython(real.NATIVE), str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.split(), done.stderr) == (["1", "2"] * 2, "")
 
 
 def test_wlan_file(tmp_path: Path) -> None:

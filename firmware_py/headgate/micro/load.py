@@ -53,11 +53,7 @@ def next_boot(path: str) -> int:
     try:
         with open(new, "w") as file:  # noqa: PTH123
             file.write(str(boot + 1))
-        try:
-            os.rename(new, path)  # noqa: PTH104
-        except OSError:  # FAT does not replace
-            os.remove(path)  # noqa: PTH107
-            os.rename(new, path)  # noqa: PTH104
+        os.rename(new, path)  # noqa: PTH104 - replaces, on FAT and littlefs as well
     except OSError:
         print("headgate: cannot write", path, "- message ids start again with each boot")
         return 0
