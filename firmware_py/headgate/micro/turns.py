@@ -18,21 +18,21 @@ USE_STEPS = 3
 STEP_MS = 5
 LITTLE = 8  # a read of less than 1/LITTLE of what was asked for
 # Made once: `except (A, B):` makes its tuple each time, which without memory raises MemoryError out of the handler.
-NOT_ACCEPTED = (OSError, ValueError, MemoryError)
-ENDED = (OSError, MemoryError, asyncio.CancelledError)
+_NOT_ACCEPTED = (OSError, ValueError, MemoryError)
+_ENDED = (OSError, MemoryError, asyncio.CancelledError)
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-def await_input(s):
-    """`yield await_input(s)`: until the socket `s` has input. Raises MemoryError."""
+def _await_input(s):
+    """`yield _await_input(s)`: until the socket `s` has input. Raises MemoryError."""
     try:
         core._io_queue.queue_read(s)
     except MemoryError:
-        forget()
+        _forget()
         raise
 
 
-def forget():
+def _forget():
     """Take the current task out of the queue of those that wait for a socket. Without memory it may have got half-way
     into it: it would be woken after its end, and a closed socket kept for ever. (On Linux MicroPython 1.25 may crash
     then, here or as it polls: docs/micropython.md.)"""
@@ -81,7 +81,7 @@ class Stream:
             if data is not None:
                 return data
             self.give_back()
-            yield await_input(s)
+            yield _await_input(s)
 
     def write(self, data):
         self.steps -= USE_STEPS
@@ -93,7 +93,7 @@ class Stream:
             try:
                 await self.stream.drain()
             except MemoryError:
-                forget()
+                _forget()
                 raise
 
     def close(self):
@@ -121,14 +121,14 @@ class Turns:
         while True:
             client = None
             try:
-                yield await_input(s)
+                yield _await_input(s)
                 client = s.accept()[0]
                 if context:
                     client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
                 client.setblocking(False)
                 stream = asyncio.StreamReader(client)
                 asyncio.create_task(self.accept(stream, stream))  # noqa: RUF006 - MicroPython keeps tasks
-            except NOT_ACCEPTED:
+            except _NOT_ACCEPTED:
                 if client is not None:
                     client.close()
                 yield from asyncio.sleep_ms(STEP_MS)
@@ -147,7 +147,7 @@ class Turns:
         try:
             while parked:
                 self.idle[task] = gateway.now_ms() + gateway.plan.idle_ms
-                yield await_input(reader.s)
+                yield _await_input(reader.s)
                 del self.idle[task]
                 yield from self.lock.acquire()
                 stream = None
@@ -162,7 +162,7 @@ class Turns:
                 parked = stream.parked
                 if parked:  # it will come again, and be the same connection
                     gateway.counters.opened -= 1
-        except ENDED:
+        except _ENDED:
             pass
         finally:
             self.count -= 1
