@@ -74,8 +74,6 @@ def compile_schema(
     """
     if isinstance(document, (str, bytes, bytearray, memoryview)):
         document = parse_schema(document, "")
-    else:
-        check_end(document, "")
     try:
         root = _Compiler(document, draft7, formats, registry, lints).run()
     except RuntimeError:  # the end of the stack: constants may be nested
@@ -96,25 +94,15 @@ def parse_schema(text: "str | bytes | bytearray | memoryview", uri: str) -> obje
         raise SchemaError("", f"not JSON: {error}", uri) from None
 
 
-def check_end(schema: object, uri: str) -> None:
-    """A dict can contain itself, as no JSON text can: nobody would come to its end. Raises SchemaError."""
-    todo = [(schema, 0)]
-    left = limits.SCHEMA_BYTES  # a document has no more values than bytes
-    while todo:
-        one, depth = todo.pop()
-        left -= 1
-        if isinstance(one, (dict, list, tuple)):
-            if depth >= limits.DOCUMENT_DEPTH or left < 0:
-                raise SchemaError("", "nested too deeply", uri)
-            for inner in one.values() if isinstance(one, dict) else one:
-                todo.append((inner, depth + 1))
-
-
 def _is_simple(document: object) -> bool:
     """Whether every reference is a pointer into the document itself, so that schema_places.py is not needed."""
     todo = [document]
     top = True
+    left = limits.SCHEMA_BYTES  # a document has no more values than bytes; a dict can contain itself
     while todo:
+        left -= 1
+        if not left:
+            raise RuntimeError  # as at the end of the stack
         one = todo.pop()
         if isinstance(one, list):
             todo += one
