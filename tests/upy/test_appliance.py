@@ -333,7 +333,7 @@ def test_each_start_has_its_number(tmp_path: Path) -> None:
 def test_the_count_of_starts_survives_a_power_cut(tmp_path: Path) -> None:
     """While it is written: numbers that come again would give two messages one id, and two values one ETag."""
     real.micropython(real.NATIVE)
-    path, count, new = (tmp_path / f"headgate.{name}" for name in ("json", "boot", "boot.new"))
+    path, count, new = (tmp_path / f"headgate.{name}" for name in ("json", "boot", "boot.unfinished"))
     left = (("41", "", "42"), ("41", "4", "42"), ("41", "42", "43"), (None, "41", "42"), ("x", "41", "42"))
     for old, cut, expected in left:
         count.unlink(missing_ok=True)

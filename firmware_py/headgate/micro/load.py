@@ -41,7 +41,7 @@ def next_boot(path: str) -> int:
     The new count is written beside the old one, then takes its name. Whatever a power cut leaves, one of them is whole;
     the larger counts, for a number that was cut is smaller."""
     boot = 0
-    new = path + ".new"
+    new = path + ".unfinished"
     for name in (path, new):
         try:
             with open(name) as file:  # noqa: PTH123

@@ -60,7 +60,7 @@ def _listen(value: object) -> "tuple[str, int]":
     if isinstance(value, str):
         host, colon, port = value.rpartition(":")
         if host and colon and port.isdigit() and 0 < int(port) < 65536:  # noqa: PLR2004 - 16 bits
-            return host.strip("[]"), int(port)
+            return (host[1:-1] if host[0] == "[" else host), int(port)
     raise PlanError("listen", 'must be "address:port"')
 
 
