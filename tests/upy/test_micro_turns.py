@@ -18,7 +18,7 @@ from headgate.micro import turns
 ADDRESS = socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1]
 
 class Gateway:
-    class plan: connections, idle_ms = 16, 60000
+    class plan: connections, idle_ms, cache_value, streams = 16, 60000, 12000, {}
     class counters: opened = refused = 0
     def now_ms(self): return 0
 
@@ -71,6 +71,38 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+LARGE = """
+class Endless(Gateway):
+    large = 0
+    def accept(self, reader, writer):
+        size = 0
+        while (data := (yield from reader.read(512))) and data[0]:  # those of the other begin with another byte
+            size += len(data)
+            self.large = max(self.large, size)
+        print("other" if data else "end", self.large < 100000)
+        yield from writer.wait_closed()
+
+async def main():
+    gateway = Endless()
+    one = socket.socket()
+    one.connect(ADDRESS)
+    one.setblocking(False)
+    while one.write(b"\\xff" * 4096):
+        pass
+    other = client(b"\\0")
+    task = asyncio.create_task(turns.Turns(gateway).listen(listener, None))
+    while other.setblocking(False) or other.read(1) is None:
+        await asyncio.sleep_ms(1)
+
+asyncio.run(main())
+"""
+
+
+def test_a_body_without_end_does_not_keep_the_turn(tmp_path: Path) -> None:
+    """At full speed: all that the kernel holds of it is there before the other client's first byte is looked at."""
+    assert run(tmp_path, LARGE)[:2] == ["other", "True"]
 
 
 def test_bodies_at_full_speed_are_not_in_memory_together(tmp_path: Path) -> None:

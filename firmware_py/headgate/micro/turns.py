@@ -11,8 +11,8 @@ from asyncio import core
 
 # How long a client keeps its turn, in steps: each wait of STEP_MS for the next byte takes one, a read of little and an
 # answer take USE_STEPS. After TURN_STEPS others have their turn before each of its reads. A body that comes as fast as
-# it is read takes none, for half of it would stay in memory while the others begin theirs; answers do, or who sends
-# requests without end would keep the turn for ever.
+# it is read takes none, for half of it would stay in memory while the others begin theirs: up to the largest that the
+# plan allows, then its reads do as well. Answers do, or who sends requests without end would keep the turn for ever.
 TURN_STEPS = 24
 USE_STEPS = 3
 STEP_MS = 5
@@ -42,9 +42,10 @@ def _forget():
 class Stream:
     """MicroPython's asyncio stream while a request is worked on; reader and writer in one, as there."""
 
-    def __init__(self, stream, lock):
+    def __init__(self, stream, lock, limit):
         self.stream = stream
         self.lock = lock
+        self.limit = limit  # bytes that may be read for nothing
         self.mine = True
         self.steps = TURN_STEPS
         self.served = False
@@ -67,7 +68,8 @@ class Stream:
         while self.mine and self.steps > 0:
             data = s.read(n)
             if data is not None:
-                if len(data) * LITTLE < n:
+                self.limit -= len(data)
+                if self.limit < 0 or len(data) * LITTLE < n:
                     self.steps -= USE_STEPS
                 return data
             self.steps -= 1
@@ -114,6 +116,10 @@ class Turns:
         self.lock = asyncio.Lock()
         self.count = 0
         self.idle = {}  # task of a parked connection: when it will be closed (ms)
+        limit = gateway.plan.cache_value
+        for stream in gateway.plan.streams.values():
+            limit = max(limit, stream.body_limit)
+        self.limit = limit + 4096  # and a head, and what frames chunks
 
     def listen(self, s, context):
         """Accept connections on the listening socket `s`, for ever; a generator. asyncio's own server ends for good
@@ -152,7 +158,7 @@ class Turns:
                 yield from self.lock.acquire()
                 stream = None
                 try:
-                    stream = Stream(reader, self.lock)
+                    stream = Stream(reader, self.lock, self.limit)
                     yield from gateway.accept(stream, stream)
                 finally:  # however it ends: nobody else would ever have a turn
                     if stream is None:
