@@ -111,10 +111,12 @@ def main(argv: list[str] | None = None) -> int:
             code = errors.OK
         sys.stdout.flush()
         lost = output.failure
-        # `headgate outbox | head`: the reader has what it wanted. `headgate load` has its files, and codes of its own.
-        if code == errors.OK and lost is not None and not isinstance(lost, BrokenPipeError) and arguments[0] != "load":
+        # `headgate outbox | head`: the reader has what it wanted. And what `headgate load` found is in its file.
+        load = arguments[:1] == ["load"]
+        if code == errors.OK and lost and not isinstance(lost, BrokenPipeError) and not (load and "--out" in arguments):
             cause = f"cannot write the output: {lost.strerror}"
-            problem = errors.CommandError(errors.MISSING, cause, "Is there room where it goes?")
+            failed = errors.USAGE if load else errors.MISSING  # it has codes of its own
+            problem = errors.CommandError(failed, cause, "Is there room where it goes?")
             code = _fail(problem, "--json" in arguments)
     return code
 
@@ -166,18 +168,16 @@ def _run(name: str, module_name: str, rest: list[str]) -> int:
         return errors.INTERRUPTED
     except BrokenPipeError:  # no bug; `main` deals with it
         raise
-    except PermissionError as refused:
-        if refused.filename is None:
-            raise
-        cause = f"cannot use {refused.filename}: {refused.strerror}"
-        next_step = "Run it as the user that the appliance runs as, for instance with sudo"
-        return _fail(errors.CommandError(errors.MISSING, cause, next_step), as_json)
     except Exception as bug:
         return _fail(_unforeseen(name, bug), as_json)
 
 
 def _unforeseen(verb: str, problem: Exception) -> errors.CommandError:
-    """What no verb speaks of: a package that this Python does not have, the native core, or a bug."""
+    """What no verb speaks of: another user's file, a package that is not there, the native core, or a bug."""
+    if isinstance(problem, PermissionError) and problem.filename is not None:
+        cause = f"cannot use {problem.filename}: {problem.strerror}"
+        next_step = "Run it as the user that the appliance runs as, for instance with sudo"
+        return errors.CommandError(errors.MISSING, cause, next_step)
     if os.environ.get("HEADGATE_TRACEBACK"):
         traceback.print_exc()
     if isinstance(problem, ImportError) and "HEADGATE_BACKEND" in str(problem):  # of _accel.py, which says what to do

@@ -306,8 +306,8 @@ def test_a_wrong_option_is_one_line_also_in_json(verb: str) -> None:
 
 def test_output_that_nobody_takes() -> None:
     """Buffered output fails when the interpreter ends, long after the verb was done."""
-    for arguments in (["--help"], ["run", "--help"], ["check"]):
-        for target, code in (("| true", 0), ("> /dev/full", 4), (">&-", 0)):
+    for arguments, full in ((["--help"], 4), (["run", "--help"], 4), (["check"], 4), (["load", "--help"], 2)):
+        for target, code in (("| true", 0), ("> /dev/full", full), (">&-", 0)):
             script = f"{sys.executable} -m headgate {' '.join(arguments)} {target}"
             if target == "| true":
                 script = f"{{ {sys.executable} -m headgate {' '.join(arguments)}; echo $? >&3; }} 3>&2 | true"

@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from headgate import errors
 from headgate.errors import CommandError
 from headgate.linux.image_format import FIRST
-from headgate_host.flash import boards, target, verb_boards, verb_disks
+from headgate_host.flash import boards, target, verb_boards, verb_disks, verb_flash
 from headgate_host.flash.disks import Machine
 from headgate_host.flash.image_open import Image, trusted_keys
 from headgate_host.flash.progress import Progress
@@ -99,6 +100,27 @@ def test_the_record_fills_its_area(image: Path) -> None:
     assert disk.data[12 * MIB : 13 * MIB] == b"r" * 5000 + bytes(MIB - 5000)
     written(image, disk, b"")
     assert disk.data[12 * MIB : 13 * MIB] == bytes(MIB)
+
+
+def test_two_signals_at_once_leave_a_disk_that_does_not_boot(image: Path) -> None:
+    """As a session ends with SIGTERM and SIGHUP, while the last flush takes its time."""
+
+    class Ending(Memory):
+        def sync(self) -> None:
+            super().sync()
+            if any(self.data[:FIRST]) and self.log[-2][:2] == ("write", 0):
+                both = {signal.SIGTERM, signal.SIGHUP}
+                signal.pthread_sigmask(signal.SIG_BLOCK, both)
+                for one in both:
+                    os.kill(os.getpid(), one)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+    disk = Ending(32 * MIB)
+    with verb_flash._signals() as too_late, Image(image, trusted_keys([image.parent])) as opened:
+        progress = Progress(as_json=False, err=io.StringIO())
+        with pytest.raises(KeyboardInterrupt):
+            Writer(opened, disk, b"record", progress).run(too_late)
+    assert disk.data[:FIRST] == bytes(FIRST)
 
 
 def test_a_table_that_is_kept_the_second_time(image: Path) -> None:

@@ -20,14 +20,14 @@ class Output:
         try:
             return self._stream.write(text)
         except OSError as error:
-            self.failure = self.failure or error
+            self.failure = self.failure or error.with_traceback(None)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
-            self.failure = self.failure or error
+            self.failure = self.failure or error.with_traceback(None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -37,7 +37,7 @@ class Output:
         try:
             self._stream.flush()
         except OSError as error:
-            self.failure = self.failure or error
+            self.failure = self.failure or error.with_traceback(None)
             nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             os.dup2(nothing, self._stream.fileno())
             os.close(nothing)

@@ -286,11 +286,10 @@ class FileTarget(Target):
 
     def close(self) -> None:
         """The partial file goes as long as it is locked: without the lock, another run may be just replacing it."""
-        try:
+        with contextlib.suppress(OSError):  # a file system that has become read-only; why it did is told already
             if self._locked and self._is_partial():
                 self._partial.unlink(missing_ok=True)
-        finally:
-            super().close()
+        super().close()
 
     def failure(self, error: OSError, doing: str, offset: int | None = None) -> CommandError:
         if error.errno in _FULL:

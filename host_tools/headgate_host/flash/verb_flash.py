@@ -237,17 +237,24 @@ def _write(job: Job) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[Callable[[], None]]:
-    """SIGTERM and a terminal that goes away (but for nohup) are like Ctrl-C. What is given makes all three do nothing,
-    for the disk boots then and has an identity: without its certificate nobody's books would know this board."""
+    """SIGTERM and a terminal that goes away (but for nohup) are like Ctrl-C. The first of them counts: another must not
+    interrupt what is done then. What is given makes all three do nothing, for the disk boots then and has an identity:
+    without its certificate nobody's books would know this board."""
     old = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    over = False
 
     def too_late() -> None:
-        for one in old:
-            signal.signal(one, signal.SIG_IGN)
+        nonlocal over
+        over = True
+
+    def stop(*_: object) -> None:
+        if not over:
+            too_late()
+            raise KeyboardInterrupt
 
     for one, handler in old.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(one, signal.default_int_handler)
+            signal.signal(one, stop)
     try:
         yield too_late
     finally:

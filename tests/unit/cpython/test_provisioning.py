@@ -211,11 +211,16 @@ def test_bad_files(text: str, mode: int, cause: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("configuration", "schema", "cause"),
     [
-        ("[streams.reading]\nschema = 1\n", "{}", "streams.reading.schema"),
+        ("[streams.reading]\nschema = 1\n", "{}", "headgate.toml, streams.reading.schema"),
         ("x = [\n", "{}", "headgate.toml"),
         ('[streams.reading]\nschema = "schemas/reading.json"\n', '{"type":', "reading.json"),
-        ('[streams.reading]\nschema = "schemas/redding.json"\n', "{}", "streams.reading.schema"),
+        ('[streams.reading]\nschema = "schemas/redding.json"\n', "{}", "headgate.toml, streams.reading.schema"),
         ("uplink.retry = 1\n", "{}", "headgate.toml"),  # not seen to give way
+        ('[streams.reading]\ncache_key = "station"\n', "{}", "headgate.toml, streams.reading.cache_key"),
+        ('[streams.reading]\nschema = "schemas/reading.json"\n', '{"$ref": "/other"}', "reading.json, /$ref"),
+        ('[streams.reading]\nmode = "plain /x"\n', "{}", "headgate.toml, streams.reading.mode"),
+        ('[listen]\nhttp2 = "yes"\n', "{}", "headgate.toml, listen.http2"),
+        ('[listen]\nhttps = "0.0.0.0:1"\n', "{}", "headgate.toml, listen.tls_cert"),
     ],
 )
 def test_a_board_that_would_not_start_is_not_made(configuration: str, schema: str, cause: str, tmp_path: Path) -> None:
