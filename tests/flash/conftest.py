@@ -1,5 +1,7 @@
 """Images cost a second each: one of each kind for all tests, and nothing of the developer's own trust."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,11 @@ def tree(tmp_path: Path) -> kit.Tree:
 def _own_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADGATE_TRUST", str(tmp_path / "no-trust"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _hang_ups_end_what_is_started() -> Iterator[None]:
+    """Under nohup they are ignored, and `headgate flash` would ignore them as well."""
+    old = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, old)
