@@ -114,7 +114,7 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 
 def _with_unit(value: int, unit: str) -> str:
-    """A suggestion: the number with its unit. None for one that is too long for a line (Python would not print it)."""
+    """A suggestion: the number with its unit; "" for one that is too long for a line (Python would not print it)."""
     return f'"{value}{unit}"' if abs(value) < HINT_MAX else ""
 
 
