@@ -74,6 +74,8 @@ def compile_schema(
     """
     if isinstance(document, (str, bytes, bytearray, memoryview)):
         document = parse_schema(document, "")
+    else:
+        refuse(document, "")
     try:
         root = _Compiler(document, draft7, formats, registry, lints).run()
     except RuntimeError:  # the end of the stack: constants may be nested
@@ -94,15 +96,25 @@ def parse_schema(text: "str | bytes | bytearray | memoryview", uri: str) -> obje
         raise SchemaError("", f"not JSON: {error}", uri) from None
 
 
+def refuse(schema: object, uri: str) -> None:
+    """What does not end: a dict can contain itself, as no JSON text can. Raises SchemaError."""
+    todo = [(schema, 0)]
+    left = limits.SCHEMA_BYTES  # a document has no more values than bytes
+    while todo:
+        one, depth = todo.pop()
+        left -= 1
+        if isinstance(one, (dict, list, tuple)):
+            if depth >= limits.DOCUMENT_DEPTH or left < 0:
+                raise SchemaError("", "nested too deeply", uri)
+            for inner in one.values() if isinstance(one, dict) else one:
+                todo.append((inner, depth + 1))
+
+
 def _is_simple(document: object) -> bool:
     """Whether every reference is a pointer into the document itself, so that schema_places.py is not needed."""
     todo = [document]
     top = True
-    left = limits.SCHEMA_BYTES  # a document has no more values than bytes; a dict can contain itself
     while todo:
-        left -= 1
-        if not left:
-            raise RuntimeError  # as at the end of the stack
         one = todo.pop()
         if isinstance(one, list):
             todo += one

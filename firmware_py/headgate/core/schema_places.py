@@ -9,7 +9,18 @@ everything has been read, so the compiler begins again while there are new ones 
 
 from headgate import limits
 from headgate.core.schema_check import SchemaError, escape
-from headgate.core.schema_compile import DIALECT, LISTS, MAPS, SINGLE, TESTS, follow, parse_schema, role_of, unquote
+from headgate.core.schema_compile import (
+    DIALECT,
+    LISTS,
+    MAPS,
+    SINGLE,
+    TESTS,
+    follow,
+    parse_schema,
+    refuse,
+    role_of,
+    unquote,
+)
 from headgate.core.uri import join, split
 
 TYPE_CHECKING = False
@@ -228,6 +239,8 @@ class Library:
         schema = self._registry.get(uri)
         if schema is None:
             schema = metaschema(uri)
+        elif isinstance(schema, dict):
+            refuse(schema, uri)
         return parse_schema(schema, uri) if isinstance(schema, (str, bytes, bytearray, memoryview)) else schema
 
     def _add(self, document: object, uri: str, name: str) -> Resource:
@@ -243,8 +256,6 @@ class Library:
         while todo:
             schema, pointer, resource = todo.pop()
             if isinstance(schema, dict):
-                if pointer.count("/") > limits.DOCUMENT_DEPTH:  # a dict can contain itself, as no JSON text can
-                    raise SchemaError("", "nested too deeply", name)
                 try:
                     resource = self._identify(schema, pointer, resource)
                     found = [(sub, pointer + at, resource) for sub, at in _subschemas(schema, resource.dialect)]
