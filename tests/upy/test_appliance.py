@@ -169,7 +169,7 @@ from headgate.micro.turns import Turns
 
 class Gateway:
     failed = 0
-    class plan: connections, idle_ms = 8, 60000
+    class plan: connections, idle_ms, cache_value, streams = 8, 60000, 2048, {}
     class counters: opened = refused = 0
     def now_ms(self): return 0
     def accept(self, reader, writer):
