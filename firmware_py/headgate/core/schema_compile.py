@@ -106,8 +106,7 @@ def refuse(schema: object, uri: str) -> None:
         if isinstance(one, (dict, list, tuple)):
             if depth >= limits.DOCUMENT_DEPTH or left < 0:
                 raise SchemaError("", "nested too deeply", uri)
-            for inner in one.values() if isinstance(one, dict) else one:
-                todo.append((inner, depth + 1))
+            todo += [(inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one)]
 
 
 def _is_simple(document: object) -> bool:

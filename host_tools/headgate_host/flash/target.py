@@ -32,6 +32,7 @@ class Target:
     """`name` for messages; `size` in bytes. Offsets and sizes: multiples of its sectors, at most RANGE_MAX at once."""
 
     fresh = False  # nothing old is there that could be taken for a system
+    remains = "it is half-written and will not boot"  # when writing ends early
 
     def __init__(self, descriptor: int, name: str, size: int) -> None:
         self.name = name
@@ -188,6 +189,7 @@ class FileTarget(Target):
     """A new file of an image's size; it has its name only when it is complete."""
 
     fresh = True
+    remains = "nothing is left of it"
 
     def __init__(self, path: Path, size: int, mapped: int) -> None:
         """`mapped`: bytes that will be written. Raises Refused."""

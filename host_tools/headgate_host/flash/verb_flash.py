@@ -268,8 +268,8 @@ def _stoppable(target: Target, progress: Progress) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        left = "nothing is left of it" if target.fresh else "it is half-written and will not boot"
-        raise CommandError(INTERRUPTED, f"interrupted while writing {target.name}: {left}", "Flash it again") from None
+        cause = f"interrupted while writing {target.name}: {target.remains}"
+        raise CommandError(INTERRUPTED, cause, "Flash it again") from None
     finally:
         progress.end()
 

@@ -154,8 +154,8 @@ class Writer:
         try:
             return self._image.read(piece)
         except CommandError as bad:
-            left = "nothing is left of it" if self._target.fresh else "it is half-written and will not boot"
-            raise CommandError(DEVICE, f"{bad.cause}; as for {self._target.name}, {left}", bad.next_step) from None
+            cause = f"{bad.cause}; as for {self._target.name}, {self._target.remains}"
+            raise CommandError(DEVICE, cause, bad.next_step) from None
 
     def _erase_head(self) -> None:
         """As well as it can be done on a disk that fails; a second Ctrl-C waits for it."""

@@ -181,9 +181,8 @@ def _latency(figure: str, part: Measured) -> float | None:
         return None
     if name in ("mean", "max"):
         return distribution.mean if name == "mean" else distribution.most
-    return distribution.quantile(
-        round(float(name[1:]) / 100, 6)
-    )  # 99.9 / 100 is more than 0.999: the next value's rank
+    share = round(float(name[1:]) / 100, 6)  # 99.9 / 100 is more than 0.999: the rank of the next value
+    return distribution.quantile(share)
 
 
 def _of_device(budget: Budget, result: Result) -> float | None:
