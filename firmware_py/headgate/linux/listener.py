@@ -10,6 +10,7 @@ import errno
 import logging
 import resource
 import socket
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from headgate import limits
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from headgate.tasks.gateway import Gateway
 
 log = logging.getLogger("headgate.listener")
+
+Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 BACKLOG = 1024  # connections the kernel keeps until they are accepted
 AT_ONCE = 32  # accepted in one turn of the event loop
@@ -65,12 +68,25 @@ class _Reader(asyncio.StreamReader):
     identity = ""
 
 
+def _without_cycles(serve: Accept) -> Accept:
+    """`serve`, after which nothing of the connection waits for the garbage collector: a storm of connections that are
+    reset would be collected by the thousand, and all others wait for that."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(reader, writer)
+        error = reader.exception()
+        if error is not None:  # the reader holds it, it the frames, and they the reader
+            error.__traceback__ = error.__context__ = None
+
+    return accept
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
     """Looks at the client's certificate, and tells its listener when the connection is gone."""
 
     def __init__(self, listener: "Listener") -> None:
         self._reader: _Reader | None = _Reader(limit=2 * limits.READ_CHUNK)
-        super().__init__(self._reader, listener.gateway.accept)
+        super().__init__(self._reader, listener.accept)
         self._listener: Listener | None = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -109,6 +125,7 @@ class Listener:
         handshake_s: float = limits.HEAD_MS / 1000,
     ) -> None:
         self.gateway = gateway
+        self.accept = _without_cycles(gateway.accept)
         self.table = table
         self.sockets: list[socket.socket] = []
         self._maximum = maximum

@@ -173,7 +173,7 @@ class MqttConnection(Connection):
                 return await self._more()
             self._budget_ms = self.gateway.plan.body_ms
         except MqttError as error:
-            ending = error
+            ending = error.with_traceback(None)  # its frames would hold it, and be garbage together with all they hold
         except (OSError, MemoryError):
             raise
         except Exception as error:
