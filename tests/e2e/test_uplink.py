@@ -430,6 +430,18 @@ def test_wrong_password_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_broker_that_does_not_retain_is_told_apart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with Mosquitto(tmp_path / "broker", "retain_available false") as broker:
+            async with forwarding(tmp_path, broker.port, status_topic="status") as (_, uplink):
+                await until(lambda: "leave out uplink.status_topic" in str(uplink.stats()["last_error"]), "it is said")
+            async with forwarding(tmp_path, broker.port) as (outbox, _):
+                await store(outbox, 10)
+                await all_delivered(outbox, 10)
+
+    asyncio.run(scenario())
+
+
 def test_over_tls_with_client_certificate(tmp_path: Path) -> None:
     certificates.make(tmp_path)
     extra = "\n".join(

@@ -500,7 +500,8 @@ class Uplink(Section):
         "status_topic",
         v.topic("appliance"),
         None,
-        "Where the retained words `online` and `offline` are published, the latter as the MQTT will. Default: nowhere.",
+        "Where the retained words `online` and `offline` are published, the latter as the MQTT will; needs a broker "
+        "that retains. Default: nowhere.",
     )
     keepalive_s: int = key(
         "keepalive",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 REFUSED_FROM = 0x80  # this and above: not delivered
 QUOTA_EXCEEDED = 0x97
 PACKET_TOO_LARGE = 0x95
+RETAIN_NOT_SUPPORTED = 0x9A
 RECEIVE_MAXIMUM = 65535  # section 3.2.2.3.3: without the property
 REASONS = {
     0x80: "unspecified error",

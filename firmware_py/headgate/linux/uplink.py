@@ -29,6 +29,7 @@ from headgate.linux.mqtt import (
     QUOTA_EXCEEDED,
     REASONS,
     REFUSED_FROM,
+    RETAIN_NOT_SUPPORTED,
     Broker,
     BrokerError,
     Link,
@@ -192,6 +193,8 @@ class Uplink:
             self._attempts = 0
         self._attempts += 1
         text = str(error)
+        if error.reason == RETAIN_NOT_SUPPORTED and self._config.status_topic:
+            text += " (leave out uplink.status_topic)"
         if text != self._last_error or self._attempts == 1:
             log.warning("no connection to the broker: %s; trying again until it works", text)
         self._last_error = text
