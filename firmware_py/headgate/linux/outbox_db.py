@@ -122,10 +122,12 @@ class Database:
                 boot.write(self.directory, self.identity.appliance, self.identity.boot)
                 return
             except OSError as error:
-                if attempt == 0 and self._reserve.release():
+                full = schema.is_full(error)
+                if full and attempt == 0 and self._reserve.release():
                     continue
                 cause = f"cannot write {self.directory / boot.FILE}: {error.strerror}"
-                raise CommandError(STATE, cause, "Free some space: without it message ids could come twice") from error
+                hint = "Free some space" if full else "Put that right"
+                raise CommandError(STATE, cause, f"{hint}: without it message ids could come twice") from error
 
     def _remembered(self) -> tuple[str, int] | None:
         appliance, count = self._connection.execute("SELECT appliance, boot FROM ledger").fetchone()

@@ -74,7 +74,7 @@ def is_full(error: Exception) -> bool:
     """Whether room on the disk would help."""
     if isinstance(error, sqlite3.Error):
         return primary_code(error) == _FULL
-    return isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def connect(path: Path) -> sqlite3.Connection:

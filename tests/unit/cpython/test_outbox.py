@@ -368,6 +368,15 @@ def test_a_directory_that_cannot_be_used_is_a_clear_error(folder: Path) -> None:
     assert "--state" in refused.value.next_step
 
 
+def test_a_boot_count_that_cannot_be_written_is_no_full_disk(folder: Path) -> None:
+    (folder / "boot").mkdir()
+    with pytest.raises(CommandError, match="boot: Is a directory") as refused:
+        asyncio.run(_open_and_close(folder))
+    assert refused.value.code == STATE
+    assert "space" not in refused.value.next_step
+    assert (folder / "outbox.reserve").exists()
+
+
 async def _open_and_close(folder: Path) -> None:
     async with opened(folder):
         pass
