@@ -126,7 +126,7 @@ def a_schema(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
 
 
 @given(a_schema(), st.integers(0, 1000))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_any_schema(schema: dict[str, Any], seed: int) -> None:
     sampler = Sampler(json.dumps(schema).encode(), "drawn", seed)
     document = sampler.document()
@@ -140,7 +140,6 @@ def test_any_schema(schema: dict[str, Any], seed: int) -> None:
     st.sampled_from(["^[a-z]+$", "a{2,4}|b*", "^\\d{3}-[^x-z]$", "(ab?c)+", "\\p{L}", "^$", "[\\u{1F600}-\\u{1F64F}]"]),
     st.randoms(),
 )
-@settings(deadline=None)
 def test_texts_of_patterns(source: str, chance: Any) -> None:
     assert Pattern(source).search(sample_text.of_pattern(source, chance))
 
@@ -242,7 +241,6 @@ def test_a_recording_that_is_none(tmp_path: Path, content: bytes, words: str) ->
     st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.integers() | st.none(), min_size=1),
     st.sampled_from(["json", "cbor"]),
 )
-@settings(deadline=None)
 def test_rendering_is_encoding(document: dict[str, Any], encoding: str) -> None:
     """Whatever the values are: percent signs, placeholders, what looks like a mark."""
     name = next(iter(document))

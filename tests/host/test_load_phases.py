@@ -4,7 +4,7 @@ import math
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate_host.load.phases import Phase, Schedule, hold, ramp, soak, spike, step
@@ -29,7 +29,6 @@ def a_phase(draw: st.DrawFn) -> Phase:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(a_phase(), max_size=4))
 @example([ramp(0, 100, 2), hold(0, 1), ramp(100, 0, 2)])
 def test_as_many_as_the_area_in_order_and_in_time(phases: list[Phase]) -> None:
@@ -41,7 +40,6 @@ def test_as_many_as_the_area_in_order_and_in_time(phases: list[Phase]) -> None:
     assert due == list(schedule.due())
 
 
-@settings(deadline=None)
 @given(a_phase(), st.floats(0.05, 0.95))
 def test_the_rate_is_what_comes(phase: Phase, share: float) -> None:
     """Up to any moment as many are due as the rate promises until then."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from load_kit import a_result
 
@@ -84,7 +84,6 @@ def test_what_was_due_and_not_answered_is_an_error() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 10**9), max_size=3), max_size=400))
-@settings(deadline=None)
 def test_slices_are_few_and_lose_nothing(intervals: list[list[int]]) -> None:
     slices = Slices()
     for values in intervals:

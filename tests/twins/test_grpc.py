@@ -123,13 +123,13 @@ PIECES = st.lists(
 
 
 @given(data=PIECES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_same_fields(library: ctypes.CDLL, data: bytes) -> None:
     assert fields_in_c(library, data) == fields_in_python(data)
 
 
 @given(data=PIECES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_google_reads_is_read(data: bytes) -> None:
     """Into a message that knows no field; it skips groups as well, which proto3 does not have."""
     empty_pb2 = pytest.importorskip("google.protobuf.empty_pb2")
@@ -151,7 +151,7 @@ def test_what_google_reads_is_read(data: bytes) -> None:
     strategy=st.sampled_from([0, 1, 2, 3, 4]),
     repeat=st.integers(1, 9),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_zlib_writes_is_read(library: ctypes.CDLL, data: bytes, level: int, strategy: int, repeat: int) -> None:
     stream = zlib.compressobj(level, zlib.DEFLATED, 31, 9, strategy)
     file = stream.compress(data * repeat) + stream.flush()
@@ -191,7 +191,7 @@ def test_many_small_blocks_cost_little(library: ctypes.CDLL) -> None:
 
 
 @given(data=st.binary(max_size=300), at=st.integers(0, 400), bits=st.integers(1, 255), cut=st.integers(0, 3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_file_that_was_changed_has_the_verdict_of_zlib(
     library: ctypes.CDLL, data: bytes, at: int, bits: int, cut: int
 ) -> None:
@@ -221,7 +221,7 @@ TEXTS = st.text(max_size=700)
     violations=st.lists(st.tuples(TEXTS, TEXTS), max_size=16),
     retry_s=st.integers(0, 2**31),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_same_trailers(  # noqa: PLR0913, PLR0917 - what a failure is made of
     library: ctypes.CDLL, status: int, message: str, code: str, violations: list[tuple[str, str]], retry_s: int
 ) -> None:

@@ -17,9 +17,7 @@ from headgate_native import InvalidDocument, Schema
 
 from . import schema_kit as kit
 
-SETTINGS = settings(
-    max_examples=kit.EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+SETTINGS = settings(max_examples=kit.EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 DRAFTS = ["2020-12", "7"]
 
 

@@ -11,7 +11,7 @@ from headgate_native import Schema
 
 from . import schema_kit as kit
 
-SETTINGS = settings(max_examples=kit.EXAMPLES, deadline=None)
+SETTINGS = settings(max_examples=kit.EXAMPLES)
 OBJECTS = {"type": "object", "properties": {"a": {"type": "integer"}}, "maxProperties": 2}
 NATIVE, PURE = Schema(OBJECTS), PureSchema(OBJECTS)
 

@@ -50,7 +50,6 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_cbor2_reads_what_we_write(value: object) -> None:
     for deterministic in (False, True):
@@ -60,19 +59,16 @@ def test_cbor2_reads_what_we_write(value: object) -> None:
         assert item_end(data) == len(data)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_we_read_what_cbor2_writes(value: object) -> None:
     assert same(cbor.loads(cbor2.dumps(value)), value)
 
 
-@settings(deadline=None)
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=5), max_leaves=20))
 def test_the_same_shortest_bytes(value: object) -> None:
     assert cbor.dumps(value, True) == cbor2.dumps(value, canonical=True)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, st.integers(), max_size=8))
 def test_deterministic_keys_are_sorted_bytewise(value: dict[Any, int]) -> None:
     encoded = sorted(cbor2.dumps(key) for key in value)
@@ -80,7 +76,6 @@ def test_deterministic_keys_are_sorted_bytewise(value: dict[Any, int]) -> None:
     assert cbor.dumps(value, True) == bytes([0xA0 + len(value)]) + body
 
 
-@settings(deadline=None)
 @given(st.integers(1 - 10**128, 10**128 - 1), st.one_of(st.integers(-(10**6), 10**6), st.integers(0, 200)))
 @example(10**128 - 1, 128)
 def test_decimal_fractions(mantissa: int, exponent: int) -> None:
@@ -120,7 +115,7 @@ def mutants(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(st.one_of(st.binary(max_size=24), mutants()))
 @example(b"\x5f\x41\x00\x42\x01\x02\xff")
 @example(b"\xbf\x61a\x01\xff")
@@ -141,7 +136,7 @@ def test_hostile_bytes(data: bytes) -> None:
     assert same(cbor2.loads(data), ours)
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=24))
 def test_what_cbor2_accepts_and_we_refuse_is_refused_on_purpose(data: bytes) -> None:
     stream = io.BytesIO(data)
@@ -163,7 +158,6 @@ def test_what_cbor2_accepts_and_we_refuse_is_refused_on_purpose(data: bytes) -> 
         }
 
 
-@settings(deadline=None)
 @given(VALUES, st.integers(0, 6))
 def test_every_way_to_cut_gives_the_same_end(value: object, before: int) -> None:
     data = cbor2.dumps(value)

@@ -174,7 +174,7 @@ def documents(draw: st.DrawFn) -> str:
     return "\n".join(out)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(documents())
 def test_random_documents(text: str) -> None:
     try:

@@ -102,7 +102,7 @@ def messages(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
 cuts = st.lists(st.integers(0, 2000), max_size=8)
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(messages(), min_size=1, max_size=3), cuts)
 def test_valid_requests_come_back_as_written(sent: list[tuple[bytes, list[Any]]], where: list[int]) -> None:
     data = b"".join(raw for raw, _ in sent)
@@ -135,7 +135,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=3)), max_size=14), cuts)
 def test_cut_anywhere_hostile_input_says_the_same(pieces: list[bytes], where: list[int]) -> None:
     data = b"".join(pieces)
@@ -144,7 +144,7 @@ def test_cut_anywhere_hostile_input_says_the_same(pieces: list[bytes], where: li
     assert parse(data, list(range(len(data)))) == whole
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=60).map(lambda raw: raw.replace(b"%", b"%2")))
 def test_percent_decode_like_urllib(raw: bytes) -> None:
     try:
@@ -175,7 +175,7 @@ class FakeSocket:
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("keep_alive", [True, False])
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(30))
 @given(body=st.binary(max_size=100), fields=st.lists(st.tuples(token, value.map(str.strip)), max_size=3))
 def test_responses_read_by_http_client(
     known: bool, keep_alive: bool, body: bytes, fields: list[tuple[str, str]]
@@ -204,7 +204,7 @@ def split(splitter: NDJSONSplitter | CBORSeqSplitter, data: bytes, where: list[i
     return out
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"{}", b"  ", b"abc", b"x" * 9, b"\r"]), max_size=12), cuts)
 def test_ndjson_cut_anywhere(pieces: list[bytes], where: list[int]) -> None:
     data = b"".join(pieces)
@@ -225,14 +225,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(values, max_size=4), cuts)
 def test_cbor_sequence_written_by_cbor2(items: list[Any], where: list[int]) -> None:
     encoded = [cbor2.dumps(item) for item in items]
     assert split(CBORSeqSplitter(100000), b"".join(encoded), where) == encoded
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=40), cuts)
 def test_cbor_sequence_cut_anywhere(data: bytes, where: list[int]) -> None:
     whole = split(CBORSeqSplitter(24), data, [])

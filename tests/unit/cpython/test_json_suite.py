@@ -84,7 +84,7 @@ DOCUMENTS = st.recursive(
 )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(DOCUMENTS)
 def test_values_are_those_of_the_standard_library(text: str) -> None:
     ours = loads(text.encode())
@@ -114,7 +114,7 @@ def outcome(data: bytes) -> object:
     return [value]
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(DOCUMENTS.map(str.encode), st.data())
 def test_damaged_documents_are_judged_alike(text: bytes, data: st.DataObject) -> None:
     damaged = bytearray(text)
@@ -149,7 +149,7 @@ def test_damaged_documents_are_judged_alike(text: bytes, data: st.DataObject) ->
     assert refused(bytes(damaged)) == (outcome(bytes(damaged)) is None), bytes(damaged)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=12))
 def test_utf8_is_judged_like_the_decoder(data: bytes) -> None:
     try:
@@ -174,7 +174,7 @@ def fraction(v: object) -> Fraction:
     return Fraction(v)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(DECIMALS, DECIMALS)
 def test_arithmetic_is_that_of_fractions(a: int | Dec | float, b: int | Dec | float) -> None:
     x, y = fraction(a), fraction(b)
@@ -186,7 +186,7 @@ def test_arithmetic_is_that_of_fractions(a: int | Dec | float, b: int | Dec | fl
         assert fraction(from_float(a)) == x
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(st.integers(-(10**50), 10**50), st.integers(-200, 200), st.integers(0, 40))
 def test_one_form_for_one_number(mantissa: int, exponent: int, zeros: int) -> None:
     number = make(mantissa, exponent)

@@ -31,7 +31,6 @@ def verifier() -> jwt.Verifier:
     return jwt.Verifier([jwt.Issuer("plant", "headgate", keys)], ed25519.verifier())
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), max_size=8),
@@ -48,7 +47,6 @@ def test_pyjwt_signs_hs256(extra: dict[str, Any], secret: bytes) -> None:
     assert claims.raw == {**extra, **CLAIMS, "nbf": NOW, "iat": NOW}
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=160), st.text(st.characters(codec="utf-8"), max_size=12))
 def test_pyjwt_verifies_hs256(secret: bytes, text: str) -> None:
     claims = {**CLAIMS, "note": text}
@@ -96,7 +94,6 @@ def test_public_key_as_hmac_secret() -> None:
             assert caught.value.code == "alg_refused"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_ed25519_agrees_with_cryptography(message: bytes) -> None:
     signature = ed25519.sign(SEED, message)
@@ -185,14 +182,14 @@ def test_box_key_opens_a_sealed_box() -> None:
     assert SealedBox(PrivateKey(private)).decrypt(SealedBox(PublicKey(public)).encrypt(b"batch")) == b"batch"
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=300))
 def test_garbage_is_a_token_error(data: bytes) -> None:
     with pytest.raises(jwt.TokenError):
         verifier().verify(data, NOW, "trusted")
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.recursive(
         st.one_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 import types
 
@@ -507,7 +506,7 @@ NEARLY = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(NEARLY, max_size=6), st.sampled_from(VERSIONS), st.booleans())
 def test_whatever_comes_others_are_served(data: list[bytes], version: int, let_in: bool) -> None:
     """`Scene` asks that no exception was unforeseen, and that nothing is left."""
@@ -521,25 +520,6 @@ def test_whatever_comes_others_are_served(data: list[bytes], version: int, let_i
         peer = await scene.connect()
         peer.publish(b'{"n":1}', 7)
         assert await peer.puback() == (7, 0)
-
-    play(story)
-
-
-def test_who_does_not_read_is_not_read() -> None:
-    async def story(scene: Scene) -> None:
-        peer = await scene.connect()
-        connection = scene.mqtt._connections[0]
-        connection.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
-        peer.send(wire.PINGREQ_PACKET * 500_000)
-        waiting = connection.writer.transport.get_write_buffer_size
-        await until(lambda: waiting() and connection.write_deadline)
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert 0 < waiting() < 2 * limits.MQTT_BATCH + 1
-        await pass_time(scene, 30_001)
-        await until(lambda: not scene.mqtt.count())
 
     play(story)
 
@@ -579,93 +559,6 @@ def test_a_will_that_is_refused() -> None:
         await peer.close()
         await until(lambda: not scene.mqtt.count())
         assert scene.gateway.counters.rejected == {"malformed_json": 1}
-
-    play(story)
-
-
-# --- time -----------------------------------------------------------------------------------------------------------
-
-
-async def pass_time(scene: Scene, milliseconds: int) -> None:
-    scene.ms += milliseconds
-    for connection in list(scene.mqtt._connections):
-        connection.check(scene.ms)
-
-
-async def settled(scene: Scene) -> None:
-    """Until every connection waits for its client."""
-    await until(lambda: all(connection.read_deadline for connection in scene.mqtt._connections))
-
-
-def test_a_slow_connect() -> None:
-    async def story(scene: Scene) -> None:
-        silent, slow = await scene.dial(), await scene.dial()
-        slow.send(wire.connect("dev", password=token())[:30])
-        await until(lambda: scene.mqtt.count() == 2)
-        await settled(scene)
-        await pass_time(scene, 9_999)
-        assert scene.mqtt.count() == 2
-        await pass_time(scene, 1)
-        assert [await silent.ended(), await slow.ended()] == [0, 0]
-        assert scene.mqtt.ended == {"0x8d": 2}
-
-    play(story)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize(("asked", "allowed_ms"), [(10, 15_000), (0, 900_000), (65_535, 900_000)])
-def test_keep_alive(version: int, asked: int, allowed_ms: int) -> None:
-    async def story(scene: Scene) -> None:
-        peer = await scene.dial(version)
-        hello = wire.connect("dev", version=version, username="x", password=token())
-        at = hello.index(b"MQTT") + 6
-        peer.send(hello[:at] + struct.pack(">H", asked) + hello[at + 2 :])
-        assert (await connack(peer))[0] == 0
-        await settled(scene)
-        for _ in range(2):
-            await pass_time(scene, allowed_ms - 1)
-            peer.send(wire.PINGREQ_PACKET)
-            assert await peer.packet() == (wire.PINGRESP, b"")
-            await settled(scene)
-        await pass_time(scene, allowed_ms)
-        assert await peer.ended() == (0x8D if version == V5 else 0)
-
-    play(story)
-
-
-def test_a_packet_that_does_not_get_on() -> None:
-    """16 bytes a second, and 30 s of slack: as a body over HTTP."""
-
-    async def story(scene: Scene) -> None:
-        peer = await scene.connect()
-        data = wire.publish(TOPIC, b" " * 900, 1)
-        peer.send(data[:10])
-        await until(lambda: not scene.mqtt._connections[0]._packets.idle)  # type: ignore[attr-defined]
-        await settled(scene)
-        await pass_time(scene, 29_000)
-        assert scene.mqtt.count() == 1
-        await pass_time(scene, 2_000)
-        assert await peer.ended() == 0x8D
-
-    play(story)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_drain(version: int) -> None:
-    async def story(scene: Scene) -> None:
-        scene.sink.hold = True
-        idle, busy = await scene.connect(version, "idle"), await scene.connect(version, "busy")
-        busy.publish(b"{}", 1)
-        await scene.sink.some(1)
-        drain = asyncio.create_task(scene.mqtt.drain(10_000))
-        assert await idle.ended() == (0x8B if version == V5 else 0)
-        assert not drain.done()
-        scene.sink.store(1)
-        assert await busy.puback() == (1, 0)
-        assert await busy.ended() == (0x8B if version == V5 else 0)
-        await idle.close()
-        await busy.close()
-        await drain
 
     play(story)
 

@@ -64,7 +64,7 @@ ANCHORED = st.tuples(st.sampled_from(["", "^"]), PATTERNS, st.sampled_from(["", 
 )
 
 
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=examples(250))
 @given(st.one_of(PATTERNS, ANCHORED), st.lists(st.text(ALPHABET, max_size=8), min_size=1, max_size=6))
 def test_agrees_with_re(both: Both, texts: list[str]) -> None:
     ecma, python = both
@@ -74,7 +74,7 @@ def test_agrees_with_re(both: Both, texts: list[str]) -> None:
         assert pattern.search(text) == (oracle.search(text) is not None), (ecma, python, text)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.text("ab01[](){}^$|*+?.\\-dwWbBu,<=!:\u00e9", max_size=14), st.text(ALPHABET, max_size=6))
 def test_any_source_compiles_or_is_refused(source: str, text: str) -> None:
     pattern, refused_at = compiled(source)
@@ -93,7 +93,7 @@ def compiled(source: str) -> tuple[Pattern | None, int]:
         return None, error.offset
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
 def test_escaped_text_is_literal(before: str, text: str, after: str) -> None:
     source = "".join("\\" + c if c in "^$\\.*+?()[]{}|/" else c for c in text)

@@ -42,7 +42,7 @@ def is_json(text: str) -> bool:
     return ANY.is_valid(text.encode())
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(DOCUMENTS.filter(is_json))
 def test_round_trip(text: str) -> None:
     data = ANY.to_cbor(text.encode())
@@ -53,7 +53,7 @@ def test_round_trip(text: str) -> None:
     assert ANY.to_json(ANY.to_cbor(back, deterministic=True)) is not None
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_is_what_json_would_print(value: float) -> None:
     shortest = next(text for text in (f"{value:.{digits}e}" for digits in (14, 15, 16)) if float(text) == value)
@@ -62,7 +62,7 @@ def test_a_float_is_what_json_would_print(value: float) -> None:
     assert schema.is_valid(shortest.encode())
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.integers(-(2**70), 2**70), st.booleans())
 def test_integers_are_those_of_cbor2(value: int, as_decimal: bool) -> None:
     if -(2**64) <= value < 2**64:

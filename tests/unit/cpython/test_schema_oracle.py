@@ -119,7 +119,7 @@ def exact(text: str) -> Any:
     return stdlib.loads(text, parse_float=number)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(SCHEMAS, st.lists(VALUES, min_size=1, max_size=6))
 def test_agrees_with_jsonschema(schema_text: str, value_texts: list[str]) -> None:
     text = f'{{"$defs":{{{DEFS},"main":{schema_text}}},"$ref":"#/$defs/main"}}'
