@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DEPTH = 128  # nested containers of a schema; over it: refused (a schema that contains itself ends here, too)
 DIGITS = 128  # of a number, as in any document
+BYTES = 1048576  # of the text, as limits.h has it; an object whose parts are shared may come to any number of them
 
 
 def text_of(schema: "Mapping[str, Any] | bool | str | bytes", uri: str = "") -> bytes:
@@ -34,17 +35,24 @@ def text_of(schema: "Mapping[str, Any] | bool | str | bytes", uri: str = "") -> 
 
 
 class _Writer:
-    __slots__ = ("_out", "_quoted", "_uri")
+    __slots__ = ("_left", "_out", "_quoted", "_uri")
 
     def __init__(self, out: "list[str]", uri: str) -> None:
         from json import dumps  # noqa: PLC0415 - it brings `re` and `enum` along, which a schema given as text can do without
 
+        self._left = BYTES
         self._out = out
         self._quoted = dumps
         self._uri = uri
 
+    def _put(self, text: str) -> None:
+        self._left -= len(text)
+        if self._left < 0:
+            raise SchemaError("", f"document too large at byte {BYTES}", self._uri)
+        self._out.append(text)
+
     def write(self, value: "Any", pointer: str, depth: int) -> None:
-        out = self._out.append
+        out = self._put
         if isinstance(value, str):
             if not _is_text(value):
                 raise SchemaError(pointer, "a text with a lone surrogate", self._uri)
@@ -66,7 +74,7 @@ class _Writer:
             out(self._number(value, pointer))
 
     def _object(self, members: "dict[Any, Any]", pointer: str, depth: int) -> None:
-        out = self._out.append
+        out = self._put
         out("{")
         comma = ""
         for name, value in members.items():

@@ -61,6 +61,13 @@ class WithoutEndTest(unittest.TestCase):
                     Schema(schema, draft=draft, unknown=unknown)
                 self.assertEqual(caught.exception.reason, "nested too deeply")
 
+    def test_a_dict_whose_parts_are_shared_is_as_large_as_its_text(self) -> None:
+        inside: dict[str, object] = {}
+        for _ in range(40):
+            inside = {"allOf": [inside, inside]}
+        with self.assertRaises(SchemaError):
+            Schema(inside)
+
     def test_a_document_of_the_registry_that_contains_itself(self) -> None:
         inside: dict[str, object] = {}
         inside["properties"] = {"a": inside}
