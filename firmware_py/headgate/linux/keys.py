@@ -61,9 +61,14 @@ def _make_private(directory: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_there(path: Path) -> bool:
+    """A name that is too long for a file is of none; Path.exists raises."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def ensure_hs256(path: Path, *, force: bool = False) -> bool:
     """Create the HS256 secret at `path` if there is none; True if it was created."""
-    if not force and path.exists():
+    if not force and is_there(path):
         return False
     return write_key(path, os.urandom(SECRET_SIZE), force=force)
 
@@ -80,7 +85,7 @@ def create_pair(path: Path, *, seal: bool, force: bool = False) -> bool:
     The public key is made again from the private one when only that is there.
     """
     derive = ed25519.box_public_key if seal else ed25519.public_key
-    if path.exists() and not force:
+    if is_there(path) and not force:
         created = False
         private = load_private(path)
     else:

@@ -119,7 +119,7 @@ def _entries(directory: Path, secret: Path) -> list[dict[str, object]]:
     ):
         for file in (path, path.with_suffix(".pub")):
             private = file == path
-            if not file.exists() or (kind == "HS256" and not private):
+            if not keys.is_there(file) or (kind == "HS256" and not private):
                 continue
             entry: dict[str, object] = {"file": str(file), "kind": kind, "private": private, "problem": ""}
             entry["mode"] = f"{stat.S_IMODE(file.stat().st_mode):04o}"

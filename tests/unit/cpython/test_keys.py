@@ -341,6 +341,14 @@ def test_keys_in_another_directory(state: Path, tmp_path: Path) -> None:
     assert not state.exists()
 
 
+@pytest.mark.usefixtures("state")
+def test_a_name_that_no_file_can_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / ("x" * 300))
+    assert cli.main(["keys", "init", "--dir", folder]) == errors.MISSING
+    assert "File name too long. Choose another directory" in capsys.readouterr().err
+    assert cli.main(["keys", "list", "--dir", folder]) == errors.OK
+
+
 # --- headgate token --------------------------------------------------------------------------------------------------
 
 
