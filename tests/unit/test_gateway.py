@@ -350,6 +350,37 @@ class GatewayTest(unittest.TestCase):
 
         play(story)
 
+    def test_a_batch_ends_with_its_token(self):
+        head = (
+            b"POST /v1/streams/s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n"
+            b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+
+        def expires(scene):
+            scene.clock = (NOW_S + 3600, "trusted")
+
+        def is_not_known(scene):
+            plan = document()
+            plan["issuers"][0]["name"] = "you"
+            scene.gateway.plan = build(plan, None, True)
+
+        async def until_the(end, scene):
+            peer = await scene.connect()
+            await peer.send(head % bearer() + b"2\r\n1\n\r\n")
+            await scene.sink.some(1)
+            scene.sink.tickets[0].resolve(Receipt("9.1", False, "fsync"))
+            await peer.until(b"\r\n\r\n")
+            self.assertIn(b'"status":202', await peer.until(b"\n\r\n"))
+            end(scene)
+            await peer.send(b"2\r\n2\n\r\n")
+            last = await peer.until(b"0\r\n\r\n")
+            self.assertIn(b'"index":1', last)
+            self.assertIn(b'"code":"invalid_token"', last)
+            self.assertEqual(len(scene.sink.records), 1)
+
+        play(lambda scene: until_the(expires, scene))
+        play(lambda scene: until_the(is_not_known, scene))
+
     def test_drain_finishes_what_is_under_way(self):
         async def story(scene):
             idle = await scene.connect()

@@ -104,10 +104,12 @@ class Publishing:
 
 
 async def publish_stream(call: "Call") -> None:
-    publishing = Publishing(call, authenticate(call.x))
+    claims = authenticate(call.x)
+    publishing = Publishing(call, claims)
     index = 0
     try:
         async for message in call.messages():
+            authenticate(call.x, claims)
             await publishing.take(index, message)
             index += 1
             await asyncio.sleep(0)  # others' turn: a body that is already here would not make us wait

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 _SCHEME = b"bearer "
 
 
-def authenticate(x: "Exchange") -> "Claims":
+def authenticate(x: "Exchange", claims: "Claims | None" = None) -> "Claims":
     """The bearer token's claims; without a token, those of the TLS client certificate. Raises Problem 401 as RFC 6750
-    section 3 wants it, naming the claim."""
+    section 3 wants it, naming the claim. `claims`: what they were when the request began, of one that goes on and on:
+    judged again once they may have expired, or been revoked by a reload."""
+    plan = x.gateway.plan
+    if claims is not None and plan is x.plan and x.gateway.clock()[0] < claims.exp:
+        return claims
     value = x.request.header(b"authorization")
     if value is None:
-        scopes = x.plan.certificate_scopes
+        scopes = plan.certificate_scopes
         identity = x.identity() if scopes else ""
         if identity:
             return Claims(identity, "", scopes, 0, b"{}")
@@ -24,7 +28,7 @@ def authenticate(x: "Exchange") -> "Claims":
     if value[: len(_SCHEME)].lower() != _SCHEME:
         raise Problem(401, "missing_token", "the scheme is Bearer", headers=[(b"WWW-Authenticate", b"Bearer")])
     try:
-        claims: Claims = x.plan.verifier.verify(value[len(_SCHEME) :].strip(b" "), *x.gateway.clock())
+        return plan.verifier.verify(value[len(_SCHEME) :].strip(b" "), *x.gateway.clock())
     except TokenError as error:
         detail = error.detail or error.code
         extra: dict[str, object] = {"reason": error.code}
@@ -34,7 +38,6 @@ def authenticate(x: "Exchange") -> "Claims":
         challenge = b'Bearer error="invalid_token", error_description="%s"' % detail.encode()
         headers = [(b"WWW-Authenticate", challenge)]
         raise Problem(401, "invalid_token", detail, headers=headers, extra=extra) from None
-    return claims
 
 
 def require(claims: "Claims", action: str, name: str) -> None:

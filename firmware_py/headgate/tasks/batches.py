@@ -80,6 +80,8 @@ class Batch:
     async def _read(self, x: "Exchange", splitter: "CBORSeqSplitter | NDJSONSplitter") -> None:
         while True:
             part = await x.read()
+            if part is not None:
+                self._intake.authenticate(x)
             for record in splitter.close() if part is None else splitter.feed(part):
                 while len(self._queue) >= limits.RECORDS_IN_FLIGHT and self._failed is None:
                     self._room.clear()
