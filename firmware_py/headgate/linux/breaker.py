@@ -6,7 +6,7 @@
     half open   closed      open       open      half open     one probe decides
 
 "tired" comes by itself after so many failures in a row. Each pause after an opening is twice the last one, up to a
-bound, with jitter; a success begins anew.
+bound, with jitter; a success begins anew, but not the probe's: who answers that, and nothing else, is not of use.
 """
 
 from collections.abc import Callable
@@ -41,11 +41,13 @@ class Breaker:
         self._pause_max_ms = pause_max_ms
         self._jitter = jitter
         self._in_a_row = 0
-        self._attempts = 0  # since the last time it was closed
+        self._attempts = 0  # since the last success while it was closed
 
     def success(self) -> None:
         """An answer in time."""
         self._in_a_row = 0
+        if self.state == CLOSED:
+            self._attempts = 0
         self._on("success")
 
     def failure(self) -> bool:
@@ -73,8 +75,6 @@ class Breaker:
         if self.state == was:
             return
         self._in_a_row = 0
-        if self.state == CLOSED:
-            self._attempts = 0
-        elif self.state == OPEN:
+        if self.state == OPEN:
             self._attempts += 1
             self.opened += was == CLOSED

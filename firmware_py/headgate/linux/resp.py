@@ -17,6 +17,7 @@ from headgate import limits
 _INTEGER = re.compile(rb"-?[0-9]{1,18}")  # of 64 bits, whatever the digits
 _AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2, b"|": 2}  # type -> elements for each one announced
 _BULKS = (b"$", b"=", b"!")
+_TOLD = 256  # bytes of an error's text
 _VERBATIM = 4  # bytes before the text: "txt:" or "mkd:"
 _END = b"\r\n"
 
@@ -31,7 +32,8 @@ class Failure:
     __slots__ = ("text",)
 
     def __init__(self, text: bytes) -> None:
-        self.text = text.decode("utf-8", "replace")
+        told = text[:_TOLD].decode("utf-8", "replace")
+        self.text = "".join(character if character.isprintable() else "?" for character in told)  # one line of a log
 
     def __repr__(self) -> str:
         return f"Failure({self.text!r})"

@@ -110,8 +110,9 @@ class SecondLevel:
             return
         _, late = await asyncio.wait(waits, timeout=self._wait_s)
         self._counts["timeouts"] += bool(late)
-        if self._breaker.state != CLOSED:  # lost meanwhile: whether it can be used is the next connection's to find out
-            return
+        link = self._link
+        if link is None or link.lost.done() or self._breaker.state != CLOSED:
+            return  # lost meanwhile: whether it can be used is the next connection's to find out
         if not late:
             self._breaker.success()
         elif self._breaker.failure():
@@ -320,6 +321,7 @@ class SecondLevel:
                 due = loop.time() + every_s
                 self._suspect = self._suspect or not link.tracking
                 await self._ping(link, limits.SHARED_PATIENCE_MS / 1000)
+                self._breaker.success()
 
     async def _renew(self, link: Link) -> None:
         """Nothing that was known here before stays, but for what the server has not been told yet."""

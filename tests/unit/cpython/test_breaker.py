@@ -76,10 +76,22 @@ def test_pauses_double_up_to_a_bound_and_begin_anew() -> None:
         breaker.due()
     assert pauses[:6] == [100, 200, 400, 800, 1000, 1000]
     assert pauses[-1] == 1000
+    breaker.success()  # the probe's
     breaker.success()
     breaker.lost()
     assert breaker.pause_ms() == 100
     assert breaker.opened == 2
+
+
+def test_who_answers_probes_only_is_left_alone_for_longer_and_longer() -> None:
+    breaker = closed()
+    pauses = []
+    for _ in range(6):
+        breaker.lost()
+        pauses.append(breaker.pause_ms())
+        breaker.due()
+        breaker.success()
+    assert pauses == [100, 200, 400, 800, 1000, 1000]
 
 
 def test_jitter_takes_up_to_half() -> None:

@@ -100,6 +100,16 @@ def test_what_is_refused(data: bytes) -> None:
         replies(data)
 
 
+@pytest.mark.parametrize("error", [b"-ERR \x1b[2J\nline\r\n", b"!13\r\nERR \x1b[2J\nline\r\n"])
+def test_an_error_is_one_line(error: bytes) -> None:
+    assert [plain(reply) for reply in replies(error)] == [("error", "ERR ?[2J?line")]
+
+
+def test_an_error_is_no_longer_than_a_line_of_a_log_may_be() -> None:
+    (reply,) = replies(b"!100000\r\nERR" + b"x" * 99_997 + b"\r\n")
+    assert plain(reply) == ("error", "ERR" + "x" * 253)
+
+
 def test_a_length_is_not_believed_before_the_text_is_there() -> None:
     reader = Reader()
     reader.feed(b"$%d\r\nx" % limits.RESP_BYTES)
