@@ -85,17 +85,31 @@ def create_pair(path: Path, *, seal: bool, force: bool = False) -> bool:
     The public key is made again from the private one when only that is there.
     """
     derive = ed25519.box_public_key if seal else ed25519.public_key
+    public = path.with_suffix(".pub")
     if is_there(path) and not force:
         created = False
         private = load_private(path)
     else:
         private = os.urandom(SECRET_SIZE)
         derive(private)  # PyNaCl missing: say so before there is a file
+        if force:
+            _remove(public)  # a power cut must not leave the half of another key, which nothing would replace
         created = write_key(path, private, force=force)
         if not created:  # somebody else was quicker
             private = load_private(path)
-    write_key(path.with_suffix(".pub"), derive(private), private=False, force=created)
+    write_key(public, derive(private), private=False, force=created)
     return created
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(
+            MISSING,
+            f"cannot replace the key {path}: {error.strerror}",
+            "Choose another directory with --dir or --state",
+        ) from None
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

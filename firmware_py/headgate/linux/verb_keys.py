@@ -72,9 +72,10 @@ def _places(args: argparse.Namespace) -> tuple[Path, Path]:
         return args.dir, args.dir / keys.HS256_FILE
     try:
         config = configuration.load(args.config, state_dir=args.state)
-    except configuration.ConfigErrors:  # perhaps because of the keys that are about to be listed or replaced
+    except configuration.ConfigErrors as error:  # perhaps because of the keys that are about to be made or listed
         if args.state is None:
-            raise
+            next_step = "'headgate check' shows everything; with --state or --dir keys are made and listed all the same"
+            raise CommandError(error.code, error.cause, next_step) from None
         return keys.keys_dir(args.state), keys.keys_dir(args.state) / keys.HS256_FILE
     directory = keys.keys_dir(config.state_dir)
     named = [issuer.secret_file for issuer in config.issuers if issuer.secret_file is not None]

@@ -114,6 +114,19 @@ def test_pairs(tmp_path: Path) -> None:
     assert key.secret == ed25519.public_key(keys.load_private(tmp_path / "device-eddsa.key"))
 
 
+def test_a_power_cut_between_the_halves_of_a_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "device-eddsa.key"
+    assert keys.create_pair(path, seal=False)
+    write = keys.write_key
+    monkeypatch.setattr(
+        keys, "write_key", lambda path, *rest, **more: path.suffix == ".pub" or write(path, *rest, **more)
+    )
+    assert keys.create_pair(path, seal=False, force=True)  # the public half did not come to be
+    monkeypatch.undo()
+    assert not keys.create_pair(path, seal=False)
+    assert keys.load_public(path.with_suffix(".pub")) == ed25519.public_key(keys.load_private(path))
+
+
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o777])
 def test_files_that_others_can_use_are_refused(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "device.key"
@@ -493,3 +506,11 @@ def test_help_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "examples\n  headgate " in out
     assert "exit codes" in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_keys_that_the_configuration_lacks(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "headgate.toml").write_text(EDDSA_CONFIG)
+    assert cli.main(["keys", "init", "--eddsa"]) == errors.CONFIG
+    assert "--state" in capsys.readouterr().err
+    assert cli.main(["keys", "init", "--eddsa", "--state", str(state)]) == errors.OK
+    assert cli.main(["keys", "list"]) == errors.OK
