@@ -16,6 +16,7 @@ from headgate.linux.resp import MORE, Failure, Push, Reader, Reply, RespError, c
 if TYPE_CHECKING:
     from headgate.linux.client_tls import ClientTls
 
+_OF_OLD = ("ERR unknown command", "NOPROTO")  # how servers answer that do not know HELLO
 Answer = Callable[["Reply | Lost"], None]  # called once for each command, in their order
 
 
@@ -99,9 +100,14 @@ class Link(asyncio.Protocol):
         who = [(place.username or "default").encode(), password.encode()] if password is not None else []
         greeting = await self.ask(b"HELLO", b"3", *([b"AUTH", *who] if who else []), b"SETNAME", place.name.encode())
         if isinstance(greeting, Failure):
-            if who and not greeting.text.startswith(("ERR unknown command", "NOPROTO")):
+            if who and not greeting.text.startswith(_OF_OLD):
                 raise LinkError(f"it refuses us: {greeting.text}")
-            await self._log_in_of_old(place, who, greeting)
+            try:
+                await self._log_in_of_old(place, who, greeting)
+            except LinkError:
+                if self.lost.done() and not greeting.text.startswith(_OF_OLD):  # it has told why, and hung up
+                    raise LinkError(f"it refuses us: {greeting.text}") from None
+                raise
             return
         prefix = (b"BCAST", b"PREFIX", place.prefix, b"NOLOOP")
         answer = await self.ask(b"CLIENT", b"TRACKING", b"ON", *prefix)
@@ -186,6 +192,8 @@ class Link(asyncio.Protocol):
             self._on_push(reply)
         elif self._waiting:
             self._waiting.popleft()(reply)
+        elif isinstance(reply, Failure):  # of who hangs up at once: protected mode, too many clients
+            self.close(f"it refuses us: {reply.text}")
         else:
             self.close("it answers what nobody has asked")
 

@@ -174,6 +174,28 @@ def test_a_server_that_is_loading_is_not_used() -> None:
     play(story, connected=False, PING=b"-LOADING dataset\r\n")
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_why_it_hangs_up_is_said(caplog: pytest.LogCaptureFixture, asked: bool) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if asked:
+            await reader.read(1000)
+        writer.write(b"-DENIED protected mode\r\n")
+        await asyncio.sleep(0)
+        writer.close()
+
+    async def whole() -> None:
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        scripted = ScriptedServer()
+        scripted.port = server.sockets[0].getsockname()[1]
+        task = asyncio.create_task(Scene(scripted).level.run())
+        async with server, asyncio.timeout(60):
+            await until(lambda: "is away" in caplog.text)
+        task.cancel()
+
+    asyncio.run(whole())
+    assert "it refuses us: DENIED protected mode" in caplog.text
+
+
 def test_who_waits_is_let_go_when_the_connection_ends() -> None:
     async def story(s: Scene) -> None:
         wait = s.fetch(b"k")
