@@ -164,6 +164,28 @@ def test_so_many_in_vain_and_nobody_asks_any_more(caplog: pytest.LogCaptureFixtu
     assert "requests in a row waited in vain" in caplog.text
 
 
+def test_who_lets_us_in_and_is_of_no_use_is_left_alone_for_longer() -> None:
+    async def story(s: Scene) -> None:
+        for pause_ms in (250, 500, 1000):  # half of them: there is no jitter
+            await s.until(connected=1)
+            wait = s.fetch(b"k")
+            await asked_for(s.server, b"k")
+            s.server.hang_up()
+            await wait
+            await s.until(connected=0)
+            assert s.level._breaker.pause_ms() == pause_ms
+        await s.until(connected=1)
+        wait = s.fetch(b"k")
+        await asked_for(s.server, b"k")
+        s.server.say(b":-2\r\n" + bulk(b""))
+        await wait
+        s.server.hang_up()
+        await s.until(connected=0)
+        assert s.level._breaker.pause_ms() == 250
+
+    play(story)
+
+
 def test_a_server_that_is_loading_is_not_used() -> None:
     async def story(s: Scene) -> None:
         await until(lambda: s.server.connections >= 2)
