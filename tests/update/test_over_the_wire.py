@@ -13,12 +13,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import certificates
 import pytest
 from harness import free_port, headgate, wait_for
 
 from headgate import _accel
+from headgate.errors import REFUSED, CommandError
 from headgate.linux import boot_state, update_helper, update_status
 from headgate.linux.native_gateway import http2_missing
+from headgate_host.update import board as update_board
 
 from . import kit
 from .kit import Disk
@@ -37,12 +40,11 @@ class Board:
     """An appliance in a child process, and the helper in a thread."""
 
     def __init__(
-        self, folder: Path, disk: Disk, machine: update_helper.Machine | None = None, *, http2: bool = False
+        self, folder: Path, disk: Disk, machine: update_helper.Machine | None = None, *, listen: str = ""
     ) -> None:
         self.folder, self.disk, self.port = folder, disk, free_port()
         self.config, self.state, self.status = folder / "headgate.toml", folder / "state", folder / "status.json"
-        text = CONFIG.format(port=self.port)
-        self.config.write_text(text.replace("[listen]\n", "[listen]\nhttp2 = true\n") if http2 else text)
+        self.config.write_text(CONFIG.format(port=self.port).replace("[listen]\n", f"[listen]\n{listen}\n"))
         self.machine = machine or disk.machine()
         self.restarts = 0
         self.socket = folder / "socket"
@@ -127,7 +129,7 @@ def test_over_http2(image: Path, tmp_path: Path, board: Disk) -> None:
         pytest.skip("there is no curl (Debian and Ubuntu: apt-get install curl)")
     file = tmp_path / "headgate.hgu"
     file.write_bytes(kit.bundle(image))
-    live = Board(tmp_path, board, http2=True)
+    live = Board(tmp_path, board, listen="http2 = true")
     try:
         words = [curl, "-sS", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}", "-H"]
         words += [f"Authorization: Bearer {live.token('update:*').read_text().strip()}"]
@@ -169,6 +171,25 @@ def test_a_board_that_trusts_somebody_else(image: Path, tmp_path: Path, board: D
         done = live.update(image)
         assert (done.returncode, "is signed by" in done.stderr) == (8, True), done.stderr
         assert "\n" not in done.stderr.splitlines()[-1]
+    finally:
+        live.close()
+
+
+def test_a_refusal_over_tls(tmp_path: Path, board: Disk) -> None:
+    """What is still being sent when the board has closed fails otherwise than over plain HTTP."""
+    kit.make_image(tmp_path)
+    certs = certificates.make(tmp_path / "certs")
+    port = free_port()
+    listen = f'https = "127.0.0.1:{port}"\ntls_cert = "{certs}/server.pem"\ntls_key = "{certs}/server.key"'
+    live = Board(tmp_path, board, board.machine(seed=kit.STRANGER), listen=listen)
+    token = live.token("update:*").read_text().strip()
+    one = update_board.Board(f"https://127.0.0.1:{port}", token, certs / "ca.pem")
+    bundle = kit.bundle(tmp_path / "image.img.zst")
+    pieces = [bundle, *[bytes(65536)] * 512]  # more than sockets take before the answer is there
+    try:
+        with pytest.raises(CommandError, match="is signed by") as refused:
+            one.install(sum(map(len, pieces)), iter(pieces))
+        assert refused.value.code == REFUSED
     finally:
         live.close()
 

@@ -76,7 +76,7 @@ class Board:
             try:
                 headers = {**headers, "Authorization": f"Bearer {self._token}"}
                 connection.request(method, RESOURCE, body, headers)
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):  # the last one is the first one's, in TLS
                 pass  # a refusal does not wait for the end: the answer may be there
             answer = connection.getresponse()
             text = answer.read(_ANSWER_MAX)
