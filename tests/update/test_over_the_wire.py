@@ -215,10 +215,31 @@ def test_status(live: Board) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "code"), [("127.0.0.1:1", 5), ("", 2), ("ftp://x", 2), ("x:99999", 2), ("http://x/y", 2)]
+    ("host", "code"),
+    [
+        *[("127.0.0.1:1", 5), ("", 2), ("ftp://x", 2), ("x:99999", 2), ("http://x/y", 2)],
+        *[("http://two words", 2), ("gate..017", 2), ("x" * 64, 2), ("gate\x01", 2)],
+    ],
 )
 def test_addresses(host: str, code: int, image: Path, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("x")
     done = headgate("update", host, str(image), "--token", str(token), "--trust", str(image.with_name("image.pub")))
     assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("text", ["secret\r\n{", "secret-ł", "secret two", "{\n}", "\n"])
+def test_what_is_no_token_is_not_shown(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(text)
+    for words, more in ((["--token", str(file)], {}), ([], {"HEADGATE_TOKEN": text})):
+        done = headgate("update-status", "127.0.0.1:1", *words, env={**os.environ, **more})
+        assert (done.returncode, "does not hold a token" in done.stderr) == (4, True), done.stderr
+        assert "secret" not in done.stderr
+
+
+def test_a_token_with_the_end_of_its_line(live: Board) -> None:
+    token = live.token("update:read").read_text().strip()
+    for end in ("\n", "\r\n"):
+        done = headgate("update-status", f"127.0.0.1:{live.port}", env={**os.environ, "HEADGATE_TOKEN": token + end})
+        assert done.returncode == 0, done.stderr

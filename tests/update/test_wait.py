@@ -20,7 +20,8 @@ UNKNOWN = CommandError(STATE, "no slots yet")
 
 def status(slot: str, *, confirmed: bool = True, reason: str = "") -> dict[str, Any]:
     rollback = {"slot": "b", "reason": reason} if reason else None
-    return {"slot": slot, "version": "1.3.0", "confirmed": confirmed, "problem": "", "last_rollback": rollback}
+    what = {"slot": slot, "board": "rpi-4", "version": "1.3.0", "created": 1}
+    return {**what, "confirmed": confirmed, "problem": "", "last_rollback": rollback}
 
 
 class Board:
@@ -84,6 +85,25 @@ def test_a_board_without_a_clock_is_waited_for() -> None:
     with pytest.raises(CommandError, match="does not take this token") as caught:
         Answers((401, OTHER_KEY)).status(patience_s=60)
     assert caught.value.code == MISSING
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"board": None}, {"created": "1"}, {"confirmed": 1}, {"slot": {"a": 1}}, {"last_rollback": []},
+     {"last_rollback": {"slot": "b"}}],
+)  # fmt: skip
+def test_something_else_that_answers(change: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match="as an appliance does") as caught:
+        Answers((200, {**status("a"), **change})).status()
+    assert caught.value.code == NETWORK
+
+
+def test_what_a_terminal_would_obey() -> None:
+    status_ = Answers((200, status("a\x1b[2J", reason="one\ntwo"))).status()
+    assert (status_["slot"], status_["last_rollback"]["reason"]) == ("a?[2J", "one two")
+    with pytest.raises(CommandError) as caught:
+        Answers((422, {"detail": "\x1b]0;x\x07"})).status()
+    assert "\x1b" not in caught.value.line()
 
 
 def test_it_goes_back() -> None:

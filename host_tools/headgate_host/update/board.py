@@ -19,6 +19,13 @@ _ANSWER_MAX = 65536  # bytes
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 401, 403, 404, 422
 _PORT = 8080
 _AGAIN = "Try again in a minute"
+# What must be in an answer: update_status.publish, update_helper.install
+STATUS: dict[str, tuple[type, ...]] = {
+    "slot": (str,), "board": (str,), "version": (str,), "created": (int,), "confirmed": (bool,), "problem": (str,),
+    "last_rollback": (dict, type(None)),
+}  # fmt: skip
+ROLLBACK: dict[str, tuple[type, ...]] = {"slot": (str,), "reason": (str,)}
+WRITTEN: dict[str, tuple[type, ...]] = {"slot": (str,), "version": (str,)}
 
 
 class NotYet(CommandError):
@@ -35,7 +42,8 @@ class Board:
             port = url.port or (443 if url.scheme == "https" else _PORT)
         except ValueError:
             url, port = urlsplit(""), 0
-        if url.scheme not in ("http", "https") or not url.hostname or not port or url.path.strip("/"):
+        named = _is_name(url.hostname or "")
+        if url.scheme not in ("http", "https") or not named or not port or url.path.strip("/"):
             raise CommandError(USAGE, f"{host} is no board's address", "For instance gate-017:8080")
         self.name = f"{url.hostname}:{port}"
         self._address = (url.hostname, port)
@@ -52,7 +60,7 @@ class Board:
             try:
                 answer: dict[str, Any] = self._exchange("GET", {}, None)
                 if answer.get("slot"):
-                    return answer
+                    return _checked(self.name, answer, STATUS)
                 raise NotYet(STATE, f"{self.name} does not know yet which slot it runs", _AGAIN)
             except NotYet:
                 if time.monotonic() >= deadline:
@@ -62,8 +70,7 @@ class Board:
     def install(self, size: int, pieces: Iterator[bytes]) -> dict[str, Any]:
         """-> {"slot", "version"}. Raises CommandError; what runs goes on running then."""
         headers = {"Content-Type": "application/zstd", "Content-Length": str(size)}
-        answer: dict[str, Any] = self._exchange("PUT", headers, pieces)
-        return answer
+        return _checked(self.name, self._exchange("PUT", headers, pieces), WRITTEN)
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._context is None:
@@ -81,23 +88,54 @@ class Board:
             answer = connection.getresponse()
             text = answer.read(_ANSWER_MAX)
         except (OSError, http.client.HTTPException) as error:
-            cause = f"no connection to {self.name}: {getattr(error, 'strerror', None) or error or 'it ended'}"
+            reason = _printable(str(getattr(error, "strerror", None) or error)) or "it ended"
+            cause = f"no connection to {self.name}: {reason}"
             raise CommandError(NETWORK, cause, "Is the board on, and the address right?") from None
         finally:
             connection.close()
         return _understood(self.name, answer.status, text)
 
 
+def _is_name(host: str) -> bool:
+    """Whether it can be looked up at all: RFC 1035 section 2.3.4 says how long its parts may be."""
+    try:
+        return bool(host) and host.isprintable() and " " not in host and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _checked(name: str, answer: dict[str, Any], members: dict[str, tuple[type, ...]]) -> dict[str, Any]:
+    """`answer` with what is looked at in it, its texts fit to be shown. Raises CommandError."""
+    for member, kinds in members.items():
+        value = answer.get(member)
+        if type(value) not in kinds:
+            raise _no_appliance(name, f"does not tell '{member}' as an appliance does")
+        if isinstance(value, str):
+            answer[member] = _printable(value)
+    if answer.get("last_rollback"):
+        _checked(name, answer["last_rollback"], ROLLBACK)
+    return answer
+
+
+def _printable(text: str) -> str:
+    """In one line, and without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def _no_appliance(name: str, what: str) -> CommandError:
+    return CommandError(NETWORK, f"{name} {what}", "Is it a Headgate?")
+
+
 def _understood(name: str, status: int, text: bytes) -> Any:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise CommandError(NETWORK, f"{name} answers {status}, and not as an appliance does", "Is it a Headgate?")
+        raise _no_appliance(name, f"answers {status}, and not as an appliance does")
     if status < 300:  # noqa: PLR2004 - RFC 9110 section 15: success
         return document
-    detail = str(document.get("detail") or document.get("title") or status)
+    detail = _printable(str(document.get("detail") or document.get("title") or status))
     if document.get("reason") == "clock_untrusted":  # a board without a clock asks its time servers first
         raise NotYet(STATE, f"{name} cannot judge the token: {detail}", _AGAIN)
     if status in (_UNAUTHORIZED, _FORBIDDEN):

@@ -25,17 +25,18 @@ def board(args: argparse.Namespace) -> Board:
 def _token(file: Path | None) -> str:
     """Never from the command line, which others can read in the process list."""
     if file is None:
-        token = os.environ.get("HEADGATE_TOKEN", "")
-        if not token:
+        name, text = "$HEADGATE_TOKEN", os.environ.get("HEADGATE_TOKEN", "")
+        if not text:
             raise CommandError(
                 USAGE, "a token is needed", "--token FILE, or $HEADGATE_TOKEN; 'headgate token' makes one"
             )
-        return token
-    try:
-        text = sys.stdin.read(2 * limits.TOKEN) if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(MISSING, f"cannot read {file}: {error}", "Name another file") from None
+    else:
+        name = str(file)
+        try:
+            text = sys.stdin.read(2 * limits.TOKEN) if name == "-" else file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(MISSING, f"cannot read {file}: {error}", "Name another file") from None
     token = text.strip()
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise CommandError(MISSING, f"{file} does not hold a token", "'headgate token' makes one")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise CommandError(MISSING, f"{name} does not hold a token", "'headgate token' makes one")
     return token
