@@ -24,6 +24,7 @@ _NAMES_A_FILE = {
     "ca_file", "cert_file", "jwks_file", "key_file", "password_file", "public_keys", "revoked_file", "schema",
     "secret_file", "tls_cert", "tls_client_ca", "tls_key",
 }  # fmt: skip
+SSID_MAX = 32  # bytes: IEEE 802.11-2020, 9.4.2.2; the schema counts characters
 _OWN = ("v", "time", "device")  # what only this module writes
 
 
@@ -71,8 +72,9 @@ def make(file: Path | None, hostname: str | None) -> Provisioning:
         raise CommandError(
             CONFIG, f"{file} has a value that is neither text nor number", "docs/flash.md shows one"
         ) from None
-    if "config" in document or "schemas" in document:
-        _check_configuration(document)
+    if len(document.get("wifi", {}).get("ssid", "").encode()) > SSID_MAX:
+        raise CommandError(CONFIG, f"wifi.ssid has more than {SSID_MAX} bytes", "No network is called that")
+    _check_configuration(document)
     return Provisioning(str(document["hostname"]), public, record)
 
 
@@ -98,6 +100,8 @@ def _check_configuration(document: dict[str, Any]) -> None:
                     where = ", ".join(filter(None, (Path(one.file).name, one.key)))
                     cause = f"{_WOULD_NOT_START}: {where}"
                     next_step = "'headgate check --config FILE' says what is wrong there"
+                    if "config" not in document:  # of these sections, then
+                        next_step = "docs/configuration.md says what may stand there"
                     raise CommandError(CONFIG, cause, next_step) from None
 
 

@@ -176,10 +176,11 @@ def test_the_file_of_the_documentation(tmp_path: Path) -> None:
     for name in ("wifi.txt", "uplink.txt"):
         write(tmp_path / name, "Secret-Word\n")
     for name in ("device-eddsa.pub", "seal.pub"):
-        keys.write_key(tmp_path / name, bytes(range(32)), private=False)
+        keys.write_key(tmp_path / name, ed25519.public_key(bytes(32)), private=False)
     document = made(settings, "gate-017")
     assert document["hostname"] == "gate-017"
-    assert document["uplink"]["seal_to"] == document["issuer"]["public_key"] == KEY
+    public = base64url.encode(ed25519.public_key(bytes(32))).decode()
+    assert document["uplink"]["seal_to"] == document["issuer"]["public_key"] == public
     assert document["wifi"] == {"ssid": "works", "password": "Secret-Word", "country": "CH"}
 
 
@@ -230,6 +231,30 @@ def test_a_board_that_would_not_start_is_not_made(configuration: str, schema: st
     error = refused(provision.make, write(tmp_path / "fleet.toml", text), None)
     assert error.code == errors.CONFIG
     assert f"the board would not start: {cause}" in error.cause
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('[uplink]\nurl = "mqtt://broker:99999"\n', "uplink.url"),
+        ('[uplink]\nurl = "mqtt://broker"\npassword = "SECRET-1"\n', "uplink.username"),
+        (f'[uplink]\nurl = "mqtt://broker"\nmode = "sealed"\nseal_to = "{"A" * 42}B"\n', "uplink.seal_to"),
+        (f'[issuer]\nname = "fleet"\npublic_key = "{"A" * 43}"\n', "issuer[0].public_keys"),
+        (f'[issuer]\nname = "a\\nb"\npublic_key = "{KEY}"\n', "issuer[0].name"),
+    ],
+)
+def test_nor_one_that_would_not_with_the_defaults(text: str, cause: str, tmp_path: Path) -> None:
+    error = refused(provision.make, write(tmp_path / "fleet.toml", text), None)
+    assert f"the board would not start: headgate.toml, {cause}" in error.cause
+    assert "SECRET" not in error.line()
+
+
+def test_a_network_whose_name_is_too_long_in_bytes(tmp_path: Path) -> None:
+    """wpa_supplicant would refuse the whole file."""
+    text = '[wifi]\nssid = "{}"\ncountry = "CH"\n'
+    assert made(write(tmp_path / "fleet.toml", text.format("ü" * 16)))["wifi"]["ssid"] == "ü" * 16
+    error = refused(provision.make, write(tmp_path / "fleet.toml", text.format("ü" * 16 + "x")), None)
+    assert (error.code, "wifi.ssid has more than 32 bytes" in error.cause) == (errors.CONFIG, True)
 
 
 @pytest.mark.parametrize(
