@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import certificates
 import pytest
 
-from headgate.linux import boot_state, update_confirm, update_status
+from headgate.linux import boot_state, update_confirm, update_install, update_status
 from headgate.linux.boot_state import BootState
 
 from . import kit
@@ -78,6 +79,23 @@ def test_it_waits_until_it_works(says: dict[str, tuple[int, bytes]]) -> None:
     assert len(pauses) == 3
     says["/readyz"] = (503, b"{}")
     assert update_confirm.wait(asking(says), uplink=True, seconds=0, pause=pause) == "not ready: {}"
+
+
+def test_an_appliance_that_speaks_tls_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd goes on with what comes after a unit when that has failed, too: whoever was not asked is not ready."""
+    certs = certificates.make(tmp_path / "certs")
+    listen = f'http = []\nhttps = "127.0.0.1:0"\ntls_cert = "{certs}/server.pem"\ntls_key = "{certs}/server.key"\n'
+    config, cmdline, systemctl = tmp_path / "headgate.toml", tmp_path / "cmdline", tmp_path / "systemctl"
+    config.write_text(f"[listen]\n{listen}[streams.any]\n")
+    cmdline.write_text("headgate.trial=0\n")
+    monkeypatch.setenv("HEADGATE_CONFIG", str(config))
+    monkeypatch.setenv("HEADGATE_STATE", str(tmp_path))
+    monkeypatch.setattr(update_install, "CMDLINE", cmdline)
+    monkeypatch.setattr(update_confirm, "_SYSTEMCTL", ("sh", str(systemctl)))
+    systemctl.write_text("[ $1 = is-active ] && echo failed; exit 3\n")
+    assert update_confirm._watch(on_trial=True) == "not ready: failed"
+    systemctl.write_text("[ $1 = is-active ] && echo active\n")
+    assert update_confirm._watch(on_trial=True) == ""
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Does the slot that was started work? Then it is confirmed; a new one that does not is given up, and says why.
 
 Works means: the appliance says that it is ready (/readyz), and its uplink, if it has one, is connected (/metrics).
+One that listens on no plain HTTP cannot be asked: ready is then what systemd was told, and nobody looks at the uplink.
 A slot that was confirmed before is never given up here: it has nothing better to go back to, and what it lacks may be
 the broker's fault. Nor does it need the uplink.
 """
@@ -24,6 +25,7 @@ PAUSE_S = 1.0
 _ANSWER_S = 10.0
 _ANSWER_MAX = 1 << 18  # bytes
 _OK = "200"
+_SYSTEMCTL = ("/usr/bin/systemctl",)
 _CONNECTED = b"headgate_uplink_connected 1"
 
 Ask = Callable[[str], tuple[str, bytes]]  # path -> (status, body); raises OSError
@@ -117,7 +119,7 @@ def main() -> int:
         return OK
     print(f"headgate: slot {here.slot}, version {here.version}: {problem}", file=sys.stderr)
     if restart:
-        subprocess.run(["/usr/bin/systemctl", "reboot"], check=False)
+        subprocess.run([*_SYSTEMCTL, "reboot"], check=False)  # noqa: S603
     return FINDING
 
 
@@ -127,12 +129,19 @@ def _watch(on_trial: bool) -> str:
         config = configuration.load()
     except CommandError as error:  # this version does not take the configuration that is there
         return error.cause
+    seconds = trial_s(update_install.CMDLINE.read_text())
     address = next(iter(config.listen.http), None)
     if address is None:
-        return ""  # it speaks TLS only; systemd started this after it had said that it is ready
+        return wait(systemd_says, uplink=False, seconds=seconds)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
     uplink = on_trial and config.uplink.url is not None
-    return wait(asking(host, address.port), uplink=uplink, seconds=trial_s(update_install.CMDLINE.read_text()))
+    return wait(asking(host, address.port), uplink=uplink, seconds=seconds)
+
+
+def systemd_says(_: str) -> tuple[str, bytes]:
+    """Ask of an appliance that speaks TLS only. That this was started after it says nothing: also if it failed."""
+    done = subprocess.run([*_SYSTEMCTL, "is-active", "headgate.service"], capture_output=True, check=False)  # noqa: S603
+    return (_OK if done.returncode == 0 else "503"), done.stdout.strip()
 
 
 def trial_s(cmdline: str) -> float:
@@ -142,7 +151,7 @@ def trial_s(cmdline: str) -> float:
 
 def ready_ms() -> int | None:
     """When systemd was told that the appliance is ready, since the kernel's start; None: nobody knows."""
-    command = ["/usr/bin/systemctl", "show", "--value", "--property=ActiveEnterTimestampMonotonic", "headgate.service"]
+    command = [*_SYSTEMCTL, "show", "--value", "--property=ActiveEnterTimestampMonotonic", "headgate.service"]
     try:
         text = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     except OSError:
