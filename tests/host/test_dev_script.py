@@ -135,6 +135,7 @@ def test_help_and_wrong_command(machine: Machine) -> None:
         assert command in done.stdout
     assert machine.run().stdout == done.stdout
     one_line(machine.run("tset"), "there is no command 'tset'", "./dev help")
+    one_line(machine.run("setup", "tests"), "there is no set-up 'tests'", "./dev help")
 
 
 def test_nothing_missing_installs_no_package_and_is_quick_the_second_time(machine: Machine) -> None:
