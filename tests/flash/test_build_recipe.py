@@ -82,18 +82,41 @@ def test_mistakes(board: str, change: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "name", "code"), [(["disk_mib=10"], None, USAGE), ([], "x-linux_armv6l.whl", USAGE), ([], "x", MISSING)]
+    ("changes", "wish", "code"),
+    [
+        (["disk_mib=10"], {}, USAGE),
+        (["disk_mib=2097152"], {}, USAGE),  # 2 TiB
+        ([], {"wheel": "x-linux_armv6l.whl"}, USAGE),
+        ([], {"wheel": "x"}, MISSING),
+        ([], {"version": "1.0 "}, USAGE),
+        ([], {"version": "\xfc"}, USAGE),
+    ],
 )
 def test_mistakes_are_said_before_minutes_have_passed(
-    changes: list[str], name: str | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: list[str], wish: dict[str, str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(build, "_job")  # what takes the first minutes
     (tmp_path / "x-linux_armv6l.whl").touch()
-    wish = build.Wish(tmp_path / "x.img.zst", "1", 0, wheel=tmp_path / name if name else None)
+    wheel = tmp_path / wish["wheel"] if "wheel" in wish else None
+    wished = build.Wish(tmp_path / "x.img.zst", wish.get("version", "1"), 0, wheel=wheel)
     shown = io.StringIO()
     with pytest.raises(CommandError) as caught:
-        build.build(recipe.load("rpi-4", changes), wish, tmp_path / "cache", verb_build.Steps(as_json=True, out=shown))
+        build.build(
+            recipe.load("rpi-4", changes), wished, tmp_path / "cache", verb_build.Steps(as_json=True, out=shown)
+        )
     assert (caught.value.code, shown.getvalue(), (tmp_path / "cache").exists()) == (code, "", False)
+
+
+@pytest.mark.parametrize(("target", "cache"), [("file/x.img.zst", "cache"), ("x.img.zst", "file")])
+def test_a_file_where_a_folder_is_wanted(
+    target: str, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(build, "_job")
+    (tmp_path / "file").touch()
+    wish, steps = build.Wish(tmp_path / target, "1", 0), verb_build.Steps(as_json=True, out=io.StringIO())
+    with pytest.raises(CommandError, match="cannot make the folder") as caught:
+        build.build(recipe.load("rpi-4"), wish, tmp_path / cache, steps)
+    assert caught.value.code == MISSING
 
 
 def test_a_disk_that_is_too_small_says_by_how_much() -> None:
@@ -106,9 +129,10 @@ def test_a_disk_that_is_too_small_says_by_how_much() -> None:
 def test_the_time_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764345600")
     assert verb_build.source_date_epoch() == 1764345600
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
-    with pytest.raises(CommandError, match="SOURCE_DATE_EPOCH is 'yesterday'"):
-        verb_build.source_date_epoch()
+    for wrong in ("yesterday", "1.5", "-1", "100000000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(CommandError, match=f"SOURCE_DATE_EPOCH is '{wrong}'"):
+            verb_build.source_date_epoch()
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     assert verb_build.source_date_epoch() > 1764000000
 

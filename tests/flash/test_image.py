@@ -440,7 +440,23 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert cli.main(["image", "show", "x.img.zst"]) == errors.REFUSED
     assert cli.main(pack) == errors.USAGE
     assert cli.main([*pack[:4], "rpi-44", *pack[5:], *options]) == errors.USAGE
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert cli.main([*pack, *options]) == errors.USAGE
     assert verb_image.HELP
+
+
+@pytest.mark.parametrize("place", ["", ".", "/", "folder", "pipe"])
+def test_what_is_no_file_is_not_replaced(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor taken for a bug of ours. /dev/null and /dev/stdout, root's, were replaced by the image."""
+    from headgate import cli
+
+    monkeypatch.chdir(tmp_path)
+    kit.raw_disk(tmp_path / "disk.raw")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    pack = ["image", "pack", "disk.raw", "--board", "rpi-4", "--version", "9", "--level", "1", "-o", place]
+    assert cli.main(pack) == errors.MISSING
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize("verb", ["image build rpi-4", "flash rpi-4 --image x.img.zst", "verify x.img.zst"])

@@ -45,6 +45,13 @@ def test_f56_one_file_at_a_time(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["x.img"]
 
 
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_place_without_a_name(place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        FileTarget(Path(place), MIB, MIB)
+    assert (caught.value.reason, caught.value.code) == ("out-exists", errors.USAGE)
+
+
 def test_f57_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAT: a stick that an image is put on. Nothing is overwritten there either, and nothing empty stays."""
     monkeypatch.setattr(os, "link", refusing(errno.EPERM))

@@ -1,6 +1,7 @@
 """Small files that are there as a whole or not at all, whatever is cut off when."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -10,10 +11,12 @@ class NewFile:
 
     The content goes to a new file first (O_EXCL, so nobody else's) that then gets its name: whoever looks at any
     moment, even after a power cut, finds the old file, or all of the new one. Raises OSError; the old one is intact
-    then.
+    then. What is there and no file (/dev/stdout, a folder) is not replaced.
     """
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
+        if not path.name or (path.exists() and not path.is_file()):
+            raise OSError(errno.EINVAL, "it is no file that could be replaced", str(path))
         self._path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
         self._temporary.unlink(missing_ok=True)  # of a process that died

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -45,6 +46,23 @@ class Facts:
     created: int
     required_size: int = 0
     sparse: Collection[str] = field(default=())  # partitions whose holes may hold anything
+
+
+def source_date_epoch() -> int | None:
+    """$SOURCE_DATE_EPOCH (reproducible-builds.org), if it is given. Raises CommandError(USAGE)."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not given:
+        return None
+    if not re.fullmatch("[0-9]{1,11}", given):  # what a manifest's `created` may be
+        raise CommandError(USAGE, f"SOURCE_DATE_EPOCH is {given!r}", "Seconds since 1970")
+    return int(given)
+
+
+def check(facts: Facts) -> None:
+    """Whether an image can say this of itself. Raises CommandError."""
+    piece = Range(0, BLOCK, _NO_HASH, 0, 1)
+    sizes = BLOCK, max(BLOCK, facts.required_size), _NO_HASH, 1, _NO_HASH
+    _check(Manifest(facts.board, facts.name, facts.version, facts.created, *sizes, (), None, (piece,)))
 
 
 def pack(raw: Path, target: Path, facts: Facts, seed: bytes | None, *, level: int = 19) -> Manifest:

@@ -194,8 +194,8 @@ class FileTarget(Target):
     def __init__(self, path: Path, size: int, mapped: int) -> None:
         """`mapped`: bytes that will be written. Raises Refused."""
         self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
         self._check(mapped)
+        self._partial = path.with_name(f".{path.name}.partial")
         try:
             self._remove_old()
             descriptor = _create(self._partial)

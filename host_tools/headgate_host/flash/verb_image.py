@@ -6,7 +6,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -82,7 +81,8 @@ def _pack(args: argparse.Namespace) -> tuple[Manifest, str]:
         if getattr(args, option) is None:
             raise CommandError(USAGE, f"'image pack' needs --{option}", "headgate image --help")
     board = boards.load(args.board)
-    created = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    given = image_pack.source_date_epoch()
+    created = int(time.time()) if given is None else given
     facts = image_pack.Facts(board.name, args.name, args.version, created, args.required_mib << 20, tuple(args.sparse))
     seed = keys.load_private(args.sign) if args.sign is not None else None
     manifest = image_pack.pack(args.file, args.output, facts, seed, level=args.level)

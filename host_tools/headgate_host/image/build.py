@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.core.jwt import EDDSA
+from headgate.errors import MISSING, CommandError
 from headgate.linux import ed25519, keys
 from headgate_host import rootfs
 from headgate_host.debian_mirror import debian_mirrors
@@ -41,10 +42,15 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
     # Before it takes minutes: what is refused for its arguments alone.
     places = disk.plan(recipe.common["partition"], recipe.settings["disk_mib"])
     one = wheel.named(wish.wheel, recipe.machine) if wish.wheel else None
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as folder:
+    sparse = [place.name for place in places if place.sparse]
+    size = recipe.settings["disk_mib"] * disk.MIB
+    facts = image_pack.Facts(recipe.board.name, NAME, wish.version, wish.epoch, size, sparse)
+    image_pack.check(facts)
+    for folder in (cache, wish.target.parent):
+        _make_folder(folder)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=f".{recipe.board.name}.") as work:
         progress.phase("packages")
-        job = _job(recipe, wish, cache, Path(folder))
+        job = _job(recipe, wish, cache, Path(work))
         progress.phase("wheel")
         one = one or wheel.built(recipe.machine, cache, wish.epoch)
         contents, components = _contents(job, wish, one, progress)
@@ -53,9 +59,6 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
         layout = disk.Layout(places, recipe.board.facts["boot"]["partition_table"], seed)
         raw = disk.make(layout, contents, job.work, job.tools)
         progress.phase("packing")
-        wish.target.parent.mkdir(parents=True, exist_ok=True)
-        sparse = [place.name for place in places if place.sparse]
-        facts = image_pack.Facts(recipe.board.name, NAME, wish.version, wish.epoch, sparse=sparse)
         manifest = image_pack.pack(raw, wish.target, facts, wish.seed, level=wish.level)
         made = {"image": wish.target} | _beside(job, wish, contents["boot_a"])
         made["sbom"] = _named(wish.target, ".spdx.json")
@@ -65,6 +68,13 @@ def build(recipe: Recipe, wish: Wish, cache: Path, progress: Progress) -> dict[s
         made["update"] = _named(wish.target, ".hgu")
         _bundle(wish.target, wish.seed, made["update"])
     return made
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(MISSING, f"cannot make the folder {folder}: {error.strerror}", "Name another one") from None
 
 
 def _bundle(image: Path, seed: bytes, target: Path) -> None:

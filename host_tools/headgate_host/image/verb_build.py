@@ -9,6 +9,7 @@ from pathlib import Path
 from headgate import __version__
 from headgate.errors import OK, USAGE, CommandError
 from headgate.linux import keys
+from headgate_host.flash import image_pack
 from headgate_host.flash.disks import readable_size
 from headgate_host.flash.progress import Progress
 from headgate_host.image import build, recipe, rootless
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     began = time.monotonic()
     os.umask(0o022)  # modes get into the image: not those of whoever makes it
     target = args.out or Path(f"headgate-{args.board}.img.zst")
-    if not target.name.endswith(".img.zst"):
+    if not target.name.endswith(".img.zst") or (target.exists() and not target.is_file()):
         raise CommandError(USAGE, f"--out {target}: not the name of an image", "NAME.img.zst")
     plan = recipe.load(args.board, args.set)
     seed = keys.load_private(args.sign) if args.sign is not None else None
@@ -88,11 +89,9 @@ class Steps(Progress):
 
 def source_date_epoch() -> int:
     """The time of everything in the image: as the environment says, or of this checkout's last change."""
-    given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if given:
-        if not given.isdecimal():
-            raise CommandError(USAGE, f"SOURCE_DATE_EPOCH is {given!r}", "Seconds since 1970")
-        return int(given)
+    given = image_pack.source_date_epoch()
+    if given is not None:
+        return given
     command = ["git", "-C", str(Path(__file__).parent), "log", "-1", "--format=%ct"]
     try:
         text = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
