@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from headgate.errors import USAGE
+from headgate import _accel
+from headgate.errors import USAGE, CommandError
 from headgate_host.load import agents, exits, find_limit, terminal, verb
 from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
+from headgate_host.load.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/load.md").read_text(encoding="utf-8")
@@ -124,3 +126,17 @@ def test_percentiles_without_a_value_beyond_are_not_printed() -> None:
     some.total.latency = some.total.service = Distribution.of([2 * MS] * 50)
     row = next(line for line in terminal.summary(some, [], closed=False).splitlines() if "from due" in line)
     assert row.split()[3:] == ["2.00", "2.00", "-", "-", "-", "2.00"]
+
+
+@pytest.mark.parametrize("host", ["gate..017", "x" * 64, ".x", ""])
+def test_a_host_that_cannot_be_one(host: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        Target.parse(f"http://{host}/")
+    assert caught.value.code == USAGE
+
+
+def test_the_message_of_the_help_is_valid() -> None:
+    (body,) = re.findall(r"--body '(.*)'", verb.EPILOG)
+    schema = _accel.Schema((ROOT / "firmware_py/headgate/data/weather.schema.json").read_bytes())
+    for n in ("0", "14999"):
+        assert schema.validate(body.replace("{device}", "dev-00000").replace("{n}", n).encode()).valid

@@ -28,7 +28,7 @@ and reports every error with file, line and a suggestion. Nothing is changed.
 
 examples
   headgate check                                   the configuration that 'headgate run' would use
-  headgate check --config new.toml && kill -HUP $(pidof headgate)
+  headgate check && systemctl reload headgate      a bad file is refused by the reload, too
   headgate check --json | jq '.findings[].key'
   headgate check --config pico.toml --micro plan.json
                                                    the compiled plan for a MicroPython board

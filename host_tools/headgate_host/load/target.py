@@ -32,6 +32,7 @@ class Target:
         try:
             parts = urlsplit(url)
             port = parts.port
+            (parts.hostname or "").encode("idna")  # as whoever looks it up will: no part of it is empty or too long
         except ValueError:
             raise CommandError(USAGE, f"not a URL: {url!r}", "Write http://HOST:PORT/PATH") from None
         if parts.scheme not in PORTS or not parts.hostname or parts.username is not None or not url.isascii():

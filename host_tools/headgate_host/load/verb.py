@@ -31,7 +31,7 @@ connections that wait for their answers, like wrk.
 examples
   headgate load http://127.0.0.1:8080/healthz --rate 500 --for 30s
   headgate load http://127.0.0.1:8080/v1/streams/weather --rate 500 --for 30s --devices 100 --state STATE \\
-      --body '{{"station":"{{device}}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":{{n}}}}'
+      --body '{{"station":"{{device}}","ts":"2026-01-01T00:00:00Z","kind":"hourly","temp_f":68}}'
   headgate load http://127.0.0.1:8080/healthz --closed 64 --for 10s
   headgate load https://board:8443/v1/cache/k{{n}} --method PUT --body x --rate 100 --for 1min --budget 'p99 < 8 ms'
 
