@@ -231,6 +231,13 @@ def test_refused(number: int, tree: Tree, image: Path) -> None:
     check(tree, case, lambda: flash(tree, image, case.board, *case.words.split()))
 
 
+@pytest.mark.parametrize("number", [47, 48])
+def test_a_dry_run_refuses_what_it_would_without(number: int, tree: Tree, image: Path) -> None:
+    case = CASES[number]
+    case.setup(tree)
+    check(tree, case, lambda: flash(tree, image, case.board, *case.words.split(), "--dry-run"))
+
+
 @pytest.mark.parametrize(
     ("board", "setup", "words"),
     [

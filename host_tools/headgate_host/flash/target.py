@@ -194,7 +194,7 @@ class FileTarget(Target):
     def __init__(self, path: Path, size: int, mapped: int) -> None:
         """`mapped`: bytes that will be written. Raises Refused."""
         self._path = path
-        self._check(mapped)
+        self.check(path, mapped)
         self._partial = path.with_name(f".{path.name}.partial")
         try:
             self._remove_old()
@@ -233,8 +233,9 @@ class FileTarget(Target):
         finally:
             os.close(descriptor)
 
-    def _check(self, mapped: int) -> None:
-        path = self._path
+    @staticmethod
+    def check(path: Path, mapped: int) -> None:
+        """Whether it can be made, as far as that is known before. Raises Refused."""
         if path.is_block_device():
             raise Refused(
                 "out-is-disk", f"{path} is a disk, not a file", f"Disks are written with --disk {path}", USAGE

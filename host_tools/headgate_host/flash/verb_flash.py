@@ -104,6 +104,8 @@ def flash(board: Board, args: argparse.Namespace, machine: Machine) -> int:
         image.check_payload(progress.at)
         job = Job(args, machine, wish, image, disk, own, progress)
         if args.dry_run:
+            if args.out is not None:
+                FileTarget.check(args.out, image.manifest.mapped_size)
             progress.say("nothing was written: --dry-run")
             progress.event("done", dry_run=True)
             return OK

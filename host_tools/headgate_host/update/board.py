@@ -42,11 +42,11 @@ class Board:
             port = url.port or (443 if url.scheme == "https" else _PORT)
         except ValueError:
             url, port = urlsplit(""), 0
-        named = _is_name(url.hostname or "")
-        if url.scheme not in ("http", "https") or not named or not port or url.path.strip("/"):
+        name = url.hostname or ""
+        if url.scheme not in ("http", "https") or not _is_name(name) or not port or url.path.strip("/"):
             raise CommandError(USAGE, f"{host} is no board's address", "For instance gate-017:8080")
-        self.name = f"{url.hostname}:{port}"
-        self._address = (url.hostname, port)
+        self.name = f"{name}:{port}"
+        self._address = (name, port)
         try:
             self._context = ssl.create_default_context(cafile=ca) if url.scheme == "https" else None
         except OSError as error:  # also ssl's own
