@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import certificates
 import pytest
@@ -19,7 +21,7 @@ from harness import free_port, headgate, wait_for
 
 from headgate import _accel
 from headgate.errors import REFUSED, CommandError
-from headgate.linux import boot_state, update_helper, update_status
+from headgate.linux import boot_state, update_helper, update_relay, update_status
 from headgate.linux.native_gateway import http2_missing
 from headgate_host.update import board as update_board
 
@@ -198,6 +200,27 @@ def test_a_helper_that_dies(image: Path, live: Board) -> None:
     live.socket.unlink()
     done = live.update(image)
     assert (done.returncode, "the update helper is not there" in done.stderr) == (6, True), done.stderr
+
+
+@pytest.mark.parametrize("size", [1, 4 << 20])
+def test_a_helper_that_stands_still(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up, before all is sent or after, and the next update is not refused for it."""
+    monkeypatch.setattr(update_relay, "_STALL_S", 0.1)
+    relay = update_relay.Relay(tmp_path / "socket")
+
+    async def install() -> dict[str, Any]:
+        pieces = iter([bytes(size), None])
+
+        async def body() -> bytes | None:
+            return next(pieces)
+
+        return await asyncio.wait_for(relay.install(body, size, downgrade=False), 20)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        for _ in range(2):
+            assert asyncio.run(install()) == {"failed": "the update helper stands still"}
 
 
 def test_status(live: Board) -> None:

@@ -14,6 +14,7 @@ from headgate.core import json
 from headgate.linux import update_status
 
 _ANSWER_MAX = 4096  # bytes
+_STALL_S = 120.0  # without a byte taken or an answer: far more than a slow card needs for 4 MiB
 
 Body = Callable[[], Awaitable[bytes | None]]  # the next piece of the request's body; None: that was all
 
@@ -36,6 +37,8 @@ class Relay:
         self._busy = True
         try:
             return await self._pass_on(body, json.dumps({"length": length, "downgrade": downgrade}) + b"\n")
+        except _StandsStillError:
+            return _failed("the update helper stands still")
         except OSError as error:
             return _failed(f"the update helper is not there: {error.strerror or error}")
         finally:
@@ -52,8 +55,11 @@ class Relay:
                     break
                 writer.write(piece)
                 with contextlib.suppress(ConnectionError):  # then there is an answer
-                    await writer.drain()
-            line = await answer
+                    await _in_time(writer.drain())
+            line = await _in_time(answer)
+        except _StandsStillError:
+            writer.transport.abort()  # it takes nothing of what is left
+            raise
         finally:
             answer.cancel()
             writer.close()
@@ -62,6 +68,18 @@ class Relay:
         except ValueError:
             found = None
         return found if isinstance(found, dict) else _failed("the update helper ended without an answer")
+
+
+class _StandsStillError(Exception):
+    pass
+
+
+async def _in_time(what: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(_STALL_S):
+            return await what
+    except TimeoutError:
+        raise _StandsStillError from None
 
 
 def _failed(why: str) -> dict[str, Any]:
