@@ -18,6 +18,7 @@ INSTALL_S = 150.0  # a slow card may take a while to write what was sent last
 _ANSWER_MAX = 65536  # bytes
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 401, 403, 404, 422
 _PORT = 8080
+_SCOPES = "headgate token --scope update:install --scope update:read …"
 _AGAIN = "Try again in a minute"
 # What must be in an answer: update_status.publish, update_helper.install
 STATUS: dict[str, tuple[type, ...]] = {
@@ -139,7 +140,7 @@ def _understood(name: str, status: int, text: bytes) -> Any:
     if document.get("reason") == "clock_untrusted":  # a board without a clock asks its time servers first
         raise NotYet(STATE, f"{name} cannot judge the token: {detail}", _AGAIN)
     if status in (_UNAUTHORIZED, _FORBIDDEN):
-        raise CommandError(MISSING, f"{name} does not take this token: {detail}", "headgate token --scope 'update:*' …")
+        raise CommandError(MISSING, f"{name} does not take this token: {detail}", _SCOPES)
     if status == _NOT_FOUND:
         raise CommandError(STATE, f"{name} cannot be updated: {detail}", "Only images have slots: docs/update.md")
     if status == _UNPROCESSABLE:
