@@ -440,11 +440,15 @@ static bool scan(struct hg_compiler *compiler, uint32_t document, uint32_t item,
     if (schema->kind != HG_KIND_OBJECT) {
         return true;
     }
-    const unsigned draft = hg_resource_at(compiler, owner)->dialect.draft;
+    const struct hg_dialect dialect = hg_resource_at(compiler, owner)->dialect;
+    const bool only_ref = hg_only_ref(tree, item, dialect);
     for (uint32_t i = schema->start; i != 0; i = tree->items[i].next) {
         const struct hg_item *value = &tree->items[i];
-        const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, draft);
-        const enum hg_schemas schemas = row == NULL ? HG_SCHEMA_NONE : hg_schemas_of(value, row->shape);
+        const struct hg_keyword_row *row = hg_keyword_row(hg_tree_name(tree, value), value->name_size, dialect.draft);
+        if (row == NULL || (row->vocabulary & ~dialect.vocabularies) != 0 || (only_ref && row->id != HG_K_DEFS)) {
+            continue; /* what is in there is no schema, unless a reference leads to it */
+        }
+        const enum hg_schemas schemas = hg_schemas_of(value, row->shape);
         if ((schemas == HG_SCHEMA_ITSELF && !scan(compiler, document, i, owner)) ||
             (schemas == HG_SCHEMA_CHILDREN && !scan_children(compiler, document, i, owner))) {
             return false;

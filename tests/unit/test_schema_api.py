@@ -204,6 +204,22 @@ class VerdictTest(unittest.TestCase):
         own = Schema('{"$schema":"http://json-schema.org/draft-07/schema#",' + items[1:])
         self.assertFalse(own.is_valid(b"[null,1]"))
 
+    def test_what_stands_beside_a_reference_of_draft_7(self) -> None:
+        """Core section 8.3: it is ignored, what is in it as well; the definitions are kept."""
+        ends = '"definitions":{"a":{"type":"null"}}}'
+        for ignored in (
+            '"allOf":[{"$ref":"#/nowhere"}]',
+            '"properties":{"x":{"minimum":"x"}}',
+            '"items":{"definitions":{"x":{"pattern":"("}}}',
+        ):
+            schema = Schema('{"$ref":"#/definitions/a",' + ignored + "," + ends, draft="7")
+            self.assertEqual((ignored, schema.is_valid(b"null"), schema.is_valid(b"1")), (ignored, True, False))
+        beside = '{"$ref":"#/definitions/a","properties":{"x":{"$id":"x:y"}},' + ends
+        with self.assertRaises(SchemaError):
+            Schema('{"definitions":{"b":' + beside + '},"items":{"$ref":"x:y"}}', draft="7")
+        with self.assertRaises(SchemaError):
+            Schema('{"$ref":"#/definitions/a","definitions":{"a":{},"b":{"$ref":"#/nowhere"}}}', draft="7")
+
     def test_formats(self) -> None:
         schema = '{"items":[{"format":"ipv4"},{"format":"date"}]}'
         for formats, verdicts in (
