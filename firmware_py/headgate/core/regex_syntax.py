@@ -12,7 +12,7 @@ _NAME = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$"
 
 
 def is_regex(text: str) -> bool:
-    """True if the text is a pattern. The limits are those of core/pattern.py, except for the number of states."""
+    """True if the text is a pattern. The limits are those of core/pattern.py, except for states and repetitions."""
     try:
         _Syntax(text).parse()
     except PatternError:
@@ -57,6 +57,17 @@ class _Syntax(Parser):
                 raise self._error("a reference to no group")
             self._at += 1
         return (0,)
+
+    def _count(self) -> int:
+        """However many: nothing is made of them. From 100,000,000 on, further digits make no difference."""
+        value = 0
+        start = self._at
+        while self._peek() != "" and self._peek() in _DECIMAL:
+            value = value if value > 100000000 else value * 10 + ord(self._peek()) - ord("0")  # noqa: PLR2004
+            self._at += 1
+        if self._at == start:
+            raise self._error("malformed repetition")
+        return value
 
     def _name(self, start: int) -> str:
         """The name that begins at `start` and ends before a '>'; "" if there is none."""
