@@ -8,9 +8,19 @@
 
 bool hg_last_names(const struct hg_program *program, enum hg_encoding_of encoding, const uint8_t *data, size_t length,
                    uint8_t **copy) {
+    PyThreadState *state = NULL;
     *copy = NULL;
-    return (program->flags & HG_PROGRAM_LAST_DUPLICATE) == 0 || encoding != HG_JSON || length > program->max_bytes ||
-           hg_check(hg_drop_duplicates(&hg_malloc, program, data, (uint32_t)length, copy));
+    if ((program->flags & HG_PROGRAM_LAST_DUPLICATE) == 0 || encoding != HG_JSON || length > program->max_bytes) {
+        return true;
+    }
+    if (length >= HG_UNLOCKED) {
+        state = PyEval_SaveThread();
+    }
+    const enum hg_status status = hg_drop_duplicates(&hg_malloc, program, data, (uint32_t)length, copy);
+    if (state != NULL) {
+        PyEval_RestoreThread(state);
+    }
+    return hg_check(status);
 }
 
 /* The bytes of any other object than `bytes`. */
