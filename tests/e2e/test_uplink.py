@@ -304,6 +304,29 @@ def test_no_more_is_on_its_way_than_the_broker_takes_its_status_included(tmp_pat
     asyncio.run(scenario())
 
 
+def test_a_lost_acknowledgement_is_noticed_while_others_come(tmp_path: Path) -> None:
+    """They come in order (MQTT 5 section 4.6): the first one never will, however many follow."""
+
+    def all_but_the_first(broker: ScriptedBroker, packet_id: int) -> None:
+        if broker.taken > 1:
+            broker.acknowledge(packet_id)
+
+    async def scenario() -> None:
+        async with (
+            scripted(all_but_the_first) as (broker, port),
+            forwarding(tmp_path, port, mode="json") as (outbox, _),
+        ):
+            count = 0
+            while broker.connections < 2 or count < 10:
+                assert count < 200, "the connection is still the first"
+                await store(outbox, 1)
+                count += 1
+                await asyncio.sleep(0.05)  # each acknowledged within `ack_ms`, but the first
+            await all_delivered(outbox, count)
+
+    asyncio.run(scenario())
+
+
 def test_a_broker_that_takes_no_status_is_one_that_does_not_answer(tmp_path: Path) -> None:
     def second_time(broker: ScriptedBroker, packet_id: int) -> None:
         if broker.connections > 1:

@@ -4,7 +4,8 @@ What can go wrong, and what is done:
 
 - no connection, or it breaks: what was on its way is given back and comes again marked as a replay; the next attempt
   waits, longer each time, with jitter, until a connection was stable for a while
-- the broker accepts bytes and answers nothing (frozen): after `ack_ms` without any acknowledgement the connection ends
+- the broker accepts bytes and answers nothing (frozen), or never the oldest message (acknowledgements come in order,
+  MQTT 5 section 4.6: that one is lost): after `ack_ms` the connection ends
 - the broker refuses a message (reason code >= 0x80: not authorized, format, ...): it stays stored, the others of its
   batch are done; it is offered again later, less often each time; never dropped here
 - the broker disconnects at a message instead of answering (mosquitto 2.0.11 with `max_queued_messages 0` does when it
@@ -431,15 +432,15 @@ class Uplink:
     # -- a broker that does not answer
 
     def _watch(self, link: Link) -> None:
-        answers = self._answers
-        self._ack_timer = self._loop.call_later(self._config.ack_ms / 1000, self._check, link, answers)
+        answers, oldest = self._answers, next(iter(self._sizes), 0)
+        self._ack_timer = self._loop.call_later(self._config.ack_ms / 1000, self._check, link, answers, oldest)
 
-    def _check(self, link: Link, answers: int) -> None:
+    def _check(self, link: Link, answers: int, oldest: int) -> None:
         """Runs only while something waits for an answer: an idle uplink has no timer."""
         self._ack_timer = None
         if self._link is not link or self._waiting == 0:
             return
-        if self._answers == answers:
+        if self._answers == answers or oldest in self._sizes:
             link.give_up(f"no acknowledgement in {self._config.ack_ms / 1000:g} s")
         else:
             self._watch(link)
