@@ -117,13 +117,14 @@ class Database:
             raise CommandError(STATE, cause, "Stop it, or give this one its own directory with --state") from None
 
     def _write_boot(self) -> None:
-        for attempt in range(2):
+        for make_room in (self._reserve.release, self._shrink_log, None):
             try:
                 boot.write(self.directory, self.identity.appliance, self.identity.boot)
                 return
             except OSError as error:
                 full = schema.is_full(error)
-                if full and attempt == 0 and self._reserve.release():
+                if full and make_room is not None:
+                    make_room()
                     continue
                 cause = f"cannot write {self.directory / boot.FILE}: {error.strerror}"
                 hint = "Free some space" if full else "Put that right"
@@ -325,6 +326,11 @@ class Database:
         if self._reserve.low:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _shrink_log(self) -> None:
+        """What a power cut left of it takes no room once it is written back, if the file has room inside for that."""
+        with contextlib.suppress(sqlite3.Error, StorageFailed):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _room_inside(self) -> int:
         database = self._connection

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -189,6 +190,27 @@ def test_a_start_on_a_full_disk_serves_what_it_can_and_recovers(disk: Path) -> N
             await until_stored(outbox, 9)
             got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
             assert got > set(before)
+
+    asyncio.run(scenario())
+
+
+def test_a_start_after_a_power_cut_on_a_full_disk_has_room_for_its_number(disk: Path) -> None:
+    """In the log that the cut left behind, once it is written back."""
+
+    async def scenario() -> None:
+        state, cut = disk / "state", disk / "cut"
+        async with opened(state) as outbox:
+            await some(outbox, 9)
+            await drain(outbox)  # the file has room inside now
+            before = await some(outbox, 3)
+            shutil.copytree(state, cut)
+        shutil.rmtree(state)
+        (cut / "outbox.reserve").unlink(missing_ok=True)  # it was in use
+        fill_up(disk)
+        async with opened(cut) as outbox:
+            assert outbox.boot == 2
+            got = {identity.partition("/")[2] for identity, _, _ in await drain(outbox)}
+            assert got == set(before)
 
     asyncio.run(scenario())
 
