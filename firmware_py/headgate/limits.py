@@ -200,7 +200,8 @@ MEMORY_KEYS = 64  # idempotency keys the sink without a disk remembers; the olde
 
 # Uplink (linux/uplink.py).
 UPLINK_INFLIGHT = 64  # MQTT messages published and not acknowledged
-UPLINK_BATCHES = 4  # batches decoded and not acknowledged in full
+UPLINK_BATCHES = 4  # batches decoded and not acknowledged in full; more, if together...
+UPLINK_SMALL = 65536  # ... they have fewer bytes (compressed), up to `uplink.inflight` of them
 UPLINK_ACK_MS = 30000  # without the acknowledgement of the oldest message: the connection is given up
 UPLINK_PACKET = 65536  # bytes of one packet of the broker's, which has nothing but answers to send; more: given up
 UPLINK_UNSENT = 2048  # packets that the broker has not taken, while it sends us some; more: given up

@@ -304,6 +304,38 @@ def test_no_more_is_on_its_way_than_the_broker_takes_its_status_included(tmp_pat
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("mode", ["json", "batch"])
+@pytest.mark.parametrize(("size", "most"), [(10, 16), (60_000, limits.UPLINK_BATCHES)])
+def test_small_batches_fill_the_window_and_large_ones_not_the_memory(
+    tmp_path: Path, mode: str, size: int, most: int
+) -> None:
+    """Messages that come one by one are a batch each: four on their way would be twenty a second at 200 ms."""
+
+    def together(broker: ScriptedBroker, packet_id: int) -> None:
+        taken.append(packet_id)
+        if len(taken) == most:
+            asyncio.get_running_loop().call_later(0.05, acknowledge, broker)  # one more would be there by then
+
+    def acknowledge(broker: ScriptedBroker) -> None:
+        while taken:
+            broker.acknowledge(taken.pop(0))
+
+    taken: list[int] = []
+
+    async def scenario() -> None:
+        async with (
+            scripted(together) as (broker, port),
+            forwarding(tmp_path, port, mode=mode, inflight=16, ack_ms=5000) as (outbox, _),
+        ):
+            for _ in range(32):
+                body = json.dumps(os.urandom(size // 2).hex()).encode()
+                await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
+            await all_delivered(outbox, 32)
+            assert (broker.most, broker.connections) == (most, 1)
+
+    asyncio.run(scenario())
+
+
 def test_a_lost_acknowledgement_is_noticed_while_others_come(tmp_path: Path) -> None:
     """They come in order (MQTT 5 section 4.6): the first one never will, however many follow."""
 

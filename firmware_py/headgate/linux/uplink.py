@@ -155,7 +155,7 @@ class Uplink:
         self._sizes: dict[int, int] = {}  # of messages on their way, by a running number
         self._number = 0
         self._slots = asyncio.Semaphore(1)
-        self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
+        self._landing = asyncio.Event()  # a batch is not on its way any more
 
     async def run(self) -> None:
         self._over = False
@@ -237,7 +237,6 @@ class Uplink:
         window = max(min(self._config.inflight, link.inflight_limit), 1)  # MQTT 5 section 3.3.4: no more on their way
         told = self._announce(link, "online")  # is one of them
         self._slots = asyncio.Semaphore(window - (told is not None))
-        self._rooms = asyncio.Semaphore(limits.UPLINK_BATCHES)
         self._sizes.clear()
         self._pause_until = 0.0
         if self._deferred:
@@ -329,7 +328,9 @@ class Uplink:
 
     async def _feed(self, link: Link) -> None:
         while True:
-            await self._rooms.acquire()
+            while self._crowded():
+                self._landing.clear()
+                await self._landing.wait()
             stored = await self._outbox.next_batch()
             flight = _Flight(stored)
             self._flights.add(flight)
@@ -350,6 +351,13 @@ class Uplink:
             flight.complete = True
             if flight.waiting == 0:
                 self._landed(flight)
+
+    def _crowded(self) -> bool:
+        """As many batches are on their way as may be. More where they are small: those of messages that come one by one
+        would leave the window empty."""
+        count = len(self._flights)
+        size = sum(len(flight.stored.blob) for flight in self._flights)
+        return count >= self._config.inflight or (count >= limits.UPLINK_BATCHES and size >= limits.UPLINK_SMALL)
 
     def _messages(self, link: Link, stored: StoredBatch) -> Iterator[Message]:
         config = self._config
@@ -419,7 +427,7 @@ class Uplink:
 
     def _landed(self, flight: _Flight) -> None:
         self._flights.discard(flight)
-        self._rooms.release()
+        self._landing.set()
         if not flight.refused:
             self._outbox.delivered_soon(flight.stored)
         elif not flight.done:
