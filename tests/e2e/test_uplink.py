@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -332,6 +333,40 @@ def test_small_batches_fill_the_window_and_large_ones_not_the_memory(
                 await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
             await all_delivered(outbox, 32)
             assert (broker.most, broker.connections) == (most, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_line_is_not_a_broker_that_does_not_answer(tmp_path: Path) -> None:
+    """A batch that takes longer than `ack_ms` to be sent was sent again and again, for ever."""
+    broker = ScriptedBroker(b"", ScriptedBroker.acknowledge)
+    served = asyncio.Event()
+
+    class Line:
+        def __init__(self, reader: asyncio.StreamReader) -> None:
+            self._reader = reader
+
+        async def read(self, _: int) -> bytes:
+            await asyncio.sleep(0.05)
+            return await self._reader.read(4096)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await broker.serve(Line(reader), writer)  # type: ignore[arg-type]
+        await writer.wait_closed()
+        served.set()
+
+    async def scenario() -> None:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel takes all at once
+            listener.bind(("127.0.0.1", 0))
+            server = await asyncio.start_server(serve, sock=listener, limit=4096)
+            async with forwarding(tmp_path, listener.getsockname()[1]) as (outbox, _):
+                body = json.dumps(os.urandom(200_000).hex()).encode()
+                await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
+                await all_delivered(outbox, 1)
+                assert broker.connections == 1
+            await served.wait()
+            server.close()
 
     asyncio.run(scenario())
 

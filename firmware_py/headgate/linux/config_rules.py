@@ -521,7 +521,7 @@ class Uplink(Section):
         "ack_timeout",
         v.duration(SECOND, HOUR),
         v.show_duration(limits.UPLINK_ACK_MS),
-        "How long the same message may be the oldest that the broker has not acknowledged.",
+        "How long the same message may be the oldest that the broker has taken and not acknowledged.",
         "The connection is given up for a new one; unacknowledged messages are sent again, marked as replays.",
     )
     backoff_max_ms: int = key(

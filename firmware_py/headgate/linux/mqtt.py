@@ -13,6 +13,7 @@ idle appliance or cost memory; tests/unit/cpython/test_mqtt.py guards that the p
 
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ class Link(aiomqtt.Client):
         self._acks: dict[int, asyncio.Future[int]] = {}
         self._inbound = b""
         self._inbound_at = 0
+        self._handed = 0  # bytes given to the socket
         paho = self._client
         paho.max_inflight_messages_set(0)  # we bound it ourselves; paho would walk all messages at each ack
         paho.disable_logger()
@@ -376,12 +378,31 @@ class Link(aiomqtt.Client):
         if sock is None:
             raise ConnectionError("closed")
         try:
-            return int(sock.send(data))
+            sent = int(sock.send(data))
+            self._handed += sent
+            return sent
         except OSError as error:
             if isinstance(error, BlockingIOError) or type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
                 self._client._call_socket_register_write()
                 raise BlockingIOError from None
             raise
+
+    def queued(self) -> int:
+        """Bytes published so far: those of the last message end here."""
+        return self._handed + sum(packet["to_process"] for packet in list(self._client._out_packet))
+
+    def taken(self) -> int:
+        """... that the broker's side has taken: not what waits in our kernel for a slow line."""
+        import fcntl
+        import termios
+
+        sock: Any = self._client._sock
+        waiting = bytearray(4)
+        try:
+            fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, waiting)
+        except (AttributeError, OSError, ValueError):  # there is no socket any more
+            return self._handed
+        return self._handed - int.from_bytes(waiting, sys.byteorder)
 
     # -- publish
 

@@ -5,7 +5,7 @@ What can go wrong, and what is done:
 - no connection, or it breaks: what was on its way is given back and comes again marked as a replay; the next attempt
   waits, longer each time, with jitter, until a connection was stable for a while
 - the broker accepts bytes and answers nothing (frozen), or never the oldest message (acknowledgements come in order,
-  MQTT 5 section 4.6: that one is lost): after `ack_ms` the connection ends
+  MQTT 5 section 4.6: that one is lost): after `ack_ms` the connection ends, unless a slow line is still taking it
 - the broker refuses a message (reason code >= 0x80: not authorized, format, ...): it stays stored, the others of its
   batch are done; it is offered again later, less often each time; never dropped here
 - the broker disconnects at a message instead of answering (mosquitto 2.0.11 with `max_queued_messages 0` does when it
@@ -153,6 +153,7 @@ class Uplink:
         self._pause_until = 0.0
         self._learned_maximum = 0  # bytes of a packet, from a DISCONNECT with 0x95; 0: nothing learned
         self._sizes: dict[int, int] = {}  # of messages on their way, by a running number
+        self._ends: dict[int, int] = {}  # ... where they end: Link.queued
         self._number = 0
         self._slots = asyncio.Semaphore(1)
         self._landing = asyncio.Event()  # a batch is not on its way any more
@@ -238,6 +239,7 @@ class Uplink:
         told = self._announce(link, "online")  # is one of them
         self._slots = asyncio.Semaphore(window - (told is not None))
         self._sizes.clear()
+        self._ends.clear()
         self._pause_until = 0.0
         if self._deferred:
             wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
@@ -399,6 +401,7 @@ class Uplink:
             raise
         self._number += 1
         self._sizes[self._number] = size
+        self._ends[self._number] = link.queued()
         flight.waiting += 1
         flight.unanswered.add((message.first, message.last))
         self._waiting += 1
@@ -411,6 +414,7 @@ class Uplink:
         if flight.lost or future.cancelled() or future.exception() is not None:
             return  # the connection is over; _end gives the batch back
         self._sizes.pop(number, None)
+        self._ends.pop(number, None)
         self._answers += 1
         self._waiting -= 1
         flight.waiting -= 1
@@ -440,15 +444,17 @@ class Uplink:
     # -- a broker that does not answer
 
     def _watch(self, link: Link) -> None:
-        answers, oldest = self._answers, next(iter(self._sizes), 0)
-        self._ack_timer = self._loop.call_later(self._config.ack_ms / 1000, self._check, link, answers, oldest)
+        oldest = next(iter(self._sizes), 0)
+        seen = self._answers, oldest, link.taken()
+        self._ack_timer = self._loop.call_later(self._config.ack_ms / 1000, self._check, link, *seen)
 
-    def _check(self, link: Link, answers: int, oldest: int) -> None:
+    def _check(self, link: Link, answers: int, oldest: int, taken: int) -> None:
         """Runs only while something waits for an answer: an idle uplink has no timer."""
         self._ack_timer = None
         if self._link is not link or self._waiting == 0:
             return
-        if self._answers == answers or oldest in self._sizes:
+        answered = self._answers != answers and oldest not in self._sizes
+        if not answered and not taken < link.taken() < self._ends.get(oldest, 0):  # else a slow line goes on taking it
             link.give_up(f"no acknowledgement in {self._config.ack_ms / 1000:g} s")
         else:
             self._watch(link)
