@@ -370,7 +370,7 @@ def test_a_directory_that_cannot_be_used_is_a_clear_error(folder: Path) -> None:
 
 def test_a_boot_count_that_cannot_be_written_is_no_full_disk(folder: Path) -> None:
     (folder / "boot").mkdir()
-    with pytest.raises(CommandError, match="boot: Is a directory") as refused:
+    with pytest.raises(CommandError, match="boot: it is no file") as refused:
         asyncio.run(_open_and_close(folder))
     assert refused.value.code == STATE
     assert "space" not in refused.value.next_step
