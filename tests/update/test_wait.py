@@ -47,7 +47,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(*says: Any) -> tuple[int, dict[str, Any]]:
     out = io.StringIO()
-    after = verb_update._wait(Board(*says), "b")
+    after = verb_update._wait(Board(*says), "b", status("a"))
     code = verb_update._report(after, {"slot": "b"}, Progress(as_json=True, out=out))
     return code, json.loads(out.getvalue())
 
@@ -77,7 +77,7 @@ class Answers(board.Board):
 def test_a_board_without_a_clock_is_waited_for() -> None:
     """After a restart no Raspberry Pi knows the time: it judges no token before it was told, which is no refusal."""
     says = Answers((200, status("a")), (401, NO_CLOCK), (401, NO_CLOCK), (200, {}), (200, status("b")))
-    assert verb_update._wait(says, "b")["slot"] == "b"
+    assert verb_update._wait(says, "b", {})["slot"] == "b"
     assert Answers((401, NO_CLOCK), (200, {}), (200, status("a"))).status(patience_s=60)["slot"] == "a"
     with pytest.raises(CommandError, match="cannot judge the token") as caught:
         Answers((401, NO_CLOCK)).status()
@@ -115,6 +115,10 @@ def test_the_old_slot_before_the_restart_is_no_rollback() -> None:
     assert outcome(*[status("a", reason="of last year")] * 5, GONE, status("b"))[0] == OK
 
 
+def test_a_lost_answer_before_the_restart_is_no_rollback() -> None:
+    assert outcome(status("a"), GONE, status("a"), status("a"), GONE, status("b"))[0] == OK
+
+
 def test_what_waiting_does_not_help_against() -> None:
     with pytest.raises(CommandError) as caught:
         outcome(GONE, CommandError(MISSING, "token"))
@@ -124,7 +128,7 @@ def test_what_waiting_does_not_help_against() -> None:
 def test_a_board_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verb_update, "BACK_S", -1)
     with pytest.raises(CommandError, match="did not confirm"):
-        verb_update._wait(Board(), "b")
+        verb_update._wait(Board(), "b", {})
 
 
 @pytest.mark.parametrize(("host", "code"), [("http://[::1", USAGE), ("gate:99999", USAGE), ("https://gate", MISSING)])

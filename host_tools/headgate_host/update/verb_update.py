@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     if args.no_wait:
         progress.event("done", updated=None, **written)
         return OK
-    return _report(_wait(board, written["slot"]), written, progress)
+    return _report(_wait(board, written["slot"], before), written, progress)
 
 
 def _check(bundle: Bundle, before: dict[str, Any], *, downgrade: bool) -> None:
@@ -86,8 +86,9 @@ def _counted(bundle: Bundle, progress: Progress) -> Iterator[bytes]:
         progress.at(done, bundle.size)
 
 
-def _wait(board: Board, slot: str) -> dict[str, Any]:
-    """Until the new slot is confirmed, or the old one is back. Raises CommandError(NETWORK)."""
+def _wait(board: Board, slot: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Until the new slot is confirmed, or the old one is back. `before`: what the board said before it was written; a
+    start of its own has another `ready_ms`. Raises CommandError(NETWORK)."""
     deadline = time.monotonic() + BACK_S
     restarted = False
     while time.monotonic() < deadline:
@@ -96,12 +97,12 @@ def _wait(board: Board, slot: str) -> dict[str, Any]:
         except CommandError as error:
             if error.code not in (NETWORK, STATE):
                 raise
-            restarted = True  # it is on its way, or does not know yet which slot it is
+            restarted = True  # it is on its way, or does not know yet which slot it is; or an answer was lost
         else:
             # Before the restart the old slot still answers, with what it knew; after it, not before it knows all.
             if status["slot"] == slot and status["confirmed"]:
                 return status
-            if restarted and status["slot"] != slot and status["confirmed"]:
+            if restarted and status["slot"] != slot and status["confirmed"] and status != before:
                 return status
         time.sleep(POLL_S)
     raise CommandError(NETWORK, f"{board.name} did not confirm within {BACK_S:g} s", "headgate update-status")
