@@ -65,8 +65,9 @@ class WithoutEndTest(unittest.TestCase):
         inside: dict[str, object] = {}
         for _ in range(40):
             inside = {"allOf": [inside, inside]}
-        with self.assertRaises(SchemaError):
+        with self.assertRaises(SchemaError) as caught:
             Schema(inside)
+        self.assertIn("1048576", caught.exception.reason)
 
     def test_a_document_of_the_registry_that_contains_itself(self) -> None:
         inside: dict[str, object] = {}

@@ -320,11 +320,11 @@ class RequestParser:
                         raise Problem(400, "incomplete", "the connection ended inside a message", close=True)
                     return event
         except Problem as problem:
-            # A copy: the traceback of what is raised leads, by way of the caller's frames, back to this parser.
-            self._problem = Problem(problem.status, problem.code, problem.detail, close=True)
             self._state = _CLOSED
             self._buffer = b""
             self._at = 0
+            # A copy: the traceback of what is raised leads, by way of the caller's frames, back to this parser.
+            self._problem = Problem(problem.status, problem.code, problem.detail, close=True)
             raise
 
     def _line(self, status: int) -> "bytes | None":

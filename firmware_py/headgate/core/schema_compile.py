@@ -104,8 +104,10 @@ def refuse(schema: object, uri: str) -> None:
         one, depth = todo.pop()
         left -= 1
         if isinstance(one, (dict, list, tuple)):
-            if depth >= limits.DOCUMENT_DEPTH or left < 0:
+            if depth >= limits.DOCUMENT_DEPTH:
                 raise SchemaError("", "nested too deeply", uri)
+            if left < 0:
+                raise SchemaError("", f"more than {limits.SCHEMA_BYTES} bytes", uri)
             todo += [(inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one)]
 
 

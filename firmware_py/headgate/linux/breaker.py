@@ -46,9 +46,13 @@ class Breaker:
     def success(self) -> None:
         """An answer in time."""
         self._in_a_row = 0
+        self.of_use()
+        self._on("success")
+
+    def of_use(self) -> None:
+        """An answer that nobody waited for: the next pause is the first one again."""
         if self.state == CLOSED:
             self._attempts = 0
-        self._on("success")
 
     def failure(self) -> bool:
         """No answer in time; True: that was one too many, and the breaker is open."""

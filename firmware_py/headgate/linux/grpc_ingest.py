@@ -51,6 +51,13 @@ class Publishing:
             intake.binary = binary
         return intake
 
+    def judge_again(self) -> None:
+        """The token, which the call may outlive. Raises Problem."""
+        claims = authenticate(self._x, self._claims)
+        if claims is not self._claims:
+            self._claims = claims
+            self._intakes.clear()
+
     def _refuse(self, index: int, problem: Problem) -> None:
         self._x.gateway.counters.reject(problem.code)
         self._refused += 1
@@ -104,12 +111,11 @@ class Publishing:
 
 
 async def publish_stream(call: "Call") -> None:
-    claims = authenticate(call.x)
-    publishing = Publishing(call, claims)
+    publishing = Publishing(call, authenticate(call.x))
     index = 0
     try:
         async for message in call.messages():
-            authenticate(call.x, claims)
+            publishing.judge_again()
             await publishing.take(index, message)
             index += 1
             await asyncio.sleep(0)  # others' turn: a body that is already here would not make us wait

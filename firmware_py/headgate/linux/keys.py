@@ -13,6 +13,7 @@ Every key file of ours is one line of base64url (RFC 4648 section 5, no padding)
 Every error is a CommandError(MISSING) that names the file and never its content.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -62,8 +63,13 @@ def _make_private(directory: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """A name that is too long for a file is of none; Path.exists raises."""
-    return os.path.exists(path)  # noqa: PTH110
+    """Raises OSError; not for a name that is too long, which no file has."""
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def ensure_hs256(path: Path, *, force: bool = False) -> bool:
@@ -82,7 +88,7 @@ def ensure_default_keys(state_dir: Path) -> tuple[Path, bool]:
 def create_pair(path: Path, *, seal: bool, force: bool = False) -> bool:
     """A private key at `path` and its public key beside it (.pub): Ed25519, or X25519 for `seal`; True if created.
 
-    The public key is made again from the private one when only that is there.
+    The public key is made again from the private one where it is missing, or another's: a power cut between the two.
     """
     derive = ed25519.box_public_key if seal else ed25519.public_key
     public = path.with_suffix(".pub")
@@ -92,24 +98,20 @@ def create_pair(path: Path, *, seal: bool, force: bool = False) -> bool:
     else:
         private = os.urandom(SECRET_SIZE)
         derive(private)  # PyNaCl missing: say so before there is a file
-        if force:
-            _remove(public)  # a power cut must not leave the half of another key, which nothing would replace
         created = write_key(path, private, force=force)
         if not created:  # somebody else was quicker
             private = load_private(path)
-    write_key(public, derive(private), private=False, force=created)
+    if _published(public) != derive(private):
+        write_key(public, derive(private), private=False, force=True)
     return created
 
 
-def _remove(path: Path) -> None:
+def _published(path: Path) -> bytes:
+    """b"": not there, or not readable as a key."""
     try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CommandError(
-            MISSING,
-            f"cannot replace the key {path}: {error.strerror}",
-            "Choose another directory with --dir or --state",
-        ) from None
+        return load_public(path) if is_there(path) else b""
+    except CommandError:
+        return b""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

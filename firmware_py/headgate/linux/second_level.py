@@ -321,7 +321,7 @@ class SecondLevel:
                 due = loop.time() + every_s
                 self._suspect = self._suspect or not link.tracking
                 await self._ping(link, limits.SHARED_PATIENCE_MS / 1000)
-                self._breaker.success()
+                self._breaker.of_use()
 
     async def _renew(self, link: Link) -> None:
         """Nothing that was known here before stays, but for what the server has not been told yet."""
@@ -382,6 +382,7 @@ class SecondLevel:
                 self._refused(link, key, reply)
             else:
                 self._counts["written"] += 1
+                self._breaker.of_use()
             del self._telling[key]
             self.gather()
             if key in telling.overtaken and key not in self._waiting:

@@ -2,8 +2,9 @@
 
 A batch (application/x-ndjson, application/cbor-seq) is answered 200 with one JSON line for each record, in order:
 `{"index":0,"status":202,"seq":"7.1"}`, `{"index":1,"status":422,"code":"schema_violation","errors":[…]}`; /v1/validate
-says `"status":200`. When the batch itself cannot go on (malformed framing, a record over the limit, time is up), the
-last line says why and the connection closes; if no record came before that, the whole request is refused instead.
+says `"status":200`. When the batch itself cannot go on (malformed framing, a record over the limit, a token that has
+ended, time is up), the last line says why and the connection closes; if no record came before that, the whole request
+is refused instead.
 """
 
 import asyncio

@@ -40,7 +40,8 @@ def problem_response(problem: Problem, path: str) -> Response:
 
 
 class Exchange:
-    """`plan`: the one this request finishes on, whatever a reload does meanwhile; `complete`: the body is read."""
+    """`plan`: the one this request finishes on, whatever a reload does, but for its token; `complete`: the body is
+    read."""
 
     __slots__ = (
         "_connection",

@@ -2,7 +2,8 @@
 
 `linux/config.py` compiles headgate.toml into the plain JSON document described here; `build` turns that document into
 objects, on CPython and MicroPython alike, and refuses what this interpreter or sink cannot do. A reload builds a new
-`Plan` and assigns it to `Gateway.plan`; requests already under way finish on the one they started with.
+`Plan` and assigns it to `Gateway.plan`; requests already under way finish on the one they started with, but for the
+token of a long one (tasks/access.py).
 
 The document (every value is JSON; integers only; a key not listed is refused; *required*, others with their default):
 

@@ -93,7 +93,7 @@ class Intake:
 
     def authenticate(self, x: "Exchange") -> None:
         """Again: a batch may take as long as it likes. Raises Problem."""
-        authenticate(x, self._claims)
+        require(authenticate(x, self._claims), "publish", self._stream.name)
 
     def take_rate(self) -> None:
         stream = self._stream

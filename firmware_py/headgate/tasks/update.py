@@ -38,7 +38,13 @@ async def put(x: "Exchange") -> Response:
     if x.request.length < 0:
         raise Problem(411, "length_required", "an update has a Content-Length")
     downgrade = scope_allows(claims.scopes, "update", "downgrade")
-    answer = await updates.install(x.read, x.request.length, downgrade)
+
+    async def read() -> "bytes | None":  # for as long as the token lets it
+        part = await x.read()
+        require(authenticate(x, claims), "update", "install")
+        return part
+
+    answer = await updates.install(read, x.request.length, downgrade)
     if "refused" in answer:
         raise Problem(422, "update_refused", answer["detail"], extra={"reason": answer["refused"]})
     if "failed" in answer:

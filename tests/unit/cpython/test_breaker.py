@@ -94,6 +94,21 @@ def test_who_answers_probes_only_is_left_alone_for_longer_and_longer() -> None:
     assert pauses == [100, 200, 400, 800, 1000, 1000]
 
 
+def test_an_answer_that_nobody_waited_for_is_no_success() -> None:
+    """A sign of life may come late for a request: who is too slow for those is still found out."""
+    breaker = closed()
+    opened = False
+    for _ in range(5):
+        opened = breaker.failure()
+        breaker.of_use()
+    assert opened
+    breaker.due()
+    breaker.success()
+    breaker.of_use()
+    breaker.lost()
+    assert breaker.pause_ms() == 100
+
+
 def test_jitter_takes_up_to_half() -> None:
     for jitter, pause in ((0.0, 50), (0.5, 75), (1.0, 100)):
         breaker = made(jitter)

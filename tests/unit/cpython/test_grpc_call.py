@@ -205,6 +205,22 @@ def test_publish_stream() -> None:
     assert violation == {"instance": b"/t", "schema": b"/properties/t/maximum", "message": b"10 is more than 9"}
 
 
+def test_a_stream_ends_with_its_token() -> None:
+    answers = []
+
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        lent = server.lend(5, head(PUBLISH, AUTHORIZED))
+        server.more(5, chunk(frame(publish(b'{"t":1}'))))
+        await until(lambda: gateway.counters.accepted == 1)
+        gateway.clock = lambda: (NOW_S + 3600, "trusted")  # type: ignore[method-assign]
+        server.more(5, chunk(frame(publish(b'{"t":2}'))) + b"0\r\n\r\n", None)
+        await served_by(gateway, lent)
+        answers.append(Answer(lent.sent))
+
+    assert play(story).counters.accepted == 1
+    assert answers[0].status == 16
+
+
 def test_keys_are_numbered_or_the_messages_own() -> None:
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
         for identity, expected in ((5, [3, 0, 0]), (6, [0, 3, 0])):

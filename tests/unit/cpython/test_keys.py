@@ -1,5 +1,6 @@
 """linux/keys.py and the verbs `headgate keys` and `headgate token`."""
 
+import errno
 import json
 import os
 import stat
@@ -16,7 +17,7 @@ from headgate import cli, errors, limits
 from headgate.core import base64url
 from headgate.core.jwt import Key, sign_hs256
 from headgate.errors import CommandError
-from headgate.linux import ed25519, keys, ntp
+from headgate.linux import atomic_file, ed25519, keys, ntp
 
 EDDSA_CONFIG = """
 [[issuer]]
@@ -125,6 +126,39 @@ def test_a_power_cut_between_the_halves_of_a_pair(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     assert not keys.create_pair(path, seal=False)
     assert keys.load_public(path.with_suffix(".pub")) == ed25519.public_key(keys.load_private(path))
+
+
+def test_a_pair_whose_halves_do_not_fit_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "seal.key"
+    keys.create_pair(path, seal=True)
+    keys.write_key(path.with_suffix(".pub"), bytes(range(32)), private=False, force=True)
+    assert not keys.create_pair(path, seal=True)
+    assert keys.load_public(path.with_suffix(".pub")) == ed25519.box_public_key(keys.load_private(path))
+
+
+def test_a_pair_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "device-eddsa.key"
+    keys.create_pair(path, seal=False)
+    before = [file.read_bytes() for file in (path, path.with_suffix(".pub"))]
+
+    def full(*_: object, **__: object) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic_file, "write", full)
+    with pytest.raises(CommandError, match="No space left"):
+        keys.create_pair(path, seal=False, force=True)
+    assert [file.read_bytes() for file in (path, path.with_suffix(".pub"))] == before
+
+
+def test_a_folder_that_one_may_not_read_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert cli.main(["keys", "list", "--dir", str(tmp_path)]) == errors.MISSING
+    assert "Run it as the user" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o777])
