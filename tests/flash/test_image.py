@@ -445,7 +445,7 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert verb_image.HELP
 
 
-@pytest.mark.parametrize("place", ["", ".", "/", "folder", "pipe"])
+@pytest.mark.parametrize("place", ["", ".", "/", "folder", "pipe", "stdout"])
 def test_what_is_no_file_is_not_replaced(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor taken for a bug of ours. /dev/null and /dev/stdout, root's, were replaced by the image."""
     from headgate import cli
@@ -453,10 +453,12 @@ def test_what_is_no_file_is_not_replaced(place: str, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     kit.raw_disk(tmp_path / "disk.raw")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")  # a file, here
     os.mkfifo(tmp_path / "pipe")
     pack = ["image", "pack", "disk.raw", "--board", "rpi-4", "--version", "9", "--level", "1", "-o", place]
     assert cli.main(pack) == errors.MISSING
     assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "stdout").is_symlink()
 
 
 @pytest.mark.parametrize("verb", ["image build rpi-4", "flash rpi-4 --image x.img.zst", "verify x.img.zst"])

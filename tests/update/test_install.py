@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import struct
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,23 @@ def test_a_first_line_without_a_length(board: Disk, length: str) -> None:
         ours.shutdown(socket.SHUT_WR)
         assert not update_helper.serve(theirs, board.machine())
         assert json.loads(ours.makefile("rb").readline())["failed"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_update_that_nobody_waits_for_is_not_tried(image: Path, board: Disk, waits: bool) -> None:
+    """The appliance gives up a helper that stands still, and says that what runs goes on running."""
+    data = kit.bundle(image)
+    ours, theirs = socket.socketpair()
+
+    def send() -> None:
+        ours.sendall(b'{"length": %d, "downgrade": false}\n' % len(data) + data)
+        if not waits:
+            ours.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with ours:
+        assert update_helper.serve(theirs, board.machine()) == waits
+        sender.join()
+    assert board.next() == ("b" if waits else "a")
+    assert boot_state.read(board.state).trial == ("b" if waits else "")

@@ -6,17 +6,23 @@ import os
 from pathlib import Path
 
 
+def check(path: Path) -> None:
+    """Raises OSError for what is there and no file that could be replaced: a folder, a device, /dev/stdout."""
+    descriptor = path.is_symlink() and str(path.readlink()).startswith("/proc/")
+    if not path.name or descriptor or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, "it is no file that could be replaced", str(path))
+
+
 class NewFile:
     """A new `path` on its way, to be written piece by piece to `file`, then `commit` or `abandon`.
 
     The content goes to a new file first (O_EXCL, so nobody else's) that then gets its name: whoever looks at any
     moment, even after a power cut, finds the old file, or all of the new one. Raises OSError; the old one is intact
-    then. What is there and no file (/dev/stdout, a folder) is not replaced.
+    then. See `check`.
     """
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
-        if not path.name or (path.exists() and not path.is_file()):
-            raise OSError(errno.EINVAL, "it is no file that could be replaced", str(path))
+        check(path)
         self._path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
         self._temporary.unlink(missing_ok=True)  # of a process that died

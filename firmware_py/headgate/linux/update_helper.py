@@ -12,6 +12,7 @@ One at a time; ends when nothing comes for a while.
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -44,8 +45,13 @@ class Machine:
         return self.partitions / "bootstate"
 
 
-def install(read: Read, machine: Machine, *, downgrade: bool) -> dict[str, Any]:
-    """From the first byte of a bundle to a slot that starts next. Raises CommandError; the running slot stays then."""
+def install(
+    read: Read, machine: Machine, *, downgrade: bool, wanted: Callable[[], bool] = lambda: True
+) -> dict[str, Any]:
+    """From the first byte of a bundle to a slot that starts next. Raises CommandError; the running slot stays then.
+
+    `wanted`: asked last of all. The appliance that has waited for too long has answered that what runs goes on running.
+    """
     here = machine.here
     state = boot_state.read(machine.state)
     if state.trial == here.slot:
@@ -58,6 +64,8 @@ def install(read: Read, machine: Machine, *, downgrade: bool) -> dict[str, Any]:
         with boot_state.locked(machine.state):
             boot_state.write(machine.state, boot_state.installing(here.slot))
         update_install.write(read, manifest, slot)
+    if not wanted():
+        raise CommandError(DEVICE, "the appliance did not wait for the update to be written", "Send it again")
     with boot_state.locked(machine.state):
         boot_state.write(machine.state, boot_state.on_trial(here.slot))
     return {"slot": target, "version": manifest.version}
@@ -88,7 +96,11 @@ def serve(client: socket.socket, machine: Machine) -> bool:
                 left -= len(data)
                 return data
 
-            answer = install(read, machine, downgrade=downgrade)
+            def wanted() -> bool:
+                """All was read: what can be read now is the end."""
+                return left > 0 or not select.select([client], [], [], 0)[0]
+
+            answer = install(read, machine, downgrade=downgrade, wanted=wanted)
             done = True
         except (CommandError, OSError, ValueError, KeyError, TypeError) as error:
             answer = failure(error)

@@ -14,7 +14,7 @@ from headgate.core import json
 from headgate.linux import update_status
 
 _ANSWER_MAX = 4096  # bytes
-_STALL_S = 120.0  # without a byte taken or an answer: far more than a slow card needs for 4 MiB
+_STALL_S = 120.0  # for what lies in the sockets: some ranges, which are 4 MiB each at most
 
 Body = Callable[[], Awaitable[bytes | None]]  # the next piece of the request's body; None: that was all
 

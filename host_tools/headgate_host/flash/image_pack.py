@@ -72,6 +72,7 @@ def pack(raw: Path, target: Path, facts: Facts, seed: bytes | None, *, level: in
     was there stays. Elsewhere a hole is zeros like any others. Raises CommandError.
     """
     try:
+        atomic_file.check(target)
         with raw.open("rb") as source:
             if not raw.is_file():
                 raise CommandError(USAGE, f"{raw} is a device, not a file", f"Type: cp --sparse=always {raw} disk.img")
@@ -123,7 +124,7 @@ def _check(manifest: Manifest) -> None:
             return
     except BadImage as bad:
         cause = bad.cause
-    next_step = "See --name, --version, --required-mib, the partitions' names (ASCII), --sparse"
+    next_step = "See --name, --version, the size of the disk, the partitions' names (ASCII), --sparse"
     raise CommandError(USAGE, f"nobody could use this image: {cause}", next_step)
 
 

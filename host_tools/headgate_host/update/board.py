@@ -81,6 +81,7 @@ class Board:
     def _exchange(self, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> Any:
         connection = self._connection(ANSWER_S if body is None else INSTALL_S)
         try:
+            connection.connect()
             try:
                 headers = {**headers, "Authorization": f"Bearer {self._token}"}
                 connection.request(method, RESOURCE, body, headers)
