@@ -78,13 +78,13 @@ static bool atom_node(struct hg_parser *s, const struct hg_atom *atom, uint32_t 
     return true;
 }
 
-enum { MANY = 100000000 }; /* more digits make no difference to what is not run */
+enum { MANY = 1000000000 }; /* what is not run: more are as many */
 
 static bool repetition(struct hg_parser *s, int32_t *value) {
     const uint32_t start = s->here.at;
     *value = 0;
     while (hg_is_decimal(s->here.now)) {
-        *value = *value > MANY ? *value : *value * 10 + (s->here.now - '0');
+        *value = *value >= MANY / 10 ? MANY : *value * 10 + (s->here.now - '0');
         if (*value > HG_PATTERN_STATES && !s->syntax) {
             return hg_refuse(s, "a repetition too large");
         }

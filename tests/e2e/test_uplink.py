@@ -326,7 +326,7 @@ def test_small_batches_fill_the_window_and_large_ones_not_the_memory(
     async def scenario() -> None:
         async with (
             scripted(together) as (broker, port),
-            forwarding(tmp_path, port, mode=mode, inflight=16, ack_ms=5000) as (outbox, _),
+            forwarding(tmp_path, port, mode=mode, inflight=16, ack_ms=BOUND_S * 1000) as (outbox, _),
         ):
             for _ in range(32):
                 body = json.dumps(os.urandom(size // 2).hex()).encode()
@@ -338,7 +338,8 @@ def test_small_batches_fill_the_window_and_large_ones_not_the_memory(
 
 
 def test_a_slow_line_is_not_a_broker_that_does_not_answer(tmp_path: Path) -> None:
-    """A batch that takes longer than `ack_ms` to be sent was sent again and again, for ever."""
+    """Nor, as its answer to a PING has to wait, is it dead: a batch that takes longer than `ack_ms`, or twice the keep
+    alive, to be sent was sent again and again, for ever."""
     broker = ScriptedBroker(b"", ScriptedBroker.acknowledge)
     served = asyncio.Event()
 
@@ -360,8 +361,9 @@ def test_a_slow_line_is_not_a_broker_that_does_not_answer(tmp_path: Path) -> Non
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel takes all at once
             listener.bind(("127.0.0.1", 0))
             server = await asyncio.start_server(serve, sock=listener, limit=4096)
-            async with forwarding(tmp_path, listener.getsockname()[1]) as (outbox, _):
-                body = json.dumps(os.urandom(200_000).hex()).encode()
+            patient = {"ack_ms": 2000, "broker": {"keepalive_s": 2}}
+            async with forwarding(tmp_path, listener.getsockname()[1], **patient) as (outbox, _):
+                body = json.dumps(os.urandom(500_000).hex()).encode()
                 await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
                 await all_delivered(outbox, 1)
                 assert broker.connections == 1
@@ -371,8 +373,9 @@ def test_a_slow_line_is_not_a_broker_that_does_not_answer(tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
-def test_a_lost_acknowledgement_is_noticed_while_others_come(tmp_path: Path) -> None:
-    """They come in order (MQTT 5 section 4.6): the first one never will, however many follow."""
+@pytest.mark.parametrize("status_topic", ["", "status"])
+def test_a_lost_acknowledgement_is_noticed_while_others_come(tmp_path: Path, status_topic: str) -> None:
+    """That of the first message, or of the status: it will never come, however many follow."""
 
     def all_but_the_first(broker: ScriptedBroker, packet_id: int) -> None:
         if broker.taken > 1:
@@ -381,7 +384,7 @@ def test_a_lost_acknowledgement_is_noticed_while_others_come(tmp_path: Path) -> 
     async def scenario() -> None:
         async with (
             scripted(all_but_the_first) as (broker, port),
-            forwarding(tmp_path, port, mode="json") as (outbox, _),
+            forwarding(tmp_path, port, mode="json", status_topic=status_topic) as (outbox, _),
         ):
             count = 0
             while broker.connections < 2 or count < 10:

@@ -59,11 +59,11 @@ class _Syntax(Parser):
         return (0,)
 
     def _count(self) -> int:
-        """However many: nothing is made of them. From 100,000,000 on, further digits make no difference."""
+        """However many, as nothing is made of them; a billion stands for more."""
         value = 0
         start = self._at
         while self._peek() != "" and self._peek() in _DECIMAL:
-            value = value if value > 100000000 else value * 10 + ord(self._peek()) - ord("0")  # noqa: PLR2004
+            value = 1000000000 if value >= 100000000 else value * 10 + ord(self._peek()) - ord("0")  # noqa: PLR2004
             self._at += 1
         if self._at == start:
             raise self._error("malformed repetition")

@@ -507,8 +507,8 @@ class Uplink(Section):
         "keepalive",
         v.duration(5 * SECOND, 18 * HOUR, unit_ms=1000),
         "60 s",
-        "MQTT keep-alive.",
-        "A broker that is silent for longer is taken for dead; the uplink reconnects.",
+        "MQTT keep-alive. Brokers want a whole packet within one and a half times this: on a slow line, a batch.",
+        "A broker that is silent for longer, and takes nothing, is taken for dead; the uplink reconnects.",
     )
     inflight: int = key(
         "inflight",

@@ -273,13 +273,19 @@ class Link(aiomqtt.Client):
 
     async def _misc_loop(self) -> None:
         client = self._client
+        before = self.queued()  # ... a PINGREQ that is sent now
         while client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if client._keepalive == 0:
                 return
             last = min(client._last_msg_out, client._last_bytes_received)
             if client._ping_t > 0:
                 last = min(last, client._ping_t)
+            taken = self.taken()
             await asyncio.sleep(max(last + client._keepalive - time.monotonic(), 0) + _PING_SLACK_S)
+            if taken < min(self.taken(), before):  # a slow line: our PINGREQ waits behind what it goes on taking
+                client._last_bytes_received = time.monotonic()
+                client._ping_t = client._ping_t and client._last_bytes_received
+            before = self.queued()
 
     # -- socket
 

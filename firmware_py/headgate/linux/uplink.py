@@ -4,8 +4,8 @@ What can go wrong, and what is done:
 
 - no connection, or it breaks: what was on its way is given back and comes again marked as a replay; the next attempt
   waits, longer each time, with jitter, until a connection was stable for a while
-- the broker accepts bytes and answers nothing (frozen), or never the oldest message (acknowledgements come in order,
-  MQTT 5 section 4.6: that one is lost): after `ack_ms` the connection ends, unless a slow line is still taking it
+- the broker accepts bytes and answers nothing (frozen), or never the oldest message (its acknowledgement is lost:
+  brokers send them in order, as a rule): after `ack_ms` the connection ends, unless a slow line is still taking it
 - the broker refuses a message (reason code >= 0x80: not authorized, format, ...): it stays stored, the others of its
   batch are done; it is offered again later, less often each time; never dropped here
 - the broker disconnects at a message instead of answering (mosquitto 2.0.11 with `max_queued_messages 0` does when it
@@ -139,7 +139,6 @@ class Uplink:
         self._last_refusal = ""
         self._flights: set[_Flight] = set()
         self._waiting = 0
-        self._answers = 0  # of any kind: the sign of life of a connection
         self._ack_timer: asyncio.TimerHandle | None = None
         self._refused_timer: asyncio.TimerHandle | None = None
         self._refused_ms = self._config.refused_ms
@@ -153,7 +152,7 @@ class Uplink:
         self._pause_until = 0.0
         self._learned_maximum = 0  # bytes of a packet, from a DISCONNECT with 0x95; 0: nothing learned
         self._sizes: dict[int, int] = {}  # of messages on their way, by a running number
-        self._ends: dict[int, int] = {}  # ... where they end: Link.queued
+        self._ends: dict[int, int] = {}  # where what waits for its answer ends, in order: Link.queued
         self._number = 0
         self._slots = asyncio.Semaphore(1)
         self._landing = asyncio.Event()  # a batch is not on its way any more
@@ -246,7 +245,9 @@ class Uplink:
             self._refused_timer = self._loop.call_later(wait_s, self._offer_refused)
         if told is not None:
             self._waiting += 1
-            told.add_done_callback(partial(self._told, link, self._slots))
+            self._number += 1
+            self._ends[self._number] = link.queued()
+            told.add_done_callback(partial(self._told, link, self._slots, self._number))
             self._watch(link)
         broker = self._config.broker
         log.info("connected to %s:%d as %s", broker.host, broker.port, self._config.client_id)
@@ -320,11 +321,11 @@ class Uplink:
             return None
         return link.publish_nowait(self._status_topic(), word.encode(), PublishProperties(STATUS, []), retain=True)
 
-    def _told(self, link: Link, slots: asyncio.Semaphore, _: "asyncio.Future[int]") -> None:
+    def _told(self, link: Link, slots: asyncio.Semaphore, number: int, _: "asyncio.Future[int]") -> None:
         slots.release()
         if self._link is link and not link.lost.done():
             self._waiting -= 1
-            self._answers += 1
+            self._ends.pop(number, None)
 
     # -- sending
 
@@ -415,7 +416,6 @@ class Uplink:
             return  # the connection is over; _end gives the batch back
         self._sizes.pop(number, None)
         self._ends.pop(number, None)
-        self._answers += 1
         self._waiting -= 1
         flight.waiting -= 1
         flight.unanswered.discard((message.first, message.last))
@@ -444,17 +444,16 @@ class Uplink:
     # -- a broker that does not answer
 
     def _watch(self, link: Link) -> None:
-        oldest = next(iter(self._sizes), 0)
-        seen = self._answers, oldest, link.taken()
+        seen = next(iter(self._ends), 0), link.taken()
         self._ack_timer = self._loop.call_later(self._config.ack_ms / 1000, self._check, link, *seen)
 
-    def _check(self, link: Link, answers: int, oldest: int, taken: int) -> None:
+    def _check(self, link: Link, oldest: int, taken: int) -> None:
         """Runs only while something waits for an answer: an idle uplink has no timer."""
         self._ack_timer = None
         if self._link is not link or self._waiting == 0:
             return
-        answered = self._answers != answers and oldest not in self._sizes
-        if not answered and not taken < link.taken() < self._ends.get(oldest, 0):  # else a slow line goes on taking it
+        end = self._ends.get(oldest)
+        if end is not None and taken >= min(link.taken(), end):  # else it is answered, or a slow line went on taking it
             link.give_up(f"no acknowledgement in {self._config.ack_ms / 1000:g} s")
         else:
             self._watch(link)

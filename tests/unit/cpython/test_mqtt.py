@@ -63,6 +63,7 @@ def test_the_private_attributes_we_read_exist() -> None:
     source = inspect.getsource(aiomqtt.Client)
     for name in ("_connected", "_disconnected", "_misc_task", "_loop", "_client", "_pending_subscribes"):
         assert f"self.{name} = " in source or f"self.{name}: " in source, name
+    assert '"to_process": len(packet)' in inspect.getsource(PahoClient._packet_queue).replace("'", '"')
     assert "packed_properties = properties.pack()" in inspect.getsource(PahoClient._send_publish)
 
 
