@@ -18,6 +18,8 @@ FILE = "boot"
 _MAGIC = "headgate-boot 1"
 _RANDOM_BITS = 12
 _FLOOR_MS = limits.CLOCK_FLOOR_S * 1000
+_COUNT_MAX = 2**53 - 1  # exact in JSON
+_CEILING_MS = _COUNT_MAX >> _RANDOM_BITS  # Unix ms, September 2039: what a later one gives is larger
 _LINES = 4
 
 
@@ -62,8 +64,10 @@ def start(state_dir: Path, configured: str, database: tuple[str, int] | None, *,
     """
     known = [memory for memory in (read(state_dir), database) if memory is not None]
     if known:
-        appliance = configured or max(known, key=lambda memory: memory[1])[0]
-        return Identity(appliance, max(boot for _, boot in known) + 1, "")
+        appliance, boot = max(known, key=lambda memory: memory[1])
+        configured = configured or appliance
+        if boot < _COUNT_MAX:
+            return Identity(configured, boot + 1, "")
     if first_run and not configured:
         return Identity(random_appliance(), 1, "")
     # The id may have been used before (a configured one, or a state directory that lost its memory), with any count.
@@ -77,8 +81,9 @@ def start(state_dir: Path, configured: str, database: tuple[str, int] | None, *,
 def _unused_count(now_ms: int) -> int:
     """Above every honest count of starts and, with a clock that works, above every number made here before; random
     bits keep two numbers apart that are made at the same time or by a clock that is wrong. Below 2**53: exact in JSON.
+    A clock that shows too much for that counts as wrong.
     """
-    if now_ms < _FLOOR_MS:
+    if not _FLOOR_MS <= now_ms < _CEILING_MS:
         now_ms = _FLOOR_MS // 2 + int.from_bytes(os.urandom(8), "big") % (_FLOOR_MS // 2)
     return (now_ms << _RANDOM_BITS) + int.from_bytes(os.urandom(2), "big") % (1 << _RANDOM_BITS)
 

@@ -62,6 +62,28 @@ def test_with_a_dead_clock_the_numbers_differ_and_stay_below_those_of_a_good_one
     assert LARGE < min(dead) <= max(dead) < good < 2**53
 
 
+@pytest.mark.parametrize("unix_s", [2_209_000_000, 4_294_967_295, 253_402_300_799])
+def test_a_clock_far_in_the_future_gives_a_number_that_can_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unix_s: int
+) -> None:
+    """2040, 2106, 9999: dead clocks show such times. With a count that is too large the intake refuses to begin."""
+    monkeypatch.setattr("headgate.linux.boot.time.time_ns", lambda: unix_s * 10**9)
+    counts = {boot.start(tmp_path, "a", None, first_run=True).boot for _ in range(50)}
+    assert len(counts) == 50
+    assert LARGE < min(counts) <= max(counts) < 2**53
+
+
+def test_a_count_at_its_end_is_not_counted_on(tmp_path: Path) -> None:
+    """Also one that an earlier version has made by such a clock, and kept: it would never start again."""
+    assert boot.start(tmp_path, "", ("a", 2**53 - 2), first_run=False) == ("a", 2**53 - 1, "")
+    for last in (2**53 - 1, 2**60):
+        boot.write(tmp_path, "a", last)
+        identity = boot.start(tmp_path, "", ("a", 7), first_run=False)
+        assert identity.appliance == "a"
+        assert LARGE < identity.boot < 2**53
+        assert str(identity.boot) in identity.note
+
+
 def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     boot.write(tmp_path, "a1", 5)
     boot.write(tmp_path, "a1", 6)
