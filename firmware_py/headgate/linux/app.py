@@ -98,8 +98,9 @@ class App:
         async with contextlib.AsyncExitStack() as undo:
             watchdog = self.config.watchdog
             device = Watchdog(watchdog.device, watchdog.timeout_s) if watchdog.device else None
-            self.supervisor = Supervisor(self._notifier, device, watchdog.timeout_s)
+            self.supervisor = Supervisor(self._notifier, device)
             undo.push_async_callback(self.supervisor.stop)
+            self.supervisor.start()  # what follows may take longer than a watchdog waits
             self.outbox = await Outbox.open(
                 self.config.state_dir,
                 outbox_config(self.config),
@@ -126,7 +127,7 @@ class App:
             if self.second is not None:
                 self.supervisor.run("second_level", self.second.run, essential=False)
             self._start_uplink()
-            self.supervisor.start()
+            self.supervisor.ready()
             undo.pop_all()
         self._notifier.ready(f"listening on {', '.join(self.urls)}")
 
@@ -166,7 +167,7 @@ class App:
             return None
         store, reading = self.gateway.store, self._clock.reading
         snapshot = cache_snapshot.Snapshot(directory, store, every_ms, reading=reading, now_ms=monotonic_ms)
-        snapshot.load()
+        snapshot.load(self.supervisor.feed_board)
         return snapshot
 
     def _listen(self) -> None:

@@ -121,9 +121,15 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def restore(path: Path, store: Store, now_ms: int, now_s: int | None) -> int:
-    """Put what is in the file into an empty store -> entries. Raises DamagedError (the store may have some then) and
-    OSError."""
+def _no_progress() -> None:
+    """Nobody waits for signs of it."""
+
+
+def restore(
+    path: Path, store: Store, now_ms: int, now_s: int | None, progress: Callable[[], None] = _no_progress
+) -> int:
+    """Put what is in the file into an empty store -> entries. `progress`: called now and then, for a small board may
+    take half a minute. Raises DamagedError (the store may have some then) and OSError."""
     items = read(path)
     head = next(items, None)
     if not isinstance(head, dict) or head.get("headgate") != "cache" or head.get("v") != VERSION:
@@ -133,7 +139,9 @@ def restore(path: Path, store: Store, now_ms: int, now_s: int | None) -> int:
         raise DamagedError("it is not of this version")
     away_ms = max(0, now_s - then_s) * 1000 if then_s is not None and now_s is not None else 0
     count = 0
-    for item in items:
+    for number, item in enumerate(items):
+        if number % CHUNK == 0:
+            progress()
         match item:
             case [bytes(key), bytes(value), bytes(media_type), int(max_age), int(age_ms), int(left_ms)] if (
                 0 <= max_age <= limits.TIME_MS and 0 <= age_ms <= limits.TIME_MS and 0 <= left_ms <= limits.CACHE_TTL_MS
@@ -182,11 +190,12 @@ class Snapshot:
         """For /metrics: entries restored at the start; snapshots written and failed since; bytes of the last one."""
         return dict(self._counts)
 
-    def load(self) -> None:
-        """At the start, into an empty store. What cannot be used is put aside, with one line in the log."""
+    def load(self, progress: Callable[[], None] = _no_progress) -> None:
+        """At the start, into an empty store; `progress`: of `restore`. What cannot be used is put aside, with one line
+        in the log."""
         try:
             atomic_file.sweep(self._path)
-            self._counts["restored"] = restore(self._path, self._store, self._now_ms(), self._now_s())
+            self._counts["restored"] = restore(self._path, self._store, self._now_ms(), self._now_s(), progress)
             log.info("%d entries of the cache are back", self._counts["restored"])
         except FileNotFoundError:
             pass

@@ -2,12 +2,18 @@
 
 A watchdog is fed only while the event loop turns and every probe says it makes progress. Without a watchdog there is
 no timer: an idle appliance does not wake up. The probes are also what /readyz reports.
+
+A board's watchdog counts from the moment its device is opened, which is before the outbox is, so it is fed from then
+on: a damaged outbox is replaced at the start, and that takes longer. systemd's counts from READY=1.
 """
 
 import asyncio
+import contextlib
+import errno
 import fcntl
 import logging
 import os
+import stat
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -33,6 +39,8 @@ class Watchdog:
     def __init__(self, device: Path, timeout_s: int) -> None:
         """Raises CommandError(MISSING) when the device cannot be used."""
         try:
+            if not stat.S_ISCHR(device.stat().st_mode):  # a pipe would wait for a reader, a file lose its first byte
+                raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
             self._file = os.open(device, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise errors.CommandError(
@@ -41,7 +49,8 @@ class Watchdog:
                 "Remove [watchdog] device or fix it",
             ) from None
         try:
-            fcntl.ioctl(self._file, self._SETTIMEOUT, struct.pack("i", timeout_s))
+            real = fcntl.ioctl(self._file, self._SETTIMEOUT, struct.pack("i", timeout_s))
+            self.timeout_s: int = struct.unpack("i", real)[0]  # what the hardware made of it
         except OSError as error:
             self.close()
             raise errors.CommandError(
@@ -51,17 +60,19 @@ class Watchdog:
             ) from None
 
     def feed(self) -> None:
+        """Raises OSError."""
         os.write(self._file, b"\0")
 
     def close(self) -> None:
-        os.write(self._file, self._MAGIC_CLOSE)
+        with contextlib.suppress(OSError):  # whoever stops has more to do
+            os.write(self._file, self._MAGIC_CLOSE)
         os.close(self._file)
 
 
 class Supervisor:
     """Owns the long-running tasks. `failed` resolves with the error of a task the appliance cannot go on without."""
 
-    def __init__(self, notifier: "systemd.Notifier", watchdog: Watchdog | None, watchdog_timeout_s: int) -> None:
+    def __init__(self, notifier: "systemd.Notifier", watchdog: Watchdog | None) -> None:
         self._notifier = notifier
         self._watchdog = watchdog
         self._probes: dict[str, Probe] = {}
@@ -70,9 +81,11 @@ class Supervisor:
         self._stalled: set[str] = set()
         periods = [notifier.watchdog_s] if notifier.watchdog_s else []
         if watchdog is not None:
-            periods.append(watchdog_timeout_s)
+            periods.append(watchdog.timeout_s)
         # systemd asks for half the period at most (sd_watchdog_enabled(3)); a third leaves room for one late turn.
         self._feed_every_s = min(periods) / 3 if periods else 0.0
+        self._ready = False
+        self._broken = False  # the device was not to be fed; told
         self.restarts: dict[str, int] = {}
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -84,8 +97,24 @@ class Supervisor:
         return [f"{name}: {reason}" for name, probe in self._probes.items() if (reason := probe()) is not None]
 
     def start(self) -> None:
+        """Feed the board's watchdog from now on; systemd's as well once it is `ready`."""
         if self._feed_every_s:
             self._feeder = asyncio.create_task(self._feed(), name="watchdog")
+
+    def ready(self) -> None:
+        """The start is over."""
+        self._ready = True
+
+    def feed_board(self) -> None:
+        """For what keeps the event loop for long at the start, and goes on."""
+        if self._watchdog is None:
+            return
+        try:
+            self._watchdog.feed()
+        except OSError as error:  # systemd's may still be there
+            if not self._broken:
+                log.error("the watchdog device cannot be fed: %s", error.strerror)
+            self._broken = True
 
     def run(self, name: str, body: Callable[[], Awaitable[None]], *, essential: bool) -> None:
         """Keep `body()` running. It is started anew when it fails, unless the appliance cannot go on without it."""
@@ -131,12 +160,15 @@ class Supervisor:
     async def _feed(self) -> None:
         """This coroutine running at all proves that the event loop turns."""
         while True:
-            stalled = set(self.stalled())
+            try:
+                stalled = set(self.stalled())
+            except Exception as error:  # whoever cannot say how it stands does not stand well
+                stalled = {f"{type(error).__name__}: {error}"}
             for line in stalled - self._stalled:
                 log.error("no progress, the watchdogs are fed no more: %s", line)
             self._stalled = stalled
             if not stalled:
-                self._notifier.watchdog()
-                if self._watchdog is not None:
-                    self._watchdog.feed()
+                if self._ready:
+                    self._notifier.watchdog()
+                self.feed_board()
             await asyncio.sleep(self._feed_every_s)
