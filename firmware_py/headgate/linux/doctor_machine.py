@@ -5,12 +5,14 @@ import os
 import platform
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from headgate import limits
 from headgate.linux import ntp, update_status
 from headgate.linux.config_rules import Config
 
@@ -114,10 +116,22 @@ def page_size() -> Check:
     return Check("page size", OK, f"{size} bytes")
 
 
-def clock(synchronised: bool, config: Config | None) -> Check:
+def clock(synchronised: bool, config: Config | None, wall_s: int | None = None) -> Check:
+    """As core/clock.py judges it. `wall_s`: what it shows, for tests."""
+    shown_s = int(time.time()) if wall_s is None else wall_s
+    policies = {issuer.clock_policy for issuer in config.issuers} if config else set()
+    kept = config.state_dir / ntp.FILE if config else None
+    floor_s = ntp.load_floor(kept) if kept else limits.CLOCK_FLOOR_S
+    if shown_s + limits.CLOCK_SLACK_S * synchronised < floor_s:
+        found = f"shows {_moment(shown_s)}, before {_moment(floor_s)}, which has passed"
+        meaning = "it is not believed" + ("; tokens are refused" if policies & {"estimate", "refuse"} else "")
+        step = "Set it: timedatectl set-ntp true, or install chrony"
+        if floor_s > limits.CLOCK_FLOOR_S:
+            found += f" by {kept}"
+            step = "Set it; if it is right, that file was written while it was wrong: remove it and restart headgate"
+        return Check("clock", FAIL if synchronised else WARN, found, meaning, step)
     if synchronised:
         return Check("clock", OK, "synchronised")
-    policies = {issuer.clock_policy for issuer in config.issuers} if config else set()
     if "refuse" in policies:
         meaning = "tokens are refused until it is"
     elif "estimate" in policies:
@@ -125,6 +139,10 @@ def clock(synchronised: bool, config: Config | None) -> Check:
     else:
         meaning = "only tokens surely expired are refused"
     return Check("clock", WARN, "not synchronised", meaning, "Type: timedatectl set-ntp true, or install chrony")
+
+
+def _moment(unix_s: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(unix_s))
 
 
 def uptime(file: Path) -> Check:

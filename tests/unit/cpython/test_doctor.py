@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate import errors
+from headgate import errors, limits
 from headgate.linux import config as configuration
-from headgate.linux import doctor_machine, doctor_network, doctor_state, keys, verb_doctor
+from headgate.linux import doctor_machine, doctor_network, doctor_state, keys, ntp, verb_doctor
 from headgate.linux.config import Config
 from headgate.linux.config_values import Address, BrokerURL
 from headgate.linux.doctor_machine import FAIL, OK, WARN
@@ -157,6 +157,25 @@ def test_clock(config: Config) -> None:
         changed = config.replace(issuers=(config.issuers[0].replace(clock_policy=policy),))
         found = doctor_machine.clock(False, changed)
         assert (found.status, found.meaning) == (WARN, meaning)
+
+
+def test_a_clock_behind_a_time_that_has_passed(config: Config) -> None:
+    """It is not believed, synchronised or not, and every token is refused: core/clock.py."""
+    now_s = 1_800_000_000
+    config.state_dir.mkdir()
+    kept = config.state_dir / ntp.FILE
+    kept.write_text(f"{now_s + limits.CLOCK_SLACK_S}\n")
+    assert doctor_machine.clock(True, config, now_s).status == OK
+    assert doctor_machine.clock(False, config, now_s).status == WARN
+    kept.write_text("2145916800\n")
+    found = doctor_machine.clock(True, config, now_s)
+    assert found.status == FAIL
+    assert found.found == f"shows 2027-01-15 08:00 UTC, before 2038-01-01 00:00 UTC, which has passed by {kept}"
+    assert found.meaning == "it is not believed; tokens are refused"
+    kept.unlink()
+    found = doctor_machine.clock(False, config, 0)
+    assert "1970-01-01" in found.found
+    assert found.status == WARN
 
 
 def test_uptime(tmp_path: Path) -> None:
