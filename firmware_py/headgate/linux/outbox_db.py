@@ -439,7 +439,7 @@ class Database:
         keyed = taken.keyed()
         now_ms = time.monotonic_ns() // 1_000_000 if keyed else 0
         for index, seq, scope, body in keyed:
-            seen = self._keys.seen(database, scope)
+            seen = self._keys.seen(database, scope, now_ms)
             if seen is None:
                 self._keys.add(database, scope, body, f"{self.identity.boot}.{seq}", now_ms)
             else:

@@ -40,8 +40,9 @@ class Keys:
         self._current = database.execute("SELECT coalesce(max(gen), 1) FROM idempotency").fetchone()[0]
         self._rows = database.execute("SELECT count(*) FROM idempotency WHERE gen = ?", (self._current,)).fetchone()[0]
 
-    def seen(self, database: sqlite3.Connection, scope: bytes) -> tuple[str, bytes] | None:
+    def seen(self, database: sqlite3.Connection, scope: bytes, now_ms: int) -> tuple[str, bytes] | None:
         """-> (seq, digest of the body) of the first message under this key, or None."""
+        self._turn(database, now_ms, rows=0)  # keys age also where none is new
         generations = range(max(self._current - self._generations + 1, 1), self._current + 1)
         marks = ",".join("?" * len(generations))
         row = database.execute(
@@ -51,18 +52,18 @@ class Keys:
         return None if row is None else (row[0], row[1])
 
     def add(self, database: sqlite3.Connection, scope: bytes, body: bytes, seq: str, now_ms: int) -> None:
-        self._turn(database, now_ms)
+        self._turn(database, now_ms, rows=self._rows)
         database.execute("INSERT INTO idempotency VALUES(?, ?, ?, ?)", (self._current, scope, body, seq))
         self._rows += 1
 
-    def _turn(self, database: sqlite3.Connection, now_ms: int) -> None:
+    def _turn(self, database: sqlite3.Connection, now_ms: int, *, rows: int) -> None:
         """Begin a new generation when it is due, and forget what is out of both bounds."""
         if self._opened_ms is None:
             self._opened_ms = now_ms
         turns = (now_ms - self._opened_ms) // self._each_ms
-        if turns == 0 and self._rows < self._rows_each:
+        if turns == 0 and rows < self._rows_each:
             return
         self._current += max(turns, 1)
         self._rows = 0
-        self._opened_ms = now_ms
+        self._opened_ms = self._opened_ms + turns * self._each_ms if turns else now_ms
         database.execute("DELETE FROM idempotency WHERE gen <= ?", (self._current - self._generations,))

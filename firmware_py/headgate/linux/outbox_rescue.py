@@ -192,7 +192,9 @@ def _fill(  # noqa: PLR0913, PLR0917 - all that is in a fresh file
                 progress()
         saved += _write(target, chunk)
         target.execute("BEGIN IMMEDIATE")
-        for key in _rows(source, "SELECT gen, scope, body, seq FROM idempotency"):
+        for index, key in enumerate(_rows(source, "SELECT gen, scope, body, seq FROM idempotency")):
+            if index % _CHUNK == 0:
+                progress()
             target.execute("INSERT OR IGNORE INTO idempotency VALUES(?, ?, ?, ?)", key)
         lost = _stored(ledger) - saved
         if lost > 0:

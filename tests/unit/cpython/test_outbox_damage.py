@@ -35,7 +35,7 @@ from small_disk import small_disk
 
 from headgate import limits
 from headgate.core.problem import Problem
-from headgate.linux import outbox_db, outbox_rescue
+from headgate.linux import outbox_db, outbox_rescue, outbox_schema
 from headgate.linux.batch import decode
 from headgate.linux.outbox import Outbox
 
@@ -337,6 +337,23 @@ def test_a_deleted_file_that_takes_long_to_write_again_is_no_stall(
             assert on_disk(folder)["stored"] == 21
 
     asyncio.run(scenario())
+
+
+def test_keys_that_take_long_to_save_are_no_stall(tmp_path: Path) -> None:
+    """Up to ten million of them: idempotency.keys."""
+    path = tmp_path / outbox_schema.FILE
+    with contextlib.closing(outbox_schema.connect(path)) as database:
+        database.executemany(
+            "INSERT INTO idempotency VALUES(1, ?, ?, '1.1')", [(b"%d" % n, b"body") for n in range(200)]
+        )
+    signs = 0
+
+    def progress() -> None:
+        nonlocal signs
+        signs += 1
+
+    outbox_rescue.rebuild(path, None, 1, progress)
+    assert signs == 4
 
 
 @pytest.mark.usefixtures("soon")

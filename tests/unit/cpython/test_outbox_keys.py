@@ -123,5 +123,28 @@ def test_keys_age_by_running_time(monkeypatch: pytest.MonkeyPatch, folder: Path)
     asyncio.run(scenario())
 
 
+def test_keys_age_where_none_is_new(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A device that uses one key again and again is alone with it: nothing else makes it forgotten."""
+    uptime = time.monotonic_ns()
+
+    async def scenario() -> None:
+        nonlocal uptime
+        monkeypatch.setattr("headgate.linux.outbox_db.time.monotonic_ns", lambda: uptime)
+        async with opened(folder, key_hours=24) as outbox:
+            replays = []
+            for _ in range(14):
+                (receipt,) = await store(outbox, record(1, key="k"))
+                replays.append(receipt.replayed)
+                uptime += 2 * HOUR * 10**9
+            assert replays == [False] + [True] * 12 + [False]
+            with pytest.raises(Problem):
+                await store(outbox, record(2, key="k"))
+            uptime += 26 * HOUR * 10**9
+            (other,) = await store(outbox, record(2, key="k"))
+            assert not other.replayed
+
+    asyncio.run(scenario())
+
+
 def test_scopes_cannot_be_shifted() -> None:
     assert outbox_keys.scope_of("ab", "c", "d") != outbox_keys.scope_of("a", "bc", "d")
