@@ -16,6 +16,7 @@ from headgate.linux.doctor_machine import FAIL, OK, WARN, Check
 
 SPACE_MIN = 16 << 20  # bytes free; below it SQLite's log and a compaction may not fit
 FSYNC_TRIES = 5
+OUTBOX = "outbox.db"  # outbox_schema.FILE, whose module loads SQLite
 MOUNTS = Path("/proc/self/mountinfo")
 MOUNT_POINT = 4  # its field with the mount point
 
@@ -41,7 +42,7 @@ def state_checks(config: Config) -> Iterator[Check]:
     check = usable(config.state_dir, directory)
     yield check
     yield file_system(directory, MOUNTS)
-    yield space(shutil.disk_usage(directory).free, config.outbox.bytes)
+    yield space(shutil.disk_usage(directory).free, config.outbox.bytes, in_use(config.state_dir))
     if check.status != FAIL:
         yield fsync(directory)
     yield from keys(config)
@@ -95,11 +96,21 @@ def file_system(directory: Path, mounts: Path) -> Check:
     return Check("file system", status, kind, meaning, step)
 
 
-def space(free: int, budget: int) -> Check:
+def in_use(directory: Path) -> int:
+    """Bytes of the budget that the disk has given already."""
+    try:
+        return (directory / OUTBOX).stat().st_size
+    except OSError:
+        return 0
+
+
+def space(free: int, budget: int, used: int = 0) -> Check:
     found = f"{free >> 20} MiB free, outbox budget {show_size(budget)}"
+    if used >> 20:
+        found += f", {used >> 20} MiB of it on the disk"
     if free < SPACE_MIN:
         return Check("disk space", FAIL, found, "messages will be answered 503", "Free some space")
-    if free < budget:
+    if free + used < budget:
         meaning = "the disk will be full before the outbox is; then messages are answered 503"
         return Check("disk space", WARN, found, meaning, "Lower outbox.bytes or free some space")
     return Check("disk space", OK, found)

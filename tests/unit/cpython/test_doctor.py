@@ -16,7 +16,7 @@ import pytest
 
 from headgate import errors, limits
 from headgate.linux import config as configuration
-from headgate.linux import doctor_machine, doctor_network, doctor_state, keys, ntp, verb_doctor
+from headgate.linux import doctor_machine, doctor_network, doctor_state, keys, ntp, outbox_schema, verb_doctor
 from headgate.linux.config import Config
 from headgate.linux.config_values import Address, BrokerURL
 from headgate.linux.doctor_machine import FAIL, OK, WARN
@@ -241,6 +241,17 @@ def test_space() -> None:
     assert doctor_state.space(1 << 30, 1 << 28).status == OK
     assert doctor_state.space(1 << 27, 1 << 28).status == WARN
     assert doctor_state.space(1 << 20, 1 << 19).status == FAIL
+
+
+def test_space_that_the_outbox_has_already(tmp_path: Path) -> None:
+    """Three quarters of the budget are used and on the disk: half of it free is enough for the rest."""
+    assert doctor_state.OUTBOX == outbox_schema.FILE
+    assert doctor_state.in_use(tmp_path) == 0
+    with (tmp_path / outbox_schema.FILE).open("wb") as file:
+        file.truncate(3 << 26)
+    check = doctor_state.space(1 << 27, 1 << 28, doctor_state.in_use(tmp_path))
+    assert check.status == OK
+    assert check.found == "128 MiB free, outbox budget 256 MiB, 192 MiB of it on the disk"
 
 
 def test_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
