@@ -14,7 +14,7 @@ import pytest
 
 from headgate import errors
 from headgate.core.store import Store
-from headgate.linux import app, cache_snapshot, outbox_db, supervisor
+from headgate.linux import app, cache_snapshot, outbox_db
 from headgate.linux import config as configuration
 from headgate.linux.selector import NativeSelector
 from headgate.linux.supervisor import Supervisor, Watchdog
@@ -177,5 +177,5 @@ def test_a_device_that_cannot_be_disarmed_does_not_stop_a_stop(monkeypatch: pyte
     def fails(*_: object) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(supervisor.os, "write", fails)
+    monkeypatch.setattr("headgate.linux.supervisor.os.write", fails)
     device.close()
