@@ -216,7 +216,7 @@ static void flush_output(struct hg_server *server, uint32_t index) {
     hg_work_drop_output(server, work);
     switch ((enum hg_state)connection->state) {
     case HG_LENT:
-        hg_connection_watch(server, index, connection->flags & HG_WATCH_IN);
+        hg_connection_watch(server, index, (connection->flags & HG_ENDED) != 0 ? 0 : HG_WATCH_IN);
         hg_lent_written(server, index);
         break;
     case HG_GREETING:
@@ -364,7 +364,15 @@ void hg_connection_ready(struct hg_server *server, uint32_t index, uint32_t even
         receive(server, index);
         break;
     case HG_IDLE:
-    case HG_READING: receive(server, index); break;
+    case HG_READING:
+        if (!hg_has_output(connection)) {
+            receive(server, index);
+        } else if ((events & HG_NET_GONE) != 0) {
+            hg_connection_close(server, index);
+        } else { /* TLS's own, which a client can ask for without end: RFC 8446 section 4.6.3. It takes that first */
+            hg_connection_watch(server, index, HG_WATCH_OUT);
+        }
+        break;
     case HG_GREETING: /* after those who want less */
         hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT);
         hg_server_queue(server, index);

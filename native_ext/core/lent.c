@@ -61,14 +61,24 @@ void hg_lent_written(struct hg_server *server, uint32_t index) {
     }
 }
 
+static bool has_input(const struct hg_connection *connection) {
+    return connection->work != NULL && connection->work->input_length != 0;
+}
+
+/* What TLS itself answers is among it, and Python does not wait for that. */
+static bool is_full(const struct hg_connection *connection) {
+    return connection->session != NULL && connection->work != NULL &&
+           connection->work->output_length - connection->work->output_at > HG_LENT_OUTPUT;
+}
+
 void hg_lent_ready(struct hg_server *server, uint32_t index, uint32_t events) {
     struct hg_connection *connection = hg_connection_at(server, index);
     int32_t count;
     if ((connection->flags & HG_ABORTED) != 0) {
         return;
     }
-    if ((events & HG_NET_GONE) == 0 && connection->work != NULL && connection->work->input_length != 0) {
-        hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT); /* Python reads that first */
+    if ((events & HG_NET_GONE) == 0 && (has_input(connection) || is_full(connection))) {
+        hg_connection_watch(server, index, connection->flags & HG_WATCH_OUT); /* Python reads that first, or the client this */
         return;
     }
     count = hg_connection_read(server, index);

@@ -419,6 +419,44 @@ static void test_drain_with_a_record_that_trickles(void) {
     world_close(&world);
 }
 
+/* A client has TLS answer it (a key update) and takes no answer: idle, amid a body, or lent. It is read no further, and goes on
+ * when it takes them. */
+static void test_answers_of_tls_that_are_not_read(void) {
+    static const char *const begins[] = {"", "POST /v1/streams/any HTTP/1.1\r\nHost: a\r\n" JSON_FIELD "Content-Length: 1\r\n",
+                                         "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"};
+    enum { ASKED = 1 << 20 };
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        struct world world;
+        world_open(&world, &secure);
+        const int fd = connect_client(&world);
+        struct net_socket *socket = net_of(&world.net, fd);
+        uint8_t *asks = malloc(ASKED), head[100];
+        uint64_t id;
+        CHECK(asks != NULL);
+        memset(asks, TOY_ASKS, ASKED);
+        greet(&world, fd, 'H');
+        say_secret(&world, fd, begins[i]);
+        if (told(&world, HG_EVENT_LENT, &id) != 0) {
+            CHECK(hg_server_lent_read(world.server, id, head, sizeof head) == (int32_t)strlen(begins[i]));
+        }
+        socket->window = 0;
+        net_send(&world.net, fd, asks, ASKED);
+        free(asks);
+        serve(&world);
+        CHECK(hg_server_memory(world.server) < 400000);
+        net_widen(&world.net, fd, NET_ENDLESS);
+        serve(&world);
+        socket = net_of(&world.net, fd);
+        CHECK(!socket->closed && socket->in.at == socket->in.length && socket->out.length - socket->out.at == ASKED);
+        socket->out.at = socket->out.length;
+        if (i == 0) {
+            say_secret(&world, fd, HEALTH);
+            (void)expect_secret(&world, fd, 200);
+        }
+        world_close(&world);
+    }
+}
+
 /* A plain and a secure listener side by side. */
 static void test_plain_beside_it(void) {
     struct world world;
@@ -466,6 +504,7 @@ int main(void) {
     test_refused();
     test_lent();
     test_answers_that_are_not_read();
+    test_answers_of_tls_that_are_not_read();
     test_commit();
     test_commit_with_records_behind_it();
     test_drain();

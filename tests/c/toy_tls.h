@@ -1,6 +1,6 @@
 /* TLS for the tests: a transform that has every state of struct hg_tls and can be written by hand. The client greets with one
  * byte ('H': anonymous, 'C': with a certificate), the server with 'S'; from then on every byte is plain text XOR 0x5A, but for
- * 0xFC (what comes next is not here yet), 0xFD (a record ends: one read gives no more than one), 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain
+ * 0xFB (to be answered with 'K', as a key update is), 0xFC (what comes next is not here yet), 0xFD (a record ends: one read gives no more than one), 0xFE (close-notify) and 0xFF (no TLS at all). The alert is 'A'. Plain
  * text is ASCII, so these never meet. */
 #ifndef HEADGATE_TESTS_TOY_TLS_H
 #define HEADGATE_TESTS_TOY_TLS_H
@@ -8,7 +8,7 @@
 #include "check.h"
 #include "core/tls.h"
 
-enum { TOY_MASK = 0x5A, TOY_RECORD = 0xFD, TOY_HALF = 0xFC, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
+enum { TOY_MASK = 0x5A, TOY_RECORD = 0xFD, TOY_HALF = 0xFC, TOY_ASKS = 0xFB, TOY_CLOSE = 0xFE, TOY_RUBBISH = 0xFF };
 #define TOY_IDENTITY "meter-7" /* of the certificate */
 
 struct toy_tls {
@@ -88,6 +88,8 @@ static enum hg_tls_state toy_feed(void *context, void *memory, const uint8_t *da
                 session->state = HG_TLS_OPEN;
                 hg_output_text(output, "S");
             }
+        } else if (data[i] == TOY_ASKS) {
+            hg_output_text(output, "K");
         } else if (data[i] == TOY_HALF) {
             session->partial = true;
         } else if (data[i] == TOY_RUBBISH) {
