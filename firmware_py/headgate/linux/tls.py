@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headgate import errors
+from headgate import errors, limits
 from headgate.core.jwt import is_subject
 from headgate.linux.config_rules import Listen
 
@@ -208,7 +208,8 @@ def _ask_clients(context: "ssl.SSLContext", listen: Listen) -> None:
 def bound_asyncio() -> None:
     """asyncio reserves 256 KiB for each TLS connection, 1024 of them would be all of a small board's memory. What it
     reads at a time need not be more than one TLS record (RFC 8446 section 5.1). And it counts as written what the
-    socket has not taken yet, which is lost if the connection ends soon: who writes waits for that, too."""
+    socket has not taken yet, which is lost if the connection ends soon: who writes waits for that, too. And it reads on
+    while a client does not take what TLS itself answers, which it can ask for without end (RFC 8446 section 4.6.3)."""
     from asyncio.sslproto import SSLProtocol
 
     protocol: Any = SSLProtocol
@@ -224,7 +225,20 @@ def bound_asyncio() -> None:
     def get_write_buffer_size(self: Any) -> int:
         return int(unsent(self)) + (0 if self._transport is None else self._transport.get_write_buffer_size())
 
+    updated, resume = protocol.buffer_updated, protocol.resume_writing
+
+    def buffer_updated(self: Any, nbytes: int) -> None:
+        updated(self, nbytes)
+        if self._ssl_writing_paused and self._outgoing.pending > limits.LENT_OUTPUT and self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self: Any) -> None:
+        resume(self)
+        if not self._ssl_reading_paused and self._transport is not None:
+            self._transport.resume_reading()
+
     protocol.connection_made, protocol._get_write_buffer_size = connection_made, get_write_buffer_size
+    protocol.buffer_updated, protocol.resume_writing = buffer_updated, resume_writing
 
 
 def native_tls(tls: ServerTls, *, direct: bool = True) -> Any:

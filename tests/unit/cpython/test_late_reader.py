@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import time
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 from typing import Any
 
@@ -111,5 +112,75 @@ def test_the_last_byte_is_waited_for_as_well() -> None:
             Connection(None, reader, writer)  # type: ignore[arg-type]
             assert writer.transport.get_write_buffer_limits() == (0, 0)  # type: ignore[attr-defined]
             writer.close()
+
+    asyncio.run(story())
+
+
+class _Transport(asyncio.Transport):
+    """Of a client who does not read: it notes whether it is read from."""
+
+    reads = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def abort(self) -> None: ...
+
+
+def test_who_takes_no_answers_of_tls_is_read_no_further(tmp_path: Path) -> None:
+    """Key updates, each of which has to be answered."""
+    tls.bound_asyncio()
+    certs = make(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certs / "server.pem", certs / "server.key")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context(cafile=str(certs / "ca.pem")).wrap_bio(
+        incoming, outgoing, server_hostname="127.0.0.1"
+    )
+
+    async def story() -> None:
+        transport = _Transport()
+        protocol: Any = SSLProtocol(asyncio.get_running_loop(), asyncio.Protocol(), context, None, server_side=True)
+        protocol.connection_made(transport)
+
+        def say() -> None:
+            data = outgoing.read()
+            protocol.get_buffer(len(data))[: len(data)] = data
+            protocol.buffer_updated(len(data))
+            incoming.write(transport.sent)
+            transport.sent = b""
+
+        for _ in range(2):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            say()
+        assert client.version() is not None
+        protocol.pause_writing()  # the socket takes no more
+        protocol._outgoing.write(b"u" * limits.LENT_OUTPUT)
+        client.write(b"a")
+        say()
+        assert transport.reads
+        protocol._outgoing.write(b"u")
+        client.write(b"b")
+        say()
+        assert not transport.reads
+        protocol.resume_writing()  # it has taken everything
+        assert transport.reads
+        protocol._app_transport.abort()
 
     asyncio.run(story())
