@@ -12,6 +12,8 @@
 
 #define RECORD 16384 /* bytes of plain text in one TLS record, RFC 8446 section 5.1 */
 
+#define RECORD_HEAD 5
+#define HANDSHAKE 22  /* type of a record */
 #define HELLO_HEAD 9 /* bytes: a record's head, RFC 8446 section 5.1, and a handshake message's, section 4 */
 
 enum name { DO_HANDSHAKE, READ, WRITE, UNWRAP, PENDING, NAME_COUNT };
@@ -38,7 +40,10 @@ struct session {
     uint8_t state;     /* enum hg_tls_state */
     bool full; /* the last read took as much as was asked for: there may be more of its record */
     uint8_t hello_length, identity_length;
-    uint8_t hello[HELLO_HEAD]; /* the first bytes the peer sent */
+    uint8_t hello[HELLO_HEAD]; /* the first bytes the peer sent; or of the record behind a HelloRetryRequest */
+    uint8_t head_length, head[RECORD_HEAD]; /* of the record that is coming, of which `left` bytes are missing */
+    uint16_t left;
+    bool retried, looked; /* the answer was a HelloRetryRequest; no further ClientHello will come */
     uint8_t identity[HG_TOKEN_SUBJECT];
 };
 
@@ -228,7 +233,8 @@ static void greet(struct tls_object *self, struct session *session) {
 }
 
 /* OpenSSL takes memory for a handshake message as soon as its length is announced, up to 128 KiB for a ClientHello, which
- * would be 128 MiB for a thousand connections that never go on. So the head of the first message is looked at before.
+ * would be 128 MiB for a thousand connections that never go on. So the head of the first message is looked at before, and of
+ * the second ClientHello that a HelloRetryRequest asks for.
  * false: it is too long, or cut into records so that its length does not stand in the first. */
 static bool hello_fits(struct session *session, const uint8_t *data, uint32_t length) {
     const uint8_t *hello = session->hello;
@@ -238,10 +244,53 @@ static bool hello_fits(struct session *session, const uint8_t *data, uint32_t le
     }
     memcpy(session->hello + session->hello_length, data, taken);
     session->hello_length = (uint8_t)(session->hello_length + taken);
-    if (session->hello_length < HELLO_HEAD || hello[0] != 22 /* handshake; OpenSSL knows what else it could be */) {
+    if (session->hello_length < HELLO_HEAD || hello[0] != HANDSHAKE /* OpenSSL knows what else it could be */) {
         return true;
     }
     return (hello[3] << 8 | hello[4]) >= 4 && (hello[6] << 16 | hello[7] << 8 | hello[8]) <= HG_TLS_HELLO;
+}
+
+/* Of data[0..length) what is to be looked at by itself: up to the end of a record, while a ClientHello may come. */
+static uint32_t part_of(struct session *session, const uint8_t *data, uint32_t length) {
+    uint32_t taken = 0;
+    if (session->looked) {
+        return length;
+    }
+    while (taken < length) {
+        if (session->head_length < RECORD_HEAD) {
+            session->head[session->head_length++] = data[taken++];
+            session->left = (uint16_t)(session->head[3] << 8 | session->head[4]);
+        } else {
+            const uint32_t rest = length - taken, part = rest < session->left ? rest : session->left;
+            session->left = (uint16_t)(session->left - part);
+            taken += part;
+        }
+        if (session->head_length == RECORD_HEAD && session->left == 0) {
+            session->head_length = 0;
+            break;
+        }
+    }
+    return taken;
+}
+
+/* What was answered to a ClientHello asks for another one: RFC 8446 section 4.1.3, the first bytes of such a Random. */
+static bool is_retry(const uint8_t *answer, uint32_t length) {
+    static const uint8_t random[] = {0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11};
+    const uint32_t at = HELLO_HEAD + 2; /* behind the version */
+    return length >= at + sizeof random && answer[0] == HANDSHAKE && memcmp(answer + at, random, sizeof random) == 0;
+}
+
+/* A record is through, and this was answered: whether the next one has to be looked at. */
+static void look_on(struct session *session, const uint8_t *answer, uint32_t length) {
+    const bool hello = session->hello[0] == HANDSHAKE;
+    if (is_retry(answer, length)) {
+        session->retried = true;
+        session->hello_length = 0;
+    } else if (!hello) { /* a change_cipher_spec, which comes before the second one and means nothing */
+        session->hello_length = 0;
+    } else {
+        session->looked = session->retried || length != 0;
+    }
 }
 
 /* Bytes from the socket, for the objects; the next step of the handshake. */
@@ -263,26 +312,48 @@ static void feed_objects(struct tls_object *self, struct session *session, const
     Py_XDECREF(written);
 }
 
-static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, uint32_t length,
+/* Up to the end of the handshake, record by record while a ClientHello may come. -> bytes taken. */
+static uint32_t feed_greeting(struct tls_object *self, struct session *session, const uint8_t *data, uint32_t length,
                               struct hg_output *output) {
     static const uint8_t illegal_parameter[] = {21, 3, 1, 0, 2, 2, 47}; /* the alert, RFC 8446 section 6 */
+    uint32_t taken = 0;
+    while (taken < length && session->state == HG_TLS_GREETING) {
+        const uint32_t part = part_of(session, data + taken, length - taken), before = output->length;
+        if (!session->looked && !hello_fits(session, data + taken, part)) {
+            PyErr_SetString(PyExc_ValueError, "ClientHello too long");
+            tell_failure(self);
+            hg_output_add(output, illegal_parameter, sizeof illegal_parameter);
+            session->state = HG_TLS_BROKEN;
+            break;
+        }
+        feed_objects(self, session, data + taken, part, output);
+        if (!session->looked && session->head_length == 0) {
+            look_on(session, output->data + before, output->length - before);
+        }
+        taken += part;
+    }
+    return taken;
+}
+
+static enum hg_tls_state feed(void *context, void *memory, const uint8_t *data, uint32_t length,
+                              struct hg_output *output) {
     struct tls_object *self = context;
     struct session *session = memory;
-    if (session->rbio != NULL) {
-        if (self->openssl->BIO_write(session->rbio, data, (int)length) != (int)length) {
+    if (session->state == HG_TLS_GREETING) {
+        uint32_t taken;
+        hold_lock(self);
+        taken = feed_greeting(self, session, data, length, output);
+        data += taken;
+        length -= taken;
+    }
+    if (length != 0 && session->state != HG_TLS_BROKEN) {
+        if (session->rbio == NULL) {
+            hold_lock(self);
+            feed_objects(self, session, data, length, output);
+        } else if (self->openssl->BIO_write(session->rbio, data, (int)length) != (int)length) {
             session->state = HG_TLS_BROKEN; /* no memory */
         }
-        return session->state;
     }
-    hold_lock(self);
-    if (!hello_fits(session, data, length)) {
-        PyErr_SetString(PyExc_ValueError, "ClientHello too long");
-        tell_failure(self);
-        hg_output_add(output, illegal_parameter, sizeof illegal_parameter);
-        session->state = HG_TLS_BROKEN;
-        return session->state;
-    }
-    feed_objects(self, session, data, length, output);
     return session->state;
 }
 

@@ -202,6 +202,54 @@ def test_an_oversize_hello_is_refused_by_its_head(
     assert caplog.messages == ["TLS connection refused: ClientHello too long"]
 
 
+def retried_hello() -> bytes:
+    """A ClientHello of TLS 1.3 without a key share: the server asks for another one (RFC 8446 section 4.1.4)."""
+    extensions = b"".join(
+        struct.pack("!HH", number, len(value)) + value
+        for number, value in (
+            (43, b"\x02\x03\x04"),  # supported_versions
+            (10, b"\0\x02\0\x17"),  # supported_groups: P-256
+            (13, b"\0\x04\x04\x03\x08\x04"),  # signature_algorithms
+            (51, b"\0\0"),  # key_share
+        )
+    )
+    hello = b"\x03\x03" + b"r" * 32 + b"\x20" + b"s" * 32 + b"\0\x02\x13\x01\x01\0"
+    hello += struct.pack("!H", len(extensions)) + extensions
+    message = b"\x01" + len(hello).to_bytes(3, "big") + hello
+    return b"\x16\x03\x01" + struct.pack("!H", len(message)) + message
+
+
+@pytest.mark.parametrize("step", [1, 4096])
+@pytest.mark.parametrize("between", [b"", b"\x14\x03\x03\x00\x01\x01"], ids=["", "change_cipher_spec"])
+def test_an_oversize_second_hello_is_refused_as_well(certs: Path, serve: Serve, step: int, between: bytes) -> None:
+    tls = ServerTls(listen(certs))
+    for length, state in ((limits.TLS_HELLO, GREETING), (limits.TLS_HELLO + 1, BROKEN)):
+        server = serve(tls)
+        data = retried_hello() + between + hello_head(length, 5)
+        for at in range(0, len(data), step):
+            if server.state != BROKEN:
+                server.feed(data[at : at + step])
+        assert server.sent.startswith(b"\x16\x03\x03")  # it has asked for it
+        assert server.state == state
+        assert server.sent.endswith(b"\x15\x03\x01\x00\x02\x02\x2f") == (state == BROKEN)
+
+
+@pytest.mark.parametrize("step", [1, 4096])
+def test_a_handshake_with_a_second_hello(certs: Path, serve: Serve, step: int) -> None:
+    """The server does not know the curve that the client begins with."""
+    tls = ServerTls(listen(certs))
+    tls._made.context.set_ecdh_curve("secp384r1")
+    server, client = serve(tls), Client(client_context(certs))
+    for _ in range(4):
+        client.turn(server)
+        data = client.outgoing.read()
+        for at in range(0, len(data), step):
+            server.receive(data[at : at + step])
+    assert server.state == OPEN
+    client.object.write(b"text")
+    assert server.receive(client.outgoing.read()) == b"text"
+
+
 def test_old_versions_are_refused(certs: Path, serve: Serve) -> None:
     tls = ServerTls(listen(certs))
     context = client_context(certs)
