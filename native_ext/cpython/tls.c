@@ -288,7 +288,7 @@ static void look_on(struct session *session, const uint8_t *answer, uint32_t len
         session->hello_length = 0;
     } else if (!hello) { /* a change_cipher_spec, which comes before the second one and means nothing */
         session->hello_length = 0;
-    } else {
+    } else if (session->hello_length == HELLO_HEAD) { /* else its length is still to come */
         session->looked = session->retried || length != 0;
     }
 }

@@ -234,6 +234,13 @@ def test_an_oversize_second_hello_is_refused_as_well(certs: Path, serve: Serve, 
         assert server.sent.endswith(b"\x15\x03\x01\x00\x02\x02\x2f") == (state == BROKEN)
 
 
+@pytest.mark.parametrize("fragment", [b"", b"\x01", b"\x01\x00\x01"])
+def test_a_second_hello_whose_length_is_not_in_its_first_record(certs: Path, serve: Serve, fragment: bytes) -> None:
+    server = serve(ServerTls(listen(certs)))
+    cut = b"\x16\x03\x03" + struct.pack("!H", len(fragment)) + fragment
+    assert server.feed(retried_hello() + cut + hello_head(limits.TLS_HELLO + 1, 5)) == BROKEN
+
+
 @pytest.mark.parametrize("step", [1, 4096])
 def test_a_handshake_with_a_second_hello(certs: Path, serve: Serve, step: int) -> None:
     """The server does not know the curve that the client begins with."""
