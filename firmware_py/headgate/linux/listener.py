@@ -203,9 +203,9 @@ class Listener:
             options["ssl_shutdown_timeout"] = limits.LINGER_MS / 1000
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection, **options)
-        except (OSError, asyncio.CancelledError) as error:  # gone again, or no TLS, or not in time; or we stop
+        except (Exception, asyncio.CancelledError) as error:  # gone again, or no TLS, or not in time, ...; or we stop
             protocol.gone()  # asyncio closes the socket: it may still be sending an alert
-            if self.tls is not None and isinstance(error, OSError):
+            if self.tls is not None and isinstance(error, Exception):
                 self.tls.failed(error)
             # asyncio's frame and this error hold each other, and all buffers of the connection: free them now.
             error.__traceback__ = None

@@ -87,7 +87,11 @@ class ServerTls:
     def _name(self, session: "ssl.SSLObject") -> str | None:
         import ssl
 
-        found = session.getpeercert()
+        try:
+            found = session.getpeercert()
+        except UnicodeError as error:
+            self._refuse(reason_of(error))
+            return None
         if not found:
             return ""
         if session.session_reused and ssl.cert_time_to_seconds(str(found["notAfter"])) < time.time():
@@ -133,7 +137,10 @@ def certificate_names(found: dict[str, Any], field: str) -> list[str]:
     key = FIELDS[field]
     if field == "cn":
         return [value for part in found.get("subject", ()) for name, value in part if name == key]
-    return [value.lower() for name, value in found.get("subjectAltName", ()) if name == key]
+    # Of others than ASCII some become ASCII letters: whoever has such a name is nobody else.
+    return [
+        value.lower() if value.isascii() else value for name, value in found.get("subjectAltName", ()) if name == key
+    ]
 
 
 def reason_of(error: BaseException | None) -> str:
@@ -144,6 +151,8 @@ def reason_of(error: BaseException | None) -> str:
         return f"client certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
+    if isinstance(error, UnicodeError):  # as getpeercert() raises it
+        return "client certificate: its names are not UTF-8"
     if isinstance(error, ValueError):  # of cpython/tls.c
         return str(error)
     return "the handshake was not completed"  # in time, or the client is gone

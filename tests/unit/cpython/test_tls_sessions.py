@@ -332,7 +332,23 @@ def test_names_of_a_certificate() -> None:
     }
     assert certificate_names(found, "cn") == ["A", "b"]
     assert certificate_names(found, "san-dns") == ["mill.example", "n"]
+    assert certificate_names({"subjectAltName": (("DNS", "\u212a-1"),)}, "san-dns") == ["\u212a-1"]  # not k-1
     assert certificate_names({}, "cn") == certificate_names({}, "san-dns") == []
+
+
+class _Unreadable:
+    session_reused = False
+
+    def getpeercert(self) -> Any:
+        return b"\xff".decode()
+
+
+def test_a_certificate_whose_names_cannot_be_read(certs: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Python decodes all of them, also those that are of no interest."""
+    tls = ServerTls(mutual(certs))
+    assert tls.identify(_Unreadable()) is None  # type: ignore[arg-type]
+    assert tls.refused == 1
+    assert caplog.messages == ["TLS connection refused: client certificate: its names are not UTF-8"]
 
 
 def test_a_session_that_ends_early_is_counted(certs: Path, caplog: pytest.LogCaptureFixture) -> None:
