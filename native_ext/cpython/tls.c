@@ -328,7 +328,8 @@ static uint32_t feed_greeting(struct tls_object *self, struct session *session, 
         }
         feed_objects(self, session, data + taken, part, output);
         if (!session->looked && session->head_length == 0) {
-            look_on(session, output->data + before, output->length - before);
+            const uint32_t answered = output->length - before;
+            look_on(session, answered == 0 ? NULL : output->data + before, answered);
         }
         taken += part;
     }
