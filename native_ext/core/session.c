@@ -81,8 +81,10 @@ void hg_session_more(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     const uint32_t generation = connection->generation;
     const struct hg_tls *tls = connection->tls;
-    while (connection->generation == generation && (connection->state == HG_IDLE || connection->state == HG_READING ||
-                                                    connection->state == HG_LENT || connection->state == HG_CARRIER)) {
+    /* One that is lent may be broken by now, and wait for its return without a session. */
+    while (connection->generation == generation && connection->session != NULL &&
+           (connection->state == HG_IDLE || connection->state == HG_READING || connection->state == HG_LENT ||
+            connection->state == HG_CARRIER)) {
         enum hg_tls_state state = HG_TLS_OPEN;
         uint32_t count;
         enter(server, tls);

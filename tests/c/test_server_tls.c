@@ -1,5 +1,6 @@
 /* The native server over TLS: handshakes, records, alerts, closing; by a transform that anybody can follow (toy_tls.h). */
 #include "check_server.h"
+#include "core/connection.h"
 
 static const struct world_options secure = {.tls = true};
 
@@ -254,6 +255,24 @@ static void test_lent(void) {
     world_close(&world);
 }
 
+/* All buffers are in use when more of what Python has to read comes: the connection is cut, in the middle of its records. */
+static void test_lent_without_memory(void) {
+    struct world world;
+    uint64_t id = 0;
+    char text[256];
+    world_open(&world, &secure);
+    const int fd = connect_client(&world);
+    greet(&world, fd, 'H');
+    say_secret(&world, fd, METRICS);
+    CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
+    CHECK(hg_server_lent_read(world.server, id, (uint8_t *)text, sizeof text) == (int32_t)strlen(METRICS));
+    world.server->limits.buffer_bytes = 0;
+    say_secret(&world, fd, "more" NEXT "and more");
+    CHECK(told(&world, HG_EVENT_GONE, NULL) == 1 && is_closed(&world, fd) && world.toy.sessions == 0);
+    CHECK(hg_server_lent_close(world.server, id, true) == 0);
+    world_close(&world);
+}
+
 /* Back-pressure, with what was deciphered and not served yet. */
 static void test_answers_that_are_not_read(void) {
     static char text[40 * sizeof HEALTH];
@@ -503,6 +522,7 @@ int main(void) {
     test_handshake_that_is_not_read();
     test_refused();
     test_lent();
+    test_lent_without_memory();
     test_answers_that_are_not_read();
     test_answers_of_tls_that_are_not_read();
     test_commit();

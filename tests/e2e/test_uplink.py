@@ -361,9 +361,9 @@ def test_a_slow_line_is_not_a_broker_that_does_not_answer(tmp_path: Path) -> Non
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel takes all at once
             listener.bind(("127.0.0.1", 0))
             server = await asyncio.start_server(serve, sock=listener, limit=4096)
-            patient = {"ack_ms": 2000, "broker": {"keepalive_s": 2}}
+            patient = {"ack_ms": 3000, "broker": {"keepalive_s": 3}}
             async with forwarding(tmp_path, listener.getsockname()[1], **patient) as (outbox, _):
-                body = json.dumps(os.urandom(500_000).hex()).encode()
+                body = json.dumps(os.urandom(650_000).hex()).encode()
                 await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
                 await all_delivered(outbox, 1)
                 assert broker.connections == 1

@@ -42,22 +42,26 @@ class Breaker:
         self._jitter = jitter
         self._in_a_row = 0
         self._attempts = 0  # since the last success while it was closed
+        self._tired = False  # it opened because answers came too late, and none was in time since
 
     def success(self) -> None:
         """An answer in time."""
         self._in_a_row = 0
+        if self.state == CLOSED:
+            self._tired = False
         self.of_use()
         self._on("success")
 
     def of_use(self) -> None:
-        """An answer that nobody waited for: the next pause is the first one again."""
-        if self.state == CLOSED:
+        """An answer that nobody waited for: the next pause is the first one again, unless others come too late."""
+        if self.state == CLOSED and not self._tired:
             self._attempts = 0
 
     def failure(self) -> bool:
         """No answer in time; True: that was one too many, and the breaker is open."""
         self._in_a_row += 1
         if self._in_a_row >= self._failures:
+            self._tired = True
             self._on("tired")
         return self.state == OPEN
 

@@ -90,21 +90,22 @@ class Writer:
         self._new.abandon()
 
 
-def read(path: Path) -> Iterator[object]:
-    """The items but the end, one after the other; the file is known to be whole then. Raises DamagedError, OSError."""
+def read(path: Path, progress: Callable[[], None]) -> Iterator[object]:
+    """The items but the end, one after the other; the file is known to be whole then. `progress`: of `restore`. Raises
+    DamagedError, OSError."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size - _END
         if size < 0:
             raise DamagedError("it is too short")
         crc = 0
-        for piece in _pieces(file, size):
+        for piece in _pieces(file, size, progress):
             crc = crc32(piece, crc)
         if file.read() != b"\x1a" + crc.to_bytes(4, "big"):
             raise DamagedError("its checksum is wrong")
         file.seek(0)
         splitter = CBORSeqSplitter(_RECORD)
         try:
-            for piece in _pieces(file, size):
+            for piece in _pieces(file, size, progress):
                 for record in splitter.feed(piece):
                     yield cbor.loads(record)
             splitter.close()
@@ -112,8 +113,9 @@ def read(path: Path) -> Iterator[object]:
             raise DamagedError("it is not of this version") from None
 
 
-def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, size: int, progress: Callable[[], None]) -> Iterator[bytes]:
     while size > 0:
+        progress()
         piece = file.read(min(_READ, size))
         if not piece:
             raise DamagedError("it is too short")
@@ -128,9 +130,9 @@ def _no_progress() -> None:
 def restore(
     path: Path, store: Store, now_ms: int, now_s: int | None, progress: Callable[[], None] = _no_progress
 ) -> int:
-    """Put what is in the file into an empty store -> entries. `progress`: called now and then, for a small board may
-    take half a minute. Raises DamagedError (the store may have some then) and OSError."""
-    items = read(path)
+    """Put what is in the file into an empty store -> entries. `progress`: called for each piece of it that is read,
+    for a small board may take half a minute. Raises DamagedError (the store may have some then) and OSError."""
+    items = read(path, progress)
     head = next(items, None)
     if not isinstance(head, dict) or head.get("headgate") != "cache" or head.get("v") != VERSION:
         raise DamagedError("it is not of this version")
@@ -139,9 +141,7 @@ def restore(
         raise DamagedError("it is not of this version")
     away_ms = max(0, now_s - then_s) * 1000 if then_s is not None and now_s is not None else 0
     count = 0
-    for number, item in enumerate(items):
-        if number % CHUNK == 0:
-            progress()
+    for item in items:
         match item:
             case [bytes(key), bytes(value), bytes(media_type), int(max_age), int(age_ms), int(left_ms)] if (
                 0 <= max_age <= limits.TIME_MS and 0 <= age_ms <= limits.TIME_MS and 0 <= left_ms <= limits.CACHE_TTL_MS

@@ -97,7 +97,7 @@ def file_system(directory: Path, mounts: Path) -> Check:
 
 
 def in_use(directory: Path) -> int:
-    """Bytes of the budget that the disk has given already."""
+    """About what the disk has given of the budget already: keys and free pages are in that file as well."""
     try:
         return (directory / OUTBOX).stat().st_size
     except OSError:
@@ -105,6 +105,7 @@ def in_use(directory: Path) -> int:
 
 
 def space(free: int, budget: int, used: int = 0) -> Check:
+    used = min(used, budget)
     found = f"{free >> 20} MiB free, outbox budget {show_size(budget)}"
     if used >> 20:
         found += f", {used >> 20} MiB of it on the disk"

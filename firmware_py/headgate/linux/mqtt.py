@@ -40,6 +40,7 @@ REFUSED_FROM = 0x80  # this and above: not delivered
 QUOTA_EXCEEDED = 0x97
 PACKET_TOO_LARGE = 0x95
 RETAIN_NOT_SUPPORTED = 0x9A
+_TLS_RECORD = 16384  # bytes, RFC 8446 section 5.1
 RECEIVE_MAXIMUM = 65535  # section 3.2.2.3.3: without the property
 REASONS = {
     0x80: "unspecified error",
@@ -384,7 +385,8 @@ class Link(aiomqtt.Client):
         if sock is None:
             raise ConnectionError("closed")
         try:
-            sent = int(sock.send(data))
+            # TLS says nothing before it has all of what it is given; then a slow line could not be seen to take it.
+            sent = int(sock.send(data[: max(_TLS_RECORD, len(data) // 16)] if hasattr(sock, "pending") else data))
             self._handed += sent
             return sent
         except OSError as error:

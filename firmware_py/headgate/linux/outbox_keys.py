@@ -65,5 +65,6 @@ class Keys:
             return
         self._current += max(turns, 1)
         self._rows = 0
-        self._opened_ms = self._opened_ms + turns * self._each_ms if turns else now_ms
+        whole = turns and self._generations > 1  # a single one begins with its key
+        self._opened_ms = self._opened_ms + turns * self._each_ms if whole else now_ms
         database.execute("DELETE FROM idempotency WHERE gen <= ?", (self._current - self._generations,))

@@ -15,6 +15,7 @@ import logging
 import os
 import stat
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ log = logging.getLogger("headgate.supervisor")
 
 RESTART_FIRST_S = 1.0
 RESTART_MAX_S = 60.0
+START_S = 180.0  # a start that takes longer hangs; as TimeoutStartSec of data/headgate.service
 STABLE_S = 300.0  # a task that ran this long starts again at RESTART_FIRST_S
 
 Probe = Callable[[], "str | None"]  # why no progress is made, or None
@@ -159,11 +161,14 @@ class Supervisor:
 
     async def _feed(self) -> None:
         """This coroutine running at all proves that the event loop turns."""
+        began = time.monotonic()
         while True:
             try:
                 stalled = set(self.stalled())
             except Exception as error:  # whoever cannot say how it stands does not stand well
                 stalled = {f"{type(error).__name__}: {error}"}
+            if not self._ready and time.monotonic() - began > START_S:
+                stalled.add(f"the start has taken {START_S:g} s")
             for line in stalled - self._stalled:
                 log.error("no progress, the watchdogs are fed no more: %s", line)
             self._stalled = stalled

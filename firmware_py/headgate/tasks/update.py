@@ -41,7 +41,8 @@ async def put(x: "Exchange") -> Response:
 
     async def read() -> "bytes | None":  # for as long as the token lets it
         part = await x.read()
-        require(authenticate(x, claims), "update", "install")
+        if part is not None:
+            require(authenticate(x, claims), "update", "install")
         return part
 
     answer = await updates.install(read, x.request.length, downgrade)

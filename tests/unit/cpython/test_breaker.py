@@ -103,10 +103,25 @@ def test_an_answer_that_nobody_waited_for_is_no_success() -> None:
         breaker.of_use()
     assert opened
     breaker.due()
-    breaker.success()
+    breaker.success()  # the probe's
     breaker.of_use()
     breaker.lost()
+    assert breaker.pause_ms() == 200  # others would still be too late, for all that is known
+    breaker.due()
+    breaker.success()
+    breaker.success()
+    breaker.lost()
     assert breaker.pause_ms() == 100
+
+
+def test_who_answers_what_nobody_waits_for_is_not_left_alone_for_longer() -> None:
+    breaker = closed()
+    for _ in range(3):
+        breaker.lost()
+        assert breaker.pause_ms() == 100
+        breaker.due()
+        breaker.success()
+        breaker.of_use()
 
 
 def test_jitter_takes_up_to_half() -> None:

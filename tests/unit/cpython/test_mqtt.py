@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import aiomqtt
 import pytest
@@ -14,7 +15,7 @@ from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from headgate.linux.mqtt import Broker, PublishProperties
+from headgate.linux.mqtt import Broker, Link, PublishProperties
 from headgate.linux.uplink_messages import as_json, fill, level
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -65,6 +66,33 @@ def test_the_private_attributes_we_read_exist() -> None:
         assert f"self.{name} = " in source or f"self.{name}: " in source, name
     assert '"to_process": len(packet)' in inspect.getsource(PahoClient._packet_queue).replace("'", '"')
     assert "packed_properties = properties.pack()" in inspect.getsource(PahoClient._send_publish)
+
+
+class Socket:
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def send(self, data: bytes) -> int:
+        self.sizes.append(len(data))
+        return len(data)
+
+
+class TlsSocket(Socket):
+    def pending(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "sent"),
+    [(Socket, 1 << 20, 1 << 20), (TlsSocket, 100_000, 16_384), (TlsSocket, 100, 100), (TlsSocket, 1 << 20, 1 << 16)],
+)
+def test_tls_is_given_no_more_than_can_be_seen_to_be_taken(kind: type[Socket], size: int, sent: int) -> None:
+    """It returns when it has handed on all of it, which takes a slow line minutes."""
+    sock = kind()
+    link = Link.__new__(Link)
+    link._client, link._handed = SimpleNamespace(_sock=sock), 0  # type: ignore[assignment]
+    assert link._sock_send(bytes(size)) == sent
+    assert (sock.sizes, link._handed) == ([sent], sent)
 
 
 @given(text, st.lists(st.tuples(text, text), max_size=5))
