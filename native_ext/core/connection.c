@@ -328,6 +328,9 @@ void hg_connection_drain(struct hg_server *server, uint32_t index) {
 static void go_on(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     connection->state = HG_READING;
+    if (connection->work != NULL) {
+        connection->work->begun = false; /* READY has no deadline: the rest of a head is given a new one */
+    }
     if (connection->session != NULL) {
         const uint32_t generation = connection->generation;
         if (connection->work != NULL) {

@@ -55,7 +55,10 @@ static bool deliver_cipher(struct hg_server *server, uint32_t index) {
     if (!send_cipher(server, index)) {
         return false;
     }
-    if (hg_has_output(connection)) {
+    if (hg_has_output(connection) && connection->state == HG_CARRIER) { /* as frames that are not taken: it is read no further */
+        hg_connection_watch(server, index, HG_WATCH_OUT);
+        hg_connection_deadline(server, index, server->now_ms + server->gate->plan->spec.body_ms);
+    } else if (hg_has_output(connection)) {
         hg_connection_watch(server, index, (connection->flags & HG_WATCH_IN) | HG_WATCH_OUT);
     }
     return true;

@@ -356,6 +356,48 @@ static void test_drain(void) {
     h2_world_close(&world, library);
 }
 
+static void say_secret(struct world *world, int fd, const uint8_t *text, size_t length) {
+    uint8_t record[4096];
+    CHECK(length <= sizeof record);
+    for (size_t i = 0; i < length; i++) {
+        record[i] = text[i] ^ TOY_MASK;
+    }
+    net_send(&world->net, fd, record, length);
+    serve(world);
+}
+
+/* A client has TLS answer it (a key update) and takes no answer: it is read no further, and ends, also with a stream that
+ * waits for a body. */
+static void test_answers_of_tls_that_are_not_read(void) {
+    static const struct world_options secure = {.tls = true};
+    static const uint8_t hello = 'H', asks = TOY_ASKS;
+    for (int with_stream = 0; with_stream < 2; with_stream++) {
+        struct world world;
+        struct hg_library *library = h2_world(&world, &secure);
+        uint8_t frame[9 + 4096], block[4096];
+        const int fd = connect_client(&world);
+        net_send(&world.net, fd, &hello, 1);
+        serve(&world);
+        say_secret(&world, fd, (const uint8_t *)HG_HTTP2_PREFACE, strlen(HG_HTTP2_PREFACE));
+        say_secret(&world, fd, frame, h2_put(frame, NGHTTP2_SETTINGS, 0, 0, NULL, 0));
+        if (with_stream) {
+            const uint32_t length = h2_head(block, "POST", "/v1/streams/any", "application/json");
+            say_secret(&world, fd, frame, h2_put(frame, NGHTTP2_HEADERS, WHOLE, 1, block, length));
+        }
+        net_of(&world.net, fd)->window = 0;
+        net_send(&world.net, fd, &asks, 1);
+        serve(&world);
+        net_send(&world.net, fd, &asks, 1); /* stays where it is, and nobody looks again and again */
+        for (int i = 0; i < 5; i++) {
+            pass(&world, 1000);
+        }
+        CHECK(!is_closed(&world, fd));
+        pass(&world, 2 * BODY_MS + IDLE_MS);
+        CHECK(is_closed(&world, fd));
+        h2_world_close(&world, library);
+    }
+}
+
 /* What is kept of a connection that says nothing. */
 static void test_idle_memory(void) {
     struct world world;
@@ -388,6 +430,7 @@ int main(void) {
     test_windows();
     test_deadlines();
     test_drain();
+    test_answers_of_tls_that_are_not_read();
     test_idle_memory();
     return 0;
 }

@@ -438,6 +438,32 @@ static void test_drain_with_a_record_that_trickles(void) {
     world_close(&world);
 }
 
+/* Half a head behind a request whose answer is not taken at first has its deadline when that is taken; with TLS or without. */
+static void test_half_a_head_behind_an_answer(void) {
+    for (int tls = 0; tls < 2; tls++) {
+        struct world world;
+        world_open(&world, tls ? &secure : NULL);
+        const int fd = connect_client(&world);
+        if (tls) {
+            greet(&world, fd, 'H');
+        }
+        net_of(&world.net, fd)->window = 0;
+        if (tls) {
+            say_secret(&world, fd, HEALTH "GET /he");
+        } else {
+            say(&world, fd, HEALTH "GET /he");
+        }
+        net_widen(&world.net, fd, NET_ENDLESS);
+        serve(&world);
+        pass(&world, HEAD_MS - 1000);
+        CHECK(!is_closed(&world, fd));
+        pass(&world, 1000 + TICKS_MS);
+        pass(&world, HG_LINGER_MS + TICKS_MS); /* behind a 408 */
+        CHECK(is_closed(&world, fd));
+        world_close(&world);
+    }
+}
+
 /* A client has TLS answer it (a key update) and takes no answer: idle, amid a body, or lent. It is read no further, and goes on
  * when it takes them. */
 static void test_answers_of_tls_that_are_not_read(void) {
@@ -524,6 +550,7 @@ int main(void) {
     test_lent();
     test_lent_without_memory();
     test_answers_that_are_not_read();
+    test_half_a_head_behind_an_answer();
     test_answers_of_tls_that_are_not_read();
     test_commit();
     test_commit_with_records_behind_it();
