@@ -1,7 +1,8 @@
 /* TLS by somebody else: what the server asks of it. The binding (cpython/tls.c) drives Python's ssl objects, so that there is no
  * OpenSSL to ship; tests have a transform of their own.
  *
- * One feed is at most one step of a handshake: the server looks at its time between two of them. */
+ * One feed is at most one step of a handshake that takes long (of a ClientHello in many records each is a short one): the server looks
+ * at its time between two of them. */
 #ifndef HEADGATE_TLS_H
 #define HEADGATE_TLS_H
 
