@@ -330,12 +330,12 @@ static void go_on(struct hg_server *server, uint32_t index) {
     connection->state = HG_READING;
     if (connection->work != NULL) {
         connection->work->begun = false; /* READY has no deadline: the rest of a head is given a new one */
+        if (connection->session != NULL) {
+            connection->work->since_ms = server->now_ms; /* it is we who kept it waiting */
+        }
     }
     if (connection->session != NULL) {
         const uint32_t generation = connection->generation;
-        if (connection->work != NULL) {
-            connection->work->since_ms = server->now_ms; /* it is we who kept it waiting */
-        }
         hg_session_more(server, index);
         if (connection->generation != generation || connection->state != HG_READING) {
             return;

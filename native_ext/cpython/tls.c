@@ -11,9 +11,8 @@
 #include "openssl.h"
 
 #define RECORD 16384 /* bytes of plain text in one TLS record, RFC 8446 section 5.1 */
-
 #define RECORD_HEAD 5
-#define HANDSHAKE 22  /* type of a record */
+#define HANDSHAKE 22 /* type of a record */
 #define HELLO_HEAD 9 /* bytes: a record's head, RFC 8446 section 5.1, and a handshake message's, section 4 */
 
 enum name { DO_HANDSHAKE, READ, WRITE, UNWRAP, PENDING, NAME_COUNT };
@@ -282,11 +281,9 @@ static bool is_retry(const uint8_t *answer, uint32_t length) {
 
 /* A record is through, and this was answered: whether the next one has to be looked at. */
 static void look_on(struct session *session, const uint8_t *answer, uint32_t length) {
-    const bool hello = session->hello[0] == HANDSHAKE;
-    if (is_retry(answer, length)) {
-        session->retried = true;
-        session->hello_length = 0;
-    } else if (!hello) { /* a change_cipher_spec, which comes before the second one and means nothing */
+    const bool hello = session->hello[0] == HANDSHAKE, retry = is_retry(answer, length);
+    session->retried = session->retried || retry;
+    if (retry || !hello) { /* no hello: a change_cipher_spec, which comes before the second one and means nothing */
         session->hello_length = 0;
     } else if (session->hello_length == HELLO_HEAD) { /* else its length is still to come */
         session->looked = session->retried || length != 0;

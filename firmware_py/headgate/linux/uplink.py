@@ -138,7 +138,6 @@ class Uplink:
         self._refused = 0
         self._last_refusal = ""
         self._flights: set[_Flight] = set()
-        self._waiting = 0
         self._ack_timer: asyncio.TimerHandle | None = None
         self._refused_timer: asyncio.TimerHandle | None = None
         self._refused_ms = self._config.refused_ms
@@ -178,7 +177,7 @@ class Uplink:
             "connected": self._connected_at is not None,
             "connections": self._connections,
             "attempts": self._attempts,
-            "in_flight": self._waiting,
+            "in_flight": len(self._ends),
             "published": self._published,
             "refused": self._refused,
             "last_error": self._last_error,
@@ -238,13 +237,11 @@ class Uplink:
         told = self._announce(link, "online")  # is one of them
         self._slots = asyncio.Semaphore(window - (told is not None))
         self._sizes.clear()
-        self._ends.clear()
         self._pause_until = 0.0
         if self._deferred:
             wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
             self._refused_timer = self._loop.call_later(wait_s, self._offer_refused)
         if told is not None:
-            self._waiting += 1
             self._number += 1
             self._ends[self._number] = link.queued()
             told.add_done_callback(partial(self._told, link, self._slots, self._number))
@@ -261,7 +258,7 @@ class Uplink:
                 timer.cancel()
         self._ack_timer = self._refused_timer = None
         flights, self._flights = self._flights, set()
-        self._waiting = 0
+        self._ends.clear()
         if link.ended_by_broker:
             self._accuse(flights)
         for flight in flights:
@@ -324,7 +321,6 @@ class Uplink:
     def _told(self, link: Link, slots: asyncio.Semaphore, number: int, _: "asyncio.Future[int]") -> None:
         slots.release()
         if self._link is link and not link.lost.done():
-            self._waiting -= 1
             self._ends.pop(number, None)
 
     # -- sending
@@ -405,7 +401,6 @@ class Uplink:
         self._ends[self._number] = link.queued()
         flight.waiting += 1
         flight.unanswered.add((message.first, message.last))
-        self._waiting += 1
         # Bound to what the answer needs; the payload can go.
         future.add_done_callback(partial(self._answered, flight, message._replace(payload=b""), self._number))
         if self._ack_timer is None:
@@ -416,7 +411,6 @@ class Uplink:
             return  # the connection is over; _end gives the batch back
         self._sizes.pop(number, None)
         self._ends.pop(number, None)
-        self._waiting -= 1
         flight.waiting -= 1
         flight.unanswered.discard((message.first, message.last))
         self._slots.release()
@@ -450,7 +444,7 @@ class Uplink:
     def _check(self, link: Link, oldest: int, taken: int) -> None:
         """Runs only while something waits for an answer: an idle uplink has no timer."""
         self._ack_timer = None
-        if self._link is not link or self._waiting == 0:
+        if self._link is not link or not self._ends:
             return
         end = self._ends.get(oldest)
         if end is not None and taken >= min(link.taken(), end):  # else it is answered, or a slow line went on taking it

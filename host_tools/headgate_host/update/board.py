@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headgate.errors import MISSING, NETWORK, REFUSED, STATE, USAGE, CommandError
+from headgate_host.flash.disks import printable
 
 RESOURCE = "/v1/update"
 ANSWER_S = 15.0
@@ -121,7 +122,7 @@ def _checked(name: str, answer: dict[str, Any], members: dict[str, tuple[type, .
 
 def _printable(text: str) -> str:
     """In one line, and without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def _no_appliance(name: str, what: str) -> CommandError:
