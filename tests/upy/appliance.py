@@ -97,6 +97,7 @@ class Appliance:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=self.environment,
+            bufsize=0,  # a line that came with another would wait in a buffer, where the selector does not see it
         )
         if not self.wait_line("listening", 60):
             self.__exit__(None, None, None)
