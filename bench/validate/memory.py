@@ -6,6 +6,7 @@ Run in processes of their own, and printing one JSON object:
     python -m validate.memory start PEER CORPUS WORKLOAD"""
 
 import gc
+import itertools
 import json
 import shutil
 import statistics
@@ -71,14 +72,15 @@ def _stream(folder: Path, file: Path) -> "dict[str, object]":
     from headgate_native import Schema  # noqa: PLC0415 - may not be built
 
     schema = Schema(corpus.schema(folder, "telemetry"))
-    records = valid = 0
+    records = valid = before = 0
     chunk = bytearray(CHUNK_BYTES)  # one for all: the reader's own memory is not in question
     with file.open("rb", buffering=0) as body:
         stream = schema.stream("ndjson")
-        for _ in range(WARM_CHUNKS):  # its buffers and the results of a chunk are in memory now
-            stream.feed(memoryview(chunk)[: body.readinto(chunk)])
-        before = _peak_begins_anew()
-        while size := body.readinto(chunk):
+        for number in itertools.count():
+            if number == WARM_CHUNKS:  # buffers, results and the code that looks at them are in memory now
+                before = _peak_begins_anew()
+            if not (size := body.readinto(chunk)):
+                break
             for result in stream.feed(memoryview(chunk)[:size]):
                 records += 1
                 valid += bool(result)

@@ -20,6 +20,7 @@ Judge = Callable[[bytes], bool]
 Schema = dict[str, Any]
 
 OURS = "headgate"
+BARE = "headgate, schema true"  # the same without anything to check: what only reading costs
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ def _headgate(task: Task) -> Any:
 
 def _ours(task: Task) -> Judge:
     return _headgate(task).is_valid  # type: ignore[no-any-return]
+
+
+def _ours_bare(_task: Task) -> Judge:
+    from headgate_native import Schema as Compiled  # noqa: PLC0415 - may not be built
+
+    return Compiled(True).is_valid  # type: ignore[no-any-return]
 
 
 def _ours_cbor(task: Task) -> Judge:
@@ -296,6 +303,7 @@ PEERS = (
     Peer("cbor2 + jsonschema-rs", "cbor", _rs_from_cbor, ("cbor2", "jsonschema-rs")),
     Peer(OURS + " to JSON", "to_json", _ours_to_json, ()),
     Peer("cbor2 + jsonschema-rs + orjson", "to_json", _rs_to_json, ("cbor2", "jsonschema-rs", "orjson")),
+    Peer(BARE, "parse", _ours_bare, ()),
     Peer("orjson + cbor2.dumps", "parse", _translate_to_cbor, ("orjson", "cbor2")),
     Peer("cbor2 + orjson.dumps", "skim", _translate_to_json, ("cbor2", "orjson")),
     Peer("orjson.loads", "parse", _parser("orjson", "loads", "JSONDecodeError"), ("orjson",)),

@@ -15,7 +15,8 @@ from .workloads import Workload
 PACKAGE = "check-jsonschema==0.39.0"
 MOST_DOCUMENTS = 100
 MOST_BYTES = 1_000_000
-NAMES = (peers.OURS, "orjson + jsonschema-rs", "orjson + corvus-rs", "corvus-rs on text")
+SIMDJSON = "pysimdjson"  # parsing only
+NAMES = (peers.OURS, "orjson + jsonschema-rs", "orjson + corvus-rs", "corvus-rs on text", peers.BARE, SIMDJSON)
 ROUNDS = 5
 SAMPLE_MS = 10.0
 

@@ -148,4 +148,10 @@ def floors(results: "dict[str, Any]") -> "list[tuple[str, str, str]]":
         distance = ratio(figures.native_count(name, native.OURS), figures.native_count(name, "floor: scan"))
         if distance is not None:
             rows.append((name, "instructions, ours / scan", f"{distance:.1f}x"))
+    sets = {name: row for name, row in (get(results, "real", "sets") or {}).items() if row["ns"].get(OURS)}
+    for reference in ("orjson + corvus-rs", blaze.NAME):
+        for floor in (peers.BARE, real.SIMDJSON):
+            mean, count, _ = real.summary(sets, floor, reference)
+            if count:
+                rows.append((f"{count} real schemas", f"CPU time, {reference} / {floor}", f"{mean:.2f}x"))
     return rows

@@ -204,7 +204,7 @@ def _resolver(registry: "Mapping[str, Document] | None") -> "Callable[[str], byt
     """What the compiler asks for the text of a document that a reference leads to."""
     documents: dict[str, Document] = {}
     for uri, document in (registry or {}).items():
-        key = uri.removesuffix("#")
+        key = uri.removesuffix("#") if isinstance(uri, str) else ""
         if "#" in key or ":" not in key:
             raise ValueError(f"the key {uri!r} of the registry is not an absolute URI without fragment")
         documents[key] = document

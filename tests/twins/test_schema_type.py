@@ -315,6 +315,7 @@ def test_a_schema_that_contains_itself() -> None:
         ({"limits": {"bytes": 0}}, 'the limit "bytes" must be an integer from 1 to 268435456'),
         ({"limits": {"errors": True}}, 'the limit "errors" must be an integer from 1 to 65536'),
         ({"registry": {"point": True}}, "the key 'point' of the registry is not an absolute URI without fragment"),
+        ({"registry": {1: True}}, "the key 1 of the registry is not an absolute URI without fragment"),
     ],
 )
 def test_wrong_options(options: Any, error: str) -> None:
