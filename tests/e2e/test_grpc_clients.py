@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,8 @@ if BACKEND != "native":
     pytest.skip("gRPC is the native backend's", allow_module_level=True)
 
 import mosquitto
-from grpc_kit import BAD, GOOD, SCHEMA, STREAMS, WAIT_S, Served, grpc, program, started, stubs
-from harness import START_S, Appliance, running
+from grpc_kit import BAD, GOOD, SCHEMA, STREAMS, WAIT_S, Served, grpc, program, start, started, stubs
+from harness import START_S, Appliance, running, wait_for
 
 from headgate.linux.protobuf import put_bytes
 
@@ -145,6 +146,26 @@ def test_who_watches_the_health_is_told_of_the_end(tmp_path: Path) -> None:
             with pytest.raises(grpc.RpcError) as caught:
                 next(seen)
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_goes_on_sending_is_told_of_the_end(tmp_path: Path, pb: SimpleNamespace) -> None:
+    """Longer than `drain_timeout` lets it."""
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield pb.PublishRequest(stream="weather", body=GOOD)
+            time.sleep(0.01)
+
+    served = start(tmp_path, 'drain_timeout = "500 ms"\n')
+    try:
+        with grpc.insecure_channel(served.address) as channel:
+            call = pb.IngestStub(channel).PublishStream.future(endless(), metadata=served.metadata, timeout=10 * WAIT_S)
+            wait_for(lambda: served.counted("messages_accepted_total"), "a message is accepted")
+            served.appliance.stop()
+            assert call.exception(timeout=WAIT_S).code() == grpc.StatusCode.UNAVAILABLE
+            assert call.exception().details() == "shutting down"
+    finally:
+        served.appliance.stop()
 
 
 TRACES = [f"00-{digit * 32}-{'a' * 16}-01" for digit in "123"]

@@ -134,6 +134,10 @@ async def _run(call: Call, handler: "Callable[[Call], Awaitable[None]]") -> Fail
     try:
         async with asyncio.timeout(timeout_s(call.x.request.header(b"grpc-timeout"))):
             await handler(call)
+    except asyncio.CancelledError:
+        if not call.x.gateway.draining:
+            raise
+        return Failure(status.UNAVAILABLE, "shutting down")  # it took longer than a drain lets it
     except Exception as error:
         return _end(call, error)
     return Failure(status.OK)

@@ -221,6 +221,20 @@ def test_a_stream_ends_with_its_token() -> None:
     assert answers[0].status == 16
 
 
+def test_a_stream_that_outlasts_a_drain() -> None:
+    """What it sent is stored, and the client is told to go elsewhere."""
+
+    async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
+        lent = server.lend(5, head(PUBLISH, AUTHORIZED))
+        server.more(5, chunk(frame(publish(b'{"t":1}'))))
+        await until(lambda: gateway.counters.accepted == 1)
+        await gateway.drain(0)
+        answer = Answer(lent.sent)
+        assert (answer.status, answer.trailers["grpc-message"]) == (14, "shutting down")
+
+    assert play(story).counters.accepted == 1
+
+
 def test_keys_are_numbered_or_the_messages_own() -> None:
     async def story(gateway: NativeGateway, server: ScriptedServer) -> None:
         for identity, expected in ((5, [3, 0, 0]), (6, [0, 3, 0])):
