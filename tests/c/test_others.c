@@ -2,7 +2,7 @@
 #include "check_compile.h"
 #include "core/validate.h"
 
-enum { MOST = 140 }; /* more names than are remembered */
+enum { MOST = 140, NAME = 40 }; /* more names than are remembered; bytes of one, at most */
 
 static bool ignore(void *context, const struct hg_violation *violation) {
     (void)context;
@@ -11,17 +11,17 @@ static bool ignore(void *context, const struct hg_violation *violation) {
 }
 
 /* Names that have one hash: it is of both ends and the middle. Or names of all kinds. */
-static void name_of(int i, bool alike, char out[32]) {
-    (void)snprintf(out, 32, alike ? "same%02xabcdefghij%02xends" : "%d", i, i);
+static void name_of(int i, bool alike, char out[NAME]) {
+    (void)snprintf(out, NAME, alike ? "same%02xabcdefghij%02xends" : "%d", i, i);
     if (!alike && i % 3 == 0) {
-        (void)snprintf(out, 32, "%s%d", "a name of some length ", i);
+        (void)snprintf(out, NAME, "%s%d", "a name of some length ", i);
     }
 }
 
 /* {"0": 0, ...}; `last` again at the end (escaped: by an escape), or -1. -> length; *at: where that name begins. */
 static uint32_t write_object(char *out, int count, bool alike, int last, bool escaped, uint32_t *at) {
     size_t length = (size_t)sprintf(out, "{");
-    char name[32];
+    char name[NAME];
     for (int i = 0; i < count; i++) {
         name_of(i, alike, name);
         length += (size_t)sprintf(out + length, "%s\"%s\": [\"x\", {}]", i == 0 ? "" : ", ", name);

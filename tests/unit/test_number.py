@@ -2,7 +2,7 @@
 
 import unittest
 
-from headgate.core.number import Dec, compare, from_float, is_integer, is_multiple, make
+from headgate.core.number import Dec, compare, from_float, is_multiple, is_whole, make
 
 HUGE = Dec(1, 999999999)
 TINY = Dec(1, -999999999)
@@ -134,9 +134,9 @@ class CompareTest(unittest.TestCase):
 class IntegerTest(unittest.TestCase):
     def test_integers(self) -> None:
         for v in (0, 5, -5, 10**200, Dec(1, 400), HUGE, 2.0, -0.0):
-            self.assertTrue(is_integer(v))
+            self.assertTrue(is_whole(v))
         for v in (Dec(5, -1), TINY, 0.5, float("nan"), float("inf")):
-            self.assertFalse(is_integer(v))
+            self.assertFalse(is_whole(v))
 
 
 class MultipleTest(unittest.TestCase):

@@ -135,7 +135,7 @@ def _compare_infinite(a: float, b: "int | Dec | float") -> int:
     return 1 if a > 0 else -1
 
 
-def is_integer(v: "int | Dec | float") -> bool:
+def is_whole(v: "int | Dec | float") -> bool:
     """True if the value has no fractional part: also for 1e400 and for the float 2.0."""
     if isinstance(v, float):
         if v - v != 0:

@@ -234,7 +234,12 @@ def test_file_system(tmp_path: Path, directory: str, kind: str, status: str) -> 
 
 def test_unknown_file_system(tmp_path: Path) -> None:
     assert doctor_state.file_system(tmp_path, tmp_path / "none").status == WARN
-    assert doctor_state.file_system(tmp_path, doctor_state.MOUNTS).found != "unknown"
+
+
+def test_the_file_system_of_this_machine(tmp_path: Path) -> None:
+    points = [line.split()[4] for line in doctor_state.MOUNTS.read_text().splitlines()]
+    known = any(tmp_path.is_relative_to(point) for point in points)  # not in a chroot whose root is mounted nowhere
+    assert (doctor_state.file_system(tmp_path, doctor_state.MOUNTS).found != "unknown") == known
 
 
 def test_space() -> None:

@@ -13,7 +13,7 @@ from suite_files import DOWNLOAD, suite
 
 from headgate.core import utf8
 from headgate.core.json import JSONError, dumps, loads
-from headgate.core.number import Dec, compare, from_float, is_integer, is_multiple, make
+from headgate.core.number import Dec, compare, from_float, is_multiple, is_whole, make
 
 # The suite wants these accepted (RFC 8259 does); we refuse them by default as I-JSON (RFC 7493 section 2.3) demands.
 DUPLICATES = {"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"}
@@ -179,7 +179,7 @@ def fraction(v: object) -> Fraction:
 def test_arithmetic_is_that_of_fractions(a: int | Dec | float, b: int | Dec | float) -> None:
     x, y = fraction(a), fraction(b)
     assert compare(a, b) == (x > y) - (x < y)
-    assert is_integer(a) == (x.denominator == 1)
+    assert is_whole(a) == (x.denominator == 1)
     if y > 0:
         assert is_multiple(a, b) == ((x / y).denominator == 1)
     if isinstance(a, float):

@@ -141,6 +141,8 @@ class _Transport(asyncio.Transport):
 
     def abort(self) -> None: ...
 
+    def _force_close(self, _error: BaseException | None) -> None: ...  # what CPython 3.13 asks for
+
 
 def test_who_takes_no_answers_of_tls_is_read_no_further(tmp_path: Path) -> None:
     """Key updates, each of which has to be answered."""
