@@ -12,6 +12,7 @@ from dataclasses import replace
 from headgate.linux.config_rules import Config
 from headgate.linux.config_values import Address, BrokerURL
 from headgate.linux.doctor_machine import FAIL, OK, WARN, Check
+from headgate.linux.listener import listening_sockets
 
 TIMEOUT_S = 5.0
 ANSWER_MAX = 16384  # bytes read of whatever answers on our port
@@ -56,16 +57,9 @@ def listening(address: Address, *, tls: bool, mqtt: bool = False) -> Check:
 
 
 def _try_to_listen(address: Address) -> None:
-    """As asyncio would; raises OSError."""
-    family, kind, proto, _, place = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, kind, proto) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        probe.bind(place)
-        probe.listen(1)
+    """As 'headgate run' would; raises OSError."""
+    for probe in listening_sockets(address.host, address.port):
+        probe.close()
 
 
 def _taken(name: str, address: Address, *, tls: bool, mqtt: bool) -> Check:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import resource
 import socket
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ AT_ONCE = 32  # accepted in one turn of the event loop
 RESERVE = 40  # file descriptors that are not for clients: outbox, uplink, key files, pipes
 PAUSE_S = 1.0  # without a free descriptor: no attempt for so long
 OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # an address of another machine, or of a family that is off here
 
 
 def allow_descriptors(wanted: int) -> int:
@@ -44,17 +46,29 @@ def allow_descriptors(wanted: int) -> int:
 
 
 def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of `host`. Raises OSError."""
+    """Sockets that listen on every address of `host` that this machine has, on one port. Raises OSError, also when it
+    has none of them."""
     sockets: list[socket.socket] = []
+    failure = OSError("no address")
     try:
         # A str would go through the codec for foreign names, which takes 0.3 MB.
         name = host.encode() if host.isascii() else host
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
             # One family to a socket: "::" is not "0.0.0.0" as well, each can be configured.
-            server = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            try:
+                server = socket.create_server((address[0], port, *address[2:]), family=family, backlog=BACKLOG)
+            except OSError as error:
+                if error.errno not in NOT_HERE:  # "localhost" is ::1 as well, also where IPv6 is switched off
+                    raise
+                log.warning("not listening on %s, an address of %s: %s", address[0], host, os.strerror(error.errno))
+                failure = error
+                continue
             server.setblocking(False)
             sockets.append(server)
+            port = server.getsockname()[1]
+        if not sockets:
+            raise failure
     except BaseException:
         for server in sockets:
             server.close()
