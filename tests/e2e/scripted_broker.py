@@ -13,12 +13,13 @@ _ANY = 1 << 28  # bytes of a packet
 
 class ScriptedBroker:
     """`properties`: of its CONNACK; `answer(broker, packet identifier)`: called for each PUBLISH. `waiting`: without
-    their PUBACK, of this connection; `most`: that was at a time."""
+    their PUBACK, of this connection; `most`: that was at a time. `refusals`: reasons for the next CONNECTs."""
 
     def __init__(self, properties: bytes, answer: Callable[[ScriptedBroker, int], None]) -> None:
         self.waiting = self.most = self.taken = self.connections = self.pings = 0
         self._properties = properties
         self._answer = answer
+        self.refusals: list[int] = []
         self.writer: asyncio.StreamWriter
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,7 +35,8 @@ class ScriptedBroker:
 
     def _take(self, first: int, body: bytes) -> None:
         if first >> 4 == mqtt.CONNECT:
-            self.writer.write(mqtt.connack(mqtt.V5, mqtt.SUCCESS, self._properties))
+            reason = self.refusals.pop(0) if self.refusals else mqtt.SUCCESS
+            self.writer.write(mqtt.connack(mqtt.V5, reason, self._properties))
         elif first >> 4 == mqtt.PUBLISH:
             self.waiting += 1
             self.taken += 1

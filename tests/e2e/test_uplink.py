@@ -288,6 +288,48 @@ def test_batches_are_split_to_what_the_broker_takes(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("mode", ["json", "batch"])
+def test_what_was_too_large_once_is_tried_again_when_the_broker_was_changed(tmp_path: Path, mode: str) -> None:
+    """A broker that names no Maximum Packet Size and disconnects at a message, until its limit is raised."""
+
+    def answer(broker: ScriptedBroker, packet_id: int) -> None:
+        if broker.connections > 1:
+            broker.acknowledge(packet_id)
+            return
+        broker.writer.write(mqtt_packets.disconnect(mqtt_packets.TOO_LARGE))
+        broker.writer.close()
+
+    async def scenario() -> None:
+        async with scripted(answer) as (broker, port), forwarding(tmp_path, port, mode=mode, stable_ms=0) as running:
+            outbox, uplink = running
+            body = json.dumps(os.urandom(500).hex()).encode()
+            await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
+            await until(lambda: "packet too large" in str(uplink.stats()["last_refusal"]), "refused here")
+            assert (broker.connections, outbox.stats()["stored"]) == (2, 1)
+            broker.writer.close()  # it starts anew
+            await all_delivered(outbox, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_connect_that_is_too_large_says_nothing_of_messages(tmp_path: Path) -> None:
+    def answer(broker: ScriptedBroker, packet_id: int) -> None:
+        if broker.taken > 1:
+            broker.acknowledge(packet_id)
+            return
+        broker.refusals.append(mqtt_packets.TOO_LARGE)
+        broker.writer.close()
+
+    async def scenario() -> None:
+        async with scripted(answer) as (_, port), forwarding(tmp_path, port, mode="json") as (outbox, uplink):
+            body = json.dumps(os.urandom(500).hex()).encode()
+            await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
+            await all_delivered(outbox, 1)
+            assert uplink.stats()["refused"] == 0
+
+    asyncio.run(scenario())
+
+
 def test_no_more_is_on_its_way_than_the_broker_takes_its_status_included(tmp_path: Path) -> None:
     """Receive Maximum in the CONNACK: a strict broker ends the connection at one more (0x93)."""
 

@@ -187,9 +187,12 @@ class Uplink:
     # -- the connection
 
     def _failed(self, error: BrokerError, lasted_s: float) -> None:
+        stable = lasted_s * 1000 >= self._config.stable_ms
         if error.reason == PACKET_TOO_LARGE and self._sizes:
             self._learned_maximum = max(max(self._sizes.values()) - 1, _LEAST_PACKET)
-        if lasted_s * 1000 >= self._config.stable_ms:
+        elif stable:
+            self._learned_maximum = 0  # whoever answers next may take more: what is kept for that would stay for ever
+        if stable:
             self._attempts = 0
         self._attempts += 1
         text = str(error)
@@ -207,6 +210,7 @@ class Uplink:
     async def _connection(self) -> None:
         """One connection from its start to its end; raises BrokerError."""
         config = self._config
+        self._sizes.clear()
         link = Link(config.broker, config.client_id, will=self._will(), packet_maximum=limits.UPLINK_PACKET)
         try:
             await link.open()
@@ -236,7 +240,6 @@ class Uplink:
         window = max(min(self._config.inflight, link.inflight_limit), 1)  # MQTT 5 section 3.3.4: no more on their way
         told = self._announce(link, "online")  # is one of them
         self._slots = asyncio.Semaphore(window - (told is not None))
-        self._sizes.clear()
         self._pause_until = 0.0
         if self._deferred:
             wait_s = max(self._refused_at + self._refused_ms / 1000 - self._loop.time(), 0)
