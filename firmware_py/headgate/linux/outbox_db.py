@@ -71,6 +71,7 @@ class Database:
         self._next_id = 1
         self._replay_up_to: int | None = None
         self._unstamped = False
+        self._latest_s = 0  # nothing is known to be stamped later
         self._lock: int | None = None
         self._wear = Wear()
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
@@ -195,6 +196,8 @@ class Database:
         self._keys.load(database)
         query = "SELECT EXISTS(SELECT 1 FROM batch WHERE stored_s IS NULL)"
         self._unstamped = bool(database.execute(query).fetchone()[0])
+        row = database.execute("SELECT stored_s FROM batch ORDER BY id DESC LIMIT 1").fetchone()
+        self._latest_s = 0 if row is None or row[0] is None else _number(row[0])
         self._first_known = False
 
     def _reconcile(self) -> None:
@@ -370,12 +373,14 @@ class Database:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
-            unstamped, goes_on = self._unstamped, False
+            ahead_s = work.now_s + limits.CLOCK_SLACK_S
+            ahead = work.trusted and max(self._latest_s, self._oldest() or 0) > ahead_s
+            unstamped, goes_on = self._unstamped or ahead, False
             if stamp and work.trusted and unstamped:
                 most = max(self.batches - len(work.taken), 1)
                 if self._reserve.low:  # on a disk that is nearly full alone: the rest may fit where both do not
                     most = int(not (work.taken or work.delivered or work.shrunk))
-                unstamped = goes_on = self._stamp(database, work.now_s, most)
+                unstamped = goes_on = self._stamp(database, work.now_s, most, ahead_s if ahead else None)
             for identity in work.delivered:
                 records, size = self._delete(database, identity)
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
@@ -396,14 +401,20 @@ class Database:
         self.ledger = ledger
         if work.taken:
             self._settle_when_low()
+        if work.trusted and not (ahead and unstamped):
+            self._latest_s = work.now_s
         self._unstamped = unstamped or bool(work.taken and not work.trusted)
         return Committed(outcomes, ledger, oldest, goes_on)
 
-    def _stamp(self, database: sqlite3.Connection, now_s: int, most: int) -> bool:
-        """The age of what came before the clock was trusted counts from now on. A few batches at a time, for each is
-        written anew as a whole: all of them, after days without a network, would be a transaction as large as the file.
-        -> there may be more."""
+    def _stamp(self, database: sqlite3.Connection, now_s: int, most: int, ahead_s: int | None) -> bool:
+        """The age of what came before the clock was trusted counts from now on; and of what was stamped later than
+        `ahead_s`, by a clock that was set back: what is behind it would neither expire nor be sent. A few batches at a
+        time, for each is written anew as a whole: all of them, after days without a network, would be a transaction as
+        large as the file. -> there may be more."""
         found = database.execute("SELECT id FROM batch WHERE stored_s IS NULL ORDER BY id LIMIT ?", (most,)).fetchall()
+        if ahead_s is not None:
+            query = "SELECT id FROM batch WHERE stored_s > ? ORDER BY id LIMIT ?"
+            found += database.execute(query, (ahead_s, most - len(found))).fetchall()
         database.executemany("UPDATE batch SET stored_s = ? WHERE id = ?", [(now_s, identity) for (identity,) in found])
         self._first_known = False
         return len(found) == most

@@ -148,6 +148,58 @@ def test_after_days_without_a_clock_no_transaction_is_as_large_as_the_file(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_was_set_forward_and_back(folder: Path, restarted: bool) -> None:
+    """What was stored meanwhile had been in the way of all that came after: not sent, being too old, nor expired."""
+
+    async def scenario() -> None:
+        clock = Clock()
+        then = clock.now_s
+        async with opened(folder, max_hours=24, clock=clock) as outbox:
+            await store(outbox, record(0))
+            clock.now_s += 9000 * HOUR
+            await store(outbox, record(1))  # the first one is too old by this clock, and goes
+            await store(outbox, record(2))
+            if not restarted:
+                clock.now_s = then
+                await store(outbox, record(3))
+                assert _stamps(folder) == [then] * 3
+        async with opened(folder, max_hours=24, clock=clock) as outbox:
+            clock.now_s = then
+            await store(outbox, record(4))
+            assert set(_stamps(folder)) == {then}
+            clock.now_s += 25 * HOUR
+            await store(outbox, record(5))
+            assert on_disk(folder)["stored"] == 1
+            batch = await outbox.next_batch()
+            assert decode(batch.blob).rows[0].body == record(5).body
+
+    asyncio.run(scenario())
+
+
+def test_after_the_clock_was_set_back_no_transaction_is_as_large_as_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DELIVERED_LINGER_MS", 1000)  # time to look
+
+    async def scenario() -> None:
+        clock = Clock()
+        then = clock.now_s
+        async with opened(folder, clock=clock) as outbox:
+            clock.now_s += HOUR
+            for n in range(10):
+                await store(outbox, record(n))
+            clock.now_s = then
+            await store(outbox, record(10))
+            assert _stamps(folder).count(then) == 1 + (limits.COMMIT_BATCHES - 1)
+            await until(lambda: set(_stamps(folder)) == {then})  # without another message
+            clock.now_s -= limits.CLOCK_SLACK_S  # no more than clocks may differ
+            await store(outbox, record(11))
+            assert _stamps(folder) == [then] * 11 + [clock.now_s]
+
+    asyncio.run(scenario())
+
+
 def test_what_is_too_old_goes_a_part_at_a_time_and_is_not_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is deleted is read before: a whole budget of it would keep everybody waiting, and the watchdog."""
     monkeypatch.setattr(limits, "EXPIRE_BYTES", 1)
