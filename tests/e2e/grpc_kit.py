@@ -44,6 +44,9 @@ rate = "1/min"
 burst = 1
 durability = "memory"
 
+[streams.stations]
+schema = "builtin:weather"
+
 [cache]
 rate = "100000/s"
 burst = 100000
@@ -106,7 +109,8 @@ class Served:
     def __init__(self, appliance: Appliance) -> None:
         self.appliance = appliance
         self.address = f"127.0.0.1:{appliance.port}"
-        self.token = appliance.token("dev-1", "publish:weather", "publish:memory", "publish:slow", "cache:*")
+        streams = [f"publish:{name}" for name in ("weather", "memory", "slow", "stations")]
+        self.token = appliance.token("dev-1", *streams, "cache:*")
         self.metadata = (("authorization", f"Bearer {self.token}"),)
 
     def counted(self, name: str) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import queue
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from harness import free_port, headgate
 
 pytestmark = pytest.mark.not_emulated(reason="grpcio is not there")
 Code = grpc.StatusCode
+PAGE = Path(__file__).parents[2] / "docs" / "grpc.md"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,21 @@ def test_validate_one(served: Served, channel: Any, pb: SimpleNamespace) -> None
     assert (broken.valid, broken.code, broken.detail) == (False, "malformed_json", broken.detail)
     assert "at byte 1" in broken.detail
     assert verdict(b"\xff", encoding=pb.ENCODING_CBOR).code == "malformed_cbor"
+
+
+def test_the_examples_of_the_page(served: Served, channel: Any, pb: SimpleNamespace) -> None:
+    """docs/grpc.md, for the stream that there is without a configuration."""
+    page = PAGE.read_text(encoding="utf-8")
+    (good,) = re.findall(r'"body": "([A-Za-z0-9+/=]+)"', page)
+    (bad,) = re.findall(r"body = b'(.*)'", page)
+    (said,) = re.findall(r"```text\n(code: .*?)```", page, re.DOTALL)
+
+    def verdict(body: bytes) -> Any:
+        request = pb.ValidateRequest(stream="stations", body=body)
+        return pb.ValidatorStub(channel).ValidateOne(request, metadata=served.metadata, timeout=WAIT_S)
+
+    assert verdict(base64.b64decode(good)) == pb.ValidateResponse(valid=True)
+    assert str(verdict(bad.encode())) == said
 
 
 def test_validate_answers_each_message_as_it_arrives(served: Served, channel: Any, pb: SimpleNamespace) -> None:
