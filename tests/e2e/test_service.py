@@ -87,6 +87,9 @@ def test_reload(tmp_path: Path) -> None:
         appliance.config.write_text(good + '\n[streams.later]\ndurability = "memory"\n')
         appliance.process.send_signal(signal.SIGHUP)
         wait_for(lambda: post(appliance, "/v1/streams/later", token)[0] == 202, "the new stream is there")
+        appliance.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: appliance.log.read_text().count("reloaded") == 2, "it reloads again")
+        assert appliance.log.read_text().count("streams.later.schema: is not given") == 1, "what is new is warned of"
         assert appliance.stop() == 0
 
 

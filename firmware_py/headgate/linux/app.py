@@ -299,6 +299,10 @@ class App:
             return self._refuse_reload(f"unexpected {type(problem).__name__}, please report it", problem)
         for name in later:
             log.warning("[%s] has changed: takes effect with the next start", FIXED[name])
+        known = {(warning.key, warning.message) for warning in self.config.warnings}
+        for warning in config.warnings:
+            if (warning.key, warning.message) not in known:
+                log.warning("%s", warning.text())
         uplink_changed = config.uplink != self.config.uplink or topics(config) != topics(self.config)
         self.config = config
         if self.mqtt is not None:
