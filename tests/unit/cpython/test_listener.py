@@ -66,11 +66,25 @@ def test_a_family_that_the_machine_lacks(name: Any, monkeypatch: pytest.MonkeyPa
     assert len(places("localhost")) == 1
 
 
-def test_any_free_port_is_one_for_all_addresses(name: Any) -> None:
+@pytest.fixture
+def ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6")
+
+
+@pytest.mark.usefixtures("ipv6")
+def test_every_address_of_both_families_on_one_port() -> None:
+    with ExitStack() as stack:
+        (first,) = listener.listening_sockets("0.0.0.0", 0)  # noqa: S104
+        stack.enter_context(first)
+        (second,) = listener.listening_sockets("::", first.getsockname()[1])
+        stack.enter_context(second)
+
+
+@pytest.mark.usefixtures("ipv6")
+def test_any_free_port_is_one_for_all_addresses(name: Any) -> None:
     name(OURS_6, OURS)
     one, other = places("localhost")
     assert one[1] == other[1]
