@@ -110,6 +110,7 @@ void hg_connection_resume(struct hg_server *server, uint32_t index) {
     if (connection->session != NULL || (connection->flags & HG_ENDED) != 0 ||
         (work != NULL && work->input_length > hg_work_held(work))) {
         connection->state = HG_READY;
+        hg_connection_watch(server, index, connection->flags & HG_WATCH_IN); /* who is lent, or waits for a commit, watches on */
         hg_connection_deadline(server, index, 0);
         hg_server_queue(server, index);
         return;

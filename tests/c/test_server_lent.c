@@ -292,6 +292,31 @@ static void test_close_after_output(void) {
     world_close(&world);
 }
 
+/* An answer that was not taken at once is gone: nobody looks for room for it again and again while Python, or a commit, takes its time
+ * over the request behind it. */
+static void test_behind_an_answer_that_was_waited_for(void) {
+    struct world world;
+    char post_text[1024];
+    snprintf(post_text, sizeof post_text,
+             "POST /v1/streams/safe HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD "Content-Length: 1\r\n\r\n1", bearer);
+    const char *const behind[] = {METRICS, post_text};
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+        world_open(&world, NULL);
+        const int fd = connect_client(&world);
+        const uint64_t id = lent_with(&world, fd, METRICS);
+        net_of(&world.net, fd)->window = 10;
+        CHECK(write_lent(&world, id, PYTHON_ANSWER) == 0);
+        CHECK(hg_server_lent_return(world.server, id, (const uint8_t *)behind[i], (uint32_t)strlen(behind[i])) == 0);
+        forget_events(&world);
+        net_widen(&world.net, fd, NET_ENDLESS);
+        serve(&world);
+        (void)expect(&world, fd, 200);
+        CHECK(told(&world, i == 0 ? HG_EVENT_LENT : HG_EVENT_ROWS, NULL) == 1);
+        CHECK(turn(&world, 100) == 0 && world.net.slept_ms >= 100);
+        world_close(&world);
+    }
+}
+
 static void test_given_back_before_the_answer_is_taken(void) {
     struct world world;
     world_open(&world, NULL);
@@ -458,6 +483,7 @@ int main(void) {
     test_order_of_output();
     test_several();
     test_close_after_output();
+    test_behind_an_answer_that_was_waited_for();
     test_given_back_before_the_answer_is_taken();
     test_finish();
     test_gone();
