@@ -163,6 +163,29 @@ class GatewayTest(unittest.TestCase):
 
         play(story)
 
+    def test_a_batch_that_stops_and_whose_results_are_not_taken(self):
+        """What ends the wait for more records leaves the results their time, and that ends, too."""
+
+        async def story(scene):
+            full = asyncio.Event()
+
+            async def drain():
+                full.set()
+                await asyncio.Event().wait()
+
+            peer = await scene.connect()
+            while not scene.gateway._connections:  # noqa: ASYNC110 - no event says that it is accepted
+                await asyncio.sleep(0)
+            scene.gateway._connections[0].writer.drain = drain
+            await peer.send(post(b"x\n" * 9, kind=b"application/x-ndjson")[:-2])
+            ended = asyncio.create_task(peer.until(b"never"))
+            await full.wait()
+            while not ended.done():
+                scene.ms += 60
+                await asyncio.sleep(0.06)
+
+        play(story, plan=document(body_ms=50))
+
     def test_drain_finishes_what_is_under_way(self):
         async def story(scene):
             idle = await scene.connect()

@@ -108,7 +108,8 @@ class Connection:
     def cancel(self, which: int) -> None:
         self.expired = which
         self.read_deadline = 0
-        self.write_deadline = 0
+        if which != READ:  # else the results of a batch, which are written meanwhile, keep theirs
+            self.write_deadline = 0
         self.task.cancel()
 
     async def write(self, data: bytes) -> None:
