@@ -21,30 +21,32 @@ _ENDED = "the connection was given back"
 class LentStream:
     """Reader and writer of one lent connection: what tasks/connection.py asks of asyncio's. `id`: the server's."""
 
-    __slots__ = ("_full", "_server", "_waiter", "gone", "id")
+    __slots__ = ("_full", "_server", "_waiting", "gone", "id")
 
     def __init__(self, server: "Server", identity: int) -> None:
         self.id = identity
         self._server: Server | None = server
         self.gone = False
         self._full = False  # so much is written that drain() has to wait
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []  # a batch reads and writes at a time
 
     def wake(self, kind: str) -> None:
         """The server tells something of this connection: "input", "drained" or "gone"."""
         if kind != "input":
             self._full = False  # when it is gone, the next call says so
             self.gone = kind == "gone"
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def _wait(self) -> None:
         """Until wake() is called; whoever waits looks again then."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            self._waiting.remove(waiter)
 
     def _of(self) -> "Server":
         if self._server is None:

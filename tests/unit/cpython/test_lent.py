@@ -271,6 +271,37 @@ def test_a_stream_that_was_given_back_is_out_of_reach() -> None:
     server.close()
 
 
+@pytest.mark.parametrize("order", ["read first", "write first"])
+def test_reading_and_writing_at_a_time(order: str) -> None:
+    """As a batch does, in two tasks: each hears what it waits for."""
+    server = ScriptedServer()
+
+    async def story() -> None:
+        lent = server.lend(3)
+        stream = LentStream(server, 3)
+        lent.full = True
+        stream.write(b"x")
+        first, second = (stream.read(9), stream.drain()) if order == "read first" else (stream.drain(), stream.read(9))
+        tasks = [asyncio.create_task(first), asyncio.create_task(second)]
+        reading, writing = tasks if order == "read first" else tasks[::-1]
+        await asyncio.sleep(0)
+        lent.coming.append(b"y")
+        stream.wake("input")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (reading.done(), writing.done()) == (True, False)
+        again = asyncio.create_task(stream.read(9))
+        await asyncio.sleep(0)
+        stream.wake("drained")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (writing.done(), again.done()) == (True, False)
+        again.cancel()
+
+    asyncio.run(story())
+    server.close()
+
+
 def test_the_parsers_rest() -> None:
     for cut in (1, 1000):
         parser = RequestParser()
