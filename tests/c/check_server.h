@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "core/compile.h"
+#include "core/connection.h"
 #include "core/server.h"
 #include "core/wheel.h"
 #include "net_script.h"
@@ -237,6 +238,35 @@ static inline int turn(struct world *world, int32_t timeout_ms) {
     return world->ready_count;
 }
 
+/* What a connection waits for will come, or its time is up; and the set looks for nothing that nobody waits for: server.h, the states. */
+static inline void check_wait_of(const struct hg_connection *connection) {
+    const bool output = hg_has_output(connection), timed = connection->deadline != 0 && connection->timer.slot != 0;
+    const bool reads = (connection->flags & HG_WATCH_IN) != 0, writes = (connection->flags & HG_WATCH_OUT) != 0;
+    switch ((enum hg_state)connection->state) {
+    case HG_FREE: return;
+    case HG_IDLE:
+    case HG_READING: CHECK(timed && (connection->virtual || (output ? writes : reads))); break;
+    case HG_GREETING:
+    case HG_LINGER: CHECK(timed && reads); break;
+    case HG_FLUSH: CHECK(timed && (connection->virtual || output)); break;
+    case HG_COMMIT: CHECK(timed || !output); break;
+    case HG_CARRIER: CHECK(output ? timed : reads); break;
+    case HG_READY: CHECK((connection->flags & HG_QUEUED) != 0); return;
+    case HG_LENT: break;
+    }
+    CHECK(connection->virtual || output == writes || (connection->flags & HG_ABORTED) != 0 ||
+          (connection->state == HG_LINGER && !writes)); /* there, its good-bye found no room */
+}
+
+static inline void check_waits(const struct world *world) {
+    for (uint32_t index = 1; index < world->server->slots; index++) {
+        const struct hg_connection *connection = hg_connection_at(world->server, index);
+        if ((connection->flags & HG_QUEUED) == 0 || connection->state == HG_READY) { /* else it is looked at soon */
+            check_wait_of(connection);
+        }
+    }
+}
+
 /* Until nothing is left to do at this moment. A wait may return without doing anything, to have the clock set. */
 static inline void serve(struct world *world) {
     for (uint32_t quiet = 0; quiet < 3;) {
@@ -244,6 +274,7 @@ static inline void serve(struct world *world) {
         CHECK(turn(world, 0) >= 0);
         quiet = world->net.calls == before ? quiet + 1 : 0;
     }
+    check_waits(world);
 }
 
 static inline void pass(struct world *world, int64_t ms) {
