@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headgate.server")
 
+# A client that vanished without a word is noticed after some two minutes. Every wait has a deadline, but for that of a
+# stream on which nobody has to say anything (grpc.health.v1.Health/Watch).
+_KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # s, s, probes
+
 
 def added(ours: Counters, others: Mapping[str, Any]) -> Counters:
     """The sum. `others`: Server.counters(), whose names and forms are those of Counters."""
@@ -57,7 +61,10 @@ class NativeListener:
     def open(self, host: str, port: int) -> None:
         """Listen on every address of `host`. Raises OSError."""
         self.sockets = listening_sockets(host, port)
-        for listening in self.sockets:
+        for listening in self.sockets:  # what it accepts has its options
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEP_ALIVE:
+                listening.setsockopt(socket.IPPROTO_TCP, option, value)
             self._server.listen(listening.fileno(), self._secure)
 
     def close(self) -> None:

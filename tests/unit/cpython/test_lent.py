@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -410,6 +411,11 @@ def test_listening(play: Play) -> None:
         listener = scene.gateway.listener()
         listener.open("127.0.0.1", 0)
         assert scene.server.listening == [listener.sockets[0].fileno()]
+        with socket.create_connection(listener.sockets[0].getsockname()):
+            accepted, _ = listener.sockets[0].accept()
+            with accepted:  # who vanishes is noticed, also by a stream on which nobody has to say anything
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
         await scene.gateway.drain(0)
         assert scene.server.listening == []
         assert listener.sockets == []
