@@ -135,8 +135,10 @@ static void resume(struct hg_stream *stream) {
         if (!stream->answered && last) {
             hg_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         }
-    } else {
+    } else if (!stream->sent) {
         hg_stream_more(stream);
+    } else { /* the whole answer, and its connection ends: nobody waits for the rest of the request */
+        hg_stream_reset(stream, NGHTTP2_NO_ERROR);
     }
 }
 

@@ -178,12 +178,25 @@ static void test_python(void) {
     serve(&world);
     CHECK(h2_listen(&world, &client, answers, 1) == -1);
     CHECK(answers[0].status == 200 && !answers[0].ended && answers[0].reset && answers[0].code == NGHTTP2_INTERNAL_ERROR);
-    /* The client resets it while Python serves. */
+    /* The whole answer is there before the request: nobody waits for the rest of that. */
     forget_events(&world);
-    h2_ask(&world, &client, 7, "GET", "/metrics", NULL, true);
+    memset(answers, 0, sizeof answers);
+    answers[0].stream = 7;
+    h2_ask(&world, &client, 7, "POST", "/v1/streams/any", "application/x-ndjson", false);
     serve(&world);
     CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
-    h2_say(&world, &client, NGHTTP2_RST_STREAM, 0, 7, "\0\0\0\10", 4);
+    CHECK(hg_server_lent_write(world.server, id, (const uint8_t *)"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno", 40) == 0);
+    serve(&world);
+    CHECK(h2_listen(&world, &client, answers, 1) == -1 && answers[0].ended && !answers[0].reset);
+    CHECK(hg_server_lent_close(world.server, id, false) == 0);
+    serve(&world);
+    CHECK(h2_listen(&world, &client, answers, 1) == -1 && answers[0].reset && answers[0].code == NGHTTP2_NO_ERROR);
+    /* The client resets it while Python serves. */
+    forget_events(&world);
+    h2_ask(&world, &client, 9, "GET", "/metrics", NULL, true);
+    serve(&world);
+    CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
+    h2_say(&world, &client, NGHTTP2_RST_STREAM, 0, 9, "\0\0\0\10", 4);
     serve(&world);
     CHECK(told(&world, HG_EVENT_GONE, NULL) == 1);
     CHECK(hg_server_lent_write(world.server, id, (const uint8_t *)head, sizeof head - 1) == -EPIPE);

@@ -276,6 +276,10 @@ class Connection:
                 data = await self.reader.read(limits.READ_CHUNK)
             except MemoryError:
                 return
+            except asyncio.CancelledError:
+                if self.expired != READ:
+                    raise
+                return  # closed, and not cut: what the native server has still to send has a time of its own
             self.eof = not data
             left -= len(data)
 

@@ -230,7 +230,7 @@ def test_a_body_that_does_not_come_ends_the_connection(play: Play) -> None:
         scene.ms += limits.LINGER_MS
         await scene.served(lent)
         assert lent.sent.startswith(b"HTTP/1.1 405 ")
-        assert lent.closed in {"abort", "close"}
+        assert lent.closed == "close"  # what the client has not taken yet is C's to send, or to cut
 
     play(story)
 
