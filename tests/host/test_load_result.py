@@ -1,6 +1,7 @@
 """Result files: what is written is read again; what is not a result is refused in one line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,14 +68,22 @@ def test_numbers_json_does_not_have_are_unknown() -> None:
 
 
 def test_a_disk_without_room_keeps_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(path: Path, *_: object, **__: object) -> None:
-        path.touch()
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", write)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CommandError, match="No space left"):
         a_result().write(tmp_path / "r.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """/dev/null, as root."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path()):
+        with pytest.raises(CommandError, match="cannot write"):
+            a_result().write(path)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_what_was_due_and_not_answered_is_an_error() -> None:

@@ -1,6 +1,8 @@
 """`headgate load report`: a result file as HTML, Markdown or JUnit XML."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,6 +39,15 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         ("junit", "for CI, a case for each budget"),
     ):
         parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=what)
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Before a load that may take hours. Raises LoadError for what could not be written."""
+    for path in paths:
+        if path is not None:
+            problem = errno.EISDIR if path.is_dir() else 0 if path.parent.is_dir() else errno.ENOENT
+            if problem:
+                raise LoadError(USAGE, f"cannot write {path}: {os.strerror(problem)}", "Name another file")
 
 
 def write_outputs(args: argparse.Namespace, result: Result) -> None:

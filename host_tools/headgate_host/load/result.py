@@ -5,7 +5,6 @@ and has one entry for each interval of the same axis, the device's series too; N
 of its own version; members may be added within a version.
 """
 
-import contextlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from typing import Any
 from headgate import __version__
 from headgate._accel import Schema
 from headgate.errors import MISSING, CommandError
+from headgate.linux import atomic_file
 from headgate_host.load.distribution import Distribution, merge
 
 FORMAT, VERSION = "headgate-load-result", 1
@@ -204,13 +204,9 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Whole or not at all: a reader never finds half a file."""
-        scratch = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            scratch.write_text(json.dumps(self.document(), separators=(",", ":")) + "\n", encoding="utf-8")
-            scratch.replace(path)
+            atomic_file.write(path, json.dumps(self.document(), separators=(",", ":")).encode() + b"\n")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
             raise CommandError(MISSING, f"cannot write {path}: {error.strerror}", "Name another file") from None
 
     @classmethod

@@ -88,6 +88,7 @@ def main(args: argparse.Namespace) -> int:
 
 def carry_out(wanted: load.Load, args: argparse.Namespace, *, closed: bool = False) -> int:
     """Runs it, here or by agents, shows it, and writes what `add_outputs` offers -> exit code."""
+    report.check_outputs(args.out, args.hdr, *(getattr(args, name) for name in report.WRITERS))
     finished = _by_agents(wanted, args) if args.agents else None
     show = display.Silence() if args.out == STANDARD_OUTPUT else display.of(wanted, as_json=args.json)
     try:
@@ -115,12 +116,12 @@ def _finish(args: argparse.Namespace, show: display.Display, finished: load.Fini
         except OSError as error:
             raise LoadError(USAGE, f"cannot write the result: {error.strerror}", "Name another file: --out") from None
         return result.exit_code
+    show.end(result, finished.notes, closed=closed)  # first: what was measured is not lost with a full disk
     if args.out is not None:
         result.write(args.out)
     if args.hdr is not None:
         _write_hdr(args.hdr, result)
     report.write_outputs(args, result)
-    show.end(result, finished.notes, closed=closed)
     return result.exit_code
 
 
