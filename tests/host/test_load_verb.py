@@ -87,6 +87,18 @@ def test_a_budget_that_is_not_measured_is_not_kept_by_a_rate() -> None:
         assert (step.kept, step.why) == (False, [said])
 
 
+def test_a_backlog_that_is_worked_off_later_is_no_rate_that_is_kept() -> None:
+    """400/s for 5 s on a server that answers 200/s: all of them are answered, and no budget forbids it."""
+    fast, slow = Distribution.of([MS] * 2000), Distribution.of([n * MS * 5 // 2 for n in range(2000)])
+    for seconds, latency, under_way, kept in ((5.0, fast, 1, True), (10.0, slow, 1000, False)):
+        found = result({"ok": 2000})
+        found.run.seconds, found.total.due, found.total.latency = seconds, 2000, latency
+        found.series.in_flight = [under_way]
+        step = find_limit._judge(400.0, found)
+        assert step.kept is kept, step
+    assert step.why == ["only 78.3% answered in time"]
+
+
 def test_the_codes_are_described() -> None:
     table = PAGE.partition("## Exit codes")[2].partition("## What is sent")[0]
     for code in exits.MEANINGS:

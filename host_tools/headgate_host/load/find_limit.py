@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from headgate.errors import INTERRUPTED, USAGE, CommandError
-from headgate_host.load import exits, load, terminal, words
+from headgate_host.load import exits, load, report, terminal, words
 from headgate_host.load.budgets import RATE_OF
 from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.distribution import MS
@@ -40,6 +40,8 @@ exit codes: 0 the limit was found · 1 not even --from is within the budgets · 
 7 the generator is slower than the target: what was found is a lower bound · 130 interrupted
 """
 KEEPS_UP = 0.98  # of the requests due must be answered while the try lasts
+MOMENT_S = 0.05  # a machine may hold up what is answered so long
+CHANCE = 3  # standard deviations
 STEPS_MAX = 40
 REST_S = 0.2
 RETRIES = 2  # of a try that is not valid
@@ -102,6 +104,7 @@ def main(args: argparse.Namespace) -> int:
     with exits.translated():
         if not 0.1 <= args.precision <= 50:  # noqa: PLR2004
             raise CommandError(USAGE, "--precision is 0.1 to 50 (per cent)")
+        report.check_outputs(args.out)
         args.budget = args.budget or ["p99 < 50 ms"]
         search = Search(words.rate(args.first), words.rate(args.most), args.precision / 100)
         steps, interrupted = load.on_a_loop(find(search, lambda rate: trial(args, rate), _Show(as_json=args.json)))
@@ -109,9 +112,9 @@ def main(args: argparse.Namespace) -> int:
         code = INTERRUPTED if interrupted else exits.NOT_MEASURED if invalid else exits.OVER_BUDGET
         code = exits.PASSED if code == exits.OVER_BUDGET and search.low else code
         found = {"limit": search.low, "steps": [asdict(step) for step in steps], "exit_code": code}
+        _tell(search, steps, args, code)
         if args.out is not None:
             _write(args.out, found)
-        _tell(search, steps, args, code)
     return code
 
 
@@ -134,9 +137,9 @@ async def find(
     steps: list[Step] = []
     left = RETRIES
     while (rate := search.next()) is not None and len(steps) < STEPS_MAX:
-        await _rest(trial_of(search.first))
-        result = (await load.run(trial_of(rate), sys.argv)).result
-        if result.interrupted:
+        rested = await _rest(trial_of(search.first))
+        result = await _carried_out(trial_of(rate)) if rested else None
+        if result is None:
             return steps, True
         step = _judge(rate, result)
         steps.append(step)
@@ -151,20 +154,31 @@ async def find(
     return steps, False
 
 
-async def _rest(probe: load.Load) -> None:
-    """Until what the last try left behind is worked off: one request, and its answer."""
+async def _carried_out(wanted: load.Load) -> Result | None:
+    """None: it was interrupted."""
+    try:
+        result = (await load.run(wanted, sys.argv)).result
+    except LoadError as error:
+        if error.code != INTERRUPTED:
+            raise
+        return None
+    return None if result.interrupted else result
+
+
+async def _rest(probe: load.Load) -> bool:
+    """Until what the last try left behind is worked off: one request, and its answer. False: it was interrupted."""
     if MQTT in probe.targets:
         await asyncio.sleep(REST_S)
-        return
+        return True
     probe.plan = Plan(itertools.islice(probe.plan.requests, 1), REST_S, closed=1)
     probe.budgets = ()
     probe.device = NOTHING
-    await load.run(probe)
+    return await _carried_out(probe) is not None
 
 
 def _judge(rate: float, result: Result) -> Step:
     total, seconds = result.total, max(result.run.seconds, 1e-9)
-    in_time = total.done / total.due if total.due else 0.0
+    in_time = _in_time(rate, result)
     why = [
         f"{one.text}: {'not measured' if one.measured is None else f'{one.measured:.4g} {one.unit}'}"
         for one in result.budgets
@@ -174,12 +188,24 @@ def _judge(rate: float, result: Result) -> Step:
     if total.errors and not allowed:
         why.append(f"{total.errors} errors: " + ", ".join(name for name in total.outcomes if name != "ok"))
     if in_time < KEEPS_UP:
-        why.append(f"only {in_time:.1%} answered")
+        why.append(f"only {in_time:.1%} answered in time")
     kept: bool | None = not why
     if why and result.audit.verdict == INVALID:  # what the generator adds only ever makes it worse: kept is kept
         why, kept = [*why, *result.audit.reasons], None
     p50, p99 = (total.latency.quantile(share) / MS for share in (0.5, 0.99))
     return Step(rate, kept, total.done / seconds, p50, p99, why)
+
+
+def _in_time(rate: float, result: Result) -> float:
+    """The share that was answered while the try lasted. Some are always under way (by Little's law as many as come in
+    the mean latency, give or take what chance does): only what has piled up beyond that was not."""
+    total = result.total
+    if not total.due:
+        return 0.0
+    usual = total.done / max(result.run.seconds, 1e-9) * total.latency.mean / 1e9
+    usual += max(CHANCE * math.sqrt(usual), rate * MOMENT_S)
+    piled_up = max((result.series.in_flight or [0])[-1] - usual, 0.0)
+    return min(total.done, total.due - piled_up) / total.due
 
 
 class _Show:
