@@ -289,13 +289,13 @@ bool hg_client_open(struct hg_client *client, struct hg_refusal *refusal) {
     const uint32_t all = client->options.connections;
     bool fine;
     pthread_mutex_lock(&client->lock);
-    for (uint32_t next = 0; next < all && (next == 0 || client->up_count != 0); next += OPENING) {
+    for (uint32_t next = 0; next < all && !client->stopping && (next == 0 || client->up_count != 0); next += OPENING) {
         const uint32_t end = all - next < OPENING ? all : next + OPENING;
         uint32_t left = end - next;
         for (uint32_t i = next; i < end; i++) {
             start_connecting(client, connection_at(client, i));
         }
-        while (left != 0) {
+        while (left != 0 && !client->stopping) {
             turn(client, SWEEP_NS);
             left = 0;
             for (uint32_t i = next; i < end; i++) {

@@ -40,7 +40,7 @@ struct hg_refusal {
 struct hg_client *hg_client_new(const struct hg_client_options *options, struct hg_refusal *refusal);
 void hg_client_free(struct hg_client *client);
 
-/* Opens all connections, each given 10 s. false when there is not even one. */
+/* Opens all connections, each given 10 s, or until hg_client_stop. false when there is not even one. */
 bool hg_client_open(struct hg_client *client, struct hg_refusal *refusal);
 /* Before anything is pushed: what is due before `measure_from_ns` does not count. */
 void hg_client_begin(struct hg_client *client, int64_t measure_from_ns, int64_t interval_ns);

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from headgate import _accel
 from headgate_host.load import http_native, load, record
 from headgate_host.load.device_sources import NOTHING
 from headgate_host.load.engine import Moment, Plan
+from headgate_host.load.exits import LoadError
 from headgate_host.load.load import Load
 from headgate_host.load.operation import ANY_SUCCESS, HTTP, Expect, Operation, Request
 from headgate_host.load.phases import Schedule, hold
@@ -143,6 +145,19 @@ def test_a_server_that_breaks_connections() -> None:
     assert result.total.latency.count == 0
 
 
+def test_a_server_that_takes_no_more_connections_is_not_stormed() -> None:
+    """It closes all but one at once; what is closed is not opened again and again without a pause."""
+    opened = itertools.count(1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if next(opened) == 1:
+            await always(answer())(reader, writer)
+
+    result = asyncio.run(run(serve, plan(rate=100, seconds=1)))
+    assert result.total.due == 100
+    assert next(opened) <= 500
+
+
 def test_a_server_that_speaks_something_else() -> None:
     result = asyncio.run(run(always(b"hello there\r\n\r\n"), plan(rate=50, seconds=0.2)))
     assert result.total.outcomes == {record.MALFORMED: 10}
@@ -213,6 +228,27 @@ def test_an_interrupted_run_has_a_result() -> None:
     result = asyncio.run(scenario())
     assert (result.interrupted, result.exit_code) == (True, 130)
     assert 0 < result.total.done < 1000
+
+
+def test_whoever_stops_it_does_not_wait_for_connections() -> None:
+    """Of a target that is there, and takes no more of them."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            opening = asyncio.Event()
+            loop.add_reader(full, opening.set)
+            target = Target.parse(f"http://127.0.0.1:{full.getsockname()[1]}/")
+            one = Load({HTTP: target}, plan(), connections=200, device=NOTHING)
+            running = asyncio.create_task(load.run(one))
+            await opening.wait()
+            loop.remove_reader(full)
+            os.kill(os.getpid(), signal.SIGINT)
+            await running
+
+    with pytest.raises(LoadError) as failure:
+        asyncio.run(scenario())
+    assert failure.value.code == 130
 
 
 def test_a_generator_that_stalls_is_invalid() -> None:

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from headgate.errors import USAGE, CommandError
+from headgate.errors import INTERRUPTED, USAGE, CommandError
 from headgate_host.load.audit import Watched, audit, notes
 from headgate_host.load.collect import Collector
 from headgate_host.load.distribution import merge
+from headgate_host.load.exits import LoadError
 from headgate_host.load.histogram import Histogram
 from headgate_host.load.operation import Request
 from headgate_host.load.record import SECOND_NS, Recorder, Recording
@@ -100,13 +101,30 @@ class Engine:
     async def run(self, plan: Plan, start_at_s: float = 0.0) -> Ran:
         """`start_at_s`: Unix time, or when everything is ready. Raises Unreachable."""
         try:
-            for transport in self._transports.values():
-                await transport.open()
+            await self._open()
             await self._soon(time.monotonic_ns() + int((start_at_s - time.time()) * SECOND_NS) - LEAD_NS)
             return await self._measure(plan)
         finally:
             for transport in self._transports.values():
                 await transport.close()
+
+    async def _open(self) -> None:
+        """However long it takes (a target that drops what it is sent), whoever stops it does not wait for it."""
+        opening = asyncio.create_task(self._open_each())
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            given_up = opening.cancel()
+        if given_up:
+            await asyncio.wait({opening})
+            raise LoadError(INTERRUPTED, "interrupted while connections were opened")
+        opening.result()
+
+    async def _open_each(self) -> None:
+        for transport in self._transports.values():
+            await transport.open()
 
     async def _measure(self, plan: Plan) -> Ran:
         start_ns = time.monotonic_ns() + LEAD_NS

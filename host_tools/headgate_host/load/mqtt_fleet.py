@@ -148,6 +148,9 @@ class Link(asyncio.Protocol):
             transport.abort()
             self._fleet.lost(self)
 
+    def give_up(self) -> None:
+        self._over(LOST)
+
     def end(self) -> None:
         if self._transport is not None:
             self._transport.write(wire.DISCONNECT_PACKET)
@@ -178,6 +181,9 @@ class Fleet(Clocked):
 
         async def one(device: int) -> None:
             async with gate:
+                if len(failures) >= OPENING and not any(self._links):  # nobody is there: not for each of them anew
+                    failures.append(failures[0])
+                    return
                 try:
                     await self._connect(device)
                 except (OSError, TimeoutError) as error:
@@ -197,7 +203,11 @@ class Fleet(Clocked):
             _, link = await loop.create_connection(
                 lambda: Link(self, device), self._target.host, self._target.port, ssl=self._context
             )
-            connack = await link.ready
+            try:
+                connack = await link.ready
+            except BaseException:  # nobody waits for it any more
+                link.give_up()
+                raise
         if connack.reason:
             link.end()
             raise ConnectionRefusedError(f"refused by the broker: reason 0x{connack.reason:02x}")

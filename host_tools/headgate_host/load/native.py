@@ -178,8 +178,8 @@ class NativeTransport:
         for task in self._tasks:
             task.cancel()
         self._client.drop()
+        self._client.stop()  # be it that it still opens connections
         if self._thread.is_alive():
-            self._client.stop()
             await asyncio.to_thread(self._thread.join)
 
 
