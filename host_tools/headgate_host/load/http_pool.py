@@ -13,16 +13,17 @@ from headgate_host.load.target import Target
 from headgate_host.load.transport import Clocked, Due, Unreachable, reason_of
 
 CONNECT_S = 10.0
-REOPEN_S = 0.1  # after a connection could not be opened
+REOPEN_S = 0.1  # after a connection could not be opened, or was of no use
 OPENING = 64  # connections that are opened at the same time
 
 
 class Connection(asyncio.Protocol):
-    """`due`: what is in flight, None: idle."""
+    """`due`: what is in flight, None: idle. `fruitful`: a request was answered on it."""
 
     def __init__(self, pool: "HttpPool") -> None:
         self.due: Due | None = None
         self.sent_ns = 0
+        self.fruitful = False
         self._pool = pool
         self._answer = Answer()
         self._transport: asyncio.Transport | None = None
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         due, self.due = self.due, None
         if due is None:
             return
+        self.fruitful = True
         wrong = due.request.expect.wrong(self._answer.status, self._answer.body)
         self._pool.recorder.answered(due.request, wrong, due.due_ns, self.sent_ns, now)
         if self._answer.keep_alive:
@@ -127,8 +129,8 @@ class HttpPool(Clocked):
                     raise found
             if not self._open:
                 raise Unreachable(self._target.url, reason)
-        for _ in range(self._count - len(self._open)):
-            self._reopen()
+        for _ in range(self._count - len(self._open) - len(self._openers)):
+            self._reopen(0)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,15 +165,16 @@ class HttpPool(Clocked):
 
     def lost(self, connection: Connection) -> None:
         self.retire(connection)
-        if not self._closing:
-            self._reopen()
+        if not self._closing:  # at once where it was of use: servers close connections, after each answer or now and then
+            self._reopen(0 if connection.fruitful else REOPEN_S)
 
-    def _reopen(self) -> None:
-        task = asyncio.create_task(self._open_again())
+    def _reopen(self, after_s: float) -> None:
+        task = asyncio.create_task(self._open_again(after_s))
         self._openers.add(task)
         task.add_done_callback(self._openers.discard)
 
-    async def _open_again(self) -> None:
+    async def _open_again(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         while True:
             try:
                 await self._connect()
