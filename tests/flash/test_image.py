@@ -127,6 +127,25 @@ def test_a_device_is_no_raw_disk(tmp_path: Path) -> None:
         image_pack.pack(Path("/dev/zero"), tmp_path / "x.zst", kit.FACTS, kit.SEED, level=1)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path, image: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    trust = ["--trust", str(image.parent)]
+    for words, code in (
+        (["verify", str(pipe)], errors.MISSING),
+        (["verify", str(pipe), "--image", str(image), *trust], errors.MISSING),
+        (["image", "show", str(pipe)], errors.MISSING),
+        (["update", "bundle", str(pipe), "-o", str(tmp_path / "x.hgu"), *trust], errors.MISSING),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate", *words], capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == code, (words, done.stderr)
+        assert done.stderr.startswith(f"headgate: cannot read {pipe}: "), done.stderr
+    with pytest.raises(CommandError, match="is a device, not a file"):
+        image_pack.pack(pipe, tmp_path / "x.zst", kit.FACTS, kit.SEED, level=1)
+
+
 @pytest.mark.parametrize(
     ("facts", "where"),
     [

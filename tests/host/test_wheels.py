@@ -115,6 +115,14 @@ def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert done.stderr == f"dev: no wheel {tmp_path / 'absent.whl'}. ./dev wheels makes some, in dist/\n"
 
 
+def test_what_is_no_wheel_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.whl").write_bytes(b"no zip")
+    done = wheels("--check", str(tmp_path / "x.whl"))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith(f"dev: {tmp_path / 'x.whl'} is no wheel")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_another_archive_is_not_taken_for_the_source_of_libnghttp2(tmp_path: Path) -> None:
     (tmp_path / NGHTTP2.ARCHIVE).write_bytes(b"something else")
     with pytest.raises(NGHTTP2.Failed, match="is not the source of libnghttp2"):

@@ -47,7 +47,7 @@ class Image:
         """Raises BadImage when it is not to be trusted, CommandError when it cannot be read."""
         self.path = path
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # of a pipe: an error, at once
         except OSError as error:
             raise CommandError(MISSING, f"cannot read {path}: {error.strerror}", "Name another file: --image") from None
         try:

@@ -73,9 +73,9 @@ def pack(raw: Path, target: Path, facts: Facts, seed: bytes | None, *, level: in
     """
     try:
         atomic_file.check(target)
+        if raw.exists() and not raw.is_file():  # before it is opened, which waits for ever where it is a pipe
+            raise CommandError(USAGE, f"{raw} is a device, not a file", f"Type: cp --sparse=always {raw} disk.img")
         with raw.open("rb") as source:
-            if not raw.is_file():
-                raise CommandError(USAGE, f"{raw} is a device, not a file", f"Type: cp --sparse=always {raw} disk.img")
             size = os.fstat(source.fileno()).st_size
             if size == 0 or size % BLOCK:
                 cause = f"{raw} has {size} bytes, not a multiple of {BLOCK}"

@@ -87,7 +87,7 @@ def _opened(place: Path) -> Target:
 
 
 def _open(place: Path) -> int:
-    flags = os.O_RDONLY | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # of a pipe: an error, at once
     with contextlib.suppress(OSError):
         return os.open(place, flags | os.O_DIRECT)
     return os.open(place, flags)

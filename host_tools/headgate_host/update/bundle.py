@@ -19,6 +19,8 @@ class Bundle:
     def __init__(self, path: Path, trusted: dict[str, bytes]) -> None:
         """Raises BadImage when it is not to be trusted, CommandError when it cannot be read."""
         self.path = path
+        if path.is_fifo():  # would be waited for, for ever
+            raise CommandError(MISSING, f"cannot read {path}: it is a pipe, no file", "Name another file")
         try:
             self._file: IO[bytes] = path.open("rb")
         except OSError as error:
