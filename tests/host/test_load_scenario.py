@@ -268,9 +268,21 @@ def test_what_is_toml_but_out_of_bounds(line: str, words: str) -> None:
 
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
 def test_numbers_json_does_not_have_are_refused(number: str) -> None:
-    for old, new in (("rate = 1", f"rate = {number}"), ('"s.json"', f'"s.json"\nfields = {{ "/x" = {number} }}')):
-        with pytest.raises(ScenarioErrors, match="at byte"):
-            parse(SMALL.replace(old, new, 1))
+    for old, new, where in (
+        ("rate = 1", f"rate = {number}", r"phase\[0\]\.rate"),
+        ('"s.json"', f'"s.json"\nfields = {{ "/x" = {number} }}', "data.d.fields"),
+        ("[[phase]]", f"name = {number}\n[[phase]]", "name"),
+    ):
+        text = SMALL.replace(old, new, 1)
+        line = text[: text.index(f"= {number}")].count("\n") + 1
+        with pytest.raises(ScenarioErrors, match=f":{line}: {where}.*must not be inf or nan"):
+            parse(text)
+
+
+@pytest.mark.parametrize("length", ["0 s", "31 d", "9" * 400 + " d"])
+def test_a_phase_ends(length: str) -> None:
+    with pytest.raises(ScenarioErrors, match=r"phase\[0\]\.for: must be more than 0 s, and at most 30 d"):
+        parse(SMALL.replace('for = "1 s"', f'for = "{length}"'))
 
 
 def test_dates_are_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ its line, and all are reported at once.
 """
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,8 @@ from headgate_host.load.phases import Phase, Schedule
 
 SCENARIO_MAX = 1 << 20  # bytes
 TIMEOUT_S = 10.0
-TIMEOUTS_S = (0.001, 30 * 86_400.0)  # as --timeout
+LONGEST_S = 30 * 86_400.0  # as --for
+TIMEOUTS_S = (0.001, LONGEST_S)  # as --timeout
 NAME = "dev-{n:05}"
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
@@ -116,11 +118,13 @@ def load(path: Path) -> Scenario:
     return parse(messages.read(path, SCENARIO_MAX), path)
 
 
-def parse(data: bytes, path: Path) -> Scenario:
+def parse(data: bytes, path: Path) -> Scenario:  # noqa: PLR0914
     name = str(path)
     try:
         text = data.decode()
-        plain = json.dumps(tomllib.loads(text), default=_written)
+        loaded = tomllib.loads(text)
+        endless = list(_endless(loaded))
+        plain = json.dumps(loaded, default=_written)
         document = json.loads(plain)
     except UnicodeDecodeError as error:
         raise ScenarioErrors(
@@ -135,11 +139,23 @@ def parse(data: bytes, path: Path) -> Scenario:
     except ValueError:  # of int() and str(), which know no more than 4300 digits
         raise ScenarioErrors([Finding("error", name, 0, "", "has a number with too many digits")]) from None
     report = Report(name, locate(text))
-    _check_shape(document, plain.encode(), report)
+    for path in endless:
+        report.error(path, "must not be inf or nan")
+    if not endless:
+        _check_shape(document, plain.encode(), report)
     scenario = _Reader(document, path.parent, report).scenario(path.stem) if not report.findings else None
     if scenario is None or report.findings:
         raise ScenarioErrors(report.sorted())
     return scenario
+
+
+def _endless(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where the numbers are that TOML has and JSON has not."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in members:
+        yield from _endless(one, (*path, key))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path
 
 
 def _written(moment: date | time) -> str:
@@ -228,8 +244,8 @@ class _Reader:
         made: list[Phase] = []
         for n, one in enumerate(self.document["phase"]):
             length = seconds(one["for"])
-            if not length:
-                self.report.error(("phase", n, "for"), "must be more than 0 s")
+            if not 0 < length <= LONGEST_S:
+                self.report.error(("phase", n, "for"), "must be more than 0 s, and at most 30 d")
                 continue
             warm_up = one.get("warm_up", False)
             if warm_up and (n == 0 or (made and made[-1].warm_up)) is False:
