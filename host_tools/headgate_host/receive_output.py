@@ -6,6 +6,7 @@ Both say after `flush` that what they were given is in its place; only then does
 import base64
 import contextlib
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -47,6 +48,8 @@ class Lines:
     lines loses them, and replays are known only while this process lives. For more there is `Database`."""
 
     def __init__(self, out: BinaryIO | None = None) -> None:
+        if out is None and getattr(sys.stdout, "name", "") == os.devnull:  # what stands for one that is closed
+            raise CommandError(MISSING, "standard output is closed", "Name where it goes, or --sqlite FILE")
         self._out = out or sys.stdout.buffer
         self._seen = Seen()
 
@@ -72,11 +75,9 @@ class Lines:
 
 @contextlib.contextmanager
 def _written() -> Iterator[None]:
-    """A reader that has gone is for the command line to deal with; no room is the user's matter."""
+    """No room, and a reader that has gone: it gets nothing more, which is no success here."""
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as error:
         next_step = "Nothing unwritten was acknowledged; the broker keeps it for this --client-id"
         raise CommandError(MISSING, f"cannot write the output: {error.strerror}", next_step) from None

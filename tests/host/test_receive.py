@@ -10,6 +10,8 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -206,6 +208,24 @@ def test_output_without_room_is_said() -> None:
     with pytest.raises(CommandError, match="No space left") as refused:
         lines.flush()
     assert refused.value.code == MISSING
+
+
+def test_a_reader_that_has_gone_is_said() -> None:
+    """Not 0: whatever starts it would think that all went well."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(CommandError, match="Broken pipe") as gone, os.fdopen(writing, "wb", buffering=0) as out:
+        Lines(out).add(message())
+    assert gone.value.code == MISSING
+
+
+def test_nothing_is_received_into_an_output_that_is_closed() -> None:
+    command = f"'{sys.executable}' -m headgate receive --url mqtt://127.0.0.1:1 >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stderr) == (
+        MISSING,
+        "headgate: standard output is closed. Name where it goes, or --sqlite FILE\n",
+    )
 
 
 def test_lines_remove_replays() -> None:
