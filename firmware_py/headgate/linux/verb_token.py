@@ -15,7 +15,7 @@ from headgate.errors import FINDING, OK, USAGE, CommandError
 from headgate.linux import config as configuration
 from headgate.linux import config_plan, ed25519, ntp, signing
 from headgate.linux.config_rules import Config
-from headgate.linux.config_values import Context, ValueOf, duration, is_scope
+from headgate.linux.config_values import Context, ValueOf, duration, is_scope, text
 
 HELP = "mint a device token, or explain why one is refused"
 
@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
 def _mint(args: argparse.Namespace, config: Config) -> int:
     claims = _claims(args)
     issuer, signer = signing.find(config, args.issuer, args.key)
-    claims["iss"], claims["aud"] = issuer.name, args.audience or issuer.audience
+    claims["iss"], claims["aud"] = issuer.name, issuer.audience if args.audience is None else _audience(args.audience)
     life = claims["exp"] - claims["iat"]
     if issuer.max_ttl_s and life > issuer.max_ttl_s:
         raise CommandError(
@@ -99,6 +99,14 @@ def _mint(args: argparse.Namespace, config: Config) -> int:
     else:
         print(token)
     return OK
+
+
+def _audience(given: str) -> str:
+    """As an issuer's. Raises CommandError(USAGE)."""
+    try:
+        return str(text().read(given, Context(Path(), Path())))
+    except ValueOf as error:
+        raise CommandError(USAGE, f"--audience {error.message}", "For instance --audience headgate") from None
 
 
 def _claims(args: argparse.Namespace) -> dict[str, Any]:
@@ -133,8 +141,10 @@ def _claims(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _verify(args: argparse.Namespace, config: Config) -> int:
-    text = sys.stdin.read(2 * limits.TOKEN) if args.verify == "-" else args.verify
-    token = text.strip().encode("utf-8", "replace")
+    if args.verify == "-" and sys.stdin is None:
+        raise CommandError(USAGE, "standard input is closed, where --verify - reads the token", "Write: < token.txt")
+    given = sys.stdin.read(2 * limits.TOKEN) if args.verify == "-" else args.verify
+    token = given.strip().encode("utf-8", "replace")
     now_s, state, floor_s = ntp.TrustedClock(config.state_dir).reading()
     result: dict[str, Any] = {"accepted": True, "clock": state, "now": now_s}
     try:

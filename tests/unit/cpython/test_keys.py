@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -531,6 +532,18 @@ def test_verify_from_standard_input(state: Path) -> None:
     verdict = json.loads(done.stdout)
     # This process looks at the real clock, which may not be synchronised here.
     assert verdict["accepted"] or verdict["code"] == "clock_untrusted"
+    closed = " ".join((*map(shlex.quote, run), "--verify", "-", "<&-"))
+    done = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (errors.USAGE, "")
+    assert done.stderr.startswith("headgate: standard input is closed")
+
+
+@pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("audience", ["", "\udcff", "a\nb", "x" * 257])
+def test_an_audience_that_no_issuer_could_have(audience: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["keys", "init"])
+    assert cli.main(["token", "--sub", "a", "--audience", audience]) == errors.USAGE
+    assert "--audience must be 1 to 256 printable characters" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["keys", "token"])
