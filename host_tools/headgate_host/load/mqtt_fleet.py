@@ -81,6 +81,7 @@ class Link(asyncio.Protocol):
         elif self.waiting or self._full():
             if len(self.waiting) < QUEUE_MAX:
                 self.waiting.append(due)
+                self._fleet.waited_for.add(self)
             else:
                 self._fleet.recorder.failed(due.request, UNSENT, due.due_ns)
         else:
@@ -93,6 +94,12 @@ class Link(asyncio.Protocol):
         """There may be room for what waits."""
         while self.waiting and not self._full():
             self._write(self.waiting.popleft())
+
+    def give_up_before(self, due_ns: int, now: int) -> None:
+        """What waits since then or longer is never sent."""
+        while self.waiting and self.waiting[0].due_ns < due_ns:
+            due = self.waiting.popleft()
+            self._fleet.recorder.failed(due.request, UNSENT, due.due_ns, 0, now)
 
     def pause_writing(self) -> None:
         """The broker does not read: what is due waits here, where it is bounded."""
@@ -165,6 +172,7 @@ class Fleet(Clocked):
         self._context = target.context()
         self._links: list[Link | None] = [None] * devices
         self._watched: deque[tuple[Link, int, Sent]] = deque()
+        self.waited_for: set[Link] = set()  # something waits for room in it
         self._tasks: set[asyncio.Task[None]] = set()
         self._keep_alive_s = 0
         self._closing = False
@@ -258,6 +266,10 @@ class Fleet(Clocked):
 
     def _sweep(self, now: int) -> None:
         super()._sweep(now)
+        for link in list(self.waited_for):
+            link.give_up_before(now - self._timeout_ns, now)
+            if not link.waiting:
+                self.waited_for.discard(link)
         while self._watched:
             link, packet_id, sent = self._watched[0]
             if link.in_flight.get(packet_id) is sent:
