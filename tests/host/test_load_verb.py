@@ -133,11 +133,17 @@ def test_the_sentence_on_the_gap() -> None:
     assert terminal.gap_sentence(Distribution(), Distribution()) == "Nothing was answered."
 
 
+def _exceeded(count: int, share: float) -> bool:
+    return Distribution.of([MS] * count).is_exceeded(round(share, 4))
+
+
 def test_percentiles_without_a_value_beyond_are_not_printed() -> None:
     some = result({"ok": 50})
     some.total.latency = some.total.service = Distribution.of([2 * MS] * 50)
     row = next(line for line in terminal.summary(some, [], closed=False).splitlines() if "from due" in line)
     assert row.split()[3:] == ["2.00", "2.00", "-", "-", "-", "2.00"]
+    assert [place for place in range(1, 5) if not _exceeded(10**place, 1 - 10**-place)] == []
+    assert [place for place in range(1, 5) if _exceeded(10**place - 1, 1 - 10**-place)] == []
 
 
 @pytest.mark.parametrize("host", ["gate..017", "x" * 64, ".x", ""])

@@ -102,7 +102,7 @@ def compare(before: Result, after: Result, tolerance: float = TOLERANCE / 100) -
     drawn = _draws(before.slices, chance), _draws(after.slices, chance)
     found = []
     for place, (share, name) in enumerate(SHARES):
-        if min(result.total.latency.count for result in (before, after)) * (1 - share) < 1:
+        if not all(result.total.latency.is_exceeded(share) for result in (before, after)):
             continue
         ratios = sorted(b[place] / max(a[place], 1) for a, b in zip(*drawn, strict=True))
         values = [merge(result.slices).quantile(share) for result in (before, after)]

@@ -62,12 +62,19 @@ class Distribution:
         order = sorted(self.counts)
         return order, list(accumulate(self.counts[index] for index in order))
 
+    def _rank(self, share: float) -> int:
+        return max(1, -int(-share * self.count // 1))  # rounded up, RFC 2330 section 11.3
+
+    def is_exceeded(self, share: float) -> bool:
+        """Does a value lie beyond that quantile?"""
+        return self._rank(share) < self.count
+
     def quantile(self, share: float) -> int:
         """The value that `share` (0 to 1) of all values do not exceed: its bucket's upper end, at most the largest."""
         if not self.count:
             return 0
         order, upto = self._cumulative
-        rank = max(1, -int(-share * self.count // 1))  # rounded up, RFC 2330 section 11.3
+        rank = self._rank(share)
         at = min(bisect_left(upto, rank), len(order) - 1)
         return max(self.least, min(self.most, bucket(order[at], self.precision_bits)[1]))
 

@@ -51,7 +51,7 @@ def _cells(distribution: Distribution) -> list[str]:
     """ms; a percentile beyond which there is no value is none."""
     if not distribution.count:
         return ["-"] * (len(SHARES) + 2)
-    cells = [figure(distribution.quantile(share)) if distribution.count * (1 - share) >= 1 else "-" for share in SHARES]
+    cells = [figure(distribution.quantile(share)) if distribution.is_exceeded(share) else "-" for share in SHARES]
     return [figure(distribution.mean), *cells, figure(distribution.most)]
 
 

@@ -50,7 +50,7 @@ def summary(result: Result, notes: list[str], *, closed: bool) -> str:
 
 def _row(values: Distribution) -> str:
     """A percentile beyond which there is no value is none."""
-    cells = [figure(values.quantile(share)) if values.count * (1 - share) >= 1 else "-" for share in SHARES]
+    cells = [figure(values.quantile(share)) if values.is_exceeded(share) else "-" for share in SHARES]
     return "".join(f"{cell:>9}" for cell in (*cells, figure(values.most)))
 
 
