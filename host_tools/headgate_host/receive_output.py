@@ -5,6 +5,7 @@ Both say after `flush` that what they were given is in its place; only then does
 
 import base64
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from headgate.linux.uplink_messages import JSON, as_json
 from headgate_host.receive_decode import Received
 from headgate_host.receive_seen import Seen
 
+_PIECE = 65536  # bytes of lines that wait for a flush
 APPLICATION_ID = 0x48475256  # "HGRV"
 # `body`: TEXT for JSON, BLOB for anything else. `undecodable`: what could not be read, or came under an id that was
 # taken by another message; acknowledged, so this is the only copy.
@@ -50,22 +52,37 @@ class Lines:
     def __init__(self, out: BinaryIO | None = None) -> None:
         if out is None and getattr(sys.stdout, "name", "") == os.devnull:  # what stands for one that is closed
             raise CommandError(MISSING, "standard output is closed", "Name where it goes, or --sqlite FILE")
-        self._out = out or sys.stdout.buffer
+        # Without a buffer of Python's, which would go on with what was given up when the interpreter ends.
+        self._out = out or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+        self._unwritten = bytearray()
         self._seen = Seen()
 
     def add(self, message: Received) -> bool:
         if not self._seen.add(message.appliance, message.boot, message.row.seq):
             return False
-        with _written():
-            self._out.write(line(message))
+        self._add(line(message))
         return True
 
     def add_undecodable(self, topic: str, payload: bytes, reason: str) -> None:
         document = {"undecodable": reason, "topic": topic, "payload_b64": base64.b64encode(payload).decode()}
+        self._add(json.dumps(document).encode() + b"\n")
+
+    def _add(self, text: bytes) -> None:
+        self._unwritten += text
+        if len(self._unwritten) >= _PIECE:
+            self._write()
+
+    def _write(self) -> None:
+        unwritten, self._unwritten = self._unwritten, bytearray()
         with _written():
-            self._out.write(json.dumps(document).encode() + b"\n")
+            while unwritten:
+                count = self._out.write(unwritten)
+                if count is None:  # somebody made it not wait
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                del unwritten[:count]
 
     def flush(self) -> None:
+        self._write()
         with _written():
             self._out.flush()
 

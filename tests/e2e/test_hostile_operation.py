@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -11,13 +12,16 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
+from array import array
 from itertools import product
 from pathlib import Path
 
 import pytest
-from harness import Appliance, Load, cpu_ms, environment, free_port, headgate, running, wait_for
+from harness import START_S, Appliance, Load, cpu_ms, environment, free_port, headgate, running, wait_for
+from mosquitto import Mosquitto, available
 
 from headgate_host import stations
 
@@ -382,6 +386,55 @@ def test_receive_ends_while_a_broker_says_nothing(number: signal.Signals, code: 
                 assert connection.recv(1) == b"\x10"  # CONNECT
                 process.send_signal(number)
                 assert process.wait(timeout=10) == code
+
+
+@pytest.mark.skipif(not available(), reason="mosquitto is not installed")
+def test_receive_ends_while_its_reader_reads_nothing(tmp_path: Path) -> None:
+    """What it could not write is not acknowledged, and comes again."""
+    with Mosquitto(tmp_path) as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        command = [sys.executable, "-m", "headgate", "receive", "--url", url, "--client-id", "r"]
+        ours, theirs = os.pipe()
+        room = fcntl.fcntl(theirs, fcntl.F_GETPIPE_SZ)
+        with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment()) as process:
+            os.close(theirs)
+            assert process.stderr is not None
+            assert b"subscribed" in process.stderr.readline()
+            publish(broker.port, 3 * room // 1000)
+            wait_for(lambda: array("i", fcntl.ioctl(ours, termios.FIONREAD, bytes(4)))[0] > room - 4096, "the pipe is full")
+            process.send_signal(signal.SIGTERM)
+            try:
+                assert process.wait(timeout=2 * START_S) == 0
+            finally:
+                process.kill()
+        with os.fdopen(ours, "rb") as pipe:
+            shown = {json.loads(line)["id"] for line in pipe.read().splitlines(keepends=True) if line.endswith(b"\n")}
+        again = subprocess.run(
+            [*command, "--idle", "3"], capture_output=True, timeout=2 * START_S, check=True, env=environment()
+        )
+    shown |= {json.loads(line)["id"] for line in again.stdout.splitlines()}
+    assert len(shown) == 3 * room // 1000
+
+
+def publish(port: int, count: int) -> None:
+    """Messages of 1,000 bytes, as an appliance forwards them."""
+    from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    sent = []
+    for number in range(1, count + 1):
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ContentType = "application/json"
+        properties.UserProperty = [("msg-id", f"gate/1.{number}"), ("stream", "w"), ("client", "c")]
+        sent.append(client.publish("headgate/x", b'"%b"' % (b"x" * 1000), 1, properties=properties))
+    for one in sent:
+        one.wait_for_publish(START_S)
+    client.disconnect()
+    client.loop_stop()
 
 
 def test_two_on_one_state_directory_started_together(tmp_path: Path) -> None:

@@ -215,7 +215,12 @@ def test_a_reader_that_has_gone_is_said() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with pytest.raises(CommandError, match="Broken pipe") as gone, os.fdopen(writing, "wb", buffering=0) as out:
-        Lines(out).add(message())
+        lines = Lines(out)
+        assert lines.add(message())
+        try:
+            lines.flush()
+        finally:
+            lines.close()  # what was given up is not tried again
     assert gone.value.code == MISSING
 
 
