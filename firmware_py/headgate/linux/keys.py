@@ -73,10 +73,12 @@ def is_there(path: Path) -> bool:
 
 
 def ensure_hs256(path: Path, *, force: bool = False) -> bool:
-    """Create the HS256 secret at `path` if there is none; True if it was created."""
-    if not force and is_there(path):
-        return False
-    return write_key(path, os.urandom(SECRET_SIZE), force=force)
+    """Create the HS256 secret at `path` if there is none; True if it was created. Raises CommandError for what is there
+    and cannot be used."""
+    created = (force or not is_there(path)) and write_key(path, os.urandom(SECRET_SIZE), force=force)
+    if not created:
+        load_hs256(path)
+    return created
 
 
 def ensure_default_keys(state_dir: Path) -> tuple[Path, bool]:
@@ -127,6 +129,9 @@ def _read(path: Path) -> tuple[bytes, int]:
                 raise CommandError(MISSING, f"the key {path} is not a regular file", "Name another file")
             data = file.read(FILE_MAX + 1)
     except FileNotFoundError:
+        if path.is_symlink():
+            cause = f"the key {path} is a link to {path.readlink()}, which is not there"
+            raise CommandError(MISSING, cause, "Is its disk mounted? Or remove the link") from None
         raise CommandError(MISSING, f"the key {path} does not exist", "'headgate keys init' creates keys") from None
     except OSError as error:
         raise CommandError(

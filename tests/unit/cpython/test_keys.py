@@ -95,8 +95,16 @@ def test_left_over_of_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_dangling_link_is_not_followed_when_writing(tmp_path: Path) -> None:
     target = tmp_path / "elsewhere"
     (tmp_path / "device.key").symlink_to(target)
-    assert not keys.ensure_hs256(tmp_path / "device.key")
+    with pytest.raises(CommandError, match=f"is a link to {target}, which is not there"):
+        keys.ensure_hs256(tmp_path / "device.key")
     assert not target.exists()
+
+
+def test_a_key_that_is_kept_can_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """ "kept" of what `headgate run` then refuses helps nobody."""
+    os.mkfifo(tmp_path / "device.key")
+    assert cli.main(["keys", "init", "--dir", str(tmp_path)]) == errors.MISSING
+    assert "is not a regular file" in capsys.readouterr().err
 
 
 def test_pairs(tmp_path: Path) -> None:
