@@ -40,7 +40,8 @@ what is guaranteed
 
 exit codes
   0 done, or stopped by SIGTERM   2 wrong command line   4 a file is missing, or what is printed is not taken
-  5 the broker cannot be reached or refuses   6 the database cannot be used   7 --idle passed before --count messages came   130 interrupted
+  5 the broker cannot be reached or refuses   6 the database cannot be used
+  7 --idle passed before --count messages came   130 interrupted
 """
 _AT_ONCE = 200  # PUBLISH packets taken before they are acknowledged
 _SHORT_SESSION_S = 300  # without --client-id: long enough for a reconnect

@@ -50,10 +50,12 @@ class Lines:
     lines loses them, and replays are known only while this process lives. For more there is `Database`."""
 
     def __init__(self, out: BinaryIO | None = None) -> None:
-        if out is None and getattr(sys.stdout, "name", "") == os.devnull:  # what stands for one that is closed
-            raise CommandError(MISSING, "standard output is closed", "Name where it goes, or --sqlite FILE")
-        # Without a buffer of Python's, which would go on with what was given up when the interpreter ends.
-        self._out = out or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+        if out is None:
+            if getattr(sys.stdout, "name", "") == os.devnull:  # what stands for one that is closed
+                raise CommandError(MISSING, "standard output is closed", "Name where it goes, or --sqlite FILE")
+            # Without a buffer of Python's, which would go on with what was given up when the interpreter ends.
+            out = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+        self._out: BinaryIO = out
         self._unwritten = bytearray()
         self._seen = Seen()
 

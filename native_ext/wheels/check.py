@@ -47,7 +47,7 @@ def check(wheel: Path) -> Report:
     if not wheel.is_file():
         raise CommandError(errors.MISSING, f"no wheel {wheel}", "./dev wheels makes some, in dist/")
     if not zipfile.is_zipfile(wheel):
-        raise CommandError(errors.MISSING, f"{wheel} is no wheel, which is a zip archive", "./dev wheels makes some, in dist/")
+        raise CommandError(errors.MISSING, f"{wheel} is no wheel, which is a zip", "./dev wheels makes some, in dist/")
     report = Report(wheel.name, wheel.stat().st_size, wheel.stem.split("-")[-1].split("."))
     problem = report.problems.append
     if report.bytes > MOST_BYTES:

@@ -400,8 +400,9 @@ def test_receive_ends_while_its_reader_reads_nothing(tmp_path: Path) -> None:
             os.close(theirs)
             assert process.stderr is not None
             assert b"subscribed" in process.stderr.readline()
-            publish(broker.port, 3 * room // 1000)
-            wait_for(lambda: array("i", fcntl.ioctl(ours, termios.FIONREAD, bytes(4)))[0] > room - 4096, "the pipe is full")
+            forwarded(broker.port, 3 * room // 1000)
+            waiting = lambda: array("i", fcntl.ioctl(ours, termios.FIONREAD, bytes(4)))[0]  # noqa: E731
+            wait_for(lambda: waiting() > room - 4096, "the pipe is full")
             process.send_signal(signal.SIGTERM)
             try:
                 assert process.wait(timeout=2 * START_S) == 0
@@ -416,7 +417,7 @@ def test_receive_ends_while_its_reader_reads_nothing(tmp_path: Path) -> None:
     assert len(shown) == 3 * room // 1000
 
 
-def publish(port: int, count: int) -> None:
+def forwarded(port: int, count: int) -> None:
     """Messages of 1,000 bytes, as an appliance forwards them."""
     from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
     from paho.mqtt.packettypes import PacketTypes

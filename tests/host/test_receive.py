@@ -214,13 +214,12 @@ def test_a_reader_that_has_gone_is_said() -> None:
     """Not 0: whatever starts it would think that all went well."""
     reading, writing = os.pipe()
     os.close(reading)
-    with pytest.raises(CommandError, match="Broken pipe") as gone, os.fdopen(writing, "wb", buffering=0) as out:
+    with os.fdopen(writing, "wb", buffering=0) as out:
         lines = Lines(out)
         assert lines.add(message())
-        try:
+        with pytest.raises(CommandError, match="Broken pipe") as gone:
             lines.flush()
-        finally:
-            lines.close()  # what was given up is not tried again
+        lines.close()  # what was given up is not tried again
     assert gone.value.code == MISSING
 
 

@@ -165,7 +165,7 @@ class HttpPool(Clocked):
 
     def lost(self, connection: Connection) -> None:
         self.retire(connection)
-        if not self._closing:  # at once where it was of use: servers close connections, after each answer or now and then
+        if not self._closing:  # at once where it was of use: servers close connections, now and then or always
             self._reopen(0 if connection.fruitful else REOPEN_S)
 
     def _reopen(self, after_s: float) -> None:

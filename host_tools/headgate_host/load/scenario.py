@@ -118,7 +118,7 @@ def load(path: Path) -> Scenario:
     return parse(messages.read(path, SCENARIO_MAX), path)
 
 
-def parse(data: bytes, path: Path) -> Scenario:  # noqa: PLR0914
+def parse(data: bytes, path: Path) -> Scenario:
     name = str(path)
     try:
         text = data.decode()
@@ -139,8 +139,8 @@ def parse(data: bytes, path: Path) -> Scenario:  # noqa: PLR0914
     except ValueError:  # of int() and str(), which know no more than 4300 digits
         raise ScenarioErrors([Finding("error", name, 0, "", "has a number with too many digits")]) from None
     report = Report(name, locate(text))
-    for path in endless:
-        report.error(path, "must not be inf or nan")
+    for place in endless:
+        report.error(place, "must not be inf or nan")
     if not endless:
         _check_shape(document, plain.encode(), report)
     scenario = _Reader(document, path.parent, report).scenario(path.stem) if not report.findings else None
