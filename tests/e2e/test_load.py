@@ -109,6 +109,15 @@ def test_the_cache_and_what_is_refused(tmp_path: Path) -> None:
         ("http://127.0.0.1:1/", "--rate", "5", "--header", "nothing"),
         ("http://127.0.0.1:1/", "--rate", "5", "--body", "@/nowhere"),
         ("http://127.0.0.1:1/", "--rate", "5", "--config", "/nowhere.toml"),
+        ("http://127.0.0.1:1/", "--rate", "5", "--agents", "one", "--agents-by", ""),
+        ("http://127.0.0.1:1/", "--rate", "5", "--agents", "one", "--agents-by", "'"),
+        ("http://127.0.0.1:1/", "--rate", "5", "--ssh", "one", "--ssh-by", "'"),
+        ("mqtt://127.0.0.1:1/a/%23", "--rate", "5"),
+        ("mqtt://127.0.0.1:1/a%00", "--rate", "5"),
+        ("mqtt://127.0.0.1:1/" + "a" * 65536, "--rate", "5"),
+        ("mqtt://127.0.0.1:1/a", "--rate", "5", "--username", "\udcff"),
+        ("mqtt://127.0.0.1:1/a", "--rate", "5", "--username", "x" * 65536),
+        ("compare", "a.json", "b.json", "--tolerance", "nan"),
     ],
 )
 def test_command_lines_that_are_wrong(arguments: tuple[str, ...]) -> None:
@@ -230,6 +239,8 @@ def test_an_agent_that_is_not_there() -> None:
     assert done.returncode == 2
     assert "cannot start the agent on one" in done.stderr
     words = ("http://127.0.0.1:1/", "--rate", "1", "--for", "1 s")
+    done = headgate("load", *words, "--agents", "one", "--agents-by", f"{sys.executable} -m nothing_of_this_name")
+    assert done.returncode == 2, done.stderr  # its own 1 is no broken budget
     done = headgate("load", *words, "--agents", "one", "--agents-by", f"{sys.executable} -m headgate")
     assert done.returncode == 3, done.stderr
     assert "the agent on one failed" in done.stderr

@@ -14,6 +14,7 @@ from headgate.errors import USAGE, CommandError
 from headgate_host.load import agents, exits, find_limit, terminal, verb
 from headgate_host.load.distribution import MS, Distribution
 from headgate_host.load.exits import LoadError
+from headgate_host.load.repeated import body_of
 from headgate_host.load.result import Audit, BudgetOutcome, Measured, Result, Run
 from headgate_host.load.target import Target
 
@@ -158,3 +159,8 @@ def test_the_message_of_the_help_is_valid() -> None:
     schema = _accel.Schema((ROOT / "firmware_py/headgate/data/weather.schema.json").read_bytes())
     for n in ("0", "14999"):
         assert schema.validate(body.replace("{device}", "dev-00000").replace("{n}", n).encode()).valid
+
+
+def test_a_body_is_the_bytes_that_were_typed() -> None:
+    """What is no UTF-8 on the command line comes as lone surrogates."""
+    assert body_of("\udcff\u00e9") == b"\xff\xc3\xa9"

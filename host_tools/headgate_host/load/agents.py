@@ -16,6 +16,7 @@ from itertools import zip_longest
 
 from headgate.errors import USAGE, CommandError
 from headgate_host.load import exits, leash
+from headgate_host.load.device_sources import command_of
 from headgate_host.load.distribution import merge
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import INVALID, VALID, Audit, Result, Run, Series, combined
@@ -84,7 +85,7 @@ async def _run(hosts: Sequence[str], by: str, words: Sequence[str], seconds: flo
 
 
 async def _agent(host: str, by: str, words: Sequence[str], seconds: float) -> Result:
-    local = [part.replace("{host}", host) for part in shlex.split(by)]
+    local = command_of("--agents-by", by, host)
     command = [*local, "load", *(map(shlex.quote, words) if local[0] == "ssh" else words)]  # ssh joins its words
     with leash.held() as held:
         try:
@@ -105,8 +106,10 @@ async def _agent(host: str, by: str, words: Sequence[str], seconds: float) -> Re
                 agent.kill()
     if len(said) < LEAST_ANSWER or len(said) > RESULT_MAX:
         reason = (failed.decode("utf-8", "replace").strip().splitlines() or [f"exit code {agent.returncode}"])[-1]
-        code = agent.returncode if agent.returncode in exits.MEANINGS else USAGE
-        raise LoadError(code or USAGE, f"the agent on {host} failed: {reason[:300]}")
+        code = agent.returncode or USAGE
+        if code not in exits.MEANINGS or code == exits.OVER_BUDGET:  # another program's: without a result no budget
+            code = USAGE
+        raise LoadError(code, f"the agent on {host} failed: {reason[:300]}")
     return Result.parse(said, f"what the agent on {host} said")
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from headgate.errors import OK
+from headgate.errors import OK, USAGE
 from headgate_host.load import exits
 from headgate_host.load.distribution import Distribution, bucket, merge
 from headgate_host.load.exits import LoadError
@@ -73,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with exits.translated():
+        if not args.tolerance >= 0:
+            raise LoadError(USAGE, f"--tolerance {args.tolerance:g} is none", "Per cent, 0 or more")
         before, after = Result.read(args.before), Result.read(args.after)
         for path, result in ((args.before, before), (args.after, after)):
             if result.audit.verdict == INVALID:

@@ -110,6 +110,17 @@ class Process:
         """Nothing is open."""
 
 
+def command_of(option: str, text: str, host: str) -> list[str]:
+    """The words of a command with {host} in it. Raises CommandError(USAGE)."""
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quotation that does not end
+        words = []
+    if not words:
+        raise CommandError(USAGE, f"{option} {text!r} is no command", f"For instance {option} 'ssh {{host}} ...'")
+    return [word.replace("{host}", host) for word in words]
+
+
 class Board:
     """A machine that is asked by ssh: one shell there prints the files whenever it is sent a line. If it is lost, the
     next look connects again."""
@@ -118,7 +129,7 @@ class Board:
         self.name = host if pid is None else f"process {pid} on {host}"
         self._pid = pid
         script = SCRIPT.format(files=" ".join(kernel_files.of_machine(pid)), end=END)
-        self._command = [*(word.replace("{host}", host) for word in shlex.split(by)), script]
+        self._command = [*command_of("--ssh-by", by, host), script]
         self._shell: asyncio.subprocess.Process | None = None
 
     async def read(self) -> Mapping[str, float]:

@@ -33,6 +33,16 @@ class Connack(NamedTuple):
     maximum_packet: int = REMAINING_MAX
 
 
+def is_text(text: str) -> bool:
+    """Can it be sent as one (section 1.5.4)?"""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text) and len(text.encode()) <= TEXT_MAX
+
+
+def is_topic(text: str) -> bool:
+    """Can be published to, section 4.7."""
+    return bool(text) and is_text(text) and not {"+", "#"} & set(text)
+
+
 def _text(value: bytes) -> bytes:
     if len(value) > TEXT_MAX:
         raise ValueError("a text of more than 65535 bytes")

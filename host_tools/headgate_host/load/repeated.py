@@ -12,6 +12,7 @@ from headgate.core import json as core_json
 from headgate.errors import USAGE, CommandError
 from headgate_host.load import devices
 from headgate_host.load.grpc_proto import encoder
+from headgate_host.load.mqtt_wire import is_topic
 from headgate_host.load.operation import (
     ACKNOWLEDGED,
     ANY_SUCCESS,
@@ -104,6 +105,8 @@ def _target(args: argparse.Namespace, target: Target, protocol: str) -> str:
         topic = unquote(target.path.removeprefix("/"))
         if not topic:
             raise CommandError(USAGE, "which topic?", "Write mqtt://HOST/TOPIC, with {device} in it if you like")
+        if not is_topic(topic):
+            raise CommandError(USAGE, "nobody can publish to this topic", "It has no + and #, and at most 65535 bytes")
         return topic
     return target.path
 
@@ -143,7 +146,7 @@ def _filled_bytes(text: bytes, device: str, number: int) -> bytes:
 
 def body_of(given: str | None) -> bytes:
     if given is None or not given.startswith("@"):
-        return (given or "").encode()
+        return (given or "").encode("utf-8", "surrogateescape")  # the bytes that were typed
     path = Path(given[1:])
     try:
         with path.open("rb") as stream:

@@ -11,7 +11,7 @@ from headgate_host.load.engine import Plan
 from headgate_host.load.http2 import STREAMS, STREAMS_MAX
 from headgate_host.load.load import CONNECTIONS, CONNECTIONS_MAX, TIMEOUT_S, Load
 from headgate_host.load.mqtt_fleet import Login
-from headgate_host.load.mqtt_wire import V5, V311
+from headgate_host.load.mqtt_wire import V5, V311, is_text
 from headgate_host.load.operation import GRPC, HTTP, HTTP2, MQTT
 from headgate_host.load.phases import Schedule, hold
 from headgate_host.load.repeated import Requests, body_of
@@ -170,9 +170,13 @@ def tokens_of(args: argparse.Namespace) -> devices.Tokens | None:
 
 def _login(args: argparse.Namespace, tokens: devices.Tokens | None) -> Login:
     version = V5 if args.mqtt == "5" else V311
+    if not is_text(args.username or ""):
+        raise CommandError(USAGE, "--username is too long, or holds what is no text")
     if args.password_file is None:
         return Login(devices.name_of, tokens, args.username, version)
     password = body_of(f"@{args.password_file}").decode("utf-8", "replace").rstrip("\r\n")
+    if not is_text(password):
+        raise CommandError(USAGE, f"{args.password_file} holds no password: it is too long, or no text")
     return Login(devices.name_of, lambda _: password, args.username, version)
 
 
