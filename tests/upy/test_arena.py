@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from pathlib import Path
 
 import pytest
+import real
+from appliance import FIRMWARE
 
 from headgate import limits
 from headgate.core.store import Store
@@ -73,3 +77,85 @@ def test_values_of_any_bytes() -> None:
     assert arena.get(b"\0", 6) == (value, b"\xff", version, 0)
     assert arena.delete(b"\0", 6)
     assert arena.get(b"\0", 6) is None
+
+
+SCARCE = """
+import gc
+from headgate.micro.arena import Arena
+
+OLD, NEW, LARGE = b"o" * 50, b"n" * 70, b"l" * 900
+full = spare = None
+
+def leave(ones, twos, threes):
+    # Of the heap nothing but so many pieces of one, two and three blocks.
+    global full, spare
+    try:
+        while True:
+            if ones:
+                ones -= 1
+                spare = (spare,)
+            elif twos:
+                twos -= 1
+                spare = (spare, 0, 0)
+            elif threes:
+                threes -= 1
+                spare = (spare, 0, 0, 0, 0, 0, 0)
+            full = (full,)
+    except MemoryError:
+        spare = None
+
+def filled():
+    arena = Arena(2048, 1000, 40)
+    for number in range(8):
+        arena.put(b"%d" % number, OLD, b"m", 0 if number else 5, 1)
+    arena.get(b"1", 1)
+    return arena
+
+def check(arena, key, value):
+    # What is there is what was put, it takes what it takes, and it goes on.
+    for number in range(10):
+        name = b"%d" % number
+        found = arena.get(name, 9)
+        assert found is None or found[:2] == (OLD, b"m") or (name == key and found[:2] == (value, b"mm")), found
+    for number in range(100):
+        name, value = b"x%d" % (number % 30), bytes([number]) * (number * 7 % 90)
+        assert arena.put(name, value, b"", 0, 9)
+        assert arena.get(name, 9)[0] == value
+    for number in range(30):
+        arena.delete(b"%d" % number, 9)
+        arena.delete(b"x%d" % number, 9)
+    assert (arena.stats()["entries"], arena.stats()["bytes"]) == (0, 0), arena.stats()
+
+CHANGES = (
+    (b"9", NEW, 2), (b"9", LARGE, 2), (b"9", NEW, 9), (b"3", NEW, 2), (b"3", b"s", 2), (b"7", NEW, 2), (b"3", LARGE, 2),
+    (b"3", None, 2), (b"0", None, 9),
+)
+failed = 0
+for key, value, now_ms in CHANGES:
+    for pattern in range(7 * 5 * 4):
+        arena = filled()
+        gc.collect()
+        try:
+            leave(pattern % 7, pattern // 7 % 5, pattern // 35)
+            if value is None:
+                arena.delete(key, now_ms)
+            else:
+                arena.put(key, value, b"mm", 0, now_ms)
+        except MemoryError:
+            failed += 1
+        full = None
+        gc.collect()
+        check(arena, key, value)
+print(failed > 0)
+"""
+
+
+@pytest.mark.parametrize("arch", [real.NATIVE, "armhf"])
+def test_no_memory_for_a_change_leaves_no_half_of_it(arch: str, tmp_path: Path) -> None:
+    """However little is left, and in however small pieces."""
+    script = tmp_path / "script.py"
+    script.write_text(SCARCE)
+    environment = {"MICROPYPATH": f"{FIRMWARE}:.frozen", "PATH": "/usr/bin:/bin"}
+    command = [*real.micropython(arch), "-X", "heapsize=120K", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -7,6 +7,9 @@ head and 4 of index, less than limits.ENTRY_OVERHEAD, so the budget is never exc
 
     entry   key length, meta length, value length, visited, version, expires (ms; 0 = never), key, meta, value
     index   for each entry, in the same order: hash of the key, offset of the entry
+
+Memory may end at any object that is made, and half a change would stay. So what a change needs is made before its first
+byte is written: from there on, nothing takes memory.
 """
 
 import struct
@@ -80,6 +83,9 @@ class Arena:
             or charge > self._max_bytes
         ):
             return 0
+        form = f"{_HEAD}{len(key)}s{len(meta)}s{len(value)}s"
+        expires = now_ms + ttl_ms if ttl_ms else 0
+        slot = _hash(key)
         at = self._live(key, now_ms)
         visited = 0
         if at < 0:
@@ -89,26 +95,25 @@ class Arena:
                 self._hand = 0  # at the end: it does not rest on the entry that comes now
             start = self._used
             self._count += 1
-            struct.pack_into("<H", self._index, at * _SLOT + _HASH, start)
-            self._index[at * _SLOT : at * _SLOT + _HASH] = _hash(key)
-            size = 0
+            self._index[at * _SLOT] = slot[0]
+            self._index[at * _SLOT + 1] = slot[1]
+            self._index[at * _SLOT + _HASH] = start & 0xFF
+            self._index[at * _SLOT + _HASH + 1] = start >> 8
+            self._used += _HEAD_SIZE + charge - limits.ENTRY_OVERHEAD
         else:
             visited = 1
-            self._charged -= self._charge(at)
+            charge -= self._charge(at)  # what is more, or less
             at = self._make_room(self._max_bytes - charge, self._max_entries, at, now_ms)
             start = self._offset(at)
             size = self._size(start)
-        self._resize(at, start, size, _HEAD_SIZE + len(key) + len(meta) + len(value))
+            self._resize(at, start, size, size + charge)
         self._version += 1
-        expires = now_ms + ttl_ms if ttl_ms else 0
-        arena = self._arena
-        struct.pack_into(_HEAD, arena, start, len(key), len(meta), len(value), visited, self._version, expires)
-        start += _HEAD_SIZE
-        for part in (key, meta, value):
-            arena[start : start + len(part)] = part
-            start += len(part)
+        version = self._version
+        struct.pack_into(
+            form, self._arena, start, len(key), len(meta), len(value), visited, version, expires, key, meta, value
+        )
         self._charged += charge
-        return self._version
+        return version
 
     def get(self, key: bytes, now_ms: int) -> "tuple[bytes, bytes, int, int] | None":
         """(value, meta, version, ms left to live or 0 = for ever), or None. A hit marks the entry as visited."""
@@ -131,7 +136,6 @@ class Arena:
         at = self._live(key, now_ms)
         if at < 0:
             return False
-        self._charged -= self._charge(at)
         self._remove(at)
         return True
 
@@ -174,7 +178,6 @@ class Arena:
                 if size == len(key) and self._arena[start + _HEAD_SIZE : start + _HEAD_SIZE + size] == key:
                     if not self._expired(start, now_ms):
                         return found // _SLOT
-                    self._charged -= self._charge(found // _SLOT)
                     self._remove(found // _SLOT)
                     self._expirations += 1
                     return -1
@@ -182,8 +185,8 @@ class Arena:
         return -1
 
     def _make_room(self, max_bytes: int, max_entries: int, keep: int, now_ms: int) -> int:
-        """Move the hand until at most `max_bytes` and `max_entries` are left. The entry at `keep` (not charged) stays;
-        returns its position afterwards."""
+        """Move the hand until at most `max_bytes` and `max_entries` are left. The entry at `keep` stays; returns its
+        position afterwards."""
         while self._charged > max_bytes or self._count > max_entries:
             at = self._hand
             if at >= self._count:
@@ -204,28 +207,35 @@ class Arena:
         return keep
 
     def _sweep(self, at: int, keep: int) -> int:
-        self._charged -= self._charge(at)
         self._remove(at)
         return keep - 1 if at < keep else keep
 
     def _remove(self, at: int) -> None:
         start = self._offset(at)
-        self._resize(at, start, self._size(start), 0)
-        index = memoryview(self._index)
-        end = self._count * _SLOT
-        index[at * _SLOT : end - _SLOT] = index[(at + 1) * _SLOT : end]
+        size = self._size(start)
+        self._resize(at, start, size, 0)
+        self._charged -= size - _HEAD_SIZE + limits.ENTRY_OVERHEAD
         self._count -= 1
         if at < self._hand:
             self._hand -= 1
 
     def _resize(self, at: int, start: int, old: int, new: int) -> None:
-        """Make the `old` bytes at `start` (entry `at`) `new` ones: what follows moves, and its offsets change."""
-        arena = self._arena
+        """Make the `old` bytes at `start` (entry `at`) `new` ones: what follows moves, and its offsets change; with 0
+        its slots move as well, over that of this entry."""
         by = new - old
-        tail = self._used - start - old
-        if by and tail:
-            arena[start + new : start + new + tail] = arena[start + old : start + old + tail]
-            for later in range(at + 1, self._count):
-                place = later * _SLOT + _HASH
-                struct.pack_into("<H", self._index, place, struct.unpack_from("<H", self._index, place)[0] + by)
+        if not by:
+            return
+        arena = self._arena
+        index = self._index
+        arena[start + new : self._used + by] = arena[start + old : self._used]
+        place = (at + 1) * _SLOT
+        end = self._count * _SLOT
+        down = 0 if new else _SLOT
+        while place < end:  # byte by byte, and no range: those are objects
+            offset = (index[place + _HASH] | index[place + _HASH + 1] << 8) + by
+            index[place - down] = index[place]
+            index[place - down + 1] = index[place + 1]
+            index[place - down + _HASH] = offset & 0xFF
+            index[place - down + _HASH + 1] = offset >> 8
+            place += _SLOT
         self._used += by
