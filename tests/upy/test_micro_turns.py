@@ -255,3 +255,47 @@ asyncio.run(main())
 def test_no_memory_to_wait_leaves_nothing_waiting(tmp_path: Path) -> None:
     """For a request, for more of it, and for the client to take the answer; what goes on waiting is the listener."""
     assert run(tmp_path, HALF_WAY) == ["closed", "1", "served", "1", "closed", "1"]
+
+
+REFUSED = """
+import os, struct
+
+turns.TURN_STEPS = 1 << 30  # until the client has had enough
+Gateway.plan.connections = 0
+
+async def main():
+    refusing = turns.Turns(Gateway())
+    task = asyncio.create_task(refusing.listen(listener, None))
+    one = client(b"POST ")
+    one.setblocking(False)
+    data = None
+    while data is None:
+        await asyncio.sleep_ms(1)
+        data = one.read(12)
+    one.write(b"/ HTTP/1.1\\r\\n")
+    await asyncio.sleep_ms(1)
+    one.write(b"\\r\\n")
+    one.close()
+    print(data[9:].decode())
+    while refusing._refusing:
+        await asyncio.sleep_ms(1)
+
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(8):
+        one = client(b"")
+        one.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER: closed with a reset
+        one.close()
+    while Gateway.counters.refused < 9:
+        await asyncio.sleep_ms(1)
+    for _ in range(1000):
+        if len(os.listdir("/proc/self/fd")) > before:
+            await asyncio.sleep_ms(1)
+    print(len(os.listdir("/proc/self/fd")) - before)
+
+asyncio.run(main())
+"""
+
+
+def test_a_refused_client_has_its_answer_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It may be in the midst of sending, or gone."""
+    assert run(tmp_path, REFUSED) == ["503", "0"]

@@ -17,6 +17,7 @@ TURN_STEPS = 24
 USE_STEPS = 3
 STEP_MS = 5
 LITTLE = 8  # a read of less than 1/LITTLE of what was asked for
+REFUSALS = 4  # connections that are waited for, at the same time, to take their refusal
 # Made once: `except (A, B):` makes its tuple each time, which without memory raises MemoryError out of the handler.
 _NOT_ACCEPTED = (OSError, ValueError, MemoryError)
 _ENDED = (OSError, MemoryError, asyncio.CancelledError)
@@ -115,6 +116,7 @@ class Turns:
         self.gateway = gateway
         self.lock = asyncio.Lock()
         self.count = 0
+        self._refusing = 0
         self.idle = {}  # task of a parked connection: when it will be closed (ms)
         limit = gateway.plan.cache_value
         for stream in gateway.plan.streams.values():
@@ -144,8 +146,7 @@ class Turns:
         gateway = self.gateway
         if self.count >= gateway.plan.connections:
             gateway.counters.refused += 1
-            writer.write(REFUSAL)
-            yield from writer.wait_closed()
+            yield from self._refuse(writer)
             return
         self.count += 1
         task = asyncio.current_task()
@@ -175,6 +176,22 @@ class Turns:
             if parked:  # cancelled while idle
                 self.idle.pop(task, None)
                 reader.s.close()  # what wait_closed does, and takes no memory for a coroutine
+
+    def _refuse(self, writer):
+        """Over the limit. Closed at once, the connection would be reset by what the client sends meanwhile, and the
+        client would see that and not the answer: what it sends is read for as long as a turn lasts."""
+        self._refusing += 1
+        try:
+            writer.write(REFUSAL)
+            steps = TURN_STEPS if self._refusing <= REFUSALS and not writer.out_buf else 0  # not amid TLS's handshake
+            while steps > 0 and writer.s.read(512) != b"":
+                steps -= 1
+                yield from asyncio.sleep_ms(STEP_MS)
+        except _ENDED:
+            pass
+        finally:
+            self._refusing -= 1
+            writer.s.close()
 
     def reap(self):
         """Close the connections that have been idle for too long."""
