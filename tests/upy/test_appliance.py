@@ -348,6 +348,38 @@ def test_the_count_of_starts_survives_a_power_cut(tmp_path: Path) -> None:
         assert not new.exists()
 
 
+# A board's module: what it makes of a datagram that is cut, of none, and of a good one.
+NTPTIME = """
+import struct
+answers = [b"", None, b"time"]
+def settime():
+    answer = answers.pop(0)
+    print("asked", len(answers))
+    if answer is None:
+        raise OSError(110)
+    struct.unpack("!I", answer)
+"""
+
+
+def test_an_answer_of_ntp_that_is_too_short_is_none(tmp_path: Path) -> None:
+    """Whoever is in the network could end the appliance with it."""
+    real.micropython(real.NATIVE)
+    (tmp_path / "ntptime.py").write_text(NTPTIME)
+    (tmp_path / "main.py").write_text(
+        "import sys\nfrom headgate.micro import appliance, main\nappliance.NTP_RETRY_S = 0\nmain.run(sys.argv[1])\n"
+    )
+    number = free_port()
+    path = tmp_path / "headgate.json"
+    path.write_text(json.dumps(document(number)))
+    running = Appliance(real.NATIVE, path, "1M")
+    running.command[-2] = str(tmp_path / "main.py")
+    with running:
+        assert running.wait_line("asked 0", 60), running.lines
+        client = Client(number, "")
+        assert client.request("GET", "/healthz")[0] == 200
+        client.close()
+
+
 # ── TLS ──
 
 

@@ -80,10 +80,11 @@ class Appliance:
         return {"interpreter": "micropython", "heap": heap, "outbox": self.gateway.sink.stats()}
 
     def ask_time(self) -> bool:
-        """One NTP exchange; it may block for a second, which is why it is rare. False when there was no answer."""
+        """One NTP exchange; it may block for a second, which is why it is rare. False when there was no answer, or one
+        that is too short (ValueError)."""
         try:
             ntptime.settime()
-        except OSError:
+        except (OSError, ValueError):
             return False
         return True
 
