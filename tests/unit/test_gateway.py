@@ -302,6 +302,32 @@ class GatewayTest(unittest.TestCase):
 
         play(story)
 
+    def test_what_there_was_no_memory_to_keep_is_new_when_it_comes_again(self):
+        class Exhausted:
+            def put(self, *arguments):
+                raise MemoryError
+
+        async def story(scene):
+            scene.gateway.sink = MemorySink(1)
+            store = scene.gateway.store
+            peer = await scene.connect()
+            for value in (b'{"k":"x","v":1}', b'{"k":"x","v":2}'):
+                scene.gateway.store = Exhausted()
+                request = post(value, extra=b"Idempotency-Key: i%s\r\n" % value[-2:-1])
+                await peer.send(request)
+                self.assertEqual((await peer.answer())[0], 503)
+                scene.gateway.store = store
+                for replayed in (False, True):
+                    await peer.send(request)
+                    status, head, _ = await peer.answer()
+                    self.assertEqual((status, b"Idempotent-Replayed" in head), (202, replayed))
+                    self.assertEqual(store.get(b"last/s/x", scene.ms)[0], value)
+            self.assertEqual(scene.gateway.counters.accepted, 2)
+
+        kept = document()
+        kept["streams"]["s"]["durability"] = "memory"
+        play(story, plan=kept)
+
     def test_a_new_plan_holds_for_the_next_request(self):
         async def story(scene):
             peer = await scene.connect()

@@ -124,29 +124,32 @@ class MemorySink:
         self._max_keys = keys
         self._keys: list[tuple[bytes, bytes, str]] = []  # digest of scope and key, digest of body, seq; oldest first
 
-    def _seen(self, record: Record) -> "Receipt | None":
-        """The earlier receipt of the same key; otherwise remembers this record under the number it is about to get."""
+    def _seen(self, record: Record, seq: str) -> "Receipt | None":
+        """The earlier receipt of the same key; otherwise remembers this record under `seq`."""
         scope = "\0".join((record.stream, record.client, record.key or ""))
         name = hashlib.sha256(scope.encode()).digest()[:16]
         body = hashlib.sha256(record.body).digest()[:16]
-        for known, known_body, seq in self._keys:
+        for known, known_body, earlier in self._keys:
             if known == name:
                 if known_body != body:
                     raise Problem(422, "idempotency_key_reused", "this key came before with another body")
-                return Receipt(seq, True, "memory")
+                return Receipt(earlier, True, "memory")
         if len(self._keys) >= self._max_keys:
             self._keys.pop(0)
-        self._keys.append((name, body, f"{self.boot}.{self._sequence + 1}"))
+        self._keys.append((name, body, seq))
         return None
 
     def submit(self, record: Record, durable: bool) -> Ticket:
         """Raises Problem 503 for a durable record: plan.build refuses such streams, so this is a wiring mistake."""
         if durable:
             raise Problem(503, "not_stored", "nothing here survives a power cut")
+        receipt = Receipt(f"{self.boot}.{self._sequence + 1}", False, "memory")
+        ticket = Ticket(receipt)  # first: it takes memory
         if record.key is not None and self._max_keys:
-            receipt = self._seen(record)
-            if receipt is not None:
-                return Ticket(receipt)
+            earlier = self._seen(record, receipt.seq)
+            if earlier is not None:
+                ticket.receipt = earlier
+                return ticket
         self._sequence += 1
         self.accepted += 1
         if self._deliver is None:
@@ -154,7 +157,11 @@ class MemorySink:
         else:
             self._deliver(record)
             self.delivered += 1
-        return Ticket(Receipt(f"{self.boot}.{self._sequence}", False, "memory"))
+        return ticket
+
+    def withdraw(self) -> None:
+        """The last new record had a key, and could not be kept: when it comes again it is new."""
+        self._keys.pop()
 
     def stats(self) -> "dict[str, int]":
         """The ledger: accepted = delivered + stored + expired + dropped."""

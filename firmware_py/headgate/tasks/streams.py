@@ -14,6 +14,8 @@ from headgate.tasks.sink import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from headgate.core.jwt import Claims
     from headgate.core.schema_result import Result
     from headgate.tasks.exchange import Exchange
@@ -111,14 +113,22 @@ class Intake:
             return None, b""
         client = self._claims.sub
         name = client if stream.cache_key is None else _key_at(_parse(body, self.binary), stream.cache_key)
+        place = b"" if name is None else last_key(stream.name, name)
         now = self._gateway.clock()
         ts_ms = None if now[1] == "unset" else now[0] * 1000
         record = Record(stream.name, client, body, self.content_type, ts_ms, key, self._trace)
-        ticket = self._gateway.sink.submit(record, stream.durable)
-        place = b"" if name is None else last_key(stream.name, name)
-        if place and key is None and not stream.durable:
+        sink: Any = self._gateway.sink
+        ticket = sink.submit(record, stream.durable)
+        known = ticket.receipt is not None
+        if place and not stream.durable and (key is None or known):
             # At once, though the receipt may wait: a later message need not, and must not be replaced by this one.
-            put_last(self._gateway, place, body, self.content_type, stream.last_ttl_ms)
+            try:
+                if not known or not ticket.receipt.replayed:
+                    put_last(self._gateway, place, body, self.content_type, stream.last_ttl_ms)
+            except MemoryError:  # who sends it again must not be told that it has come before
+                if key is not None:
+                    sink.withdraw()
+                raise
             place = b""
         return ticket, place
 
