@@ -138,3 +138,23 @@ def test_appliance_in_a_small_heap(
     record_property("live_bytes", live)
     print(f"live heap {live} bytes; {counts}; {metric(text.decode(), 'headgate_cache_evictions_total')} evictions")
     assert live <= live_bound
+
+
+@pytest.mark.parametrize("case", HEAPS, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_a_body_in_small_pieces_takes_no_more_than_one(case: tuple[str, str, int], image: Path, tmp_path: Path) -> None:
+    """As a slow link brings it, or a client that chunks it so."""
+    real.micropython(case[0])
+    port = free_port()
+    plan = tmp_path / "headgate.json"
+    plan.write_text(json.dumps(document(port)))
+    value = bytes(range(250)) * 8
+    with Appliance(case[0], plan, case[1], image):
+        client = Client(port, token("device", "cache:*"))
+        pieces = (value[at : at + 1] for at in range(len(value)))
+        client.connection.request(
+            "PUT", "/v1/cache/a", pieces, {"Authorization": f"Bearer {client.bearer}"}, encode_chunked=True
+        )
+        answer = client.connection.getresponse()
+        assert (answer.status, answer.read()) == (201, b"")
+        assert client.request("GET", "/v1/cache/a") == (200, value)
+        client.close()

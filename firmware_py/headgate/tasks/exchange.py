@@ -103,9 +103,12 @@ class Exchange:
             part = await self.read()
             if part is None:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-            parts.append(part)
             if self.request.length < 0:  # chunked
                 size += len(part)
+            # Small ones are joined, equal to equal: each would be an object of many times its size.
+            while parts and len(parts[-1]) <= len(part) < limits.READ_CHUNK:
+                part = parts.pop() + part
+            parts.append(part)
         raise Problem(413, "body_too_large", f"this resource takes {limit} bytes")
 
     def can_skip(self) -> bool:
