@@ -111,8 +111,14 @@ def test_files_arrive_and_the_appliance_starts(
     micropython: list[str], flash: Flash, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "board"
+    (folder / "lib/headgate/old").mkdir(parents=True)
+    (folder / "lib/other").mkdir()
+    (folder / "lib/headgate/old/part.mpy").touch()
+    (folder / "lib/headgate/limits.py").write_text("raise ImportError('the source of another version')")
     with board(micropython, folder) as port:
         assert flash(port, "--json") == errors.OK
+        assert not (folder / "lib/headgate/old").exists()
+        assert (folder / "lib/other").exists()
         done = Done(errors.OK, *capsys.readouterr())
         assert [event["name"] for event in done.events("phase")] == ["compiling", "sending", "verifying", "finishing"]
         (end,) = done.events("done")

@@ -1,7 +1,8 @@
 """`headgate flash` for boards with MicroPython: files compiled by mpy-cross, sent by mpremote, hashed on the board.
 
 As on disks, what starts the appliance goes first and comes last: main.py is removed, everything else is sent and
-verified, then main.py. A board that starts is a board that was verified.
+verified, then main.py. A board that starts is a board that was verified. What else is in lib/headgate goes: a module's
+source beside its bytecode would be imported in its place.
 """
 
 import argparse
@@ -34,6 +35,19 @@ for change, name in ((os.remove, "main.py"), (os.mkdir, "lib")):
         change(name)
     except OSError:  # not there, or there already
         pass
+
+def tidy(folder):
+    for name, kind in [entry[:2] for entry in os.ilistdir(folder)]:
+        path = folder + "/" + name
+        if kind == 0x4000:
+            tidy(path)
+        elif path not in KEPT:
+            os.remove(path)
+    if not os.listdir(folder):
+        os.rmdir(folder)
+
+if "headgate" in os.listdir("lib"):
+    tidy("lib/headgate")
 """
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _DISK_ONLY = ("image", "disk", "out", "expect_serial", "trust")
@@ -122,7 +136,7 @@ def _send(remote: mpremote.Remote, folder: Path, progress: Progress) -> int:
     last = Path("main.py")
     before = [file for file in files if file != last]
     progress.phase("sending")
-    remote.execute(_PREPARE)
+    remote.execute(f"KEPT = {[str(PurePosixPath(file)) for file in before]}\n{_PREPARE}")
     remote.send(folder / "lib/headgate", PurePosixPath("lib"))
     for file in before:
         if file.parent == Path():
