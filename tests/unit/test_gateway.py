@@ -10,7 +10,7 @@ from headgate.core import json
 from headgate.core.problem import Problem
 from headgate.tasks.gateway import Gateway
 from headgate.tasks.plan import build
-from headgate.tasks.sink import MemorySink, Receipt
+from headgate.tasks.sink import MemorySink, Receipt, Record
 
 
 class GatewayTest(unittest.TestCase):
@@ -471,6 +471,26 @@ class GatewayTest(unittest.TestCase):
 
 
 class MemorySinkTest(unittest.TestCase):
+    def test_the_last_keys_are_remembered(self):
+        sink = MemorySink(7, keys=3)
+        for key, seq, replayed in (
+            ("a", "7.1", False),
+            ("b", "7.2", False),
+            ("c", "7.3", False),
+            ("a", "7.1", True),
+            ("d", "7.4", False),
+            ("a", "7.5", False),
+            ("c", "7.3", True),
+            ("d", "7.4", True),
+        ):
+            receipt = sink.submit(Record("s", "dev", b"1", "application/json", None, key), False).receipt
+            self.assertEqual((receipt.seq, receipt.replayed), (seq, replayed))
+        with self.assertRaises(Problem) as caught:
+            sink.submit(Record("s", "dev", b"2", "application/json", None, "d"), False)
+        self.assertEqual(caught.exception.status, 422)
+        self.assertFalse(sink.submit(Record("s", "other", b"2", "application/json", None, "d"), False).receipt.replayed)
+        self.assertFalse(MemorySink(7, keys=0).submit(Record("s", "d", b"", "", None, "k"), False).receipt.replayed)
+
     def test_durable_records_are_refused(self):
         with self.assertRaises(Problem) as caught:
             MemorySink(1).submit(None, True)

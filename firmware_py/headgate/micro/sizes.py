@@ -11,6 +11,7 @@ HTTP_HEAD = 2048
 HTTP_LINE = 1536
 HTTP_HEADERS = 32
 TOKEN = 1024
+MEMORY_KEYS = 16  # 20 bytes for each
 
 GC_THRESHOLD = 4096  # bytes allocated between collections: small steps keep the heap in one piece
 
@@ -21,3 +22,4 @@ def apply() -> None:
     limits.HTTP_LINE = HTTP_LINE
     limits.HTTP_HEADERS = HTTP_HEADERS
     limits.TOKEN = TOKEN
+    limits.MEMORY_KEYS = MEMORY_KEYS
