@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from headgate.errors import FINDING, INTERRUPTED, MISSING, NETWORK, OK, USAGE, CommandError
 from headgate.linux.mqtt import REASONS, REFUSED_FROM, Broker, BrokerError, Link
 from headgate_host.receive_decode import Undecodable, decode_publish
-from headgate_host.receive_output import Database, Lines, Output
+from headgate_host.receive_output import Database, Lines, Output, Stuck
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -49,7 +49,6 @@ _LONG_SESSION_S = 7 * 86400
 _RETRY_S, _RETRY_MAX_S = 1.0, 30.0
 _LAST_TWO = 0xFFFE  # of each plane of Unicode: no characters
 _TEXT_MAX = 30_000  # bytes; a text of MQTT has at most 65,535, and a group stands before its topic
-_PATIENCE_S = 5  # with a reader that reads no more, from the signal that ends it
 _RETAIN_NEVER = 2  # MQTT 5 section 3.8.3.1: no retained messages, please
 
 
@@ -172,10 +171,6 @@ def broker_of(args: argparse.Namespace) -> Broker:
     )
 
 
-class _Stuck(Exception):
-    """Whoever reads the output does not, and we were asked to end."""
-
-
 class Receiver:
     def __init__(self, args: argparse.Namespace, output: Output, seal_key: bytes | None) -> None:
         self.counts = Counts()
@@ -187,7 +182,6 @@ class Receiver:
         self._output = output
         self._seal_key = seal_key
         self._subscribed = False  # ever
-        self._writing = False
         self._queue: deque[MQTTMessage] = deque()
 
     async def run(self) -> int:
@@ -197,21 +191,12 @@ class Receiver:
         loop = asyncio.get_running_loop()
         for number, code in ((signal.SIGTERM, OK), (signal.SIGINT, INTERRUPTED)):
             loop.add_signal_handler(number, self._end, code)
-            signal.signal(number, self._hurry)  # as well: the loop hears nothing while something is written
-        signal.signal(signal.SIGALRM, self._give_up)
+            # As well: the loop hears nothing while something is written.
+            signal.signal(number, lambda *_: self._output.hurry())
         try:
             return await self._receive()
-        except _Stuck:
+        except Stuck:
             return await self._stop
-        finally:
-            signal.alarm(0)
-
-    def _hurry(self, *_: object) -> None:
-        signal.alarm(_PATIENCE_S)
-
-    def _give_up(self, *_: object) -> None:
-        if self._writing:
-            raise _Stuck
 
     async def _receive(self) -> int:
         retry_s = _RETRY_S
@@ -299,14 +284,12 @@ class Receiver:
     def _take(self, link: Link) -> None:
         """All that has arrived, in one flush; then the acknowledgements, in the order of arrival."""
         finished = []
-        self._writing = True
         while self._queue and not (self._wanted and self.counts.messages >= self._wanted):
             message = self._queue.popleft()
             if not self._one(message):
                 break  # --count is reached within it: not acknowledged, it comes again next time
             finished.append(message)
         self._output.flush()
-        self._writing = False
         for message in finished:
             link.acknowledge(message)
 

@@ -4,14 +4,12 @@ Both say after `flush` that what they were given is in its place; only then does
 """
 
 import base64
-import contextlib
-import errno
 import json
 import os
+import select
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,7 +18,8 @@ from headgate.linux.uplink_messages import JSON, as_json
 from headgate_host.receive_decode import Received
 from headgate_host.receive_seen import Seen
 
-_PIECE = 65536  # bytes of lines that wait for a flush
+_UNWRITTEN_MAX = 65536  # bytes of lines that wait for a flush
+_PATIENCE_S = 5  # with a reader that reads nothing at all
 APPLICATION_ID = 0x48475256  # "HGRV"
 # `body`: TEXT for JSON, BLOB for anything else. `undecodable`: what could not be read, or came under an id that was
 # taken by another message; acknowledged, so this is the only copy.
@@ -34,6 +33,10 @@ CREATE TABLE IF NOT EXISTS undecodable(
 """
 
 
+class Stuck(Exception):
+    """Whoever reads the output reads nothing (more), and we were asked to end."""
+
+
 class Output(Protocol):
     def add(self, message: Received) -> bool:
         """False for a replay."""
@@ -41,6 +44,9 @@ class Output(Protocol):
     def add_undecodable(self, topic: str, payload: bytes, reason: str) -> None: ...
 
     def flush(self) -> None: ...
+
+    def hurry(self) -> None:
+        """From a signal handler: we are to end, and may give up with Stuck what nobody takes."""
 
     def close(self) -> None: ...
 
@@ -57,6 +63,7 @@ class Lines:
             out = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         self._out: BinaryIO = out
         self._unwritten = bytearray()
+        self._hurried = False
         self._seen = Seen()
 
     def add(self, message: Received) -> bool:
@@ -71,35 +78,28 @@ class Lines:
 
     def _add(self, text: bytes) -> None:
         self._unwritten += text
-        if len(self._unwritten) >= _PIECE:
-            self._write()
-
-    def _write(self) -> None:
-        unwritten, self._unwritten = self._unwritten, bytearray()
-        with _written():
-            while unwritten:
-                count = self._out.write(unwritten)
-                if count is None:  # somebody made it not wait
-                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-                del unwritten[:count]
+        if len(self._unwritten) >= _UNWRITTEN_MAX:
+            self.flush()
 
     def flush(self) -> None:
-        self._write()
-        with _written():
-            self._out.flush()
+        unwritten, self._unwritten = self._unwritten, bytearray()
+        try:
+            while unwritten:  # in pieces there is room for: a slow reader is told from none, and a signal is heard
+                if select.select([], [self._out], [], _PATIENCE_S)[1]:
+                    del unwritten[: self._out.write(unwritten[: select.PIPE_BUF]) or 0]
+                elif self._hurried:
+                    raise Stuck
+        except OSError as error:
+            if self._hurried and isinstance(error, BrokenPipeError):  # Ctrl-C ends whoever reads as well
+                raise Stuck from None
+            next_step = "Nothing unwritten was acknowledged; the broker keeps it for this --client-id"
+            raise CommandError(MISSING, f"cannot write the output: {error.strerror}", next_step) from None
+
+    def hurry(self) -> None:
+        self._hurried = True
 
     def close(self) -> None:
         self.flush()
-
-
-@contextlib.contextmanager
-def _written() -> Iterator[None]:
-    """No room, and a reader that has gone: it gets nothing more, which is no success here."""
-    try:
-        yield
-    except OSError as error:
-        next_step = "Nothing unwritten was acknowledged; the broker keeps it for this --client-id"
-        raise CommandError(MISSING, f"cannot write the output: {error.strerror}", next_step) from None
 
 
 class Database:
@@ -176,6 +176,9 @@ class Database:
     def flush(self) -> None:
         if self._database.in_transaction:
             self._execute("COMMIT")
+
+    def hurry(self) -> None:
+        """A disk takes what it is given, or fails."""
 
     def close(self) -> None:
         self.flush()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import io
+import fcntl
 import json
 import os
 import random
@@ -26,9 +25,9 @@ from headgate.errors import MISSING, NETWORK, STATE, USAGE, CommandError
 from headgate.linux import batch, seal
 from headgate.linux.batch import Batch, Row
 from headgate.linux.uplink_messages import BATCH, CBOR, JSON, SEALED, STATUS
-from headgate_host import receive
+from headgate_host import receive, receive_output
 from headgate_host.receive_decode import Received, Undecodable, decode_publish
-from headgate_host.receive_output import Database, Lines, line
+from headgate_host.receive_output import Database, Lines, Stuck, line
 from headgate_host.receive_seen import Seen
 
 ROWS = [Row(n, "weather", "c1", 1_764_000_000_000 + n, JSON, b'{"n": %d.50}' % n, None) for n in range(1, 4)]
@@ -199,14 +198,11 @@ def test_names_cannot_break_the_line() -> None:
 
 
 def test_output_without_room_is_said() -> None:
-    class Full(io.BytesIO):
-        def flush(self) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    lines = Lines(Full())
-    assert lines.add(message())
-    with pytest.raises(CommandError, match="No space left") as refused:
-        lines.flush()
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        lines = Lines(full)
+        assert lines.add(message())
+        with pytest.raises(CommandError, match="No space left") as refused:
+            lines.flush()
     assert refused.value.code == MISSING
 
 
@@ -220,7 +216,39 @@ def test_a_reader_that_has_gone_is_said() -> None:
         with pytest.raises(CommandError, match="Broken pipe") as gone:
             lines.flush()
         lines.close()  # what was given up is not tried again
-    assert gone.value.code == MISSING
+        assert gone.value.code == MISSING
+        lines.hurry()  # Ctrl-C ends the reader as well: nothing to complain of
+        lines.add(message(2))
+        with pytest.raises(Stuck):
+            lines.flush()
+
+
+def test_a_slow_reader_is_waited_for_and_one_that_reads_nothing_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `| xz` on a slow card, in the moment in which receive is to end."""
+    monkeypatch.setattr(receive_output, "_PATIENCE_S", 0)
+    reading, writing = os.pipe()
+    room = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    read = bytearray()
+
+    def writable(*_: object) -> tuple[list[object], list[object], list[object]]:
+        """It reads nothing until it is waited for."""
+        read.extend(os.read(reading, room))
+        return [], [out], []
+
+    with os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0) as out:
+        lines = Lines(out)
+        lines.hurry()
+        text = b'"%b"' % (b"x" * 30_000)
+        assert lines.add(message(1, text))
+        out.write(b"?" * room)
+        with pytest.raises(Stuck):
+            lines.flush()
+        lines.close()
+        assert lines.add(message(2, text))
+        monkeypatch.setattr("select.select", writable)
+        lines.flush()
+        writable()
+    assert bytes(read) == b"?" * room + line(message(2, text))
 
 
 def test_nothing_is_received_into_an_output_that_is_closed() -> None:
@@ -232,14 +260,14 @@ def test_nothing_is_received_into_an_output_that_is_closed() -> None:
     )
 
 
-def test_lines_remove_replays() -> None:
-    out = io.BytesIO()
-    lines = Lines(out)
-    assert lines.add(message(1))
-    assert not lines.add(message(1))
-    lines.add_undecodable("some/topic", b"\xff", "why")
-    lines.close()
-    first, second = out.getvalue().splitlines()
+def test_lines_remove_replays(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb", buffering=0) as out:
+        lines = Lines(out)
+        assert lines.add(message(1))
+        assert not lines.add(message(1))
+        lines.add_undecodable("some/topic", b"\xff", "why")
+        lines.close()
+    first, second = (tmp_path / "out").read_bytes().splitlines()
     assert json.loads(first)["id"] == "hg1/2.1"
     assert json.loads(second) == {"undecodable": "why", "topic": "some/topic", "payload_b64": "/w=="}
 
