@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -88,16 +89,31 @@ def test_a_budget_that_is_not_measured_is_not_kept_by_a_rate() -> None:
         assert (step.kept, step.why) == (False, [said])
 
 
-def test_a_backlog_that_is_worked_off_later_is_no_rate_that_is_kept() -> None:
-    """400/s for 5 s on a server that answers 200/s: all of them are answered, and no budget forbids it."""
-    fast, slow = Distribution.of([MS] * 2000), Distribution.of([n * MS * 5 // 2 for n in range(2000)])
-    for seconds, latency, under_way, kept in ((5.0, fast, 1, True), (10.0, slow, 1000, False)):
-        found = result({"ok": 2000})
-        found.run.seconds, found.total.due, found.total.latency = seconds, 2000, latency
-        found.series.in_flight = [under_way]
-        step = find_limit._judge(400.0, found)
-        assert step.kept is kept, step
-    assert step.why == ["only 78.3% answered in time"]
+@pytest.mark.parametrize(
+    ("seconds", "latencies_ms", "under_way", "in_time"),
+    [
+        (5.0, [1], [1] * 5, None),
+        # a server that answers 200/s: all of them are answered, and no budget forbids it
+        (10.0, range(5000), [200, 400, 600, 800, 1000], "78.3%"),
+        (10.0, range(5000), [1000], "78.3%"),
+        # one that takes its time, and answers as many as come
+        (6.5, [1500], [600] * 5, None),
+        (7.0, [2000], [800] * 5, None),
+        # one that stops for half a second every two, in the end too
+        (5.1, [*range(0, 500, 5), *[1] * 300], [2, 160, 1, 2, 160], None),
+    ],
+)
+def test_a_backlog_that_is_worked_off_later_is_no_rate_that_is_kept(
+    seconds: float, latencies_ms: Sequence[int], under_way: list[int], in_time: str | None
+) -> None:
+    """400/s for 5 s."""
+    found = result({"ok": 2000})
+    found.run.seconds, found.total.due = seconds, 2000
+    found.total.latency = Distribution.of([one * MS for one in latencies_ms])
+    found.series.in_flight = under_way
+    step = find_limit._judge(400.0, found)
+    assert step.why == ([] if in_time is None else [f"only {in_time} answered in time"])
+    assert step.kept is (in_time is None)
 
 
 def test_the_codes_are_described() -> None:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median_low
 
 from headgate.errors import INTERRUPTED, USAGE, CommandError
 from headgate_host.load import exits, load, report, terminal, words
@@ -197,15 +198,18 @@ def _judge(rate: float, result: Result) -> Step:
 
 
 def _in_time(rate: float, result: Result) -> float:
-    """The share that was answered while the try lasted. Some are always under way (by Little's law as many as come in
-    the mean latency, give or take what chance does): only what has piled up beyond that was not."""
-    total = result.total
+    """The share that was answered while the try lasted: all but what has piled up at its end. Some are always under
+    way (as many as in its midst, or as come in the mean latency, Little's law; give or take what chance does), and a
+    pause of the target is made up for faster than requests come."""
+    total, under_way = result.total, result.series.in_flight or [0]
     if not total.due:
         return 0.0
-    usual = total.done / max(result.run.seconds, 1e-9) * total.latency.mean / 1e9
+    little = total.done / max(result.run.seconds, 1e-9) * total.latency.mean / 1e9
+    usual = max(median_low(under_way[:-1] or [0]), little)
     usual += max(CHANCE * math.sqrt(usual), rate * MOMENT_S)
-    piled_up = max((result.series.in_flight or [0])[-1] - usual, 0.0)
-    return min(total.done, total.due - piled_up) / total.due
+    worked_off_s = result.run.seconds - total.due / rate
+    piled_up = under_way[-1] - usual if under_way[-1] <= rate * worked_off_s else 0.0
+    return min(total.done, total.due - max(piled_up, 0.0)) / total.due
 
 
 class _Show:
