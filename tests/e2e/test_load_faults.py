@@ -113,23 +113,30 @@ def test_output_that_breaks_ends_no_load(target: str, form: tuple[str, ...], tmp
     assert done.returncode in (1, 7)
 
 
-@pytest.mark.parametrize("name", ["no/x", "."])
+@pytest.mark.parametrize("name", ["no/x", ".", "file/x", "x" * 300])
 @pytest.mark.parametrize("option", ["--out", "--html", "--junit", "--markdown", "--hdr"])
 def test_what_cannot_be_written_is_said_before_the_load(option: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     done = headgate("load", "http://127.0.0.1:1/", "--rate", "1", option, name, cwd=tmp_path, env=environment())
     assert done.returncode == 2, done.stderr
     assert f"cannot write {name}: " in done.stderr
 
 
-def test_what_was_measured_is_said_whatever_cannot_be_written(tmp_path: Path) -> None:
+def test_a_pipe_for_a_result_is_refused_before_the_load(tmp_path: Path) -> None:
+    """Nor would it be a good end of an hour that it is no file."""
     os.mkfifo(tmp_path / "pipe")
-    with toy_server.running() as toy:
-        words = ("--rate", "20", "--for", "1 s", "--no-metrics", "--out", "pipe")
-        done = headgate("load", f"http://127.0.0.1:{toy.port}/", *words, cwd=tmp_path, env=environment())
+    done = headgate("load", "http://127.0.0.1:1/", "--rate", "1", "--out", "pipe", cwd=tmp_path, env=environment())
     assert done.returncode == 2
     assert "cannot write pipe: it is no file that could be replaced" in done.stderr
+
+
+def test_what_was_measured_is_said_whatever_cannot_be_written(tmp_path: Path) -> None:
+    with toy_server.running() as toy:
+        words = ("--rate", "20", "--for", "1 s", "--no-metrics", "--html", "/dev/full")
+        done = headgate("load", f"http://127.0.0.1:{toy.port}/", *words, cwd=tmp_path, env=environment())
+    assert done.returncode == 2
+    assert "cannot write /dev/full: No space left on device" in done.stderr
     assert "20 due, 20 sent, 20 done, 0 errors" in done.stdout
-    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_terminal_that_goes_away_ends_no_load(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
     with exits.translated():
         if not 0.1 <= args.precision <= 50:  # noqa: PLR2004
             raise CommandError(USAGE, "--precision is 0.1 to 50 (per cent)")
-        report.check_outputs(args.out)
+        report.check_outputs(None, args.out)
         args.budget = args.budget or ["p99 < 50 ms"]
         search = Search(words.rate(args.first), words.rate(args.most), args.precision / 100)
         steps, interrupted = load.on_a_loop(find(search, lambda rate: trial(args, rate), _Show(as_json=args.json)))

@@ -1,13 +1,16 @@
 """`headgate load report`: a result file as HTML, Markdown or JUnit XML."""
 
 import argparse
+import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headgate.errors import OK, USAGE
+from headgate.linux import atomic_file
 from headgate_host.load import exits, report_html, report_text
 from headgate_host.load.exits import LoadError
 from headgate_host.load.result import Result
@@ -41,13 +44,18 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=what)
 
 
-def check_outputs(*paths: Path | None) -> None:
-    """Before a load that may take hours. Raises LoadError for what could not be written."""
-    for path in paths:
-        if path is not None:
-            problem = errno.EISDIR if path.is_dir() else 0 if path.parent.is_dir() else errno.ENOENT
-            if problem:
-                raise LoadError(USAGE, f"cannot write {path}: {os.strerror(problem)}", "Name another file")
+def check_outputs(replaced: Path | None, *written: Path | None) -> None:
+    """Before a load that may take hours. Raises LoadError for what could not be written, or replaced as a whole."""
+    for path in filter(None, (replaced, *written)):
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISDIR(path.stat().st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            path.parent.stat()
+            if path is replaced:
+                atomic_file.check(path)
+        except OSError as error:
+            raise LoadError(USAGE, f"cannot write {path}: {error.strerror}", "Name another file") from None
 
 
 def write_outputs(args: argparse.Namespace, result: Result) -> None:
