@@ -135,7 +135,7 @@ static void resume(struct hg_stream *stream) {
         if (!stream->answered && last) {
             hg_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         }
-    } else if (!stream->sent) {
+    } else if (!stream->sent || !stream->chunked) { /* of a body with a length the last frame may be on its way, and be empty */
         hg_stream_more(stream);
     } else { /* the whole answer, and its connection ends: nobody waits for the rest of the request */
         hg_stream_reset(stream, NGHTTP2_NO_ERROR);
