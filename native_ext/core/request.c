@@ -207,6 +207,7 @@ static enum step read_body(struct serving *serving) {
     switch (hg_http1_next(&work->parser, serving->data + serving->at, serving->length - serving->at, &consumed, &part)) {
     case HG_HTTP_PART: {
         uint8_t *to = serving->data + serving->from + work->head + work->body;
+        work->continued = true; /* who sends did not wait */
         if (part.length > work->visit.limit - work->body) {
             serving->at += consumed;
             return refuse_body(serving, &too_large, can_skip(work));

@@ -127,6 +127,14 @@ static void test_expect(void) {
          "Content-Length: 7\r\nExpect: 100-continue\r\n\r\n{\"t\":1}",
          bearer);
     CHECK(!expect(&world, fd, 202).close && is_silent(&world, fd));
+    /* Who sends some of it did not wait, and need not be asked for the rest. */
+    sayf(&world, fd,
+         "POST /v1/streams/weather HTTP/1.1\r\nHost: a\r\n%s" JSON_FIELD
+         "Content-Length: 7\r\nExpect: 100-continue\r\n\r\n{\"t\"",
+         bearer);
+    CHECK(is_silent(&world, fd));
+    say(&world, fd, ":1}");
+    CHECK(!expect(&world, fd, 202).close && is_silent(&world, fd));
     /* Refused without its body: whether that comes nobody knows. */
     say(&world, fd, "POST /v1/streams/weather HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n");
     CHECK(expect_problem(&world, fd, 401, "missing_token").close && is_silent(&world, fd));

@@ -163,6 +163,23 @@ class GatewayTest(unittest.TestCase):
 
         play(story)
 
+    def test_a_batch_whose_client_did_not_wait_for_100(self):
+        """It is sending: what it was to be told has no place among the results."""
+        found = []
+
+        async def story(scene):
+            peer = await scene.connect()
+            body = b"x\n" * 2
+            data = post(body, path=b"/v1/validate/s", kind=b"application/x-ndjson", extra=b"Expect: 100-continue\r\n")
+            await peer.send(data[:-2])
+            found.append(await peer.until(b"}\n\r\n"))
+            await peer.send(data[-2:])
+            found.append(await peer.until(b"\r\n0\r\n\r\n"))
+
+        play(story)
+        self.assertTrue(found[0].startswith(b"HTTP/1.1 200 OK\r\n"))
+        self.assertTrue(found[1] is not None and b" 100 " not in found[1])
+
     def test_a_batch_that_stops_and_whose_results_are_not_taken(self):
         """What ends the wait for more records leaves the results their time, and that ends, too."""
 

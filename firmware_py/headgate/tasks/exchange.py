@@ -89,6 +89,7 @@ class Exchange:
                 self.complete = True
                 return None
             if isinstance(event, bytes):
+                self._continued = True  # who sends did not wait; and behind a result there is no place for it any more
                 return event
             if not self._continued:
                 await self._connection.write(CONTINUE)
