@@ -274,6 +274,29 @@ static void test_windows(void) {
     }
     pass(&world, BODY_MS / 10 + TICKS_MS);
     CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.reset && answer.code == NGHTTP2_CANCEL);
+    /* An answer of Python's before its request has ended: all of it can be taken, or there is an end. */
+    for (uint32_t taken = 0; taken < 2; taken++) {
+        static const char text[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n0\r\n\r\n";
+        uint64_t id = 0;
+        answer = (struct h2_answer){.stream = 9 + 2 * taken};
+        forget_events(&world);
+        h2_ask(&world, &client, answer.stream, "POST", "/v1/streams/any", "application/x-ndjson", false);
+        serve(&world);
+        CHECK(told(&world, HG_EVENT_LENT, &id) == 1);
+        CHECK(hg_server_lent_write(world.server, id, (const uint8_t *)text, sizeof text - 1) == 0);
+        CHECK(hg_server_lent_finish(world.server, id) == 0 && hg_server_lent_close(world.server, id, false) == 0);
+        pass(&world, BODY_MS - TICKS_MS);
+        CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.status == 200 && answer.length == 0 && !answer.reset);
+        if (taken != 0) {
+            h2_say(&world, &client, NGHTTP2_WINDOW_UPDATE, 0, answer.stream, "\0\0\0\7", 4);
+            serve(&world);
+            CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.length == 4 && answer.ended && !answer.reset);
+        }
+        pass(&world, 2 * TICKS_MS);
+        CHECK(h2_listen(&world, &client, &answer, 1) == -1 && answer.reset);
+        CHECK(answer.code == (taken != 0 ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL));
+    }
+    CHECK(!is_closed(&world, client.fd));
     h2_forget(&client);
     h2_world_close(&world, library);
 }

@@ -282,13 +282,19 @@ static void test_close_after_output(void) {
         CHECK(is_closed(&world, fd));
         CHECK(net_of(&world.net, fd)->out.length == (cut == 1 ? 10 : strlen(PYTHON_ANSWER)));
     }
-    /* He never reads: not for ever. */
-    const int fd = connect_client(&world);
-    const uint64_t id = lent_with(&world, fd, METRICS);
-    net_of(&world.net, fd)->window = 10;
-    CHECK(write_lent(&world, id, PYTHON_ANSWER) == 0 && hg_server_lent_close(world.server, id, false) == 0);
-    pass(&world, BODY_MS + HG_LINGER_MS + TICKS_MS);
-    CHECK(is_closed(&world, fd) && hg_server_connections(world.server) == 0);
+    /* He never reads: not for ever, whatever he sends meanwhile. */
+    for (int lingers = 0; lingers < 2; lingers++) {
+        const int fd = connect_client(&world);
+        const uint64_t id = lent_with(&world, fd, METRICS);
+        net_of(&world.net, fd)->window = 10;
+        CHECK(write_lent(&world, id, PYTHON_ANSWER) == 0 && (lingers == 0 || hg_server_lent_finish(world.server, id) == 0));
+        CHECK(hg_server_lent_close(world.server, id, false) == 0);
+        pass(&world, BODY_MS - TICKS_MS);
+        say(&world, fd, "more");
+        CHECK(!is_closed(&world, fd));
+        pass(&world, HG_LINGER_MS + 2 * TICKS_MS);
+        CHECK(is_closed(&world, fd) && hg_server_connections(world.server) == 0);
+    }
     world_close(&world);
 }
 
