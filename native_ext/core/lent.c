@@ -52,7 +52,6 @@ static void finish(struct hg_server *server, uint32_t index) {
 void hg_lent_written(struct hg_server *server, uint32_t index) {
     struct hg_connection *connection = hg_connection_at(server, index);
     if ((connection->flags & HG_LINGERS) != 0) {
-        connection->flags &= (uint8_t)~HG_LINGERS;
         finish(server, index);
     }
     if ((connection->tell & HG_TELL_FULL) != 0) {
@@ -205,8 +204,10 @@ int hg_server_lent_close(struct hg_server *server, uint64_t id, bool abort) {
     if (abort || (connection->flags & HG_ABORTED) != 0) {
         hg_connection_close(server, index);
     } else {
+        /* The client may have sent more. When the output was finished Python has waited for that. */
+        const bool lingers = (connection->flags & HG_LINGERS) != 0 ? hg_has_output(connection) : server->draining;
         connection->state = HG_FLUSH;
-        connection->flags |= (uint8_t)(HG_ENDS | (server->draining ? HG_LINGERS : 0)); /* the client may have sent more */
+        connection->flags = (uint8_t)((connection->flags & ~HG_LINGERS) | HG_ENDS | (lingers ? HG_LINGERS : 0));
         hg_connection_settle(server, index);
     }
     hg_carriers_send(server);
@@ -221,9 +222,8 @@ int hg_server_lent_finish(struct hg_server *server, uint64_t id) {
     if (connection == NULL) {
         return error;
     }
-    if (hg_has_output(connection)) {
-        connection->flags |= HG_LINGERS; /* once that is written */
-    } else {
+    connection->flags |= HG_LINGERS;
+    if (!hg_has_output(connection)) { /* else once that is written */
         finish(server, index);
         hg_server_leave(server);
     }

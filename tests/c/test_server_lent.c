@@ -372,6 +372,22 @@ static void test_finish(void) {
     world_close(&world);
 }
 
+/* Python has waited for what was still coming: while the server drains nobody does so again. */
+static void test_finish_while_it_drains(void) {
+    struct world world;
+    world_open(&world, NULL);
+    const int fd = connect_client(&world);
+    const uint64_t id = lent_with(&world, fd, METRICS);
+    hg_server_drain(world.server);
+    CHECK(write_lent(&world, id, PYTHON_ANSWER) == 0 && hg_server_lent_finish(world.server, id) == 0);
+    serve(&world);
+    (void)expect(&world, fd, 200);
+    CHECK(net_of(&world.net, fd)->finished && !is_closed(&world, fd));
+    CHECK(hg_server_lent_close(world.server, id, false) == 0);
+    CHECK(is_closed(&world, fd) && hg_server_connections(world.server) == 0);
+    world_close(&world);
+}
+
 static void test_gone(void) {
     struct world world;
     uint8_t byte;
@@ -492,6 +508,7 @@ int main(void) {
     test_behind_an_answer_that_was_waited_for();
     test_given_back_before_the_answer_is_taken();
     test_finish();
+    test_finish_while_it_drains();
     test_gone();
     test_gone_unnoticed();
     test_ids_that_are_none();
