@@ -13,10 +13,11 @@ _ANY = 1 << 28  # bytes of a packet
 
 class ScriptedBroker:
     """`properties`: of its CONNACK; `answer(broker, packet identifier)`: called for each PUBLISH. `waiting`: without
-    their PUBACK, of this connection; `most`: that was at a time. `refusals`: reasons for the next CONNECTs."""
+    their PUBACK, of this connection; `most`: that was at a time. `refusals`: reasons for the next CONNECTs;
+    `size`: bytes of the last PUBLISH."""
 
     def __init__(self, properties: bytes, answer: Callable[[ScriptedBroker, int], None]) -> None:
-        self.waiting = self.most = self.taken = self.connections = self.pings = 0
+        self.waiting = self.most = self.taken = self.connections = self.pings = self.size = 0
         self._properties = properties
         self._answer = answer
         self.refusals: list[int] = []
@@ -40,6 +41,7 @@ class ScriptedBroker:
         elif first >> 4 == mqtt.PUBLISH:
             self.waiting += 1
             self.taken += 1
+            self.size = len(body)
             self.most = max(self.most, self.waiting)
             self._answer(self, mqtt.parse_publish(first, body, mqtt.V5).packet_id)
         elif first >> 4 == mqtt.PINGREQ:

@@ -289,8 +289,11 @@ def test_batches_are_split_to_what_the_broker_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["json", "batch"])
-def test_what_was_too_large_once_is_tried_again_when_the_broker_was_changed(tmp_path: Path, mode: str) -> None:
+def test_what_was_too_large_once_is_tried_again_when_the_broker_was_changed(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A broker that names no Maximum Packet Size and disconnects at a message, until its limit is raised."""
+    monkeypatch.setattr("headgate.linux.uplink._LEARNED_S", 0)
 
     def answer(broker: ScriptedBroker, packet_id: int) -> None:
         if broker.connections > 1:
@@ -308,6 +311,34 @@ def test_what_was_too_large_once_is_tried_again_when_the_broker_was_changed(tmp_
             assert (broker.connections, outbox.stats()["stored"]) == (2, 1)
             broker.writer.close()  # it starts anew
             await all_delivered(outbox, 1)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_too_large_is_not_tried_again_at_each_connection(tmp_path: Path) -> None:
+    """A line that is lost now and then: to learn the size anew takes a disconnection for each size above it."""
+    large = 500
+    disconnections = 0
+
+    def answer(broker: ScriptedBroker, packet_id: int) -> None:
+        nonlocal disconnections
+        if broker.size < large:
+            broker.acknowledge(packet_id)
+            return
+        disconnections += 1
+        broker.writer.write(mqtt_packets.disconnect(mqtt_packets.TOO_LARGE))
+        broker.writer.close()
+
+    async def scenario() -> None:
+        async with scripted(answer) as (broker, port), forwarding(tmp_path, port, stable_ms=0) as (outbox, sender):
+            body = json.dumps(os.urandom(large).hex()).encode()
+            await outbox.submit(Record("weather", "c1", body, "application/json", 1000), True).wait()
+            for n in range(3):
+                await until(lambda: sender.stats()["refused"] > n, "refused here")  # noqa: B023 - at once
+                await store(outbox, 1)
+                await until(lambda: sender.stats()["published"] == n + 1, "others get through")  # noqa: B023
+                assert disconnections == 1
+                broker.writer.close()
 
     asyncio.run(scenario())
 

@@ -48,6 +48,7 @@ log = logging.getLogger("headgate.uplink")
 
 _TOPIC_INVALID = 0x90
 _STRIKES = 3  # disconnections at the same message
+_LEARNED_S = 3600.0  # a size is tried again so long after: to learn it anew may take many disconnections
 _LEAST_PACKET = 256  # bytes; a broker that finds less too large is not one to work with
 
 
@@ -150,6 +151,7 @@ class Uplink:
         self._strikes = 0
         self._pause_until = 0.0
         self._learned_maximum = 0  # bytes of a packet, from a DISCONNECT with 0x95; 0: nothing learned
+        self._learned_at = 0.0
         self._sizes: dict[int, int] = {}  # of messages on their way, by a running number
         self._ends: dict[int, int] = {}  # where what waits for its answer ends, in order: Link.queued
         self._number = 0
@@ -187,12 +189,13 @@ class Uplink:
     # -- the connection
 
     def _failed(self, error: BrokerError, lasted_s: float) -> None:
-        stable = lasted_s * 1000 >= self._config.stable_ms
+        now = self._loop.time()
         if error.reason == PACKET_TOO_LARGE and self._sizes:
             self._learned_maximum = max(max(self._sizes.values()) - 1, _LEAST_PACKET)
-        elif stable:
+            self._learned_at = now
+        elif now - self._learned_at >= _LEARNED_S:
             self._learned_maximum = 0  # whoever answers next may take more: what is kept for that would stay for ever
-        if stable:
+        if lasted_s * 1000 >= self._config.stable_ms:
             self._attempts = 0
         self._attempts += 1
         text = str(error)
