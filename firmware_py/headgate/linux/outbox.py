@@ -183,7 +183,7 @@ class Outbox:
         now_s, state = self._clock()
         if state == TRUSTED and self.config.max_hours:
             age_s = None if self._oldest_s is None else now_s - self._oldest_s
-            if age_s is None or age_s >= self.config.max_hours * 3600:
+            if age_s is None or not -limits.CLOCK_SLACK_S <= age_s < self.config.max_hours * 3600:
                 self._sweep = True
 
     # -- the commit

@@ -37,6 +37,7 @@ from headgate.linux.outbox_wear import Wear
 from headgate.tasks.plan import is_name
 
 LOCK = "outbox.lock"
+_LOOK = 200  # batches looked at in one transaction for what is stamped with a later time: reading all takes too long
 _T = TypeVar("_T")
 _LEDGER_SQL = ", ".join(Ledger._fields)
 _LEDGER_UPDATE = f"UPDATE ledger SET {', '.join(f'{name} = ?' for name in Ledger._fields)}"  # noqa: S608  # constant
@@ -71,7 +72,8 @@ class Database:
         self._next_id = 1
         self._replay_up_to: int | None = None
         self._unstamped = False
-        self._latest_s = 0  # nothing is known to be stamped later
+        self._latest_s = 0  # of the trusted clock, at the last look
+        self._ahead_after: int | None = 0  # above this id a clock that was set back may have stamped; None: nowhere
         self._lock: int | None = None
         self._wear = Wear()
         self.batches = 1  # in one transaction; more than one only where the reserve covers it
@@ -196,8 +198,6 @@ class Database:
         self._keys.load(database)
         query = "SELECT EXISTS(SELECT 1 FROM batch WHERE stored_s IS NULL)"
         self._unstamped = bool(database.execute(query).fetchone()[0])
-        row = database.execute("SELECT stored_s FROM batch ORDER BY id DESC LIMIT 1").fetchone()
-        self._latest_s = 0 if row is None or row[0] is None else _number(row[0])
         self._first_known = False
 
     def _reconcile(self) -> None:
@@ -373,14 +373,15 @@ class Database:
             raise StorageFailed("disk full, and the reserve for deleting is in use")
         with self._transaction() as database:
             ledger, outcomes = self.ledger, list[dict[int, Outcome]]()
-            ahead_s = work.now_s + limits.CLOCK_SLACK_S
-            ahead = work.trusted and max(self._latest_s, self._oldest() or 0) > ahead_s
-            unstamped, goes_on = self._unstamped or ahead, False
-            if stamp and work.trusted and unstamped:
+            unstamped, after, goes_on = self._unstamped, self._ahead_after, False
+            if work.trusted and self._latest_s > work.now_s + limits.CLOCK_SLACK_S:
+                after = 0
+            if stamp and work.trusted and (unstamped or after is not None):
                 most = max(self.batches - len(work.taken), 1)
                 if self._reserve.low:  # on a disk that is nearly full alone: the rest may fit where both do not
                     most = int(not (work.taken or work.delivered or work.shrunk))
-                unstamped = goes_on = self._stamp(database, work.now_s, most, ahead_s if ahead else None)
+                unstamped, after = self._stamp(database, work.now_s, most, after)
+                goes_on = unstamped or after is not None
             for identity in work.delivered:
                 records, size = self._delete(database, identity)
                 ledger = ledger._replace(delivered=ledger.delivered + records, stored_bytes=ledger.stored_bytes - size)
@@ -401,23 +402,33 @@ class Database:
         self.ledger = ledger
         if work.taken:
             self._settle_when_low()
-        if work.trusted and not (ahead and unstamped):
+        if work.trusted:
             self._latest_s = work.now_s
+        self._ahead_after = after
         self._unstamped = unstamped or bool(work.taken and not work.trusted)
         return Committed(outcomes, ledger, oldest, goes_on)
 
-    def _stamp(self, database: sqlite3.Connection, now_s: int, most: int, ahead_s: int | None) -> bool:
-        """The age of what came before the clock was trusted counts from now on; and of what was stamped later than
-        `ahead_s`, by a clock that was set back: what is behind it would neither expire nor be sent. A few batches at a
-        time, for each is written anew as a whole: all of them, after days without a network, would be a transaction as
-        large as the file. -> there may be more."""
+    def _stamp(self, database: sqlite3.Connection, now_s: int, most: int, after: int | None) -> tuple[bool, int | None]:
+        """The age of what came before the clock was trusted counts from now on; and of what a clock that was set back
+        stamped with a later time: what is behind it would neither expire nor be sent. A few batches at a time, for each
+        is written anew as a whole: all of them, after days without a network, would be a transaction as large as the
+        file. -> whether there may be more of the former; `_ahead_after`."""
         found = database.execute("SELECT id FROM batch WHERE stored_s IS NULL ORDER BY id LIMIT ?", (most,)).fetchall()
-        if ahead_s is not None:
-            query = "SELECT id FROM batch WHERE stored_s > ? ORDER BY id LIMIT ?"
-            found += database.execute(query, (ahead_s, most - len(found))).fetchall()
+        unstamped = len(found) == most
+        if after is not None and not unstamped:
+            looked = 0
+            query = "SELECT id, stored_s FROM batch WHERE id > ? ORDER BY id LIMIT ?"
+            for identity, stored_s in database.execute(query, (after, _LOOK)):
+                looked, after = looked + 1, identity
+                if stored_s is not None and _number(stored_s) > now_s + limits.CLOCK_SLACK_S:
+                    found.append((identity,))
+                    if len(found) == most:
+                        break
+            if looked < _LOOK and len(found) < most:
+                after = None
         database.executemany("UPDATE batch SET stored_s = ? WHERE id = ?", [(now_s, identity) for (identity,) in found])
         self._first_known = False
-        return len(found) == most
+        return unstamped, after
 
     def _append(
         self, database: sqlite3.Connection, taken: intake.Batch, stored_s: int | None, ledger: Ledger

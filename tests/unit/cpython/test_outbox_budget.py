@@ -24,8 +24,10 @@ from outbox_kit import (  # noqa: F401
 
 from headgate import limits
 from headgate.core.problem import Problem
+from headgate.linux import outbox_db
 from headgate.linux.batch import decode
-from headgate.linux.outbox import Outbox
+from headgate.linux.outbox import Outbox, OutboxConfig
+from headgate.linux.outbox_types import Work
 
 HOUR = 3600
 
@@ -196,6 +198,87 @@ def test_after_the_clock_was_set_back_no_transaction_is_as_large_as_the_file(
             clock.now_s -= limits.CLOCK_SLACK_S  # no more than clocks may differ
             await store(outbox, record(11))
             assert _stamps(folder) == [then] * 11 + [clock.now_s]
+
+    asyncio.run(scenario())
+
+
+def test_a_restart_does_not_forget_what_is_still_to_be_stamped_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut amid it; or a clock that was not believed for as long as it was behind the floor."""
+    monkeypatch.setattr(outbox_db, "_LOOK", 3)
+
+    async def scenario() -> None:
+        clock = Clock()
+        then = clock.now_s
+        async with opened(folder, clock=clock) as outbox:
+            await store(outbox, record(0))
+            clock.now_s += HOUR
+            for n in range(1, 10):
+                await store(outbox, record(n))
+            clock.now_s = then
+            await store(outbox, record(10))
+            assert then + HOUR in _stamps(folder)
+        async with opened(folder, clock=clock) as outbox:
+            await store(outbox, record(11))
+            await until(lambda: set(_stamps(folder)) == {then})
+            clock.now_s += HOUR
+            await store(outbox, record(12))
+            clock.now_s, clock.state = then, "unset"
+            await store(outbox, record(13))
+        clock.state = "trusted"
+        async with opened(folder, clock=clock) as outbox:
+            await store(outbox, record(14))
+            await until(lambda: set(_stamps(folder)) == {then})
+
+    asyncio.run(scenario())
+
+
+def test_no_commit_looks_at_the_whole_outbox_for_what_was_stamped_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow card that takes seconds, in which nothing is stored, and had been so for each few batches."""
+    monkeypatch.setattr(outbox_db, "_LOOK", 5)
+    looked: list[int] = []
+    number = outbox_db._number
+
+    def counted(value: object) -> int:
+        looked.append(1)
+        return number(value)
+
+    monkeypatch.setattr(outbox_db, "_number", counted)
+    now_s = Clock().now_s
+    database = outbox_db.Database(folder, OutboxConfig())
+    database.open("gate")
+    try:
+        rows = [(n, now_s if n < 20 else now_s + HOUR) for n in range(30)]
+        insert = "INSERT INTO batch VALUES(?, 1, ?, 0, 0, '{}', x'')"
+        database._connection.executemany(insert, [(100 + n, stamp) for n, stamp in rows])
+        goes_on, commits = True, 0
+        while goes_on:
+            before = len(looked)
+            goes_on = database.commit(Work((), (), (), frozenset(), now_s, True)).goes_on
+            assert len(looked) - before <= 5 + 2  # and the first one's age, before and after
+            commits += 1
+        assert set(_stamps(folder)) == {now_s}
+        assert commits <= 20 // 5 + 10 // (limits.COMMIT_BATCHES - 1) + 1
+    finally:
+        database.close()
+
+
+def test_a_full_outbox_with_a_clock_that_was_set_back_takes_messages_when_what_it_has_is_too_old(folder: Path) -> None:
+    """It refuses all, so that no commit would come by."""
+
+    async def scenario() -> None:
+        clock = Clock()
+        then = clock.now_s
+        clock.now_s += 9000 * HOUR
+        async with opened(folder, max_bytes=1000, max_hours=24, clock=clock) as outbox:
+            await fill_until_refused(outbox)
+            clock.now_s = then
+            with pytest.raises(Problem, match="outbox_full"):
+                outbox.submit(record(1, pad=1000), True)
+            await until(lambda: set(_stamps(folder)) == {then})
 
     asyncio.run(scenario())
 
