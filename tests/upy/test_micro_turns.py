@@ -299,3 +299,50 @@ asyncio.run(main())
 def test_a_refused_client_has_its_answer_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """It may be in the midst of sending, or gone."""
     assert run(tmp_path, REFUSED) == ["503", "0"]
+
+
+REFUSED_WITHOUT_MEMORY = """
+import os
+
+Gateway.plan.connections = 0
+kept = None
+
+class Exhausting:
+    count = 0
+
+    @property
+    def refused(self):
+        return self.count
+
+    @refused.setter
+    def refused(self, count):
+        global kept
+        self.count = count
+        try:
+            while True:
+                kept = (kept,)
+        except MemoryError:
+            pass
+
+async def main():
+    global kept
+    counters = Gateway.counters = Exhausting()
+    task = asyncio.create_task(turns.Turns(Gateway()).listen(listener, None))
+    before = len(os.listdir("/proc/self/fd"))
+    one = client(b"GET")
+    while not counters.count:
+        await asyncio.sleep_ms(1)
+    kept = None
+    gc.collect()
+    one.close()
+    for _ in range(1000):
+        if len(os.listdir("/proc/self/fd")) > before:
+            await asyncio.sleep_ms(1)
+    print(len(os.listdir("/proc/self/fd")) - before)
+
+asyncio.run(main())
+"""
+
+
+def test_no_memory_to_refuse_leaves_no_socket_behind(tmp_path: Path) -> None:
+    assert run(tmp_path, REFUSED_WITHOUT_MEMORY) == ["0"]

@@ -146,7 +146,12 @@ class Turns:
         gateway = self.gateway
         if self.count >= gateway.plan.connections:
             gateway.counters.refused += 1
-            yield from self._refuse(writer)
+            try:
+                yield from self._refuse(writer)
+            except _ENDED:  # also where there is no memory to begin with it
+                pass
+            finally:
+                writer.s.close()
             return
         self.count += 1
         task = asyncio.current_task()
@@ -187,11 +192,8 @@ class Turns:
             while steps > 0 and writer.s.read(512) != b"":
                 steps -= 1
                 yield from asyncio.sleep_ms(STEP_MS)
-        except _ENDED:
-            pass
         finally:
             self._refusing -= 1
-            writer.s.close()
 
     def reap(self):
         """Close the connections that have been idle for too long."""
