@@ -1,6 +1,6 @@
 """The memory gate: the real appliance on MicroPython in a small heap (32-bit: 96 KB), code in a ROMFS image.
 
-Eight keep-alive clients publish under keys, validate, read last values and use the cache until it is full and evicts;
+Eight keep-alive clients publish, validate, read last values and use the cache until it is full and evicts;
 every request must be answered as documented, and what lives on the heap afterwards may not exceed a bound.
 """
 
@@ -66,8 +66,7 @@ class Load(threading.Thread):
         key = f"/v1/cache/key-{self.random.randrange(CACHE_KEYS)}"
         content = {"Content_Type": "application/json"}
         if kind == "publish":
-            key = {"Idempotency_Key": f"a-key-as-long-as-a-uuid-is-{self.number:02}-{sequence:06}"}
-            answer = client.request("POST", "/v1/streams/weather", self.message(sequence), **content, **key)
+            answer = client.request("POST", "/v1/streams/weather", self.message(sequence), **content)
             expected = {202}
         elif kind == "validate":
             answer = client.request("POST", "/v1/validate/weather", self.message(sequence), **content)

@@ -112,7 +112,7 @@ class MemorySink:
 
     `deliver(record)` is called for every new record (a board's own uplink); without it they count as dropped.
     The last `keys` idempotency keys are remembered, the oldest go first: digests of scope and key and of the body, in
-    one block that is taken at the start. As objects they took eight times as much of a board's heap, and broke it up.
+    one block that is taken with the first one. As objects they took eight times as much of a board's heap, and broke it up.
     """
 
     durable = False
@@ -126,8 +126,9 @@ class MemorySink:
         self.dropped = 0
         self._deliver = deliver
         self._sequence = 0
-        self._keys = bytearray(keys * _KEY_SIZE)
-        self._seqs = [0] * keys  # of each; 0: none
+        self._max_keys = keys
+        self._keys = bytearray()
+        self._seqs: list[int] = []  # of each; 0: none
         self._place = 0  # of the next one: the oldest
 
     def _seen(self, record: Record) -> "Receipt | None":
@@ -135,6 +136,9 @@ class MemorySink:
         scope = "\0".join((record.stream, record.client, record.key or ""))
         name = hashlib.sha256(scope.encode()).digest()[:_DIGEST]
         body = hashlib.sha256(record.body).digest()[:_DIGEST]
+        if not self._keys:
+            self._seqs = [0] * self._max_keys
+            self._keys = bytearray(self._max_keys * _KEY_SIZE)
         at = self._keys.find(name)
         while at >= 0:
             seq = self._seqs[at // _KEY_SIZE]
@@ -154,7 +158,7 @@ class MemorySink:
             raise Problem(503, "not_stored", "nothing here survives a power cut")
         # First: it takes memory, and a key that is remembered stays.
         ticket = Ticket(Receipt(f"{self.boot}.{self._sequence + 1}", False, "memory"))
-        if record.key is not None and self._keys:
+        if record.key is not None and self._max_keys:
             earlier = self._seen(record)
             if earlier is not None:
                 ticket.receipt = earlier
