@@ -112,7 +112,7 @@ class MemorySink:
 
     `deliver(record)` is called for every new record (a board's own uplink); without it they count as dropped.
     The last `keys` idempotency keys are remembered, the oldest go first: digests of scope and key and of the body, in
-    one block that is taken with the first one. As objects they took eight times as much of a board's heap, and broke it up.
+    one block, which the first one takes. As objects they took eight times as much of a board's heap, and broke it up.
     """
 
     durable = False
