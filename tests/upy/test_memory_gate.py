@@ -147,7 +147,7 @@ def test_a_body_in_small_pieces_takes_no_more_than_one(case: tuple[str, str, int
     real.micropython(case[0])
     port = free_port()
     plan = tmp_path / "headgate.json"
-    plan.write_text(json.dumps(document(port)))
+    plan.write_text(json.dumps(document(port, cache=CACHE)))
     value = bytes(range(250)) * 8
     with Appliance(case[0], plan, case[1], image):
         client = Client(port, token("device", "cache:*"))

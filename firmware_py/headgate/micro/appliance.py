@@ -32,7 +32,7 @@ NTP_REFRESH_S = 21600
 TICK_S = 1
 BACKLOG = 4  # connections that the system keeps waiting
 LIMITER_CLIENTS = 32  # token buckets
-HEAP_RESERVE = 23552  # bytes that must be left beside the cache: the gateway, CLIENTS of them, one request (measured)
+HEAP_RESERVE = 22528  # bytes that must be left beside the cache: the gateway, CLIENTS of them, one request (measured)
 CLIENTS = 8
 CONNECTION = 800  # bytes for each further one, idle (measured: 700; 420 with 32 bits)
 
