@@ -1,7 +1,7 @@
 """The memory gate: the real appliance on MicroPython in a small heap (32-bit: 96 KB), code in a ROMFS image.
 
-Eight keep-alive clients publish, validate, read last values and use the cache until it is full and evicts;
-every request must be answered as documented, and what lives on the heap afterwards may not exceed a bound.
+Eight keep-alive clients publish, validate, read last values and use the cache until it is full and evicts; every
+request must be answered as documented, and what lives on the heap afterwards may not exceed a bound.
 """
 
 from __future__ import annotations
